@@ -1,0 +1,50 @@
+# `make` alone lists the goals. Works with GNU make from 3.81 on (macOS ships that one).
+# PYTHON=/path/to/python3 chooses the interpreter, ARGS="--runs 3" goes to `harness run`,
+# CMAKE_ARGS="-DGGML_CUDA=on" compiles the engine for a GPU (README.md, Install).
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
+PYTHON ?= python3
+BIN := .venv/bin
+endif
+
+SETUP = $(PYTHON) setup/bootstrap.py
+SOURCES = harness benchmarks tests setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev bench test test-slow check fix clean
+
+help: ## list these goals
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv and install harness into it
+	@$(SETUP)
+
+# Both set-ups always ask; when all is there, the answer takes a blink.
+setup-dev:
+	@$(SETUP) --dev
+
+bench: setup ## set up, fetch the default model, measure it
+	@$(BIN)/harness run $(ARGS)
+
+test: setup-dev ## set up and run the tests
+	@$(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: setup-dev ## the tests that take long
+	@$(BIN)/pytest -n 2 -m slow
+
+check: setup-dev ## lint, format, types and floors
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup-dev ## repair what lint and format can
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean: ## remove .venv and every cache of this folder, never results
+	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

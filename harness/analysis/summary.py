@@ -1,0 +1,268 @@
+"""From an experiment and its Runs to what a person wants to know of each case."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from harness.analysis import mbu, memory, metrics, stats, trust
+from harness.analysis.metrics import Values
+from harness.analysis.stats import Estimate
+from harness.hardware import Machine
+from harness.schema import Experiment, ModelFile, Plan, Run, Settings
+from harness.workload import parse_workload
+
+Status = Literal["ok", "failed", "not-run"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOutcome:
+    """
+    Whether a case was measured; `message` is a sentence when something went wrong.
+
+    "failed": in some Run the worker failed before this case had its trials; what was measured
+    all the same is kept. "not-run": no Run got as far as this case.
+    """
+
+    status: Status
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSummary:
+    """
+    One workload of one group.
+
+    Attributes:
+        metrics: Name to Estimate over Runs, from clean trials only.
+        disturbed: The same from contaminated trials, where there is no clean one at all.
+        not_applicable: Metric to the reason why it has no figure here.
+        n_runs: Runs that made at least one trial of it.
+        n_runs_without_value: Those of them without a clean trial.
+        labels: What was noticed, to the number of trials (of Runs, for "slow first trial" and
+            "outlier") it was noticed in.
+        flags: Sentences on figures that should not be believed as they stand.
+        others_ratio: Median share of the CPUs that others took; None where unknown.
+    """
+
+    workload: str
+    outcome: CaseOutcome
+    metrics: dict[str, Estimate]
+    disturbed: dict[str, Estimate]
+    not_applicable: dict[str, str]
+    n_runs: int
+    n_runs_without_value: int
+    n_trials: int
+    n_contaminated: int
+    labels: dict[str, int]
+    flags: tuple[str, ...]
+    others_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """
+    One model under one Settings: what concerns all its cases, and the cases.
+
+    `memory_sources` name where the process's memory figures come from.
+    """
+
+    model: ModelFile
+    settings: Settings
+    metrics: dict[str, Estimate]
+    cases: tuple[CaseSummary, ...]
+    n_runs: int
+    n_failed: int
+    n_trials: int
+    n_contaminated: int
+    memory_sources: tuple[str, ...]
+
+
+def summarize(experiment: Experiment, runs: Sequence[Run]) -> list[GroupSummary]:
+    """
+    Every model and Settings of the plan in its order, with all its workloads, run or not.
+
+    Args:
+        experiment: Line 1 of the file.
+        runs: Its Runs in order; Runs of a model that the plan does not know are left out.
+    """
+    usual_ns = trust.usual_reference_ns([trial.counters for run in runs for trial in run.trials])
+    return [
+        _group(
+            experiment,
+            model,
+            settings,
+            [run for run in runs if run.model == model.key and run.settings == settings],
+            usual_ns,
+        )
+        for model in experiment.plan.models
+        for settings in experiment.plan.settings
+    ]
+
+
+def _group(
+    experiment: Experiment,
+    model: ModelFile,
+    settings: Settings,
+    runs: Sequence[Run],
+    usual_ns: float | None,
+) -> GroupSummary:
+    values = [memory.group_values(run) for run in runs]
+    figures = {"bytes_per_token": stats.exact(model.token_read_bytes, "bytes")}
+    cases = tuple(
+        _case(experiment, model, workload, runs, usual_ns) for workload in experiment.plan.workloads
+    )
+    return GroupSummary(
+        model=model,
+        settings=settings,
+        metrics=_estimates(values) | figures,
+        cases=cases,
+        n_runs=len(runs),
+        n_failed=sum(run.outcome.status == "failed" for run in runs),
+        n_trials=sum(case.n_trials for case in cases),
+        n_contaminated=sum(case.n_contaminated for case in cases),
+        memory_sources=tuple(sorted({mark.source for run in runs for mark in run.memory})),
+    )
+
+
+def _case(
+    experiment: Experiment,
+    model: ModelFile,
+    workload: str,
+    runs: Sequence[Run],
+    usual_ns: float | None,
+) -> CaseSummary:
+    machine = experiment.machine
+    tried = [run for run in runs if metrics.trials_of(run, workload)]
+    trials = [(run, trial) for run in tried for trial in metrics.trials_of(run, workload)]
+    clean = [_values(run, model, workload, machine, "clean") for run in tried]
+    figures = _estimates(clean)
+    disturbed = [_values(run, model, workload, machine, "contaminated") for run in tried]
+    others = [
+        share
+        for _, trial in trials
+        if (share := trust.others_ratio(trial.counters, machine.n_cores_logical)) is not None
+    ]
+    return CaseSummary(
+        workload=workload,
+        outcome=_outcome(experiment.plan.n_trials, workload, runs, has_trials=bool(tried)),
+        metrics=figures,
+        disturbed={} if figures else _estimates(disturbed),
+        not_applicable=_not_applicable(model, workload, tried, machine, figures),
+        n_runs=len(tried),
+        n_runs_without_value=sum(not values for values in clean),
+        n_trials=len(trials),
+        n_contaminated=sum(
+            metrics.contamination(trial, run, machine) is not None for run, trial in trials
+        ),
+        labels=_labels(workload, tried, clean, usual_ns),
+        flags=_flags(
+            experiment.plan, model, workload, [run.settings for run in tried], clean, figures
+        ),
+        others_ratio=median(others) if others else None,
+    )
+
+
+def _values(
+    run: Run, model: ModelFile, workload: str, machine: Machine, which: metrics.TrialFilter
+) -> Values:
+    """The Run's values, with its MBU where the workload decodes and nothing stands against it."""
+    values = metrics.run_values(run, workload, machine, which)
+    task = parse_workload(workload)
+    speed = mbu.bandwidth(run)
+    if not values or task.kind != "tg" or speed is None:
+        return values
+    if mbu.obstacle(model, run.settings, machine, run):
+        return values
+    n_bytes = mbu.token_bytes(model, run.settings, task)
+    return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
+
+
+def _estimates(values: Sequence[Values]) -> dict[str, Estimate]:
+    return {
+        name: stats.estimate(found, metrics.UNITS[name])
+        for name, found in metrics.over_runs(values).items()
+    }
+
+
+def _outcome(n_wanted: int, workload: str, runs: Sequence[Run], *, has_trials: bool) -> CaseOutcome:
+    """The first failure that kept the workload from its trials, if any."""
+    for run in runs:
+        if run.outcome.status == "ok" or workload not in run.workloads:
+            continue
+        if run.outcome.reason == "interrupted" and has_trials:
+            continue  # whoever presses Ctrl-C has seen enough; nothing failed
+        n_least = 1 if parse_workload(workload).kind == "sustain" else n_wanted
+        if len(metrics.trials_of(run, workload)) < n_least:
+            return CaseOutcome("failed", run.outcome.reason, run.outcome.message)
+    if has_trials:
+        return CaseOutcome("ok")
+    return CaseOutcome("not-run", None, "No Run got as far as this workload.")
+
+
+def _not_applicable(
+    model: ModelFile,
+    workload: str,
+    runs: Sequence[Run],
+    machine: Machine,
+    figures: dict[str, Estimate],
+) -> dict[str, str]:
+    if not runs or "mbu" in figures or parse_workload(workload).kind != "tg":
+        return {}
+    reasons = [mbu.obstacle(model, run.settings, machine, run) for run in runs]
+    return {"mbu": next((reason for reason in reasons if reason), "no clean trial")}
+
+
+def _labels(
+    workload: str, runs: Sequence[Run], values: Sequence[Values], usual_ns: float | None
+) -> dict[str, int]:
+    found: Tally[str] = Tally()
+    for run in runs:
+        trials = metrics.trials_of(run, workload)
+        for trial in trials:
+            found.update(trust.labels(trial.counters, usual_ns))
+        found["slow first trial"] += stats.is_first_slow([trial.total_ns for trial in trials])
+    odd = stats.outliers(_headline_values(workload, values))
+    found["mild outlier"] += odd.n_mild
+    found["severe outlier"] += odd.n_severe
+    return {label: count for label, count in sorted(found.items()) if count}
+
+
+def _flags(
+    plan: Plan,
+    model: ModelFile,
+    workload: str,
+    settings: Sequence[Settings],
+    values: Sequence[Values],
+    figures: dict[str, Estimate],
+) -> tuple[str, ...]:
+    flags = []
+    share = figures.get("mbu")
+    if share is not None and share.median > 1:
+        all_bytes = mbu.token_bytes(model, settings[0], parse_workload(workload))
+        if share.median * model.token_read_bytes / all_bytes > 1:
+            flags.append(
+                f"{workload} is not believable: it would take {share.median:.2f} times what this "
+                "memory delivered"
+            )
+        else:
+            flags.append(
+                f"{workload}: MBU is above 1 because the cache is counted in full, sliding "
+                "windows too"
+            )
+    trend = stats.drift(_headline_values(workload, values))
+    # A change below the wanted precision is none, however regular.
+    if trend is not None and trend.is_real and abs(trend.change_ratio) > plan.precision:
+        flags.append(
+            f"{workload} drifted by {trend.change_ratio:+.0%} from the first Run to the last"
+        )
+    return tuple(flags)
+
+
+def _headline_values(workload: str, values: Sequence[Values]) -> list[float]:
+    name = metrics.headline(parse_workload(workload))
+    return [of_run[name] for of_run in values if name in of_run]

@@ -1,0 +1,74 @@
+"""The `harness` command: its verbs, and the one place that prints an error and exits."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from harness import __version__
+from harness.errors import ExitCode, HarnessError
+
+# Verb to its one-line help. The modules are imported when their verb is used: `--help` must not
+# wait for numpy.
+_COMMANDS = {
+    "run": "Measure models on this machine: tokens per second, latency, memory.",
+    "machine": "What this machine is, how fast its memory really is, what could spoil a figure.",
+    "models": "What can be fetched, whose it is, how big it is, and what is here already.",
+    "pull": "Fetch models, verified, without measuring them.",
+    "show": "The stored results, as tables.",
+}
+
+
+class _Verbs(click.Group):
+    """Commands that are imported only when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"harness.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        # click would import every command for its help.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def group() -> None:
+    """
+    Is this open-weight model really runnable on this machine? Measured, with evidence.
+
+    `harness run` measures the default model; `harness models` shows what else there is.
+    """
+
+
+def main() -> None:
+    """Runs the command line; ends the process with the right exit code."""
+    try:
+        exit_code = group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("interrupted", ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except HarnessError as error:
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough.
+        sys.stderr.close()
+        sys.exit(ExitCode.DONE)
+    sys.exit(exit_code if isinstance(exit_code, int) else ExitCode.DONE)
+
+
+def _fail(message: str, exit_code: ExitCode) -> None:
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(message, err=True)
+    sys.exit(exit_code)

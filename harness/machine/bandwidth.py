@@ -1,0 +1,90 @@
+"""
+How fast this machine's memory can be read now, measured by a short-lived child process.
+
+A child, because its buffer of half a gigabyte and more must show in no memory figure of the
+process that asks, and because numpy's threads must be limited before numpy is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.hardware import BandwidthSample
+
+_CHILD = Path(__file__).with_name("bandwidth_child.py")
+_MIN_BUFFER_BYTES = 512 << 20
+# Reads settle at four times the last level cache; twice that leaves room for caches that the
+# system does not tell (a Mac's system level cache, a host's behind a virtual machine).
+_CACHE_MULTIPLE = 8
+_MEMORY_DIVISOR = 8
+# About a second on a healthy machine. A buffer of gigabytes that is paged in under pressure
+# takes longer, and a bandwidth measured then would say nothing.
+_TIMEOUT_S = 30
+_THREAD_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def sample_bandwidth(
+    n_threads: int, last_level_cache_bytes: int | None, memory_bytes: int
+) -> BandwidthSample:
+    """
+    Bytes per second that `n_threads` read from main memory, all together. Takes about a second.
+
+    Args:
+        n_threads: As many as the measurement will compute with.
+        last_level_cache_bytes: All caches of the last level together; None when unknown.
+        memory_bytes: The machine's memory, or the container's limit where that is less.
+
+    Raises:
+        HarnessError: The child failed or took too long; the message has its last line.
+    """
+    buffer_bytes = choose_buffer_bytes(last_level_cache_bytes, memory_bytes)
+    command = [sys.executable, "-P", str(_CHILD), str(n_threads), str(buffer_bytes)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, "1")},
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired:
+        raise HarnessError(
+            f"The memory bandwidth was not measured within {_TIMEOUT_S} s; "
+            "free some memory or wait until the machine is quieter"
+        ) from None
+    except OSError as error:
+        raise HarnessError(
+            f"The memory bandwidth cannot be measured: {sys.executable} does not start "
+            f"({error.strerror}); set up the environment again"
+        ) from error
+    if done.returncode != 0:
+        lines = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"status {done.returncode}"
+        raise HarnessError(
+            f"The memory bandwidth was not measured: {reason}; free some memory and try again"
+        )
+    try:
+        return BandwidthSample.model_validate_json(done.stdout)
+    except ValidationError as error:
+        raise HarnessError(
+            f"The memory bandwidth came back as {done.stdout[:80]!r}; please report this"
+        ) from error
+
+
+def choose_buffer_bytes(last_level_cache_bytes: int | None, memory_bytes: int) -> int:
+    """Bytes to read: too many for any cache, at most an eighth of the memory."""
+    wanted = max(_MIN_BUFFER_BYTES, _CACHE_MULTIPLE * (last_level_cache_bytes or 0))
+    return min(wanted, memory_bytes // _MEMORY_DIVISOR)

@@ -1,0 +1,144 @@
+"""
+What could spoil a measurement now, read once before the first Run.
+
+Each warning says what is the matter and what to do about it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+
+from harness.hardware import Conditions, Machine
+from harness.machine import linux_state, macos, windows
+from harness.machine.linux import read_meminfo_bytes
+from harness.machine.memory import available_memory_bytes
+from harness.machine.processes import BusyProcess, parse_ps, watch_others
+from harness.machine.reading import ask
+from harness.machine.state import SystemState
+from harness.units import memory_size
+
+# Below this share of the memory, systems begin to compress, swap and drop file pages.
+LOW_MEMORY_RATIO = 0.10
+# A desktop draws its windows with a few percent of the GPU.
+BUSY_GPU_PERCENT = 10
+_N_NAMED = 3
+
+
+def read_conditions(machine: Machine) -> Conditions:
+    """The state of `machine` now; watches the other processes for half a second."""
+    return judge(
+        machine,
+        read_state(),
+        others=read_others(),
+        memory_available_bytes=available_memory_bytes(),
+        swap_used_bytes=read_swap_used_bytes(),
+        load_average_1m=_load_average(),
+    )
+
+
+def read_state() -> SystemState:
+    """What this operating system tells about power and heat."""
+    if sys.platform == "darwin":
+        return macos.read_macos_state()
+    elif sys.platform == "win32":
+        return windows.read_windows_state()
+    else:
+        return linux_state.read_linux_state()
+
+
+def read_swap_used_bytes() -> int | None:
+    """Bytes of swap in use by everybody."""
+    if sys.platform != "linux":
+        return int(psutil.swap_memory().used)
+    # Not psutil's on Linux: it warns on stderr in containers that hide /proc/vmstat.
+    total = read_meminfo_bytes(Path("/"), "SwapTotal")
+    free = read_meminfo_bytes(Path("/"), "SwapFree")
+    return None if total is None or free is None else total - free
+
+
+def read_others() -> tuple[BusyProcess, ...]:
+    """The other busy processes, by the way that sees most of them on this system."""
+    if sys.platform == "darwin":
+        answer = ask("/bin/ps", "-Ao", "pid,pcpu,comm")
+        return parse_ps(answer.text or "", os.getpid())
+    else:
+        return watch_others()
+
+
+def judge(
+    machine: Machine,
+    state: SystemState,
+    *,
+    others: tuple[BusyProcess, ...],
+    memory_available_bytes: int,
+    swap_used_bytes: int | None,
+    load_average_1m: float | None,
+) -> Conditions:
+    """The conditions those readings make, with all warnings, the gravest first."""
+    unknown = dict(state.unknown)
+    if swap_used_bytes is None:
+        unknown["swap_used_bytes"] = "/proc/meminfo does not tell it"
+    if load_average_1m is None:
+        unknown["load_average_1m"] = "Windows keeps no load average"
+    warnings: list[str] = []
+    if state.power_source == "battery":
+        warnings.append("The machine runs on battery, which slows most laptops: plug it in.")
+    warnings.extend(state.warnings)
+    warnings.extend(_memory_warnings(machine, memory_available_bytes))
+    warnings.extend(_core_warnings(machine))
+    warnings.extend(_other_warnings(others, state.gpu_busy_percent))
+    return Conditions(
+        power_source=state.power_source,
+        battery_percent=state.battery_percent,
+        power_mode=state.power_mode,
+        thermal_pressure=state.thermal_pressure,
+        memory_available_bytes=memory_available_bytes,
+        swap_used_bytes=swap_used_bytes,
+        load_average_1m=load_average_1m,
+        warnings=tuple(warnings),
+        unknown=unknown,
+    )
+
+
+def _memory_warnings(machine: Machine, available_bytes: int) -> list[str]:
+    total = min(machine.memory_bytes, machine.memory_limit_bytes or machine.memory_bytes)
+    if available_bytes >= LOW_MEMORY_RATIO * total:
+        return []
+    return [
+        f"Only {memory_size(available_bytes)} of {memory_size(total)} memory are free: "
+        "close what you do not need."
+    ]
+
+
+def _core_warnings(machine: Machine) -> list[str]:
+    n_physical = machine.n_cores_physical or machine.n_cores_logical
+    if machine.n_cores_usable >= n_physical:
+        return []
+    return [
+        f"Only {machine.n_cores_usable} of {n_physical} cores may be used (CPU affinity or a "
+        "container's quota): raise the limit, or read the figures as those of a smaller machine."
+    ]
+
+
+def _other_warnings(others: tuple[BusyProcess, ...], gpu_busy_percent: int | None) -> list[str]:
+    warnings = []
+    if others:
+        named = ", ".join(f"{p.name} ({p.core_ratio * 100:.0f} %)" for p in others[:_N_NAMED])
+        more = f" and {len(others) - _N_NAMED} more" if len(others) > _N_NAMED else ""
+        warnings.append(
+            f"Other processes use the CPU, in percent of a core: {named}{more}. "
+            "Stop them or wait for them to end."
+        )
+    if gpu_busy_percent is not None and gpu_busy_percent > BUSY_GPU_PERCENT:
+        warnings.append(
+            f"The GPU is {gpu_busy_percent} % busy with other work: stop it or wait for its end."
+        )
+    return warnings
+
+
+def _load_average() -> float | None:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

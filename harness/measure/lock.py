@@ -1,0 +1,70 @@
+"""One measurement at a time on one machine: two at once would spoil each other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.errors import MachineBusy
+
+# In the system's temporary folder, not the user's cache: it is the machine that is busy.
+LOCK_FILE = Path(tempfile.gettempdir()) / "inference-harness-measuring.lock"
+_EVERYBODY = 0o666  # another user must be able to wait for it too
+
+
+@contextlib.contextmanager
+def measuring(what: str, *, wait_s: float = 0, lock_file: Path = LOCK_FILE) -> Iterator[None]:
+    """
+    Holds the machine for a measurement, for as long as the block runs.
+
+    Args:
+        what: Told to whoever finds the machine taken, e.g. "smollm2-135m:Q4_1".
+        wait_s: How long to wait for another measurement to end.
+        lock_file: What is locked; the same for everybody.
+
+    Raises:
+        MachineBusy: Another one is running; the message names it.
+    """
+    holder = lock_file.with_suffix(".json")
+    lock = FileLock(lock_file, mode=_EVERYBODY)
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        raise MachineBusy(
+            f"Another measurement is running on this machine{_named(holder)}. Two at once would "
+            "spoil each other: wait for it (--wait 10m) or end it."
+        ) from None
+    except OSError as error:
+        raise MachineBusy(
+            f"Cannot take the lock {lock_file}: {error.strerror}. Remove that file or set TMPDIR."
+        ) from None
+    try:
+        _write_holder(holder, what)
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _write_holder(holder: Path, what: str) -> None:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = {"pid": os.getpid(), "what": what, "started_at": started}
+    # Only a courtesy to others: where it cannot be written, the lock still holds.
+    with contextlib.suppress(OSError):
+        holder.unlink(missing_ok=True)
+        holder.write_text(json.dumps(facts))
+
+
+def _named(holder: Path) -> str:
+    try:
+        facts = json.loads(holder.read_text())
+        return f": {facts['what']}, process {facts['pid']}, since {facts['started_at']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

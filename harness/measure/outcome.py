@@ -1,0 +1,95 @@
+"""How a worker ended, in words a person understands."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from harness.schema import Outcome, Reason
+from harness.units import duration
+
+_TAIL_BYTES = 16_384
+_TAIL_LINES = 12
+_WINDOWS_CRASHES = {
+    0xC0000005: "access violation",
+    0xC000001D: "illegal instruction",
+    0xC0000409: "stack buffer overrun",
+}
+_WINDOWS_ABORT = 3  # what the C runtime's abort() leaves behind
+
+
+def log_tail(log: Path) -> tuple[str, ...]:
+    """The last lines of a worker's log, without the user's home folder in them."""
+    if not log.exists():
+        return ()
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        text = stream.read().decode(errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
+    home = str(Path.home())
+    return tuple((line.replace(home, "~") if len(home) > 1 else line)[:500] for line in lines)
+
+
+def of_exit(exit_code: int, where: str, tail: tuple[str, ...]) -> Outcome:
+    """
+    The outcome of a worker that ended without saying so.
+
+    Args:
+        exit_code: As subprocess gives it; negative for a signal.
+        where: What it was doing, e.g. "during tg128".
+        tail: The end of its log.
+    """
+    reason, message = _explain(exit_code, where, tail)
+    return Outcome(
+        status="failed", reason=reason, message=message, exit_code=exit_code, log_tail=tail
+    )
+
+
+def hung(silence_ns: int, where: str, tail: tuple[str, ...]) -> Outcome:
+    """The outcome of a worker that was ended because it said nothing for too long."""
+    return Outcome(
+        status="failed",
+        reason="hung",
+        message=f"no sign of life for {duration(silence_ns)} {where}; a slow machine may need "
+        "a longer --timeout",
+        log_tail=tail,
+    )
+
+
+def interrupted(where: str) -> Outcome:
+    """The outcome of a worker that the user ended."""
+    return Outcome(status="failed", reason="interrupted", message=f"interrupted {where}")
+
+
+def _explain(exit_code: int, where: str, tail: tuple[str, ...]) -> tuple[Reason, str]:
+    code = exit_code & 0xFFFFFFFF
+    if exit_code == -signal.SIGABRT or exit_code == _WINDOWS_ABORT:
+        return "aborted", f"the engine aborted {where}{_last_words(tail)}"
+    if exit_code < 0 and exit_code == -getattr(signal, "SIGKILL", 9):
+        return (
+            "killed",
+            f"killed by the system {where}, most likely for lack of memory: try a smaller "
+            "model or context, or --load-mode none",
+        )
+    if exit_code < 0:
+        return "crashed", f"the engine crashed with {_signal_name(-exit_code)} {where}"
+    if code in _WINDOWS_CRASHES:
+        return "crashed", f"the engine crashed with an {_WINDOWS_CRASHES[code]} {where}"
+    return "worker-error", f"the worker ended with exit code {exit_code} {where}{_last_words(tail)}"
+
+
+def _last_words(tail: tuple[str, ...]) -> str:
+    # ggml names the failed check; Python the exception. Both come last, before any stack dump.
+    telling = [
+        line.strip()
+        for line in tail
+        if "GGML_ASSERT" in line or "Error" in line or "terminate called" in line
+    ]
+    return f": {telling[-1]}" if telling else "; its log has the details"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

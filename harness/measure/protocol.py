@@ -1,0 +1,106 @@
+"""
+What parent and worker say to each other, one JSON document a line.
+
+The parent sends a Job on the worker's stdin. The worker sends events on a private copy of its
+stdout, and after each of them waits for a line `go`: so nothing that the parent does in answer
+(redraw, write) ever falls into a timed region.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
+
+from harness.hardware import Device, MemoryMark, Record
+from harness.schema import Buffer, ContextFacts, EngineInfo, Load, Reason, Settings, Trial
+
+GO = "go"
+
+
+class Job(Record):
+    """
+    What one worker is to do.
+
+    `started_ns` and `deadline_ns` are readings of the system-wide perf_counter. Trials that
+    others disturbed are repeated until `n_trials` clean ones are there, `n_trials_max` were made
+    or the deadline has passed. With no model the worker only describes its engine.
+    """
+
+    model_path: str | None = None
+    settings: Settings
+    workloads: tuple[str, ...] = ()
+    n_trials: PositiveInt = 1
+    n_trials_max: PositiveInt = 1
+    seed: NonNegativeInt = 0
+    is_cold: bool = False
+    n_cores_logical: PositiveInt = 1
+    n_cores_usable: PositiveInt = 1
+    started_ns: int
+    deadline_ns: int
+
+
+class HelloEvent(Record):
+    """The worker is alive and the library is loaded."""
+
+    event: Literal["hello"] = "hello"
+    pid: int
+    engine: EngineInfo
+
+
+class LoadedEvent(Record):
+    """The model is loaded and the first context is ready."""
+
+    event: Literal["loaded"] = "loaded"
+    load: Load
+    weights: tuple[Buffer, ...]
+    devices_before: tuple[Device, ...]
+    devices_loaded: tuple[Device, ...]
+
+
+class ContextEvent(Record):
+    """A context was made for a workload; its trials follow."""
+
+    event: Literal["context"] = "context"
+    context: ContextFacts
+
+
+class TrialEvent(Record):
+    """A repetition is complete."""
+
+    event: Literal["trial"] = "trial"
+    trial: Trial
+
+
+class MemoryEvent(Record):
+    """The worker's own memory at a mark."""
+
+    event: Literal["memory"] = "memory"
+    memory: MemoryMark
+
+
+class FailedEvent(Record):
+    """
+    The engine refused; what was measured before stands.
+
+    With a workload, only that one: the worker goes on with the next.
+    """
+
+    event: Literal["failed"] = "failed"
+    workload: str | None = None
+    reason: Reason
+    message: str
+
+
+class DoneEvent(Record):
+    """All workloads were measured."""
+
+    event: Literal["done"] = "done"
+
+
+Event = Annotated[
+    HelloEvent | LoadedEvent | ContextEvent | TrialEvent | MemoryEvent | FailedEvent | DoneEvent,
+    Field(discriminator="event"),
+]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+"""Reads and validates one event."""

@@ -1,0 +1,241 @@
+"""
+An experiment from its plan to its last Run: rounds, budgets, when to stop, what to keep.
+
+One worker at a time. Every Run is on the disk before the next begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Protocol
+
+import numpy as np
+
+from harness.analysis.stopping import is_precise
+from harness.errors import HarnessError, ResultsUnwritable
+from harness.hardware import BandwidthSample, Machine
+from harness.machine.bandwidth import sample_bandwidth
+from harness.measure import matrix, runner
+from harness.measure.matrix import Cell
+from harness.measure.protocol import Event, Job
+from harness.records.store import ExperimentWriter, logs_folder
+from harness.schema import End, Experiment, ModelKey, Plan, Run, Stop
+
+ATTEMPTS_PER_TRIAL = 3
+"""How often a disturbed trial is tried again: with a busy process two thirds of the time, three
+attempts still find a quiet one as often as not."""
+
+_FAILURES_TO_GIVE_UP = 2
+"""A crash may be chance; the same crash twice is the answer."""
+
+# Two samples this close together would measure the same moment.
+_SAME_MOMENT_NS = 2_000_000_000
+
+
+class Observer(Protocol):
+    """Told what happens, while no worker measures."""
+
+    def run_started(self, number: int, cell: Cell) -> None:
+        """Run `number` (from 1) of the experiment begins."""
+
+    def event(self, event: Event) -> None:
+        """The worker told something, and waits."""
+
+    def run_finished(self, run: Run, stop: Stop | None) -> None:
+        """A Run is complete and stored; with `stop`, it was the last of its cell."""
+
+
+@dataclass
+class Result:
+    """What a sweep measured. `error` says why the record could not be kept whole."""
+
+    runs: list[Run] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
+    is_interrupted: bool = False
+    error: ResultsUnwritable | None = None
+
+
+@dataclass
+class _CellState:
+    runs: list[Run] = field(default_factory=list)
+    dead_workloads: set[str] = field(default_factory=set)
+    n_broken: int = 0
+    stop: Stop | None = None
+
+
+class Sweep:
+    """
+    Measures `experiment.plan` into `writer`.
+
+    Args:
+        paths: Where each model of the plan lies.
+        silence_ns: A worker that says nothing for so long is ended.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        paths: Mapping[ModelKey, Path],
+        writer: ExperimentWriter,
+        observer: Observer,
+        silence_ns: int = runner.SILENCE_NS,
+    ) -> None:
+        self._plan: Plan = experiment.plan
+        self._machine: Machine = experiment.machine
+        self._paths = paths
+        self._writer = writer
+        self._observer = observer
+        self._silence_ns = silence_ns
+        self._rng = np.random.default_rng(experiment.plan.seed)
+        self._result = Result()
+        keys = [file.key for file in self._plan.models]
+        self._cells = {cell: _CellState() for cell in matrix.cells(keys, self._plan.settings)}
+        self._spent_ns = dict.fromkeys(keys, 0)
+        self._bandwidth: tuple[int, BandwidthSample] | None = None
+        logs_folder(writer.path).mkdir(parents=True, exist_ok=True)
+
+    def measure(self) -> Result:
+        """Everything, round by round, until each cell has its reason to stop."""
+        try:
+            for round_index in range(self._plan.n_runs_max):
+                self._measure_round(round_index)
+        except KeyboardInterrupt:
+            self._result.is_interrupted = True
+        except ResultsUnwritable as error:
+            self._result.error = error
+        for cell, state in self._cells.items():
+            self._result.stops.append(state.stop or _stop(cell, "interrupted", len(state.runs)))
+        if self._result.error is None:
+            try:
+                self._writer.finish(End(finished_at=_now(), stops=tuple(self._result.stops)))
+            except ResultsUnwritable as error:
+                self._result.error = error
+        return self._result
+
+    def _measure_round(self, round_index: int) -> None:
+        open_cells = [cell for cell, state in self._cells.items() if state.stop is None]
+        for cell in matrix.shuffled(open_cells, self._rng):
+            state = self._cells[cell]
+            if round_index > 0 and not self._has_time(cell):
+                state.stop = _stop(cell, "budget", len(state.runs))
+                continue
+            started_ns = perf_counter_ns()
+            run = self._measure_run(cell, round_index)
+            self._spent_ns[cell.model] += perf_counter_ns() - started_ns
+            self._take(cell, run)
+
+    def _has_time(self, cell: Cell) -> bool:
+        """Whether one more Run, as long as this cell's have been, fits into the model's budget."""
+        durations = [run.duration_ns for run in self._cells[cell].runs]
+        expected_ns = int(np.median(durations)) if durations else 0
+        return self._spent_ns[cell.model] + expected_ns <= self._plan.budget_ns
+
+    def _take(self, cell: Cell, run: Run) -> None:
+        state = self._cells[cell]
+        state.runs.append(run)
+        self._result.runs.append(run)
+        is_broken = run.outcome.status == "failed" and not run.case_failures
+        state.n_broken += is_broken
+        state.dead_workloads |= {failure.workload for failure in run.case_failures}
+        state.stop = self._why_stop(cell, state)
+        self._writer.append_run(run)
+        self._observer.run_finished(run, state.stop)
+        if run.outcome.reason == "interrupted":
+            raise KeyboardInterrupt
+
+    def _why_stop(self, cell: Cell, state: _CellState) -> Stop | None:
+        n_runs = len(state.runs)
+        live = self._live_workloads(cell)
+        refused = {"model-invalid", "architecture-unknown", "settings-invalid"}
+        last = state.runs[-1].outcome
+        if not live or last.reason in refused or state.n_broken >= _FAILURES_TO_GIVE_UP:
+            return _stop(cell, "failed", n_runs)
+        if is_precise(state.runs, live, self._plan.precision, self._machine):
+            return _stop(cell, "precise", n_runs)
+        if n_runs >= self._plan.n_runs_max:
+            return _stop(cell, "max-runs", n_runs)
+        return None
+
+    def _live_workloads(self, cell: Cell) -> list[str]:
+        dead = self._cells[cell].dead_workloads
+        return [name for name in self._plan.workloads if name not in dead]
+
+    def _measure_run(self, cell: Cell, round_index: int) -> Run:
+        index = len(self._result.runs)
+        self._observer.run_started(index + 1, cell)
+        bandwidth_before = self._sample_bandwidth(cell)
+        workloads = matrix.shuffled_names(self._live_workloads(cell), self._rng)
+        seed = int(self._rng.integers(2**31))
+        log = logs_folder(self._writer.path) / f"run-{index + 1:03}.log"
+        left_ns = max(0, self._plan.budget_ns - self._spent_ns[cell.model])
+        started_at, started_ns = _now(), perf_counter_ns()
+        job = Job(
+            model_path=str(self._paths[cell.model]),
+            settings=cell.settings,
+            workloads=workloads,
+            n_trials=self._plan.n_trials,
+            n_trials_max=self._plan.n_trials * ATTEMPTS_PER_TRIAL,
+            seed=seed,
+            is_cold=round_index < self._plan.n_cold_loads,
+            n_cores_logical=self._machine.n_cores_logical,
+            n_cores_usable=self._machine.n_cores_usable,
+            started_ns=started_ns,
+            deadline_ns=started_ns + left_ns,
+        )
+        report = runner.run_worker(
+            job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns
+        )
+        duration_ns = perf_counter_ns() - started_ns
+        is_interrupted = report.outcome.reason == "interrupted"
+        return Run(
+            index=index,
+            round=round_index,
+            model=cell.model,
+            settings=cell.settings,
+            workloads=workloads,
+            seed=seed,
+            started_at=started_at,
+            duration_ns=duration_ns,
+            outcome=report.outcome,
+            case_failures=tuple(report.case_failures),
+            load=report.load,
+            weights=report.weights,
+            contexts=tuple(report.contexts),
+            memory=tuple(report.memory),
+            devices_before=report.devices_before,
+            devices_loaded=report.devices_loaded,
+            bandwidth_before=bandwidth_before,
+            bandwidth_after=None if is_interrupted else self._sample_bandwidth(cell),
+            trials=tuple(report.trials),
+            log=f"{log.parent.name}/{log.name}",
+        )
+
+    def _sample_bandwidth(self, cell: Cell) -> BandwidthSample | None:
+        """The bandwidth now: with as many threads as the engine uses; None where it fails."""
+        n_threads = cell.settings.n_threads
+        if self._bandwidth is not None:
+            taken_ns, sample = self._bandwidth
+            if perf_counter_ns() - taken_ns < _SAME_MOMENT_NS and sample.n_threads == n_threads:
+                return sample
+        try:
+            sample = sample_bandwidth(
+                n_threads, self._machine.last_level_cache_bytes, self._machine.memory_bytes
+            )
+        except HarnessError:
+            return None  # a measurement without its ceiling is still a measurement
+        self._bandwidth = (perf_counter_ns(), sample)
+        return sample
+
+
+def _stop(cell: Cell, reason: str, n_runs: int) -> Stop:
+    return Stop.model_validate(
+        {"model": cell.model, "settings": cell.settings, "reason": reason, "n_runs": n_runs}
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

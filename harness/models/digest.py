@@ -1,0 +1,106 @@
+"""
+The sha256 of a file, computed once: the answer is kept in the cache folder.
+
+It holds as long as the file keeps its place, size, time of change and inode; a 12 GB model is
+not read again on each start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from harness.errors import ModelInvalid
+from harness.models.transfer import FetchProgress, OnProgress, written_whole
+
+_CHUNK_BYTES = 4 << 20
+
+
+def cache_dir() -> Path:
+    """Where weights and digests are kept: HARNESS_CACHE, or the platform's cache folder."""
+    override = os.environ.get("HARNESS_CACHE")
+    if override:
+        return Path(override).expanduser().absolute()
+    return Path(platformdirs.user_cache_dir("inference-harness", appauthor=False))
+
+
+def sha256_of(path: Path, on_progress: OnProgress | None = None) -> str:
+    """
+    The sha256 of the file, in hexadecimal; from memory when it was computed before.
+
+    Args:
+        path: A regular file.
+        on_progress: Called about every 4 MB while the file is read.
+
+    Raises:
+        ModelInvalid: The file cannot be read.
+    """
+    try:
+        stamp = _stamp(path)
+        if known := _remembered(stamp):
+            return known
+        digest, n_done = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                n_done += len(chunk)
+                if on_progress:
+                    on_progress(FetchProgress(path.name, "verifying", n_done, int(stamp["size"])))
+        # A file that grew or changed meanwhile has no digest worth keeping.
+        if _stamp(path) == stamp:
+            _keep(stamp, digest.hexdigest())
+    except OSError as error:
+        raise ModelInvalid(
+            f"{path} cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
+    return digest.hexdigest()
+
+
+def remember(path: Path, sha256: str) -> None:
+    """Keep a digest that was computed while the file was written."""
+    _keep(_stamp(path), sha256)
+
+
+_Stamp = dict[str, str | int]
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What must stay the same for a digest to hold."""
+    resolved = path.resolve()
+    status = resolved.stat()
+    return {
+        "path": str(resolved),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "inode": status.st_ino,
+    }
+
+
+def _memo(stamp: _Stamp) -> Path:
+    name = hashlib.sha256(str(stamp["path"]).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return cache_dir() / "digests" / f"{name}.json"
+
+
+def _remembered(stamp: _Stamp) -> str | None:
+    try:
+        entry = json.loads(_memo(stamp).read_bytes())
+    except (OSError, ValueError):
+        return None  # never computed, or a memo that cannot be read: compute
+    if not isinstance(entry, dict):
+        return None
+    sha256 = entry.pop("sha256", None)
+    return sha256 if entry == stamp and isinstance(sha256, str) else None
+
+
+def _keep(stamp: _Stamp, sha256: str) -> None:
+    # A cache that cannot be written costs the next start some seconds, never this one its answer.
+    with suppress(OSError):
+        memo = _memo(stamp)
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(memo) as part:
+            part.write_text(json.dumps({**stamp, "sha256": sha256}), encoding="ascii")

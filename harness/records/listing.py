@@ -1,0 +1,147 @@
+"""Which experiments a results folder holds, and which one a word on the command line means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import ResultsInvalid
+from harness.records import lines, store
+from harness.schema import End, Experiment
+
+# The last line is looked for from the back in pieces of this size: it takes in the end of an
+# ordinary experiment (some 400 bytes for each model and Settings) at the first attempt.
+_TAIL_BYTES = 16 * 1024
+
+# More lines than these push the question itself off the screen.
+_N_OFFERED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """
+    One file of a results folder, known by its first and last line alone.
+
+    `n_runs` is None where the experiment was cut short: the lines would have to be counted.
+    `problem` says why the file cannot be read; `experiment` is then None.
+    """
+
+    path: Path
+    experiment: Experiment | None = None
+    started_at: datetime | None = None
+    n_runs: int | None = None
+    is_complete: bool = False
+    problem: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The experiment's id, or the file's name where that is unknown."""
+        return self.experiment.id if self.experiment else self.path.stem
+
+
+def list_experiments(folder: Path) -> list[Listing]:
+    """
+    What `folder` holds, newest last; no folder holds nothing.
+
+    Damaged files are listed with their problem.
+
+    Raises:
+        ResultsInvalid: The folder itself cannot be read.
+    """
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix == ".jsonl" and path.is_file()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ResultsInvalid(
+            f"Cannot read the results folder {folder}: {error.strerror}. Choose another with "
+            "--results DIR."
+        ) from error
+    return sorted((_listing(path) for path in paths), key=_age_key)
+
+
+def find(folder: Path, selector: str) -> Path:
+    """
+    The experiment file that `selector` names.
+
+    Args:
+        folder: The results folder.
+        selector: "latest", an experiment's id or the beginning of one, a file name in `folder`,
+            or a path.
+
+    Raises:
+        ResultsInvalid: Nothing or more than one experiment is meant; the message says which
+            there are.
+    """
+    for path in (Path(selector), folder / selector):
+        if path.suffix == ".jsonl" and path.is_file():
+            return path
+    listings = list_experiments(folder)
+    readable = [listing for listing in listings if listing.experiment]
+    if not readable:
+        raise ResultsInvalid(f"No experiment is stored in {folder}. Measure one: `harness run`.")
+    if selector == "latest":
+        return readable[-1].path
+    same = [listing for listing in readable if listing.id == selector]
+    matching = same or [item for item in readable if selector and item.id.startswith(selector)]
+    if len(matching) == 1:
+        return matching[0].path
+    how_many = f"{len(matching)} experiments" if matching else "No experiment"
+    raise ResultsInvalid(
+        f"{how_many} in {folder} match {selector!r}. There: {_offered(matching or readable)}."
+    )
+
+
+def _listing(path: Path) -> Listing:
+    try:
+        with path.open("rb") as file:
+            head = file.readline()
+        record = lines.parse(head)
+        schema = lines.schema_of(path, record)
+        experiment = lines.validated(Experiment, record, path, 1, schema)
+        started_at = store.utc_time(experiment.started_at)
+        end = _end_in(path, _last_line(path), schema)
+    except ResultsInvalid as error:
+        return Listing(path, problem=str(error))
+    except ValueError as error:
+        return Listing(path, problem=f"{path} does not say when it was measured: {error}.")
+    except OSError as error:
+        return Listing(path, problem=f"Cannot read {path}: {error.strerror}.")
+    if end is None:
+        return Listing(path, experiment, started_at)
+    n_runs = sum(stop.n_runs for stop in end.stops)
+    return Listing(path, experiment, started_at, n_runs=n_runs, is_complete=True)
+
+
+def _end_in(path: Path, line: bytes, schema: int) -> End | None:
+    record = lines.parse(line)
+    if record is None or record.get("kind") != "end":
+        return None
+    return lines.validated(End, record, path, -1, schema)
+
+
+def _last_line(path: Path) -> bytes:
+    """The bytes after the last but one line break."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        length = _TAIL_BYTES
+        while True:
+            file.seek(max(0, size - length))
+            tail = file.read().removesuffix(b"\n")
+            start = tail.rfind(b"\n")
+            if start >= 0 or length >= size:
+                return tail[start + 1 :]
+            length *= 4
+
+
+def _age_key(listing: Listing) -> tuple[bool, datetime, str]:
+    """Unreadable files first, so that the newest experiment always comes last."""
+    oldest = datetime.min.replace(tzinfo=UTC)
+    return listing.experiment is not None, listing.started_at or oldest, listing.path.name
+
+
+def _offered(listings: list[Listing]) -> str:
+    newest_first = [listing.id for listing in reversed(listings)]
+    more = ", ..." if len(newest_first) > _N_OFFERED else ""
+    return ", ".join(newest_first[:_N_OFFERED]) + more

@@ -1,0 +1,203 @@
+"""
+The experiment file: one experiment, append-only, one JSON object a line.
+
+    line 1      {"schema": 1, "kind": "experiment", ...}     machine, provenance, plan
+    then        {"kind": "run", ...}                         one line for each finished Run
+    last        {"kind": "end", ...}                         absent when measuring was cut short
+
+Each line is written and flushed to the disk as soon as its Run ends and is never touched
+again, so a power cut costs at most the line being written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from harness.errors import ResultsInvalid, ResultsUnwritable
+from harness.records import lines
+from harness.schema import End, Experiment, Run
+
+_SUFFIX = ".jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExperiment:
+    """
+    What an experiment file holds.
+
+    `end` is None when measuring was cut short; `n_torn` is 1 when the last line was incomplete
+    and has been left out.
+    """
+
+    path: Path
+    experiment: Experiment
+    runs: tuple[Run, ...]
+    end: End | None
+    n_torn: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the experiment came to its planned end."""
+        return self.end is not None
+
+
+def file_name(experiment: Experiment) -> str:
+    """`<UTC time>-<machine id>-<experiment id>.jsonl`: names sort by time, on every system."""
+    stamp = utc_time(experiment.started_at).strftime("%Y%m%dT%H%M%SZ")
+    parts = (stamp, experiment.machine.id, experiment.id)
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in parts) + _SUFFIX
+
+
+def utc_time(text: str) -> datetime:
+    """An ISO 8601 time of a record in UTC; one without a zone is taken for UTC."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def logs_folder(path: Path) -> Path:
+    """Where the engine's logs of the experiment in `path` belong (it may not exist)."""
+    return path.with_name(f"{path.stem}-logs")
+
+
+class ExperimentWriter:
+    """
+    The one writer of one experiment file; a context manager that closes it.
+
+    After a failed write the file ends with its last whole line and stays readable.
+
+    Raises:
+        ResultsUnwritable: From every method, when the disk or the folder refuses.
+    """
+
+    def __init__(self, folder: Path, experiment: Experiment) -> None:
+        self.path = folder / file_name(experiment)
+        line = lines.encode(experiment)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = _create(self.path)
+        except OSError as error:
+            _refuse("create", self.path, error)
+        self._n_bytes = 0
+        try:
+            self._append(line)
+        except ResultsUnwritable:
+            self.close()
+            self.path.unlink(missing_ok=True)
+            raise
+        _flush_folder(folder)
+
+    def append_run(self, run: Run) -> None:
+        """Keep a finished Run: on the disk when this returns."""
+        self._append(lines.encode(run))
+
+    def finish(self, end: End) -> None:
+        """Write the last line and close the file."""
+        self._append(lines.encode(end))
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; nothing can be appended afterwards. Closing twice does no harm."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> ExperimentWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _append(self, line: bytes) -> None:
+        try:
+            _write_all(self._file, line)
+            os.fsync(self._file)
+        except OSError as error:
+            # A half line in the middle would spoil every line after it.
+            os.ftruncate(self._file, self._n_bytes)
+            _refuse("write", self.path, error)
+        self._n_bytes += len(line)
+
+
+def load(path: Path) -> StoredExperiment:
+    """
+    The experiment in `path`, brought to the present schema.
+
+    A last line that was cut off in the middle is left out and counted in `n_torn`.
+
+    Raises:
+        ResultsInvalid: The file cannot be read, a line is damaged, or a newer harness wrote it.
+    """
+    records = [lines.parse(line) for line in _read_lines(path)]
+    n_torn = 0
+    if len(records) > 1 and records[-1] is None:
+        # Only the last write can have been interrupted; some file systems leave zeros there.
+        del records[-1]
+        n_torn = 1
+    schema = lines.schema_of(path, records[0])
+    experiment = lines.validated(Experiment, records[0], path, 1, schema)
+    runs: list[Run] = []
+    end: End | None = None
+    for number, record in enumerate(records[1:], start=2):
+        if end is not None:
+            raise ResultsInvalid(lines.damaged(path, number, "it comes after the end"))
+        if record is not None and record.get("kind") == "end":
+            end = lines.validated(End, record, path, number, schema)
+        else:
+            runs.append(lines.validated(Run, record, path, number, schema))
+    return StoredExperiment(path, experiment, tuple(runs), end, n_torn)
+
+
+def _create(path: Path) -> int:
+    # O_BINARY: Windows would otherwise write "\r\n", and the byte count would be wrong.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags, 0o644)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    # One call writes it all, except on a disk that fills up: then the rest says why.
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the new file's name outlive a power cut too; Windows has no such call."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some network file systems refuse to flush a folder; the file itself is flushed.
+        return
+    finally:
+        os.close(descriptor)
+
+
+def _refuse(verb: str, path: Path, error: OSError) -> NoReturn:
+    reason = error.strerror or type(error).__name__
+    raise ResultsUnwritable(
+        f"Cannot {verb} {path}: {reason}. What was kept so far is unharmed; free some space or "
+        "choose another folder with --results DIR."
+    ) from error
+
+
+def _read_lines(path: Path) -> list[bytes]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ResultsInvalid(
+            f"Cannot read {path}: {reason}. See `harness show` for what is stored."
+        ) from error
+    return data.removesuffix(b"\n").split(b"\n")

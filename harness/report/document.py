@@ -1,0 +1,87 @@
+"""Results as one JSON document; docs/json.md describes it for those who read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.advice import trust_lines
+from harness.analysis.stats import Estimate
+from harness.analysis.summary import CaseSummary, GroupSummary
+from harness.schema import Experiment, Stop
+
+DOCUMENT_SCHEMA = 1
+# History of the document, newest first. A new key does not raise the number; a key that goes away
+# or means something else does.
+# 1 (2026-11): the first.
+
+
+def document(
+    experiment: Experiment,
+    groups: Sequence[GroupSummary],
+    stored_path: Path | None,
+    stops: Sequence[Stop] = (),
+) -> dict[str, Any]:
+    """
+    Everything `harness run` and `harness show` know, ready for `json.dumps`.
+
+    Args:
+        experiment: What was measured, where and with which software.
+        groups: Its summaries; each workload of each group becomes one case.
+        stored_path: Where the record lies.
+        stops: Why measuring stopped, by model and Settings; empty when it was cut short.
+    """
+    return {
+        "schema": DOCUMENT_SCHEMA,
+        "experiment": experiment.id,
+        "started_at": experiment.started_at,
+        "stored": None if stored_path is None else str(stored_path),
+        "machine": experiment.machine.model_dump(mode="json"),
+        "conditions": experiment.conditions.model_dump(mode="json"),
+        "provenance": experiment.provenance.model_dump(mode="json"),
+        "cases": [_case(group, case) for group in groups for case in group.cases],
+        "stops": [stop.model_dump(mode="json") for stop in stops],
+        "trust": trust_lines(experiment, groups),
+    }
+
+
+def _case(group: GroupSummary, case: CaseSummary) -> dict[str, Any]:
+    outcome = case.outcome
+    return {
+        "model": group.model.key,
+        "quantization": group.model.quantization,
+        "file": {"name": group.model.file_name, "sha256": group.model.sha256},
+        "workload": case.workload,
+        "settings": group.settings.model_dump(mode="json"),
+        "outcome": {
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "message": outcome.message,
+        },
+        "metrics": _figures(group.metrics | case.metrics),
+        "disturbed": _figures(case.disturbed),
+        "not_applicable": case.not_applicable,
+        "n_runs": case.n_runs,
+        "n_runs_failed": group.n_failed,
+        "n_runs_without_value": case.n_runs_without_value,
+        "n_trials": case.n_trials,
+        "n_contaminated": case.n_contaminated,
+        "others_ratio": case.others_ratio,
+        "labels": case.labels,
+        "flags": list(case.flags),
+    }
+
+
+def _figures(figures: dict[str, Estimate]) -> dict[str, dict[str, str | float]]:
+    return {
+        name: {
+            "median": figure.median,
+            "low": figure.low,
+            "high": figure.high,
+            "n": figure.n,
+            "unit": figure.unit,
+            "kind": figure.kind,
+        }
+        for name, figure in figures.items()
+    }

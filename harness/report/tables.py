@@ -1,0 +1,211 @@
+"""Results as text: tables for people (plain, github) and flat figures for programs (csv, tsv)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tabulate import tabulate
+
+from harness import units
+from harness.analysis.stats import Estimate
+from harness.analysis.summary import CaseSummary, GroupSummary
+from harness.report import legend
+from harness.report.settings import settings_text
+from harness.report.text import harmless, wrapped
+
+Format = Literal["plain", "github", "csv", "tsv"]
+
+_HEADER = ("workload", "metric", "median", "95 % interval", "n")
+_FLAT_HEADER = (
+    *("model", "quantization", "settings", "workload", "metric", "unit"),
+    *("median", "low", "high", "n", "kind", "outcome"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One figure of one group, or one sentence on a workload that has none.
+
+    `workload` is empty for what concerns the whole group; `metric` is a name of
+    `analysis.metrics.UNITS` and empty in a sentence's row.
+    """
+
+    workload: str
+    metric: str = ""
+    figure: Estimate | None = None
+    note: str = ""
+
+
+def render(groups: Sequence[GroupSummary], format: Format = "plain") -> str:
+    """
+    The table as text, without a line break at the end.
+
+    "plain" fits 80 columns: one block for each model and Settings, then the formulas. "github"
+    is one Markdown table. "csv" and "tsv" are raw numbers in ns, bytes, tok/s: one line for each
+    model, Settings, workload and metric.
+    """
+    if format == "plain":
+        return _plain(groups)
+    if format == "github":
+        return _github(groups)
+    return _flat(groups, "," if format == "csv" else "\t")
+
+
+def rows(group: GroupSummary) -> list[Row]:
+    """All rows of one group: its workloads' figures, sentences on failures, the group's own."""
+    found: list[Row] = []
+    for case in group.cases:
+        found += [Row(case.workload, name, figure) for name, figure in case.metrics.items()]
+    for case in group.cases:
+        note = _note(case)
+        if note:
+            found.append(Row(case.workload, note=note))
+    found += [Row("", name, figure) for name, figure in group.metrics.items()]
+    return found
+
+
+def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
+    """What a group is: model, quantization, size, and how its Settings differ from the others'."""
+    model = group.model
+    parts = [
+        model.key,
+        model.quantization,
+        units.file_size(model.n_bytes),
+        settings_text(group.settings, [other.settings for other in groups]),
+    ]
+    return harmless(" · ".join(parts))
+
+
+def _note(case: CaseSummary) -> str:
+    if case.outcome.status != "ok":
+        word = "failed" if case.outcome.status == "failed" else "not run"
+        kept = f" Figures are from the {case.n_runs} Runs that had trials." if case.metrics else ""
+        return harmless(f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}")
+    if case.disturbed:
+        name, figure = next(iter(case.disturbed.items()))
+        value = units.quantity(figure.median, figure.unit)
+        return (
+            f"no clean trial in {case.n_runs} Runs; while others used the CPU: "
+            f"{legend.LABELS[name]} {value} (n = {figure.n})"
+        )
+    if case.n_runs_without_value:
+        return f"{case.n_runs_without_value} of {case.n_runs} Runs had no clean trial"
+    return ""
+
+
+def _plain(groups: Sequence[GroupSummary]) -> str:
+    lines: list[str] = []
+    metrics: list[str] = []
+    has_range = False
+    for group in groups:
+        of_group = rows(group)
+        figures = [row for row in of_group if row.figure]
+        lines += [*wrapped(heading(group, groups)), ""]
+        lines += _table([_cells(row) for row in figures])
+        lines += _sentences([row for row in of_group if row.note])
+        lines.append("")
+        metrics += [row.metric for row in figures]
+        has_range |= any(_is_marked(row.figure) for row in figures if row.figure)
+    for sentence in legend.lines(metrics, has_range=has_range):
+        lines += wrapped(sentence)
+    return "\n".join(lines).rstrip()
+
+
+def _table(cells: list[tuple[str, ...]]) -> list[str]:
+    if not cells:
+        return []
+    text = tabulate(
+        cells,
+        headers=_HEADER,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=("left", "left", "right", "left", "right"),
+    )
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def _sentences(notes: Sequence[Row]) -> list[str]:
+    """Sentences behind their workloads; one that concerns several is said once."""
+    workloads: dict[str, list[str]] = {}
+    for row in notes:
+        workloads.setdefault(row.note, []).append(row.workload)
+    lines: list[str] = []
+    for note, names in workloads.items():
+        lines += wrapped(note, lead=f"{harmless(', '.join(names))}  ")
+    return lines
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    assert row.figure is not None
+    figure = row.figure
+    median = units.quantity(figure.median, figure.unit)
+    workload = harmless(row.workload) or legend.TOPICS[row.metric]
+    if figure.kind == "exact":
+        return workload, legend.LABELS[row.metric], median, "exact", "–"
+    return workload, legend.LABELS[row.metric], median, _interval(figure), str(figure.n)
+
+
+def _interval(figure: Estimate) -> str:
+    if figure.n == 1:
+        return "–" + legend.RANGE_MARK
+    low, high = (units.quantity(value, figure.unit) for value in (figure.low, figure.high))
+    return f"{low} – {high}" + (legend.RANGE_MARK if _is_marked(figure) else "")
+
+
+def _is_marked(figure: Estimate) -> bool:
+    return figure.kind == "range"
+
+
+def _github(groups: Sequence[GroupSummary]) -> str:
+    cells: list[list[str]] = []
+    has_range = False
+    for group in groups:
+        name = heading(group, groups)
+        for row in rows(group):
+            if row.figure:
+                cells.append([name, *_cells(row)])
+                has_range |= _is_marked(row.figure)
+            else:
+                cells.append([name, row.workload, row.note, "", "", ""])
+    table = tabulate(
+        [[_markdown(cell) for cell in row] for row in cells],
+        headers=("model", *_HEADER),
+        tablefmt="github",
+        disable_numparse=True,
+    )
+    shown = [row.metric for group in groups for row in rows(group) if row.figure]
+    formulas = [f"- {_markdown(line)}" for line in legend.lines(shown, has_range=has_range)]
+    return "\n".join([table, "", *formulas])
+
+
+def _markdown(text: str) -> str:
+    """`text` as Markdown that shows it, whatever is in it."""
+    for character, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("*", "\\*")):
+        text = text.replace(character, shown)
+    return harmless(text)
+
+
+def _flat(groups: Sequence[GroupSummary], delimiter: str) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(_FLAT_HEADER)
+    for group in groups:
+        settings = settings_text(group.settings, [other.settings for other in groups])
+        about = [harmless(group.model.key), harmless(group.model.quantization), settings]
+        statuses = {case.workload: case.outcome.status for case in group.cases}
+        for row in rows(group):
+            status = row.note or statuses.get(row.workload, "ok")
+            writer.writerow([*about, harmless(row.workload), row.metric, *_raw(row), status])
+    return stream.getvalue().rstrip("\n")
+
+
+def _raw(row: Row) -> list[str | float]:
+    if row.figure is None:
+        return ["", "", "", "", "", ""]
+    figure = row.figure
+    return [figure.unit, figure.median, figure.low, figure.high, figure.n, figure.kind]

@@ -1,0 +1,23 @@
+"""Text of unknown origin made fit for a terminal, and lines made fit for its width."""
+
+from __future__ import annotations
+
+import textwrap
+
+WIDTH = 80
+
+
+def harmless(text: str) -> str:
+    """
+    `text` with everything that is not printed replaced by "?".
+
+    Model names come from files and hubs: an escape sequence in one could recolour, retitle or
+    overwrite what a terminal shows; a line break or a reversal of direction could forge a row.
+    """
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def wrapped(text: str, *, lead: str = "", width: int = WIDTH) -> list[str]:
+    """`text` in lines of at most `width`, the first behind `lead`, the others below its end."""
+    indent = " " * len(lead) if len(lead) < width // 2 else "    "
+    return textwrap.wrap(text, width, initial_indent=lead, subsequent_indent=indent)

@@ -1,0 +1,278 @@
+"""
+The types of an experiment file: facts only, nothing derived (the machine's: hardware.py).
+
+All are frozen and refuse unknown keys. Times are integers of nanoseconds, sizes integers of
+bytes. `None` means "this machine does not tell", never zero.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from harness.hardware import (
+    BandwidthSample,
+    Conditions,
+    Counters,
+    Device,
+    Machine,
+    MemoryMark,
+    Record,
+)
+
+SCHEMA_VERSION = 1
+# History of the experiment file, newest first. When a field changes: raise the number, add an
+# upgrade function to records/store.py and a gold file to tests/gold/.
+# 1 (2026-11): the first.
+
+ModelKey = str  # "smollm2-135m:Q4_1", "owner/repo:QUANT" or a file name: unique within a Plan
+
+
+# ------------------------------------------------------------------ the model
+
+
+class ModelFile(Record):
+    """
+    What a GGUF header says, and the identity of the file.
+
+    `token_read_bytes` are the weights read for one decoded token: active experts, everything
+    dense, the output head; not the embedding look-up. `kv_read_bytes_per_position` is what one
+    cached position adds per token in an f16 cache; sliding-window layers count as full.
+    """
+
+    key: ModelKey
+    file_name: str
+    n_bytes: PositiveInt
+    sha256: str | None
+    quantization: str
+    architecture: str
+    n_params: PositiveInt
+    n_layer: PositiveInt
+    n_embd: PositiveInt
+    n_vocab: PositiveInt | None
+    n_ctx_train: PositiveInt | None
+    n_expert: NonNegativeInt = 0
+    n_expert_used: NonNegativeInt = 0
+    weights_bytes: PositiveInt
+    tensor_bytes: dict[str, int]
+    """Tensor type name ("Q4_1") to the bytes stored in it."""
+    token_read_bytes: PositiveInt
+    kv_read_bytes_per_position: NonNegativeInt | None
+
+
+class Settings(Record):
+    """
+    How the engine is set up, in llama.cpp's own terms and with llama-bench's defaults.
+
+    `n_ctx` None gives each workload just the context it needs, as llama-bench does.
+    `n_gpu_layers` -1 is all. `n_cpu_moe`: experts of the first N layers stay in system memory.
+    """
+
+    n_threads: PositiveInt
+    n_batch: PositiveInt = 2048
+    n_ubatch: PositiveInt = 512
+    n_ctx: PositiveInt | None = None
+    n_gpu_layers: Annotated[int, Field(ge=-1)] = -1
+    n_cpu_moe: NonNegativeInt = 0
+    devices: tuple[str, ...] = ()
+    split_mode: Literal["none", "layer", "row", "tensor"] = "layer"
+    main_gpu: NonNegativeInt = 0
+    tensor_split: tuple[float, ...] = ()
+    flash_attn: Literal["auto", "on", "off"] = "auto"
+    type_k: str = "f16"
+    type_v: str = "f16"
+    load_mode: Literal["auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io"] = "auto"
+    repack: bool = True
+
+
+# ------------------------------------------------------------ what a Run yields
+
+
+class Trial(Record):
+    """
+    One repetition of one workload.
+
+    `step_ns` are the durations of the decode steps, in order. `total_ns` is the whole timed
+    region. A chat trial has `ttft_ns` (text in to first text out) and its `step_ns` are the
+    gaps between later tokens. A sustain trial has windows of about a second instead of steps.
+    """
+
+    workload: str
+    index: NonNegativeInt
+    is_warm_up: bool = False
+    n_tokens: PositiveInt
+    total_ns: PositiveInt
+    step_ns: tuple[int, ...] = ()
+    n_prompt: NonNegativeInt | None = None
+    tokenize_ns: NonNegativeInt | None = None
+    ttft_ns: PositiveInt | None = None
+    window_tokens: tuple[int, ...] = ()
+    window_ns: tuple[int, ...] = ()
+    counters: Counters
+
+
+class Buffer(Record):
+    """A buffer the engine reports in its log. `device` is the engine's name of it."""
+
+    device: str
+    kind: Literal["weights", "kv", "recurrent", "compute", "output"]
+    n_bytes: NonNegativeInt
+
+
+class ContextFacts(Record):
+    """The context made for one workload: its size and the engine's buffers for it."""
+
+    workload: str
+    n_ctx: PositiveInt
+    create_ns: PositiveInt
+    buffers: tuple[Buffer, ...]
+
+
+class Load(Record):
+    """
+    How long loading took. `total_ns` runs from process start to the first ready context.
+
+    `cached_ratio` is the share of the file in the page cache before loading; the load is cold
+    when the file was evicted and next to nothing of it was left.
+    """
+
+    cached_ratio: float | None
+    is_cold: bool | None
+    process_ns: PositiveInt
+    model_ns: PositiveInt
+    total_ns: PositiveInt
+
+
+Reason = Literal[
+    "aborted",
+    "crashed",
+    "killed",
+    "hung",
+    "interrupted",
+    "model-invalid",
+    "architecture-unknown",
+    "context-too-large",
+    "context-failed",
+    "out-of-memory",
+    "decode-failed",
+    "settings-invalid",
+    "worker-error",
+]
+
+
+class Outcome(Record):
+    """How a Run ended. A failure has a reason, and a sentence a person understands."""
+
+    status: Literal["ok", "failed"]
+    reason: Reason | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    log_tail: tuple[str, ...] = ()
+
+
+class CaseFailure(Record):
+    """A workload that could not be measured in a Run that otherwise went on."""
+
+    workload: str
+    reason: Reason
+    message: str
+
+
+class Run(Record):
+    """
+    One worker process: one model, one Settings, all workloads. The sampling unit.
+
+    Whatever was measured before a failure is kept in `trials`. `outcome` is "failed" when the
+    process failed or any workload did; `case_failures` says which. `devices_before` and
+    `devices_loaded` bracket the loading, so their difference is the memory it took.
+    """
+
+    kind: Literal["run"] = "run"
+    index: NonNegativeInt
+    round: NonNegativeInt
+    model: ModelKey
+    settings: Settings
+    workloads: tuple[str, ...]
+    seed: NonNegativeInt
+    started_at: str
+    duration_ns: NonNegativeInt
+    outcome: Outcome
+    case_failures: tuple[CaseFailure, ...] = ()
+    load: Load | None = None
+    weights: tuple[Buffer, ...] = ()
+    contexts: tuple[ContextFacts, ...] = ()
+    memory: tuple[MemoryMark, ...] = ()
+    devices_before: tuple[Device, ...] = ()
+    devices_loaded: tuple[Device, ...] = ()
+    bandwidth_before: BandwidthSample | None = None
+    bandwidth_after: BandwidthSample | None = None
+    trials: tuple[Trial, ...] = ()
+    log: str | None = None
+
+
+# ------------------------------------------------------------- the experiment
+
+
+class EngineInfo(Record):
+    """Which engine measured: binding and library versions, its build and what it found."""
+
+    binding: str
+    binding_version: str
+    library_version: str
+    library_commit: str
+    system_info: str
+    supports_gpu_offload: bool
+    devices: tuple[Device, ...]
+
+
+class Provenance(Record):
+    """Which software produced the record."""
+
+    harness_version: str
+    python_version: str
+    engine: EngineInfo
+
+
+class Plan(Record):
+    """What the experiment set out to do; `budget_ns` is per model."""
+
+    models: tuple[ModelFile, ...]
+    settings: tuple[Settings, ...]
+    workloads: tuple[str, ...]
+    n_runs_max: PositiveInt
+    n_trials: PositiveInt
+    n_cold_loads: NonNegativeInt
+    budget_ns: PositiveInt
+    precision: float
+    seed: NonNegativeInt
+
+
+class Experiment(Record):
+    """Line 1 of an experiment file: one invocation of a measuring command."""
+
+    schema_version: Annotated[int, Field(alias="schema")] = SCHEMA_VERSION
+    kind: Literal["experiment"] = "experiment"
+    id: str
+    started_at: str
+    machine: Machine
+    conditions: Conditions
+    provenance: Provenance
+    plan: Plan
+
+
+class Stop(Record):
+    """Why measuring one model under one Settings stopped, and after how many Runs."""
+
+    model: ModelKey
+    settings: Settings
+    reason: Literal["precise", "max-runs", "budget", "failed", "interrupted"]
+    n_runs: NonNegativeInt
+
+
+class End(Record):
+    """Last line of an experiment file; a file without it was cut short."""
+
+    kind: Literal["end"] = "end"
+    finished_at: str
+    stops: tuple[Stop, ...]

@@ -1,0 +1,113 @@
+"""
+Bytes, nanoseconds and rates to text, and the texts of the command line back to numbers.
+
+Nothing else in the harness formats a number. Files and weights are decimal (GB, as the hub and
+disk makers count), memory is binary (GiB, as operating systems count).
+"""
+
+from __future__ import annotations
+
+import re
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SECONDS_PER = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with `digits` significant digits and no exponent: 1234.5 -> "1234", 0.01234."""
+    if value == 0:
+        return "0"
+    magnitude = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
+    if magnitude:
+        return f"{value:.{max(0, digits - magnitude)}f}"
+    return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.1e}"
+
+
+def file_size(n_bytes: float) -> str:
+    """Decimal size, as downloads are counted: 98362432 -> "98.4 MB"."""
+    return _scaled(n_bytes, 1000, ("B", "kB", "MB", "GB", "TB"))
+
+
+def memory_size(n_bytes: float) -> str:
+    """Binary size, as memory is counted: 1073741824 -> "1.00 GiB"."""
+    return _scaled(n_bytes, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def bandwidth(bytes_per_s: float) -> str:
+    """Decimal bytes per second, as memory makers count: "32.4 GB/s"."""
+    return f"{file_size(bytes_per_s)}/s"
+
+
+def duration(ns: float) -> str:
+    """A time in the unit that fits it: "1.23 ms", "4.56 s", "2m05s"."""
+    if abs(ns) < 1e6:
+        return f"{significant(ns / 1e3)} µs"
+    if abs(ns) < 1e9:
+        return f"{significant(ns / 1e6)} ms"
+    if abs(ns) < 120e9:
+        return f"{significant(ns / 1e9)} s"
+    minutes, seconds = divmod(round(ns / 1e9), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"
+
+
+def percent(ratio: float) -> str:
+    """A ratio as a percentage: 0.0213 -> "2.1 %"."""
+    return f"{ratio * 100:.1f} %"
+
+
+def quantity(value: float, unit: str) -> str:
+    """`value` as text, by the unit its metric names: "ns", "bytes", "bytes/s", "tok/s", "ratio"."""
+    known = {
+        "ns": duration,
+        "bytes": memory_size,
+        "bytes/s": bandwidth,
+        "ratio": percent,
+        "tok/s": significant,
+        "": significant,
+    }
+    return known[unit](value) if unit in known else f"{significant(value)} {unit}"
+
+
+def parse_duration_ns(text: str) -> int:
+    """
+    "5m", "90s", "1.5h", "300" (seconds) in nanoseconds.
+
+    Raises:
+        ValueError: Not a duration, or not more than nothing.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write 90s, 5m or 1h")
+    ns = round(float(match[1]) * _SECONDS_PER[match[2] or "s"] * 1e9)
+    if ns <= 0:
+        raise ValueError(f"{text!r} is no time at all; write 90s, 5m or 1h")
+    return ns
+
+
+def parse_ratio(text: str) -> float:
+    """
+    "2%" or "0.02" as 0.02.
+
+    Raises:
+        ValueError: Not a number, or outside 0 to 1.
+    """
+    body = text.strip()
+    is_percent = body.endswith("%")
+    try:
+        value = float(body.rstrip("%")) / (100 if is_percent else 1)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a share; write 2% or 0.02") from None
+    if not 0 < value < 1:
+        raise ValueError(f"{text!r} is not between 0 and 100 %; write 2% or 0.02")
+    return value
+
+
+def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
+    index = 0
+    while abs(value) >= base and index < len(units) - 1:
+        value /= base
+        index += 1
+    if index == 0:
+        return f"{value:.0f} {units[0]}"
+    return f"{significant(value)} {units[index]}"

@@ -370,7 +370,7 @@ def test_no_damage_does_worse_than_being_refused(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_no_damage_does_worse_than_being_refused_at_length(tmp_path: Path, tiny: bytes) -> None:
     assert damage(small_model(tmp_path), 90_000, seed=2) > 45_000
-    assert damage(tiny[: parse(tiny).data_start], 10_000, seed=3) == 10_000
+    assert damage(tiny, 10_000, seed=3) > 2_000
 
 
 class Endless(io.RawIOBase):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from records_factory import (
     CPU,
+    GPU,
     make_experiment,
     make_run,
     make_runs,

@@ -17,6 +17,7 @@ from harness.analysis.stats import (
     lag1_autocorrelation,
     min_values,
     outliers,
+    percentile,
     relative_half_width,
 )
 
@@ -184,3 +185,9 @@ def test_autocorrelation_knows_alternation_from_persistence() -> None:
     assert persistent > 0.8
     assert lag1_autocorrelation([1, 1, 1, 1, 1]) is None
     assert lag1_autocorrelation([1, 2]) is None
+
+
+@given(st.lists(numbers, min_size=1, max_size=200), st.floats(0, 100))
+def test_percentiles_agree_with_numpy(values: list[float], percent: float) -> None:
+    expected = float(np.percentile(values, percent))
+    assert percentile(sorted(values), percent) == pytest.approx(expected, rel=1e-9)

@@ -24,8 +24,11 @@ def test_a_busy_process_on_two_cpus_is_seen() -> None:
 
 
 def test_what_the_host_takes_counts_as_others() -> None:
-    counters = make_counters(steal_ns=400_000_000)
-    assert trust.others_ratio(counters, 2) == pytest.approx(0.21)
+    # Stolen time is a part of the busy time, so it must not be counted twice.
+    counters = make_counters(
+        process_cpu_ns=1_600_000_000, system_busy_ns=1_980_000_000, steal_ns=380_000_000
+    )
+    assert trust.others_ratio(counters, 2) == pytest.approx(0.19)
     assert trust.is_contaminated(counters, 2, 2, 2) is not None
 
 

@@ -97,7 +97,10 @@ def _label_lines(cases: Sequence[CaseSummary]) -> list[str]:
         if found[label]
     ]
     if found["severe outlier"]:
-        lines.append(f"{found['severe outlier']} severe outliers among the Runs were kept.")
+        lines.append(
+            f"Runs that lie far from the others (Tukey's outer fence), kept: "
+            f"{found['severe outlier']}."
+        )
     return lines
 
 

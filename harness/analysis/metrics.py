@@ -19,25 +19,23 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import Literal
 
-import numpy as np
-
-from harness.analysis import trust
+from harness.analysis import stats, trust
 from harness.hardware import Machine
 from harness.schema import Run, Trial
 from harness.workload import Workload, parse_workload
 
 UNITS: dict[str, str] = {
     "tok_per_s": "tok/s",
-    "prefill_tok_per_s": "tok/s",
-    "decode_tok_per_s": "tok/s",
-    "first_quarter": "tok/s",
-    "last_quarter": "tok/s",
-    "throttle_ratio": "ratio",
     "ttft": "ns",
     "itl_p50": "ns",
     "itl_p95": "ns",
     "itl_p99": "ns",
     "end_to_end": "ns",
+    "prefill_tok_per_s": "tok/s",
+    "decode_tok_per_s": "tok/s",
+    "first_quarter": "tok/s",
+    "last_quarter": "tok/s",
+    "throttle_ratio": "ratio",
     "mbu": "ratio",
     "load_cold": "ns",
     "load_warm": "ns",
@@ -54,7 +52,7 @@ UNITS: dict[str, str] = {
     "bandwidth": "bytes/s",
     "bytes_per_token": "bytes",
 }
-"""Every metric's name and the unit of its figures, in the order they are shown."""
+"""Every metric's name and the unit of its figures, in the order shown; a headline comes first."""
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
 _PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
@@ -144,9 +142,9 @@ def _sustained(trials: Sequence[Trial]) -> Values:
 
 
 def _inter_token(trials: Sequence[Trial]) -> Values:
-    steps = [step for trial in trials for step in trial.step_ns]
+    steps = sorted(step for trial in trials for step in trial.step_ns)
     return {
-        name: float(np.percentile(steps, percent))
+        name: stats.percentile(steps, percent)
         for name, (percent, n_least) in _PERCENTILES.items()
         if len(steps) >= n_least
     }

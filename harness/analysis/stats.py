@@ -2,7 +2,8 @@
 Estimates over Runs, and the labels that warn about them.
 
 Every function takes plain numbers and gives plain answers. Nothing here drops a value: what
-looks odd is labelled, and the reader decides.
+looks odd is labelled, and the reader decides. Plain Python, for the samples are small and
+`harness show` should not wait for numpy.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, pairwise
+from statistics import fmean, median
 from typing import Literal
-
-import numpy as np
 
 CONFIDENCE = 0.95
 
@@ -110,16 +111,16 @@ def estimate(values: Sequence[float], unit: str, confidence: float = CONFIDENCE)
 
     Source: Conover, Practical Nonparametric Statistics, 3rd ed. 1999, section 3.2.
     """
-    ordered = np.sort(np.asarray(values, dtype=float))
-    if ordered.size == 0 or not np.isfinite(ordered).all():
+    if not values or not all(math.isfinite(value) for value in values):
         raise ValueError(f"cannot estimate from {list(values)!r}")
-    n = int(ordered.size)
+    ordered = sorted(float(value) for value in values)
+    n = len(ordered)
     rank = _interval_rank(n, confidence)
     reached = _coverage(n, rank)
     return Estimate(
-        median=float(np.median(ordered)),
-        low=float(ordered[rank - 1]),
-        high=float(ordered[n - rank]),
+        median=median(ordered),
+        low=ordered[rank - 1],
+        high=ordered[n - rank],
         n=n,
         unit=unit,
         confidence=reached,
@@ -152,12 +153,12 @@ def outliers(values: Sequence[float]) -> Outliers:
     """Counts of values beyond Tukey's fences; none when there are fewer than 4 values."""
     if len(values) < 4:
         return Outliers(0, 0)
-    data = np.asarray(values, dtype=float)
-    lower, upper = np.percentile(data, [25, 75])
-    distance = np.maximum(lower - data, data - upper)
+    ordered = sorted(values)
+    lower, upper = percentile(ordered, 25), percentile(ordered, 75)
     spread = upper - lower
-    n_severe = int(np.count_nonzero(distance > _SEVERE_FENCE * spread))
-    n_beyond = int(np.count_nonzero(distance > _MILD_FENCE * spread))
+    distances = [max(lower - value, value - upper) for value in ordered]
+    n_severe = sum(distance > _SEVERE_FENCE * spread for distance in distances)
+    n_beyond = sum(distance > _MILD_FENCE * spread for distance in distances)
     return Outliers(n_mild=n_beyond - n_severe, n_severe=n_severe)
 
 
@@ -166,7 +167,7 @@ def is_first_slow(times: Sequence[float]) -> bool:
     if len(times) < 1 + _MIN_LATER_TRIALS:
         return False
     first, later = times[0], times[1:]
-    return first > max(later) and first > _SLOW_FIRST_RATIO * float(np.median(later))
+    return first > max(later) and first > _SLOW_FIRST_RATIO * median(later)
 
 
 def drift(values: Sequence[float], at: Sequence[float] | None = None) -> Drift | None:
@@ -184,16 +185,14 @@ def drift(values: Sequence[float], at: Sequence[float] | None = None) -> Drift |
     n = len(values)
     if n < min_values():
         return None
-    y = np.asarray(values, dtype=float)
-    x = np.arange(n, dtype=float) if at is None else np.asarray(at, dtype=float)
-    first, second = np.triu_indices(n, k=1)
-    rises = y[second] - y[first]
-    score = int(np.sign(rises).sum())
-    slope = float(np.median(rises / (x[second] - x[first])))
-    median = float(np.median(y))
-    change = slope * float(x[-1] - x[0])
-    if median:
-        change /= abs(median)
+    times = range(n) if at is None else at
+    pairs = list(combinations(zip(times, values, strict=True), 2))
+    score = sum((later > earlier) - (later < earlier) for (_, earlier), (_, later) in pairs)
+    slope = median((later - earlier) / (end - start) for (start, earlier), (end, later) in pairs)
+    usual = median(values)
+    change = slope * (times[-1] - times[0])
+    if usual:
+        change /= abs(usual)
     elif change:
         change = math.copysign(math.inf, change)
     return Drift(change_ratio=change, p_value=_mann_kendall_p(n, abs(score)))
@@ -201,12 +200,21 @@ def drift(values: Sequence[float], at: Sequence[float] | None = None) -> Drift |
 
 def lag1_autocorrelation(values: Sequence[float]) -> float | None:
     """How much each value resembles the one before it, -1 to 1; None where that is undefined."""
-    data = np.asarray(values, dtype=float)
-    if data.size < 4:
+    if len(values) < 4:
         return None
-    deviations = data - data.mean()
-    total = float(deviations @ deviations)
-    return float(deviations[:-1] @ deviations[1:]) / total if total > 0 else None
+    mean = fmean(values)
+    deviations = [value - mean for value in values]
+    total = sum(deviation**2 for deviation in deviations)
+    products = sum(earlier * later for earlier, later in pairwise(deviations))
+    return products / total if total > 0 else None
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The value below which `percent` % of `ordered` lie, between its neighbours by a line."""
+    position = (len(ordered) - 1) * percent / 100
+    below = math.floor(position)
+    above = math.ceil(position)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
 def _coverage(n: int, rank: int) -> float:

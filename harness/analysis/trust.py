@@ -50,8 +50,8 @@ def others_ratio(counters: Counters, n_logical: int) -> float | None:
     """
     Share of all CPUs that went to others while the counters ran, or None where unknown.
 
-    (system busy - own process + stolen by the host) / (wall time x CPUs). Slightly below zero
-    is possible: the system counts in ticks, the process exactly.
+    (system busy - own process) / (wall time x CPUs). What a host took away from its guest counts
+    as busy. Slightly below zero is possible: the system counts in ticks, the process exactly.
     """
     others_ns = _others_ns(counters)
     return None if others_ns is None else others_ns / (counters.wall_ns * n_logical)
@@ -121,4 +121,4 @@ def labels(counters: Counters, usual_reference_ns: float | None) -> tuple[Label,
 def _others_ns(counters: Counters) -> int | None:
     if counters.system_busy_ns is None:
         return None
-    return counters.system_busy_ns - counters.process_cpu_ns + (counters.steal_ns or 0)
+    return counters.system_busy_ns - counters.process_cpu_ns

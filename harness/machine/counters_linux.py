@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.machine import cgroup
 from harness.machine.counters_snapshot import Snapshot
+from harness.machine.reading import read_text
 from harness.machine.throttle import find_throttle_files
 
 # /proc/vmstat is the longest of these files: about 4 KiB; /proc/stat grows with the CPUs, but
@@ -119,13 +120,11 @@ def parse_stat(text: bytes) -> tuple[int | None, int | None]:
 def _cpu_sensors(root: Path) -> list[Path]:
     # hwmon numbers change with each boot, names do not.
     for folder in sorted((root / "sys/class/hwmon").glob("hwmon*")):
-        name = folder / "name"
-        if name.exists() and name.read_text().strip() in _CPU_SENSORS:
+        if read_text(folder / "name") in _CPU_SENSORS:
             return sorted(folder.glob("temp1_input"))
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"))
     for zone in zones:
-        kind = zone / "type"
-        if kind.exists() and kind.read_text().strip() in ("x86_pkg_temp", "cpu-thermal"):
+        if read_text(zone / "type") in ("x86_pkg_temp", "cpu-thermal"):
             return [zone / "temp"]
     return []
 

@@ -55,7 +55,9 @@ def describe_linux_state(
     if mode is None:
         unknown["power_mode"] = "no cpufreq driver (usual in a virtual machine)"
     if throttling is None:
-        unknown["thermal_pressure"] = "the kernel counts no throttling here (not an Intel CPU)"
+        unknown["thermal_pressure"] = (
+            "no throttle counters (only Intel CPUs outside virtual machines have them)"
+        )
     busy = [card.busy_percent for card in cards if card.busy_percent is not None]
     pressure = None if throttling is None else "throttling" if throttling else "nominal"
     return SystemState(

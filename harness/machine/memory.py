@@ -79,8 +79,11 @@ def available_memory_bytes() -> int:
 
     In a container that is what its limit leaves, where that is less than the host has.
     """
-    available = int(psutil.virtual_memory().available)
-    left = left_below_limit(Path("/")) if sys.platform == "linux" else None
+    root = Path("/")
+    available = read_meminfo_bytes(root, "MemAvailable") if sys.platform == "linux" else None
+    if available is None:
+        available = int(psutil.virtual_memory().available)
+    left = left_below_limit(root) if sys.platform == "linux" else None
     return available if left is None else min(available, left)
 
 

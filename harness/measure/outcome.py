@@ -62,7 +62,9 @@ def interrupted(where: str) -> Outcome:
 
 
 def _explain(exit_code: int, where: str, tail: tuple[str, ...]) -> tuple[Reason, str]:
-    code = exit_code & 0xFFFFFFFF
+    code = exit_code & 0xFFFFFFFF  # Windows' codes come signed or unsigned
+    if code in _WINDOWS_CRASHES:
+        return "crashed", f"the engine crashed with: {_WINDOWS_CRASHES[code]} {where}"
     if exit_code == -signal.SIGABRT or exit_code == _WINDOWS_ABORT:
         return "aborted", f"the engine aborted {where}{_last_words(tail)}"
     if exit_code < 0 and exit_code == -getattr(signal, "SIGKILL", 9):
@@ -73,8 +75,6 @@ def _explain(exit_code: int, where: str, tail: tuple[str, ...]) -> tuple[Reason,
         )
     if exit_code < 0:
         return "crashed", f"the engine crashed with {_signal_name(-exit_code)} {where}"
-    if code in _WINDOWS_CRASHES:
-        return "crashed", f"the engine crashed with an {_WINDOWS_CRASHES[code]} {where}"
     return "worker-error", f"the worker ended with exit code {exit_code} {where}{_last_words(tail)}"
 
 

@@ -54,6 +54,7 @@ TOPICS: dict[str, str] = {
 """Metrics of a whole group, to the word that stands in the workload's column."""
 
 RANGE_MARK = " *"
+DOUBT_MARK = " !"
 
 _FORMULAS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("tok_per_s",), "tok/s: tokens / time of the timed region, which holds no model loading."),
@@ -95,7 +96,7 @@ _FORMULAS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 
-def lines(metrics: Iterable[str], *, has_range: bool) -> list[str]:
+def lines(metrics: Iterable[str], *, has_range: bool, has_doubt: bool) -> list[str]:
     """The explanations that a table of these metrics needs, one sentence or two a line."""
     shown = set(metrics)
     explained = [formula for names, formula in _FORMULAS if shown.intersection(names)]
@@ -105,5 +106,10 @@ def lines(metrics: Iterable[str], *, has_range: bool) -> list[str]:
         explained.append(
             f"{RANGE_MARK.strip()} fewer than {min_values()} Runs: smallest and largest (min–max), "
             "not an interval."
+        )
+    if has_doubt:
+        explained.append(
+            f"{DOUBT_MARK.strip()} more than this memory delivered: the case's figures are not to "
+            "be believed."
         )
     return explained

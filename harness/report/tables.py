@@ -100,20 +100,24 @@ def _note(case: CaseSummary) -> str:
 
 def _plain(groups: Sequence[GroupSummary]) -> str:
     lines: list[str] = []
-    metrics: list[str] = []
-    has_range = False
     for group in groups:
         of_group = rows(group)
-        figures = [row for row in of_group if row.figure]
         lines += [*wrapped(heading(group, groups)), ""]
-        lines += _table([_cells(row) for row in figures])
+        lines += _table([_cells(row) for row in of_group if row.figure])
         lines += _sentences([row for row in of_group if row.note])
         lines.append("")
-        metrics += [row.metric for row in figures]
-        has_range |= any(_is_marked(row.figure) for row in figures if row.figure)
-    for sentence in legend.lines(metrics, has_range=has_range):
+    for sentence in _legend(groups):
         lines += wrapped(sentence)
     return "\n".join(lines).rstrip()
+
+
+def _legend(groups: Sequence[GroupSummary]) -> list[str]:
+    shown = [(row.metric, row.figure) for group in groups for row in rows(group) if row.figure]
+    return legend.lines(
+        [metric for metric, _ in shown],
+        has_range=any(figure.kind == "range" for _, figure in shown),
+        has_doubt=any(_is_doubtful(metric, figure) for metric, figure in shown),
+    )
 
 
 def _table(cells: list[tuple[str, ...]]) -> list[str]:
@@ -144,43 +148,39 @@ def _cells(row: Row) -> tuple[str, ...]:
     assert row.figure is not None
     figure = row.figure
     median = units.quantity(figure.median, figure.unit)
+    name = legend.LABELS[row.metric]
     workload = harmless(row.workload) or legend.TOPICS[row.metric]
+    n = "–" if figure.kind == "exact" else str(figure.n)
+    return workload, name, median, _interval(row.metric, figure), n
+
+
+def _interval(metric: str, figure: Estimate) -> str:
     if figure.kind == "exact":
-        return workload, legend.LABELS[row.metric], median, "exact", "–"
-    return workload, legend.LABELS[row.metric], median, _interval(figure), str(figure.n)
-
-
-def _interval(figure: Estimate) -> str:
-    if figure.n == 1:
-        return "–" + legend.RANGE_MARK
+        return "exact"
     low, high = (units.quantity(value, figure.unit) for value in (figure.low, figure.high))
-    return f"{low} – {high}" + (legend.RANGE_MARK if _is_marked(figure) else "")
+    text = "–" if figure.n == 1 else f"{low} – {high}"
+    mark = legend.RANGE_MARK if figure.kind == "range" else ""
+    return text + mark + (legend.DOUBT_MARK if _is_doubtful(metric, figure) else "")
 
 
-def _is_marked(figure: Estimate) -> bool:
-    return figure.kind == "range"
+def _is_doubtful(metric: str, figure: Estimate) -> bool:
+    return metric == "mbu" and figure.median > 1
 
 
 def _github(groups: Sequence[GroupSummary]) -> str:
-    cells: list[list[str]] = []
-    has_range = False
+    cells: list[tuple[str, ...]] = []
     for group in groups:
         name = heading(group, groups)
         for row in rows(group):
-            if row.figure:
-                cells.append([name, *_cells(row)])
-                has_range |= _is_marked(row.figure)
-            else:
-                cells.append([name, row.workload, row.note, "", "", ""])
+            figures = _cells(row) if row.figure else (row.workload, row.note, "", "", "")
+            cells.append((name, *figures))
     table = tabulate(
         [[_markdown(cell) for cell in row] for row in cells],
         headers=("model", *_HEADER),
         tablefmt="github",
         disable_numparse=True,
     )
-    shown = [row.metric for group in groups for row in rows(group) if row.figure]
-    formulas = [f"- {_markdown(line)}" for line in legend.lines(shown, has_range=has_range)]
-    return "\n".join([table, "", *formulas])
+    return "\n".join([table, "", *(f"- {_markdown(line)}" for line in _legend(groups))])
 
 
 def _markdown(text: str) -> str:

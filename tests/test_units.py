@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import units
+from harness.analysis.metrics import UNITS
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1234.5, "1234"), (123.45, "123"), (12.345, "12.3"), (0.01234, "0.0123")],
+)
+def test_significant_keeps_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert units.significant(value) == text
+
+
+def test_files_are_decimal_and_memory_is_binary() -> None:
+    assert units.file_size(98_362_432) == "98.4 MB"
+    assert units.memory_size(1 << 30) == "1.00 GiB"
+    assert units.file_size(999) == "999 B"
+    assert units.bandwidth(32_400_000_000) == "32.4 GB/s"
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (1_500, "1.50 µs"),
+        (1_230_000, "1.23 ms"),
+        (4_560_000_000, "4.56 s"),
+        (125_000_000_000, "2m05s"),
+        (7_260_000_000_000, "2h01m"),
+    ],
+)
+def test_a_duration_takes_the_unit_that_fits(ns: int, text: str) -> None:
+    assert units.duration(ns) == text
+
+
+@given(st.sampled_from(sorted(set(UNITS.values()))), st.floats(min_value=0, max_value=1e12))
+def test_every_metrics_unit_becomes_short_text(unit: str, value: float) -> None:
+    text = units.quantity(value, unit)
+    assert len(text) <= 20
+    assert "e+" not in text
+
+
+def test_an_unknown_unit_is_shown_as_it_is() -> None:
+    assert units.quantity(12.3, "W") == "12.3 W"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("1.5h", 5400), ("300", 300), ("250ms", 0.25), (" 2 m ", 120)],
+)
+def test_durations_are_read(text: str, seconds: float) -> None:
+    assert units.parse_duration_ns(text) == round(seconds * 1e9)
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5m", "0", "0s", "5 days", "1e3", "nan", "5m30s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write 90s, 5m or 1h"):
+        units.parse_duration_ns(text)
+
+
+@pytest.mark.parametrize(("text", "ratio"), [("2%", 0.02), ("0.02", 0.02), (" 5 % ", 0.05)])
+def test_shares_are_read(text: str, ratio: float) -> None:
+    assert units.parse_ratio(text) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("text", ["", "%", "2", "0", "0%", "100%", "-1%", "nan", "two"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write 2% or 0\.02"):
+        units.parse_ratio(text)
+
+
+@given(st.integers(min_value=1, max_value=10**6))
+def test_a_duration_in_seconds_survives_reading(seconds: int) -> None:
+    assert units.parse_duration_ns(f"{seconds}s") == seconds * 10**9

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -53,12 +55,17 @@ def group() -> None:
 def main() -> None:
     """Runs the command line; ends the process with the right exit code."""
     try:
-        exit_code = group.main(standalone_mode=False)
+        # Named, or `python -m harness` would call itself that in its help.
+        exit_code = group.main(prog_name="harness", standalone_mode=False)
     except click.exceptions.Abort:
         _fail("interrupted", ExitCode.INTERRUPTED)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.UsageError as error:
+        _fail(_usage_message(error), ExitCode.USAGE)
+    except click.ClickException as error:
+        _fail(error.format_message(), ExitCode.ERROR)
     except HarnessError as error:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
@@ -68,7 +75,15 @@ def main() -> None:
     sys.exit(exit_code if isinstance(exit_code, int) else ExitCode.DONE)
 
 
-def _fail(message: str, exit_code: ExitCode) -> None:
-    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+def _usage_message(error: click.UsageError) -> str:
+    """One line where click would print four."""
+    command = error.ctx.command_path if error.ctx else "harness"
+    return f"{error.format_message().rstrip('.')}; see `{command} --help`"
+
+
+def _fail(message: str, exit_code: ExitCode) -> NoReturn:
+    # click asks whether this is a terminal, but not, in all its versions, for NO_COLOR.
+    color = False if os.environ.get("NO_COLOR") else None
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=color)
     click.echo(message, err=True)
     sys.exit(exit_code)

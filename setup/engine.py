@@ -1,14 +1,15 @@
 """
 The one long step: llama-cpp-python, compiled here where its maker ships no wheel.
 
-pip keeps the wheel it built and takes it the next time, whatever CMAKE_ARGS says by then: a build
-for CUDA after one for the CPU would silently be the CPU one again. So every CMAKE_ARGS has a cache
-of its own; without any, it is pip's ordinary one.
+pip keeps the wheel it built, but only for the Python that built it, though any can use it; and it
+takes it the next time whatever CMAKE_ARGS says by then: a build for CUDA after one for the CPU
+would silently be the CPU one. So wheels are kept in folders of our own, one for each CMAKE_ARGS.
 """
 
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 import subprocess
 import sys
@@ -35,26 +36,19 @@ def requirement(pyproject: Path) -> str:
     return next(str(line) for line in declared if str(line).startswith(NAME))
 
 
-def pip_cache(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """Where pip keeps what it built, by pip's own rules."""
-    if environ.get("PIP_CACHE_DIR"):
-        return Path(environ["PIP_CACHE_DIR"])
-    return _user_cache(environ, platform) / ("pip/Cache" if platform == "win32" else "pip")
-
-
-def cache_folder(cmake_args: str, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """pip's cache for an engine built with `cmake_args`; pip's ordinary one when there are none."""
-    if not cmake_args:
-        return pip_cache(environ, platform)
+def cache_folder(
+    cmake_args: str, environ: Mapping[str, str], platform_name: str = sys.platform
+) -> Path:
+    """Where wheels of the engine built with `cmake_args` are kept."""
     key = hashlib.sha256(" ".join(cmake_args.split()).encode()).hexdigest()[:12]
-    return _user_cache(environ, platform) / "inference-harness" / f"engine-{key}"
+    name = f"engine-{platform.machine()}-{key if cmake_args else 'plain'}"
+    return _user_cache(environ, platform_name) / "inference-harness" / name
 
 
 def is_cached(wanted: str, folder: Path) -> bool:
-    """Whether a wheel of `wanted` ("name==version") lies in pip's cache `folder`."""
+    """Whether a wheel of `wanted` ("name==version") that suits any Python 3 lies in `folder`."""
     name, _, version = wanted.partition("==")
-    pattern = f"{re.sub('[-_.]+', '_', name)}-{version}-*.whl"
-    return any(folder.glob(f"wheels/*/*/*/*/{pattern}"))
+    return any(folder.glob(f"{re.sub('[-_.]+', '_', name)}-{version}-py3-none-*.whl"))
 
 
 def is_compiled_here(
@@ -111,25 +105,46 @@ def install(
         SetupError: It could not be fetched or did not build.
     """
     folder = cache_folder(cmake_args, environ)
-    command = [str(python), "-m", "pip", "install", "-v", "--no-input", "--no-deps"]
-    command += ["--force-reinstall"]
+    if not is_cached(wanted, folder):
+        _build(python, wanted, cmake_args, folder, log=log, environ=environ)
+    command = [str(python), "-m", "pip", "install", "--no-input", "--no-deps", "--no-index"]
+    run_logged(
+        [*command, "--force-reinstall", "--find-links", str(folder), wanted],
+        label=f"Installing the engine {wanted}",
+        log=log,
+        environ=environ,
+    )
+
+
+def _build(
+    python: Path,
+    wanted: str,
+    cmake_args: str,
+    folder: Path,
+    *,
+    log: Path,
+    environ: Mapping[str, str],
+) -> None:
+    """A wheel of `wanted` in `folder`: ready-made, from pip's cache, or compiled."""
+    command = [str(python), "-m", "pip", "wheel", "-v", "--no-input", "--no-deps"]
     if cmake_args:
-        command += ["--cache-dir", str(folder), "--no-binary", NAME]
-    # A folder of its own, so that an interrupted build leaves nothing in the system's.
-    with tempfile.TemporaryDirectory(prefix="harness-setup-", ignore_cleanup_errors=True) as temp:
+        command += ["--no-cache-dir", "--no-binary", NAME]
+    folder.mkdir(parents=True, exist_ok=True)
+    # Folders of its own, so that an interrupted build leaves nothing behind, and no half wheel.
+    with (
+        tempfile.TemporaryDirectory(prefix="harness-setup-", ignore_cleanup_errors=True) as temp,
+        tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as made,
+    ):
+        temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), temp)
         run_logged(
-            [*command, wanted],
-            label=f"Installing the engine {wanted}" + (f" ({cmake_args})" if cmake_args else ""),
+            [*command, "--wheel-dir", made, wanted],
+            label=f"Making the engine {wanted}" + (f" ({cmake_args})" if cmake_args else ""),
             log=log,
-            environ={
-                **environ,
-                "TMPDIR": temp,
-                "TMP": temp,
-                "TEMP": temp,
-                "CMAKE_ARGS": cmake_args,
-            },
+            environ={**environ, **temporary, "CMAKE_ARGS": cmake_args},
             announce={f"Building wheel for {NAME}": _ANNOUNCEMENT.format(kept=folder)},
         )
+        for wheel in Path(made).glob("*.whl"):
+            wheel.replace(folder / wheel.name)
 
 
 def version_that_loads(python: Path, environ: Mapping[str, str]) -> str | None:
@@ -144,10 +159,10 @@ def version_that_loads(python: Path, environ: Mapping[str, str]) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _user_cache(environ: Mapping[str, str], platform: str) -> Path:
+def _user_cache(environ: Mapping[str, str], platform_name: str) -> Path:
     home = Path(environ.get("HOME") or Path.home())
-    if platform == "win32":
+    if platform_name == "win32":
         return Path(environ.get("LOCALAPPDATA") or home / "AppData/Local")
-    if platform == "darwin":
+    if platform_name == "darwin":
         return home / "Library/Caches"
     return Path(environ.get("XDG_CACHE_HOME") or home / ".cache")

@@ -27,7 +27,7 @@ def lines_of(runs: list[Run], **changes: Any) -> str:
 def test_a_quiet_and_precise_experiment_needs_one_sentence() -> None:
     text = lines_of(make_runs(12, 0.01))
     assert text == (
-        "The machine was quiet: other programs took 1.0% of the CPUs; "
+        "The machine was quiet: other programs took 1.0 % of the CPUs; "
         "none of 72 trials was disturbed."
     )
 
@@ -42,7 +42,7 @@ def test_few_runs_are_called_too_few_and_the_right_option_named() -> None:
 
 
 def test_wide_intervals_ask_for_more_runs() -> None:
-    assert "not the ±2.0% asked for" in lines_of(make_runs(6, 0.2))
+    assert "not the ±2.0 % asked for" in lines_of(make_runs(6, 0.2))
 
 
 def test_contaminated_trials_and_what_helps_are_named() -> None:

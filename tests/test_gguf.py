@@ -373,6 +373,53 @@ def test_no_damage_does_worse_than_being_refused_at_length(tmp_path: Path, tiny:
     assert damage(tiny, 10_000, seed=3) > 2_000
 
 
+ENGINE_READS = """
+import ctypes, json, pathlib, sys
+from llama_cpp import _ggml
+
+class Options(ctypes.Structure):
+    _fields_ = [("no_alloc", ctypes.c_bool), ("ctx", ctypes.c_void_p)]
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+def quiet(level, text, data):
+    pass
+
+library = _ggml.libggml_base if hasattr(_ggml, "libggml_base") else _ggml.libggml
+library.gguf_init_from_file.restype = ctypes.c_void_p
+library.gguf_init_from_file.argtypes = [ctypes.c_char_p, Options]
+library.ggml_log_set(quiet, None)
+files = sorted(pathlib.Path(sys.argv[1]).iterdir())
+print(json.dumps([bool(library.gguf_init_from_file(str(file).encode(), Options(True, None)))
+                  for file in files]))
+"""
+
+
+def test_what_is_refused_is_what_the_engine_refuses(tmp_path: Path) -> None:
+    data = small_model(tmp_path)
+    header_bytes, rng = parse(data).data_start, random.Random(4)
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    ours = []
+    for index in range(600):
+        copy = mutated(data, header_bytes, rng)
+        (folder / f"{index:04}.gguf").write_bytes(copy)
+        try:
+            parse(copy)
+            ours.append("accepted")
+        except ModelInvalid as error:
+            # The engine compares the weights with the file's size later, when it loads them.
+            ours.append("cut short" if "is cut short" in str(error) else "refused")
+    done = subprocess.run(
+        [sys.executable, "-c", ENGINE_READS, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pairs = list(zip(ours, json.loads(done.stdout), strict=True))
+    assert {theirs for mine, theirs in pairs if mine == "accepted"} == {True}
+    assert {theirs for mine, theirs in pairs if mine == "refused"} == {False}
+
+
 class Endless(io.RawIOBase):
     """A file of any size whose bytes are computed: a hostile header without the disk space."""
 
@@ -439,6 +486,18 @@ def counts(n_tensors: int, n_keys: int) -> bytes:
             b"x",
             "the keys are longer than those of any model",
         ),
+    ],
+    ids=[
+        "as many strings as allowed",
+        "strings of a megabyte",
+        "a text of a terabyte",
+        "one tensor again and again",
+        "too many tensors",
+        "too many keys",
+        "as many tensors as allowed",
+        "long texts",
+        "long lists",
+        "long keys",
     ],
 )
 def test_a_hostile_header_in_a_huge_file_costs_little_time_and_memory(

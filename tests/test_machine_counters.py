@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -134,26 +135,35 @@ def test_waiting_threads_of_an_overloaded_core_are_seen() -> None:
 
 @linux_only
 def test_files_of_ended_threads_are_closed() -> None:
-    def n_open() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     reader = LinuxCounters()
-    reader.read()
-    alone = n_open()
     stop = threading.Event()
     threads = [threading.Thread(target=stop.wait) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    assert len(reader.read().run_delay_of_thread_ns or {}) >= 9
-    assert n_open() == alone + 8
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        numbers = {thread.native_id for thread in threads}
+        assert numbers <= (reader.read().run_delay_of_thread_ns or {}).keys()
+        assert numbers <= threads_with_open_files()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     # The kernel lists a thread for a moment after Python has joined it.
     until = time.monotonic() + 5
-    while n_open() > alone and time.monotonic() < until:
+    while numbers & threads_with_open_files() and time.monotonic() < until:
         reader.read()
-    assert n_open() == alone
+    assert not numbers & threads_with_open_files()
+
+
+def threads_with_open_files() -> set[int]:
+    """Threads whose schedstat this process has open."""
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the folder's own, closed by now
+            target = link.readlink()
+            if target.name == "schedstat":
+                found.add(int(target.parent.name))
+    return found
 
 
 @linux_only

@@ -115,3 +115,11 @@ def test_a_drift_over_the_runs_is_flagged() -> None:
     runs = [make_run(i, rates={"tg128": 120 - 4 * i}) for i in range(8)]
     assert "drifted by -2" in case_of(runs).flags[0]
     assert case_of(make_runs(8)).flags == ()
+
+
+def test_a_loop_slowed_by_others_says_nothing_of_the_host() -> None:
+    slow = disturbed_counters().model_copy(update={"reference_ns": 2_000_000})
+    by_others = run_of(make_trial("tg128", 30, counters=slow))
+    by_host = run_of(make_trial("tg128", 80, counters=make_counters(reference_ns=2_000_000)))
+    assert "slow host" not in case_of([*make_runs(3), by_others]).labels
+    assert case_of([*make_runs(3), by_host]).labels["slow host"] == 1

@@ -126,7 +126,7 @@ def test_a_failed_case_is_a_row_with_its_sentence() -> None:
 def test_a_case_without_a_clean_trial_shows_no_figure_of_its_own() -> None:
     spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
     text = render(groups_of([spoilt], ("tg128",)))
-    assert "no clean trial in 1 Runs; while others used the CPU: tok/s 30.0 (n = 1)" in " ".join(
+    assert "no clean trial in 1 Run; while others used the CPU: tok/s 30.0 (n = 1)" in " ".join(
         text.split()
     )
     assert "tg128 tok/s" not in " ".join(text.split())

@@ -20,7 +20,7 @@ def test_a_quiet_trial_is_clean() -> None:
 
 def test_a_busy_process_on_two_cpus_is_seen() -> None:
     reason = trust.is_contaminated(disturbed_counters(), 2, 2, 2)
-    assert reason == "others took 33% of the CPUs"
+    assert reason == "others took 33.3 % of the CPUs"
 
 
 def test_what_the_host_takes_counts_as_others() -> None:
@@ -44,7 +44,7 @@ def test_the_noise_of_ticks_in_a_short_trial_is_no_load() -> None:
 def test_waiting_for_a_cpu_shows_even_in_a_short_trial() -> None:
     counters = make_counters(30_000_000, run_delay_ns=10_000_000)
     reason = trust.is_contaminated(counters, 2, 2, 2)
-    assert reason == "threads waited for a CPU, 33% of the time"
+    assert reason == "threads waited for a CPU, 33.3 % of the time"
 
 
 def test_waiting_for_each_other_is_no_fault_of_others() -> None:

@@ -6,6 +6,7 @@ from collections import Counter as Tally
 from collections.abc import Sequence
 from statistics import median
 
+from harness import units
 from harness.analysis import stats, trust
 from harness.analysis.metrics import headline
 from harness.analysis.summary import CaseSummary, GroupSummary
@@ -52,7 +53,9 @@ def _load_line(cases: Sequence[CaseSummary]) -> str:
     # Ticks are coarse, so a quiet machine may read slightly below nothing.
     share = max(0.0, median(shares))
     quiet = "quiet" if share < trust.OTHERS_LIMIT_RATIO else "busy"
-    return f"The machine was {quiet}: other programs took {share:.1%} of the CPUs; {clean}."
+    return (
+        f"The machine was {quiet}: other programs took {units.percent(share)} of the CPUs; {clean}."
+    )
 
 
 def _contamination_lines(cases: Sequence[CaseSummary]) -> list[str]:
@@ -125,8 +128,8 @@ def _interval_lines(experiment: Experiment, groups: Sequence[GroupSummary]) -> l
     if widest <= plan.precision:
         return []
     return [
-        f"Runs differ: the widest interval is ±{widest:.1%}, not the ±{plan.precision:.1%} asked "
-        "for. More Runs (--runs, --budget) would narrow it."
+        f"Runs differ: the widest interval is ±{units.percent(widest)}, not the "
+        f"±{units.percent(plan.precision)} asked for. More Runs (--runs, --budget) would narrow it."
     ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from harness import units
 from harness.analysis import mbu, memory, metrics, stats, trust
 from harness.analysis.metrics import Values
 from harness.analysis.stats import Estimate
@@ -90,7 +91,14 @@ def summarize(experiment: Experiment, runs: Sequence[Run]) -> list[GroupSummary]
         experiment: Line 1 of the file.
         runs: Its Runs in order; Runs of a model that the plan does not know are left out.
     """
-    usual_ns = trust.usual_reference_ns([trial.counters for run in runs for trial in run.trials])
+    usual_ns = trust.usual_reference_ns(
+        [
+            trial.counters
+            for run in runs
+            for trial in run.trials
+            if metrics.contamination(trial, run, experiment.machine) is None
+        ]
+    )
     return [
         _group(
             experiment,
@@ -159,7 +167,7 @@ def _case(
         n_contaminated=sum(
             metrics.contamination(trial, run, machine) is not None for run, trial in trials
         ),
-        labels=_labels(workload, tried, clean, usual_ns),
+        labels=_labels(workload, tried, clean, machine, usual_ns),
         flags=_flags(
             experiment.plan, model, workload, [run.settings for run in tried], clean, figures
         ),
@@ -218,13 +226,18 @@ def _not_applicable(
 
 
 def _labels(
-    workload: str, runs: Sequence[Run], values: Sequence[Values], usual_ns: float | None
+    workload: str,
+    runs: Sequence[Run],
+    values: Sequence[Values],
+    machine: Machine,
+    usual_ns: float | None,
 ) -> dict[str, int]:
     found: Tally[str] = Tally()
     for run in runs:
         trials = metrics.trials_of(run, workload)
         for trial in trials:
-            found.update(trust.labels(trial.counters, usual_ns))
+            is_clean = metrics.contamination(trial, run, machine) is None
+            found.update(trust.labels(trial.counters, usual_ns if is_clean else None))
         found["slow first trial"] += stats.is_first_slow([trial.total_ns for trial in trials])
     odd = stats.outliers(_headline_values(workload, values))
     found["mild outlier"] += odd.n_mild
@@ -243,11 +256,12 @@ def _flags(
     flags = []
     share = figures.get("mbu")
     if share is not None and share.median > 1:
+        times = units.significant(share.median)
         all_bytes = mbu.token_bytes(model, settings[0], parse_workload(workload))
         if share.median * model.token_read_bytes / all_bytes > 1:
             flags.append(
-                f"{workload} is not believable: it would take {share.median:.2f} times what this "
-                "memory delivered"
+                f"{workload} is not believable: it would take {times} times what this memory "
+                "delivered"
             )
         else:
             flags.append(
@@ -258,7 +272,8 @@ def _flags(
     # A change below the wanted precision is none, however regular.
     if trend is not None and trend.is_real and abs(trend.change_ratio) > plan.precision:
         flags.append(
-            f"{workload} drifted by {trend.change_ratio:+.0%} from the first Run to the last"
+            f"{workload} drifted by {units.percent(trend.change_ratio)} from the first Run to the "
+            "last"
         )
     return tuple(flags)
 

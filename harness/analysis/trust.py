@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal
 
+from harness import units
 from harness.hardware import Counters
 
 Label = Literal["paging", "slow host", "thermal throttling", "quota throttling"]
@@ -85,11 +86,11 @@ def is_contaminated(
         and others > OTHERS_LIMIT_RATIO
         and others_ns > OTHERS_FLOOR_NS
     ):
-        return f"others took {others:.0%} of the CPUs"
+        return f"others took {units.percent(others)} of the CPUs"
     waiting = waiting_ratio(counters)
     limit = max(WAITING_LIMIT_RATIO, _WAITING_LIMIT_PER_THREAD * n_threads)
     if waiting is not None and n_threads <= n_usable and waiting > limit:
-        return f"threads waited for a CPU, {waiting:.0%} of the time"
+        return f"threads waited for a CPU, {units.percent(waiting)} of the time"
     return None
 
 
@@ -105,7 +106,14 @@ def usual_reference_ns(counters: Sequence[Counters]) -> float | None:
 
 
 def labels(counters: Counters, usual_reference_ns: float | None) -> tuple[Label, ...]:
-    """What else is to be said of a trial; none of it takes the trial out of the headline."""
+    """
+    What else is to be said of a trial; none of it takes the trial out of the headline.
+
+    Args:
+        counters: Differences over the trial.
+        usual_reference_ns: The reference loop's usual time; None for a trial that others
+            disturbed, since they slowed the loop too and nothing is known of the host.
+    """
     found: list[Label] = []
     if is_paging(counters):
         found.append("paging")

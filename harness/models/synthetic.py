@@ -18,8 +18,8 @@ import numpy as np
 
 from harness.models.transfer import written_whole
 
-# Rows are multiples of 32 (a Q8_0 block); heads of 64 are what GPU flash attention supports
-# everywhere; four layers can be split between devices; two heads share a key (GQA).
+# Rows are multiples of 32 (a Q8_0 block); heads are 64 wide as in many small models; four layers
+# can be split between devices; two heads share a key (GQA).
 N_LAYER = 4
 N_EMBD = 128
 N_HEAD = 4
@@ -144,7 +144,7 @@ def _random_q8_0(matrix: _Matrix) -> np.ndarray[tuple[int, int], np.dtype[np.uin
     """
     n_numbers = matrix.n_rows * matrix.n_columns
     stream = hashlib.shake_256(_SEED + matrix.name.encode()).digest(n_numbers)
-    # -128 lies outside what Q8_0 quantizers write, and some kernels rely on that.
+    # A quantizer scales to -127..127, so -128 is a value no real file shows a kernel.
     numbers = np.maximum(np.frombuffer(stream, dtype=np.int8), -127)
     scale = np.array([1 / (_RMS_OF_INT8 * math.sqrt(matrix.n_columns))], dtype="<f2")
     blocks = np.empty((n_numbers // _BLOCK, 2 + _BLOCK), dtype=np.uint8)

@@ -84,18 +84,22 @@ def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
 def _note(case: CaseSummary) -> str:
     if case.outcome.status != "ok":
         word = "failed" if case.outcome.status == "failed" else "not run"
-        kept = f" Figures are from the {case.n_runs} Runs that had trials." if case.metrics else ""
+        kept = f" Figures are from {_runs(case.n_runs)} that had trials." if case.metrics else ""
         return harmless(f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}")
     if case.disturbed:
         name, figure = next(iter(case.disturbed.items()))
         value = units.quantity(figure.median, figure.unit)
         return (
-            f"no clean trial in {case.n_runs} Runs; while others used the CPU: "
+            f"no clean trial in {_runs(case.n_runs)}; while others used the CPU: "
             f"{legend.LABELS[name]} {value} (n = {figure.n})"
         )
     if case.n_runs_without_value:
-        return f"{case.n_runs_without_value} of {case.n_runs} Runs had no clean trial"
+        return f"{case.n_runs_without_value} of {_runs(case.n_runs)} had no clean trial"
     return ""
+
+
+def _runs(n: int) -> str:
+    return f"{n} Run" if n == 1 else f"{n} Runs"
 
 
 def _plain(groups: Sequence[GroupSummary]) -> str:
@@ -104,11 +108,20 @@ def _plain(groups: Sequence[GroupSummary]) -> str:
         of_group = rows(group)
         lines += [*wrapped(heading(group, groups)), ""]
         lines += _table([_cells(row) for row in of_group if row.figure])
-        lines += _sentences([row for row in of_group if row.note])
+        lines += _sentences([row for row in of_group if row.note] + _missing(group))
         lines.append("")
     for sentence in _legend(groups):
         lines += wrapped(sentence)
     return "\n".join(lines).rstrip()
+
+
+def _missing(group: GroupSummary) -> list[Row]:
+    """Why a figure that a reader may look for is not there."""
+    return [
+        Row(case.workload, note=f"no {legend.LABELS[metric]}: {harmless(reason)}")
+        for case in group.cases
+        for metric, reason in case.not_applicable.items()
+    ]
 
 
 def _legend(groups: Sequence[GroupSummary]) -> list[str]:

@@ -22,7 +22,7 @@ from harness.machine import awake
 from harness.machine.awake import keep_awake
 from harness.machine.conditions import judge, read_conditions
 from harness.machine.probe import default_threads, installed_bytes, machine_id, probe_machine
-from harness.machine.processes import BusyProcess, busy_between, watch_others
+from harness.machine.processes import BusyProcess, UsedTime, busy_between, watch_others
 from harness.machine.state import SystemState
 
 GIB = 1 << 30
@@ -209,9 +209,21 @@ def test_unknown_swap_and_load_have_reasons() -> None:
 
 
 def test_a_process_counts_with_what_it_used_in_between() -> None:
-    before = {(1, "old"): 100.0, (2, "gone"): 5.0, (3, "calm"): 1.0}
-    after = {(1, "old"): 101.5, (3, "calm"): 1.04, (4, "new"): 0.25}
-    assert busy_between(before, after, 1.0) == (BusyProcess("old", 1.5), BusyProcess("new", 0.25))
+    before = {
+        (1, 0.5): UsedTime("kworker/1:0-events", 100.0),
+        (2, 0.5): UsedTime("gone", 5.0),
+        (3, 0.5): UsedTime("calm", 1.0),
+        (4, 0.5): UsedTime("earlier owner of the pid", 9.0),
+    }
+    after = {
+        (1, 0.5): UsedTime("kworker/1:0-mm_percpu_wq", 101.5),
+        (3, 0.5): UsedTime("calm", 1.04),
+        (4, 7.5): UsedTime("new", 0.25),
+    }
+    assert busy_between(before, after, 1.0) == (
+        BusyProcess("kworker/1:0-mm_percpu_wq", 1.5),
+        BusyProcess("new", 0.25),
+    )
 
 
 def test_a_busy_process_is_named_without_its_arguments() -> None:

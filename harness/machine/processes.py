@@ -34,18 +34,32 @@ def watch_others(watch_s: float = WATCH_S) -> tuple[BusyProcess, ...]:
     return busy_between(before, after, (time.monotonic_ns() - started_ns) / 1e9)
 
 
+@dataclass(frozen=True)
+class UsedTime:
+    """CPU seconds a process has used since it began, and what it is called now."""
+
+    name: str
+    seconds: float
+
+
+# A pid alone may have been given to another process; a name alone may change: Linux kernel
+# workers are called after what they are doing at the moment.
+ProcessKey = tuple[int, float]
+
+
 def busy_between(
-    before: Mapping[tuple[int, str], float],
-    after: Mapping[tuple[int, str], float],
-    elapsed_s: float,
+    before: Mapping[ProcessKey, UsedTime], after: Mapping[ProcessKey, UsedTime], elapsed_s: float
 ) -> tuple[BusyProcess, ...]:
     """
-    Busy processes from CPU seconds at two moments, keyed by (pid, name).
+    Busy processes from the CPU times at two moments, keyed by pid and time of birth.
 
     One that started in between counts with all it used.
     """
-    used = {key: seconds - before.get(key, 0.0) for key, seconds in after.items()}
-    busy = [BusyProcess(name, s / elapsed_s) for (_, name), s in used.items()]
+    nothing = UsedTime("", 0.0)
+    busy = [
+        BusyProcess(now.name, (now.seconds - before.get(key, nothing).seconds) / elapsed_s)
+        for key, now in after.items()
+    ]
     return tuple(
         sorted((p for p in busy if p.core_ratio > BUSY_RATIO), key=lambda p: -p.core_ratio)
     )
@@ -67,16 +81,17 @@ def parse_ps(text: str, own_pid: int) -> tuple[BusyProcess, ...]:
     return tuple(sorted(busy, key=lambda p: -p.core_ratio))
 
 
-def _cpu_seconds() -> dict[tuple[int, str], float]:
-    seconds: dict[tuple[int, str], float] = {}
+def _cpu_seconds() -> dict[ProcessKey, UsedTime]:
+    found: dict[ProcessKey, UsedTime] = {}
     for process in psutil.process_iter():
         # Pid 0 is the idle "process" of Windows and the kernel itself on macOS.
         if process.pid in (0, os.getpid()):
             continue
         try:
             times = process.cpu_times()
-            seconds[process.pid, process.name()] = times.user + times.system
+            key = (process.pid, process.create_time())
+            found[key] = UsedTime(process.name(), times.user + times.system)
         except psutil.Error:
             # It ended, or belongs to somebody else: what cannot be seen cannot be named.
             continue
-    return seconds
+    return found

@@ -19,6 +19,7 @@ _COMMANDS = {
     "machine": "What this machine is, how fast its memory really is, what could spoil a figure.",
     "models": "What can be fetched, whose it is, how big it is, and what is here already.",
     "pull": "Fetch models, verified, without measuring them.",
+    "cache": "What the models on this disk take, and removing them.",
     "show": "The stored results, as tables.",
 }
 
@@ -68,10 +69,6 @@ def main() -> None:
         _fail(error.format_message(), ExitCode.ERROR)
     except HarnessError as error:
         _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has seen enough.
-        sys.stderr.close()
-        sys.exit(ExitCode.DONE)
     sys.exit(exit_code if isinstance(exit_code, int) else ExitCode.DONE)
 
 

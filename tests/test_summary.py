@@ -16,7 +16,7 @@ from records_factory import (
 from trials_factory import disturbed_counters, make_counters, make_trial
 
 from harness.analysis.summary import CaseSummary, GroupSummary, summarize
-from harness.schema import Experiment, Outcome, Run
+from harness.schema import CaseFailure, Experiment, Outcome, Run
 
 
 def case_of(runs: list[Run], workload: str = "tg128", **plan: Any) -> CaseSummary:
@@ -72,6 +72,24 @@ def test_a_crash_keeps_the_trials_before_it() -> None:
 def test_a_case_that_was_done_before_the_crash_is_ok() -> None:
     pp, tg = group_of(make_experiment(), [crashed(after=3)]).cases
     assert (pp.outcome.status, tg.outcome.status) == ("failed", "ok")
+
+
+def test_each_workload_fails_with_its_own_sentence() -> None:
+    failures = (
+        CaseFailure(workload="tg8@d9999", reason="context-too-large", message="10007 is too many"),
+        CaseFailure(workload="tg8@d99999", reason="context-too-large", message="100007 is more"),
+    )
+    run = make_run(
+        workloads=("pp512", "tg8@d9999", "tg8@d99999"),
+        trials=(make_trial("pp512", 300),),
+        outcome=Outcome(status="failed", reason="context-too-large", message="10007 is too many"),
+        case_failures=failures,
+    )
+    experiment = make_experiment(("pp512", "tg8@d9999", "tg8@d99999"))
+    outcomes = [case.outcome for case in group_of(experiment, [run]).cases]
+    # Fewer trials than planned, for want of time, are no failure of pp512.
+    assert [outcome.status for outcome in outcomes] == ["ok", "failed", "failed"]
+    assert [outcome.message for outcome in outcomes[1:]] == [f.message for f in failures]
 
 
 def test_an_interrupted_run_fails_only_what_was_never_measured() -> None:

@@ -18,7 +18,7 @@ from harness.measure.runner import Report
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema import CaseFailure, Experiment, Outcome, Run, Settings, Stop
-from tests.records_factory import SETTINGS, make_experiment, make_model, make_run
+from records_factory import SETTINGS, make_experiment, make_model, make_run
 
 BANDWIDTH = BandwidthSample(
     median_bytes_per_s=30_000_000_000,

@@ -202,6 +202,11 @@ def _outcome(n_wanted: int, workload: str, runs: Sequence[Run], *, has_trials: b
     for run in runs:
         if run.outcome.status == "ok" or workload not in run.workloads:
             continue
+        own = next((f for f in run.case_failures if f.workload == workload), None)
+        if own:
+            return CaseOutcome("failed", own.reason, own.message)
+        if run.case_failures and run.outcome.reason == run.case_failures[0].reason:
+            continue  # only other workloads failed in this Run
         if run.outcome.reason == "interrupted" and has_trials:
             continue  # whoever presses Ctrl-C has seen enough; nothing failed
         n_least = 1 if parse_workload(workload).kind == "sustain" else n_wanted

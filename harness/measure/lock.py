@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from harness.errors import MachineBusy
 
@@ -20,13 +20,20 @@ _EVERYBODY = 0o666  # another user must be able to wait for it too
 
 
 @contextlib.contextmanager
-def measuring(what: str, *, wait_s: float = 0, lock_file: Path = LOCK_FILE) -> Iterator[None]:
+def measuring(
+    what: str,
+    *,
+    wait_s: float = 0,
+    on_wait: Callable[[str], None] | None = None,
+    lock_file: Path = LOCK_FILE,
+) -> Iterator[None]:
     """
     Holds the machine for a measurement, for as long as the block runs.
 
     Args:
         what: Told to whoever finds the machine taken, e.g. "smollm2-135m:Q4_1".
         wait_s: How long to wait for another measurement to end.
+        on_wait: Told once, in a sentence, who is waited for.
         lock_file: What is locked; the same for everybody.
 
     Raises:
@@ -35,7 +42,7 @@ def measuring(what: str, *, wait_s: float = 0, lock_file: Path = LOCK_FILE) -> I
     holder = lock_file.with_suffix(".json")
     lock = FileLock(lock_file, mode=_EVERYBODY)
     try:
-        lock.acquire(timeout=wait_s)
+        _acquire(lock, holder, wait_s, on_wait)
     except Timeout:
         raise MachineBusy(
             f"Another measurement is running on this machine{_named(holder)}. Two at once would "
@@ -49,8 +56,22 @@ def measuring(what: str, *, wait_s: float = 0, lock_file: Path = LOCK_FILE) -> I
         _write_holder(holder, what)
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another user's, who was killed
+            holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(
+    lock: BaseFileLock, holder: Path, wait_s: float, on_wait: Callable[[str], None] | None
+) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if wait_s <= 0:
+            raise
+        if on_wait:
+            on_wait(f"Waiting for another measurement to end{_named(holder)}")
+        lock.acquire(timeout=wait_s)
 
 
 def _write_holder(holder: Path, what: str) -> None:

@@ -158,6 +158,8 @@ def describe_engine(log: Path) -> EngineInfo:
     """
     job = Job(settings=Settings(n_threads=1), started_ns=perf_counter_ns(), deadline_ns=0)
     report = run_worker(job, log=log, on_event=lambda _: None)
+    if report.outcome.reason == "interrupted":
+        raise KeyboardInterrupt
     if report.engine is None:
         raise HarnessError(
             f"llama-cpp-python cannot be loaded: {report.outcome.message}; install it again "

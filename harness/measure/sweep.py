@@ -141,10 +141,11 @@ class Sweep:
         is_broken = run.outcome.status == "failed" and not run.case_failures
         state.n_broken += is_broken
         state.dead_workloads |= {failure.workload for failure in run.case_failures}
-        state.stop = self._why_stop(cell, state)
+        if run.outcome.reason != "interrupted":
+            state.stop = self._why_stop(cell, state)
         self._writer.append_run(run)
         self._observer.run_finished(run, state.stop)
-        if run.outcome.reason == "interrupted":
+        if self._result.is_interrupted:
             raise KeyboardInterrupt
 
     def _why_stop(self, cell: Cell, state: _CellState) -> Stop | None:
@@ -190,7 +191,7 @@ class Sweep:
             job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns
         )
         duration_ns = perf_counter_ns() - started_ns
-        is_interrupted = report.outcome.reason == "interrupted"
+        self._result.is_interrupted = report.outcome.reason == "interrupted"
         return Run(
             index=index,
             round=round_index,
@@ -209,10 +210,20 @@ class Sweep:
             devices_before=report.devices_before,
             devices_loaded=report.devices_loaded,
             bandwidth_before=bandwidth_before,
-            bandwidth_after=None if is_interrupted else self._sample_bandwidth(cell),
+            bandwidth_after=self._sample_bandwidth_after(cell),
             trials=tuple(report.trials),
             log=f"{log.parent.name}/{log.name}",
         )
+
+    def _sample_bandwidth_after(self, cell: Cell) -> BandwidthSample | None:
+        if self._result.is_interrupted:
+            return None
+        try:
+            return self._sample_bandwidth(cell)
+        except KeyboardInterrupt:
+            # The Run is complete, and would be lost with the sample.
+            self._result.is_interrupted = True
+            return None
 
     def _sample_bandwidth(self, cell: Cell) -> BandwidthSample | None:
         """The bandwidth now: with as many threads as the engine uses; None where it fails."""

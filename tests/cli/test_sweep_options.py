@@ -1,0 +1,158 @@
+"""Lists on the command line, several models, and when measuring stops."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.commandline import ONE_THREAD, QUICK, Done, Home
+
+MODELS = ("tiny-random:Q8_0", "copy.gguf")
+
+
+@dataclass(frozen=True)
+class Swept:
+    home: Home
+    done: Done
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    return Path(shutil.copy(tiny_model, tmp_path_factory.mktemp("copy") / "copy.gguf"))
+
+
+@pytest.fixture(scope="module")
+def two_models(new_home: Callable[[], Home], copy: Path) -> Swept:
+    home = new_home()
+    arguments = (*QUICK, "--runs", "2", "--seed", "7")
+    return Swept(home, home.harness("run", "tiny-random", copy, *arguments))
+
+
+def test_each_model_gets_a_block_of_its_own(two_models: Swept) -> None:
+    assert two_models.done.exit_code == 0, two_models.done.stderr
+    titles = [line for line in two_models.done.stdout.splitlines() if " · threads " in line]
+    assert [title.split(" · ")[0] for title in titles] == list(MODELS)
+
+
+def test_every_round_measures_each_of_them_once(two_models: Swept) -> None:
+    runs = two_models.home.runs()
+    assert [run["round"] for run in runs] == [0, 0, 1, 1]
+    for number in (0, 1):
+        assert {run["model"] for run in runs if run["round"] == number} == set(MODELS)
+
+
+def test_the_same_seed_repeats_order_and_tokens(two_models: Swept, home: Home, copy: Path) -> None:
+    arguments = (*QUICK, "--seed", "7", "-q", "--format", "csv")
+    done = home.harness("run", "tiny-random", copy, *arguments)
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("model,")
+    before, again = two_models.home.runs()[:2], home.runs()
+    assert [run["model"] for run in again] == [run["model"] for run in before]
+    assert [run["seed"] for run in again] == [run["seed"] for run in before]
+
+
+def test_settings_are_swept_in_every_combination_and_reach_the_engine(home: Home) -> None:
+    arguments = (*QUICK, "-ctk", "f16,q8_0", "--load-mode", "none,mmap", "--repack", "off")
+    done = home.harness("run", "tiny-random", *arguments, "--json")
+
+    assert done.exit_code == 0, done.stderr
+    cases = done.document["cases"]
+    ways = [(c["settings"]["type_k"], c["settings"]["load_mode"]) for c in cases]
+    assert sorted(ways) == sorted(product(("f16", "q8_0"), ("none", "mmap")))
+    assert {case["outcome"]["status"] for case in cases} == {"ok"}
+    assert {case["settings"]["repack"] for case in cases} == {False}
+    kv = {c["settings"]["type_k"]: c["metrics"]["kv"]["median"] for c in cases}
+    assert kv["q8_0"] < kv["f16"]
+    is_mapped = {run["settings"]["load_mode"]: _is_mapped(run) for run in home.runs()}
+    assert is_mapped == {"none": False, "mmap": True}
+
+
+@pytest.mark.slow
+def test_flash_attention_and_repacking_can_be_swept(home: Home) -> None:
+    arguments = (*QUICK, "-fa", "on,off", "--repack", "on,off")
+    done = home.harness("run", "tiny-random", *arguments, "--json")
+
+    assert done.exit_code == 0, done.stderr
+    settings = [case["settings"] for case in done.document["cases"]]
+    ways = [(each["flash_attn"], each["repack"]) for each in settings]
+    assert ways == list(product(("on", "off"), (True, False)))
+
+
+def test_a_spent_budget_still_finishes_one_run_and_says_so(home: Home) -> None:
+    done = home.harness(
+        "run", "tiny-random", "--budget", "0.1s", "-w", "tg8", *ONE_THREAD, "--json"
+    )
+
+    assert done.exit_code == 0, done.stderr
+    (stop,) = done.document["stops"]
+    assert (stop["reason"], stop["n_runs"]) == ("budget", 1)
+    (case,) = done.document["cases"]
+    assert case["n_runs"] == 1
+    assert case["n_trials"] >= 1
+
+
+@pytest.mark.slow
+def test_measuring_stops_at_six_runs_when_they_are_precise_enough(home: Home) -> None:
+    arguments = (*QUICK, "--runs", "40", "--trials", "3", "--precision", "99%")
+    done = home.harness("run", "tiny-random", *arguments, "--json")
+
+    assert done.exit_code == 0, done.stderr
+    (stop,) = done.document["stops"]
+    (case,) = done.document["cases"]
+    assert stop["reason"] == "precise"
+    # A Run all of whose trials were disturbed has no value, and one more is needed.
+    assert stop["n_runs"] == 6 + case["n_runs_without_value"]
+    figure = case["metrics"]["tok_per_s"]
+    assert (figure["n"], figure["kind"]) == (6, "order-statistic")
+
+
+def test_more_threads_than_cores_are_warned_of_and_measured(home: Home) -> None:
+    done = home.harness("run", "tiny-random", *QUICK, "--threads", "1,99", "--json")
+
+    assert done.exit_code == 0
+    assert "Warning: 99 threads on " in done.stderr
+    cases = done.document["cases"]
+    assert [case["settings"]["n_threads"] for case in cases] == [1, 99]
+    assert [case["outcome"]["status"] for case in cases] == ["ok", "ok"]
+
+
+def test_a_context_beyond_the_trained_one_fails_its_row_and_no_other(home: Home) -> None:
+    workloads = "tg8,tg8@d9999,tg8@d999999"
+    done = home.harness("run", "tiny-random", *QUICK, "-w", workloads, "--json")
+
+    assert done.exit_code == 1
+    outcomes = {case["workload"]: case["outcome"] for case in done.document["cases"]}
+    assert outcomes["tg8"]["status"] == "ok"
+    for name in ("tg8@d9999", "tg8@d999999"):
+        assert outcomes[name]["reason"] == "context-too-large"
+        assert "8192" in outcomes[name]["message"]
+
+
+def test_a_context_that_the_model_cannot_have_is_told_as_a_failure(home: Home) -> None:
+    done = home.harness("run", "tiny-random", *QUICK, "--ctx", "999999")
+
+    assert done.exit_code == 1
+    assert "Traceback" not in done.stderr
+    assert "999999" in done.stdout
+    assert "8192" in done.stdout
+    assert "8192" in done.stderr
+
+
+def test_an_unknown_device_is_answered_with_those_there_are(home: Home) -> None:
+    done = home.harness("run", "tiny-random", *QUICK, "--device", "CUDA77")
+
+    assert done.exit_code == 1
+    assert "Traceback" not in done.stderr
+    assert "CUDA77" in done.stderr
+    assert "CUDA77" in done.stdout
+
+
+def _is_mapped(run: dict[str, Any]) -> bool:
+    return any("Mapped" in buffer["device"] for buffer in run["weights"])

@@ -67,21 +67,25 @@ class Bench:
 
     def prepare(self) -> None:
         """
-        Threads awake, and the cache empty or at the workload's depth. Never timed.
+        The cache empty or at the workload's depth, and threads awake for steps. Never timed.
 
         Call it last before the clock starts: the threads fall asleep again within milliseconds.
         """
+        self._reset()
+        if self.workload.kind in ("tg", "sustain") and self.model.can_rewind:
+            self.context.wake()
+            self._reset()
+
+    def _reset(self) -> None:
         depth = self.workload.depth
         if depth == 0:
             self.context.clear()
-            self.context.wake()
-            self.context.clear()
-        elif self._has_state and self.model.can_rewind and self.context.rewind(depth):
-            # What lies before the depth never left the cache.
-            self.context.wake()
-            self.context.rewind(depth)
-        elif not (self._has_state and not self.model.can_rewind and self.context.restore()):
+        elif not (self._has_state and self._return_to(depth)):
             self._fill(depth)
+
+    def _return_to(self, depth: int) -> bool:
+        # Where every cell is kept, what lies before the depth never left the cache.
+        return self.context.rewind(depth) if self.model.can_rewind else self.context.restore()
 
     def _fill(self, depth: int) -> None:
         self._depth_tokens = self._depth_tokens or self._random_tokens(depth, with_bos=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
+_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SECONDS_PER = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -23,9 +25,17 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.1e}"
 
 
-def file_size(n_bytes: float) -> str:
+def count(n: float) -> str:
+    """How many, as parameters are counted: 20914757184 -> "20.9 B"."""
+    for power, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if n >= 0.9995 * power:  # what three digits would round up to it
+            return f"{significant(max(1.0, n / power))} {letter}"
+    return significant(n)
+
+
+def file_size(n_bytes: float, digits: int = 3) -> str:
     """Decimal size, as downloads are counted: 98362432 -> "98.4 MB"."""
-    return _scaled(n_bytes, 1000, ("B", "kB", "MB", "GB", "TB"))
+    return _scaled(n_bytes, 1000, ("B", "kB", "MB", "GB", "TB"), digits)
 
 
 def memory_size(n_bytes: float) -> str:
@@ -85,6 +95,23 @@ def parse_duration_ns(text: str) -> int:
     return ns
 
 
+def parse_size_bytes(text: str) -> int:
+    """
+    "20GB", "1.5 TB", "500M" (decimal), "16GiB" (binary), "98362432" in bytes.
+
+    Raises:
+        ValueError: Not a size, or not more than nothing.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a size; write 20GB, 500MB or 16GiB")
+    unit = float(1024 if match[3] else 1000) ** _POWER[match[2].lower()]
+    n_bytes = round(float(match[1]) * unit)
+    if n_bytes <= 0:
+        raise ValueError(f"{text!r} is no size at all; write 20GB, 500MB or 16GiB")
+    return n_bytes
+
+
 def parse_ratio(text: str) -> float:
     """
     "2%" or "0.02" as 0.02.
@@ -103,11 +130,11 @@ def parse_ratio(text: str) -> float:
     return value
 
 
-def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
+def _scaled(value: float, base: int, units: tuple[str, ...], digits: int = 3) -> str:
     index = 0
     while abs(value) >= base and index < len(units) - 1:
         value /= base
         index += 1
     if index == 0:
         return f"{value:.0f} {units[0]}"
-    return f"{significant(value)} {units[index]}"
+    return f"{significant(value, digits)} {units[index]}"

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from harness.models.synthetic import write_tiny_random
+
+# Whoever runs the tests may have a catalogue of their own, which is not what is tested.
+os.environ["HARNESS_CONFIG"] = str(Path(__file__).resolve().parent / "no-settings")
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, ModelNotFound
-from harness.models.catalog import (
-    Catalog,
-    GeneratedSource,
-    WheelSource,
-    load_catalog,
-    parse_catalog,
-)
+from harness.models.catalog import Catalog, load_catalog, parse_catalog
 
 GOOD = """\
 schema: 1
@@ -25,6 +19,7 @@ models:
     licence: MIT
     released: 2026-01-02
     architecture: llama
+    kind: moe
     parameters: {total: 10, active: 4}
     context_trained: 2048
     variants:
@@ -43,32 +38,33 @@ models:
         source: {kind: generated}
   - name: beta-2b
     lab: B Lab
-    country: null
-    licence: Apache-2.0
-    released: 2026-01-02
-    architecture: qwen3
+    country: US/FR
+    licence: LicenseRef-Beta
+    clause: Only on Sundays.
+    superseded_by: [gamma-3b]
+    original: BLab/Beta-2B
+    aliases: [beta]
     parameters: {total: 10, active: 10}
-    context_trained: 2048
+    shape: {n_layer: 4, n_embd: 8, n_expert: 8, n_expert_used: 2, swa: 128, swa_pattern: "1:1"}
     variants:
       - quantization: F16
-        bytes: 100
-        sha256: %s
-        source: {kind: generated}
-""" % (("ab" * 32,) * 3)
+        source: {kind: hub, repo: b-lab/Beta-2B-GGUF}
+      - quantization: UD-Q4_K_XL
+        approx_bytes: 100
+        n_shards: 2
+        source: {kind: hub, repo: b-lab/Beta-2B-GGUF, revision: main, file: a/b.gguf}
+  - name: gamma-3b
+    lab: C Lab
+    country: null
+    licence: null
+    variants: []
+""" % (("ab" * 32,) * 2)
 PARSED = parse_catalog(GOOD, "models.yaml")
 
 
 @pytest.fixture
 def catalog() -> Catalog:
     return PARSED
-
-
-def test_the_catalogue_that_comes_with_the_harness_is_valid() -> None:
-    catalog = load_catalog()
-    smollm2 = catalog.find("smollm2-135m")
-    assert smollm2.key == "smollm2-135m:Q4_1"
-    assert isinstance(smollm2.variant.source, WheelSource)
-    assert isinstance(catalog.find("tiny-random").variant.source, GeneratedSource)
 
 
 def test_a_name_without_a_variant_means_the_first_one(catalog: Catalog) -> None:
@@ -82,7 +78,7 @@ def test_a_variant_can_be_named_in_any_case(catalog: Catalog) -> None:
 def test_every_entry_is_found_by_its_own_key(catalog: Catalog) -> None:
     entries = list(catalog.entries())
     assert [catalog.find(entry.key) for entry in entries] == entries
-    assert len(entries) == 3
+    assert len(entries) == 4
 
 
 def test_an_unknown_model_is_answered_with_the_nearest_names(catalog: Catalog) -> None:
@@ -90,9 +86,36 @@ def test_an_unknown_model_is_answered_with_the_nearest_names(catalog: Catalog) -
         catalog.find("alpha1b")
 
 
-def test_a_name_like_none_is_answered_with_all_names(catalog: Catalog) -> None:
-    with pytest.raises(ModelNotFound, match="known: alpha-1b, beta-2b"):
+def test_a_name_like_none_is_answered_with_where_to_look(catalog: Catalog) -> None:
+    with pytest.raises(ModelNotFound, match="'zzzzzz': `harness models` lists them"):
         catalog.find("zzzzzz")
+
+
+@pytest.mark.parametrize("name", ["beta", "BETA-2b", "BLab/Beta-2B", "blab/beta-2b"])
+def test_a_model_is_found_by_its_aliases_and_by_its_labs_repository(
+    catalog: Catalog, name: str
+) -> None:
+    assert catalog.knows(name)
+    assert catalog.find(f"{name}:ud-q4_k_xl").key == "beta-2b:UD-Q4_K_XL"
+
+
+def test_a_model_without_files_is_known_but_cannot_be_fetched(catalog: Catalog) -> None:
+    assert catalog.knows("gamma-3b")
+    assert catalog.spec("gamma-3b").variants == ()
+    for reference in ("gamma-3b", "gamma-3b:Q8_0"):
+        with pytest.raises(ModelNotFound, match="no GGUF file of gamma-3b is known"):
+            catalog.find(reference)
+
+
+def test_the_size_to_plan_with_is_the_exact_one_where_it_is_known(catalog: Catalog) -> None:
+    sizes = [entry.variant.size_bytes for entry in catalog.entries()]
+    assert sizes == [100, 200, None, 100]
+
+
+def test_what_is_not_said_is_unknown_and_never_zero(catalog: Catalog) -> None:
+    gamma = catalog.spec("gamma-3b")
+    assert (gamma.parameters.total, gamma.context_trained, gamma.shape) == (None, None, None)
+    assert (gamma.country, gamma.licence, gamma.released, gamma.architecture) == (None,) * 4
 
 
 def test_an_unknown_variant_is_answered_with_the_known_ones(catalog: Catalog) -> None:
@@ -111,22 +134,40 @@ def test_any_other_text_is_not_found_rather_than_crashing(text: str) -> None:
         entry = PARSED.find(text)
     except ModelNotFound:
         return
-    assert text.lower().startswith(entry.spec.name)
+    assert text.lower().startswith(entry.spec.names)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
         ("lab: A Lab", "labs: A Lab", r"m\.yaml:\d+: models\[0\]\.lab: Field required"),
-        ("context_trained: 2048", "context_trained: no", r"m\.yaml:10: models\[0\]\.context_train"),
-        ("bytes: 100", "bytes: -1", r"m\.yaml:13: models\[0\]\.variants\[0\]\.bytes: .*greater"),
-        ("kind: wheel", "kind: carrier-pigeon", r"m\.yaml:15: .*source: .*'carrier-pigeon'"),
-        ("package: alpha", "package: --index-url=x", r"m\.yaml:17: .*source\.package: "),
-        ("active: 4", "active: 40", r"m\.yaml:9: models\[0\]\.parameters: more active"),
+        ("context_trained: 2048", "context_trained: no", r"m\.yaml:11: models\[0\]\.context_train"),
+        ("bytes: 100", "bytes: -1", r"m\.yaml:14: models\[0\]\.variants\[0\]\.bytes: .*greater"),
+        ("kind: wheel", "kind: carrier-pigeon", r"m\.yaml:16: .*source: .*'carrier-pigeon'"),
+        ("package: alpha", "package: --index-url=x", r"m\.yaml:18: .*source\.package: "),
+        ("active: 4", "active: 40", r"m\.yaml:10: models\[0\]\.parameters: more active"),
         ("name: beta-2b", "name: alpha-1b", r"m\.yaml:\d+: .*alpha-1b stands there twice"),
         ("quantization: Q8_0", "quantization: Q4_K_M", r"m\.yaml:3: .*Q4_K_M stands there twice"),
         ("lab: A Lab", "lab: A Lab\n    lab: C", r"m\.yaml:5: lab stands there twice"),
         ("schema: 1", "schema: 2", r"m\.yaml:1: schema: Input should be 1"),
+        ("kind: moe", "kind: dense", r"m\.yaml:3: .*in a dense model all parameters are active"),
+        ("kind: moe", "kind: sparse", r"m\.yaml:9: models\[0\]\.kind: .*'dense' or 'moe'"),
+        ("n_expert_used: 2", "n_expert_used: 9", r"\.shape: more experts used than there are"),
+        ("swa: 128", "sliding: 128", r"m\.yaml:\d+: .*\.shape\.sliding: Extra inputs"),
+        ("repo: b-lab/Beta-2B-GGUF", "repo: ../etc", r"m\.yaml:\d+: .*source\.repo: "),
+        ("repo: b-lab/Beta-2B-GGUF", "repo: https://x/y", r"\.source\.repo: "),
+        ("file: a/b.gguf", "file: /a/b.gguf", r"\.source\.file: "),
+        ("revision: main", "revision: -x", r"\.source\.revision: "),
+        ("        bytes: 100\n", "", r"a wheel source needs bytes and sha256"),
+        ("approx_bytes: 100", "approx_bytes: 100\n        bytes: 7", r"approx_bytes has no place"),
+        ("n_shards: 2", "n_shards: 2\n        sha256: " + "ab" * 32, r"no sha256 in common"),
+        ("country: CH", "country: Schweiz", r"m\.yaml:5: models\[0\]\.country: "),
+        (
+            "released: 2026-01-02",
+            "released: 2026-13-02",
+            r"m\.yaml:7: models\[0\]\.released: .*month",
+        ),
+        ("aliases: [beta]", "aliases: [beta-2b]", r"beta-2b stands there twice"),
         ("    lab: A Lab", "   lab: A Lab", r"m\.yaml:4: "),
         ("lab: A Lab", "lab: [A Lab", r"m\.yaml:5: "),
     ],
@@ -145,14 +186,43 @@ def test_a_file_that_is_no_catalogue_is_refused_in_one_line(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&a [*a]",
+        "schema: &a {models: *a}",
+        "[" * 3000,
+        "? [a]\n: 1",
+        "schema: !!python/object:os.system x",
+        "schema: 0x_",
+        "schema: 2026-02-30",
+        "a: *nowhere",
+        "%YAML 9.9",
+        "--- 1\n--- 2",
+    ],
+)
+def test_no_trick_of_yaml_gets_past_the_one_line(text: str) -> None:
+    with pytest.raises(HarnessError, match=r"^m\.yaml[: ]") as caught:
+        parse_catalog(text, "m.yaml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@,? \n0.", max_size=60))
+def test_any_other_text_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(HarnessError) as caught:
+        parse_catalog(text, "m.yaml")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_control_character_is_an_error_of_the_file() -> None:
     with pytest.raises(HarnessError, match=r"m\.yaml is not YAML"):
         parse_catalog("schema: \x00", "m.yaml")
 
 
 def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match=r"nowhere\.yaml cannot be read"):
-        load_catalog(tmp_path / "nowhere.yaml")
+    with pytest.raises(HarnessError, match=r"nowhere\.yaml cannot be read \(No such file"):
+        load_catalog([tmp_path / "nowhere.yaml"])
 
 
 def test_the_catalogue_states_what_the_generator_writes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import filelock
 import pytest
+from huggingface_hub import constants
 from test_wheel import CONTENT, MEMBER, make_wheel, variant_of
 
 from harness.errors import FetchFailed, HarnessError, ModelInvalid, ModelNotFound
@@ -130,6 +131,7 @@ def test_a_generator_that_writes_something_else_is_not_believed(
 ) -> None:
     text = load_catalog().model_dump_json(by_alias=True)
     sha256 = load_catalog().find("tiny-random").variant.sha256
+    assert sha256
     other = Catalog.model_validate_json(text.replace(sha256, "0" * 64))
     with pytest.raises(FetchFailed, match="came out different"):
         ensure("tiny-random", None, other)
@@ -221,8 +223,8 @@ def test_a_name_of_the_catalogue_wins_over_a_folder_of_the_same_name(here: Path)
         ("smolm2-135m", ModelNotFound, "did you mean smollm2-135m"),
         ("tiny-random:Q2_K", ModelNotFound, "known: Q8_0"),
         ("a\0b", ModelNotFound, "no model is called"),
-        ("owner/repo:Q4_K_M", ModelNotFound, "hub repository, which this version cannot fetch"),
-        ("owner/repo", ModelNotFound, "hub repository"),
+        ("owner/repo:Q4_K_M", FetchFailed, "owner/repo is not in the cache, and HF_HUB_OFFLINE"),
+        ("owner/repo", FetchFailed, "owner/repo is not in the cache"),
         ("https://example.org/x.gguf", ModelNotFound, "is an address; download"),
         ("tini.gguf", ModelNotFound, "there is no file tini.gguf; that folder has tiny.gguf"),
         ("nowhere/x.gguf", ModelNotFound, "there is no folder nowhere"),
@@ -239,8 +241,14 @@ def test_a_name_of_the_catalogue_wins_over_a_folder_of_the_same_name(here: Path)
     ],
 )
 def test_a_bad_reference_is_answered_in_one_line(
-    tiny: Path, reference: str, error: type[HarnessError], complaint: str
+    tiny: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reference: str,
+    error: type[HarnessError],
+    complaint: str,
 ) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tiny.parent / "hub"))
     (tiny.parent / "empty").mkdir()
     (tiny.parent / "zero.gguf").touch()
     (tiny.parent / "text.gguf").write_text("some words")

@@ -17,8 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ModelInvalid, ModelNotFound
-from harness.models.gguf import MAX_KEYS, MAX_STRINGS, MAX_TENSORS, Header, Skipped, read_header
+from harness.models.gguf import (
+    MAX_KEYS,
+    MAX_STRINGS,
+    MAX_TENSORS,
+    Header,
+    Skipped,
+    Tensor,
+    Value,
+    read_header,
+)
 from harness.models.model_file import describe, model_file_of
+from harness.models.shards import check_parts
 from harness.models.synthetic import write_tiny_random
 from harness.models.tensor_types import FILE_TYPES, TENSOR_TYPES
 from harness.schema import ModelFile
@@ -507,10 +517,10 @@ def test_a_hostile_header_in_a_huge_file_costs_little_time_and_memory(
     tracemalloc.start()
     try:
         if complaint is None:
-            read_header(file, 1 << 50, "huge.gguf")  # type: ignore[arg-type]
+            read_header(file, 1 << 50, "huge.gguf")
         else:
             with pytest.raises(ModelInvalid, match=complaint):
-                read_header(file, 1 << 50, "huge.gguf")  # type: ignore[arg-type]
+                read_header(file, 1 << 50, "huge.gguf")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -715,6 +725,42 @@ def test_a_part_that_lost_its_name_is_refused(parts: list[Path]) -> None:
     renamed = parts[0].rename(parts[0].with_name("model.gguf"))
     with pytest.raises(ModelInvalid, match="part of a model split in 3"):
         describe(renamed, "k")
+
+
+def test_a_whole_model_that_is_named_like_a_part_is_refused(tmp_path: Path, tiny: bytes) -> None:
+    for index in (1, 2):
+        (tmp_path / f"m-{index:05}-of-00002.gguf").write_bytes(tiny)
+    with pytest.raises(ModelInvalid, match="whole model by its header and part of 2 by its name"):
+        describe(tmp_path / "m-00001-of-00002.gguf", "k")
+
+
+def test_a_part_under_anothers_name_is_refused(parts: list[Path]) -> None:
+    kept = parts[2].read_bytes()
+    parts[1].rename(parts[2])
+    parts[1].write_bytes(kept)
+    with pytest.raises(ModelInvalid, match=r"part 2 of .* \(its split\.no is 2 instead of 1"):
+        describe(parts[0], "k")
+
+
+@pytest.mark.parametrize(
+    ("counted", "n_stated", "complaint"),
+    [
+        (2, 4, r"hold 3 tensors and should hold 4; download them again"),
+        (2, None, r"hold 3 tensors and should hold None"),
+        (1, 3, r"both hold the tensor 't1'; download"),
+    ],
+)
+def test_parts_that_do_not_add_up_are_refused(
+    counted: int, n_stated: int | None, complaint: str
+) -> None:
+    def part(index: int, *names: str) -> Header:
+        metadata: dict[str, Value] = {"split.no": index, "split.count": 2}
+        if n_stated is not None:
+            metadata["split.tensors.count"] = n_stated
+        return Header(3, metadata, tuple(Tensor(name, (1,), "F32", 4) for name in names), 0, 0)
+
+    with pytest.raises(ModelInvalid, match=complaint):
+        check_parts([part(0, "t0", "t1"), part(1, f"t{counted}")], "m.gguf")
 
 
 def test_a_damaged_later_part_is_named(parts: list[Path]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from records_factory import SETTINGS, make_experiment, make_model, make_run
 
 from harness.errors import HarnessError, ResultsUnwritable
 from harness.hardware import BandwidthSample
@@ -18,7 +19,6 @@ from harness.measure.runner import Report
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema import CaseFailure, Experiment, Outcome, Run, Settings, Stop
-from records_factory import SETTINGS, make_experiment, make_model, make_run
 
 BANDWIDTH = BandwidthSample(
     median_bytes_per_s=30_000_000_000,

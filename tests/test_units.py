@@ -76,3 +76,38 @@ def test_what_is_no_share_is_refused(text: str) -> None:
 @given(st.integers(min_value=1, max_value=10**6))
 def test_a_duration_in_seconds_survives_reading(seconds: int) -> None:
     assert units.parse_duration_ns(f"{seconds}s") == seconds * 10**9
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"),
+    [
+        ("20GB", 20_000_000_000),
+        ("20 gb", 20_000_000_000),
+        ("1.5TB", 1_500_000_000_000),
+        ("500M", 500_000_000),
+        ("16GiB", 16 * 1024**3),
+        ("98362432", 98_362_432),
+    ],
+)
+def test_a_size_is_decimal_unless_it_says_otherwise(text: str, n_bytes: int) -> None:
+    assert units.parse_size_bytes(text) == n_bytes
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "0", "20 apples", "1e9", "nan", "1 2"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="size"):
+        units.parse_size_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (952_448, "952448"),
+        (134_515_008, "135 M"),
+        (999_885_952, "1.00 B"),
+        (20_914_757_184, "20.9 B"),
+        (1_026_408_232_448, "1.03 T"),
+    ],
+)
+def test_parameters_are_counted_in_millions_billions_and_trillions(n: int, text: str) -> None:
+    assert units.count(n) == text

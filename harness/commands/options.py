@@ -116,10 +116,20 @@ def workload_name(text: str) -> str:
 WORKLOADS = Listed("list", workload_name)
 DURATION = Parsed("duration", units.parse_duration_ns)
 RATIO = Parsed("share", units.parse_ratio)
+SIZE = Parsed("size", units.parse_size_bytes)
 COUNTS = Listed("list", whole_number(1))
 CACHE = Listed("list", one_of(*CACHE_TYPES))
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+catalog_option = click.option(
+    "--catalog",
+    "catalogs",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="One more catalogue; its models replace those of the same name. May be repeated.",
+)
 
 
 def results_option(function: Callable[..., Any]) -> Callable[..., Any]:

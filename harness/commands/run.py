@@ -18,7 +18,7 @@ from harness.machine.probe import default_threads, probe_machine
 from harness.measure import experiment as experiments
 from harness.measure.lock import measuring
 from harness.measure.sweep import Result, Sweep
-from harness.models.catalog import load_catalog
+from harness.models.catalog import Catalog, load_catalog
 from harness.models.digest import sha256_of
 from harness.models.fetch import LocalModel, ensure
 from harness.models.model_file import describe
@@ -175,6 +175,7 @@ def _engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--wait", type=options.DURATION, default=None, help="Wait for another measurement to end."
 )
+@options.catalog_option
 @options.results_option
 @click.option(
     "--format",
@@ -185,7 +186,9 @@ def _engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @options.json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def command(models: tuple[str, ...], results: Path, **given: Any) -> int:
+def command(
+    models: tuple[str, ...], results: Path, catalogs: tuple[Path, ...], **given: Any
+) -> int:
     """
     Measure MODELS on this machine: tokens per second, latency, memory.
 
@@ -194,13 +197,14 @@ def command(models: tuple[str, ...], results: Path, **given: Any) -> int:
     are swept: --threads 1,2 measures both, interleaved.
     """
     console = terminal.console(is_quiet=given["quiet"])
-    names = models or (load_catalog().models[0].name,)
-    locals_by_key = _fetch(names, Fetching(console))
+    catalog = load_catalog(catalogs)
+    locals_by_key = _fetch(models or (catalog.models[0].name,), catalog, Fetching(console))
     files = [_model_file(local, Fetching(console)) for local in locals_by_key.values()]
     machine = probe_machine()
     plan = experiments.plan(_request(given, default_threads(machine)), files)
     paths = {key: local.path for key, local in locals_by_key.items()}
-    with measuring(", ".join(paths), wait_s=(given["wait"] or 0) / 1e9), keep_awake():
+    wait_s = (given["wait"] or 0) / 1e9
+    with measuring(", ".join(paths), wait_s=wait_s, on_wait=console.print), keep_awake():
         experiment = experiments.new_experiment(plan, machine)
         for warning in experiments.warnings(experiment):
             terminal.warn(console, warning)
@@ -219,10 +223,10 @@ def command(models: tuple[str, ...], results: Path, **given: Any) -> int:
     return _exit_code(result)
 
 
-def _fetch(names: tuple[str, ...], fetching: Fetching) -> dict[str, LocalModel]:
+def _fetch(names: tuple[str, ...], catalog: Catalog, fetching: Fetching) -> dict[str, LocalModel]:
     found: dict[str, LocalModel] = {}
     for name in names:
-        local = ensure(name, fetching.report)
+        local = ensure(name, fetching.report, catalog)
         if local.key in found and found[local.key].path != local.path:
             raise UsageError(
                 f"Two files are both called {local.key}: {found[local.key].path} and "
@@ -237,7 +241,8 @@ def _model_file(local: LocalModel, fetching: Fetching) -> ModelFile:
     quantization = local.variant.quantization if local.variant else None
     # The header first: a damaged file should not be hashed for a minute before it is refused.
     file = describe(local.path, local.key, quantization)
-    sha256 = local.variant.sha256 if local.variant else sha256_of(local.path, fetching.report)
+    sha256 = local.variant.sha256 if local.variant else None
+    sha256 = sha256 or sha256_of(local.path, fetching.report)
     fetching.done()
     return file.model_copy(update={"sha256": sha256})
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import ModelInvalid
+from harness.models.hub_files import Hasher
 from harness.models.transfer import FetchProgress, OnProgress, written_whole
 
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 def cache_dir() -> Path:
@@ -29,36 +30,56 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("inference-harness", appauthor=False))
 
 
-def sha256_of(path: Path, on_progress: OnProgress | None = None) -> str:
+def sha256_of(path: Path, on_progress: OnProgress | None = None, *, afresh: bool = False) -> str:
     """
     The sha256 of the file, in hexadecimal; from memory when it was computed before.
 
     Args:
         path: A regular file.
-        on_progress: Called about every 4 MB while the file is read.
+        on_progress: Called about every MB while the file is read.
+        afresh: Read it even so.
 
     Raises:
         ModelInvalid: The file cannot be read.
     """
     try:
         stamp = _stamp(path)
-        if known := _remembered(stamp):
+        if not afresh and (known := _remembered(stamp)):
             return known
-        digest, n_done = hashlib.sha256(), 0
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                n_done += len(chunk)
-                if on_progress:
-                    on_progress(FetchProgress(path.name, "verifying", n_done, int(stamp["size"])))
+        sha256 = hash_file(path, hashlib.sha256(), on_progress)
         # A file that grew or changed meanwhile has no digest worth keeping.
         if _stamp(path) == stamp:
-            _keep(stamp, digest.hexdigest())
+            _keep(stamp, sha256)
     except OSError as error:
         raise ModelInvalid(
             f"{path} cannot be read ({error.strerror}); check the file and its permissions"
         ) from error
-    return digest.hexdigest()
+    return sha256
+
+
+def hash_file(path: Path, hasher: Hasher, on_progress: OnProgress | None = None) -> str:
+    """
+    The file's digest by `hasher`, in hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    n_done, n_total = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            hasher.update(memoryview(chunk))
+            n_done += len(chunk)
+            if on_progress:
+                on_progress(FetchProgress(path.name, "verifying", n_done, n_total))
+    return hasher.hexdigest()
+
+
+def recalled(path: Path) -> str | None:
+    """The sha256 computed before of the file as it is now; None if there was none."""
+    try:
+        return _remembered(_stamp(path))
+    except OSError:
+        return None
 
 
 def remember(path: Path, sha256: str) -> None:

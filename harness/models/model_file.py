@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from harness.errors import ModelInvalid
 from harness.models.gguf import Header, Skipped, Tensor, read_header, shown
-from harness.models.shards import shard_paths
+from harness.models.shards import check_parts, shard_paths
 from harness.models.tensor_types import FILE_TYPES
 from harness.schema import ModelFile
 
@@ -67,7 +67,6 @@ def describe(
                 f"{part} cannot be read ({error.strerror}); check the file and its permissions"
             ) from error
         n_bytes += size
-    _check_split(headers, path)
     return model_file_of(
         headers,
         name=str(path),
@@ -93,8 +92,10 @@ def model_file_of(
     The ModelFile that `headers` (one a part, first part first) amount to.
 
     Raises:
-        ModelInvalid: No language model, or a key without which it cannot be one.
+        ModelInvalid: No language model, a key without which it cannot be one, or parts that do
+            not belong together.
     """
+    check_parts(headers, name)
     facts = _Facts(headers[0], name)
     tensors = [tensor for header in headers for tensor in header.tensors]
     facts.check_is_model(tensors)
@@ -194,16 +195,6 @@ class _Facts:
         raise ModelInvalid(
             f"{self._name} is not a model the engine can run: {what}; "
             "check that this is the right file, or download it again"
-        )
-
-
-def _check_split(headers: Sequence[Header], path: Path) -> None:
-    """ModelInvalid if the header speaks of more parts than the file's name."""
-    n_parts = headers[0].metadata.get("split.count", 1)
-    if isinstance(n_parts, int) and n_parts > 1 and n_parts != len(headers):
-        raise ModelInvalid(
-            f"{path} is part of a model split in {n_parts}, but its name does not say so; "
-            f"give the parts their names back (NAME-00001-of-{n_parts:05}.gguf) and pass the first"
         )
 
 

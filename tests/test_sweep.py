@@ -12,6 +12,7 @@ from records_factory import SETTINGS, make_experiment, make_model, make_run
 
 from harness.errors import HarnessError, ResultsUnwritable
 from harness.hardware import BandwidthSample
+from harness.measure import runner
 from harness.measure import sweep as sweeps
 from harness.measure.matrix import Cell
 from harness.measure.protocol import Event, Job
@@ -59,7 +60,7 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
             jobs.append(job)
             return worker(job, len(jobs) - 1)
 
-        monkeypatch.setattr(sweeps.runner, "run_worker", run_worker)
+        monkeypatch.setattr(runner, "run_worker", run_worker)
         paths = {model.key: Path(model.key) for model in experiment.plan.models}
         with ExperimentWriter(tmp_path, experiment) as writer:
             result = Sweep(experiment, paths, writer, Silent()).measure()

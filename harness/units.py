@@ -19,7 +19,9 @@ def significant(value: float, digits: int = 3) -> str:
     """`value` with `digits` significant digits and no exponent: 1234.5 -> "1234", 0.01234."""
     if value == 0:
         return "0"
-    magnitude = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
+    # Rounded first: 9.996 has two digits before the point, 9.70 has one.
+    rounded = abs(float(f"{value:.{digits - 1}e}"))
+    magnitude = len(str(int(rounded))) if rounded >= 1 else 0
     if magnitude:
         return f"{value:.{max(0, digits - magnitude)}f}"
     return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.1e}"

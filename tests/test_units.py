@@ -10,9 +10,15 @@ from harness.analysis.metrics import UNITS
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (1234.5, "1234"),
+    [
+        (0, "0"),
+        (1234.5, "1234"),
         (9.7, "9.70"),
-        (9.996, "10.0"), (123.45, "123"), (12.345, "12.3"), (0.01234, "0.0123")],
+        (9.996, "10.0"),
+        (123.45, "123"),
+        (12.345, "12.3"),
+        (0.01234, "0.0123"),
+    ],
 )
 def test_significant_keeps_three_digits_and_no_exponent(value: float, text: str) -> None:
     assert units.significant(value) == text

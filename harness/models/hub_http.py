@@ -13,12 +13,13 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
-from huggingface_hub import close_session, constants, get_session, set_client_factory
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import constants, get_session, set_client_factory
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from harness.errors import FetchFailed
@@ -89,16 +90,16 @@ class Stopped(Exception):
 
 def session() -> httpx2.Client:
     """huggingface_hub's session, which sends the token to the hub's own origin only."""
-    client = get_session()
-    if _keep_token_in not in client.event_hooks["request"]:
-        # Its retries close and remake the session, so that the guard belongs into the factory.
-        hooks = client.event_hooks["request"]
-        close_session()
-        set_client_factory(lambda: _guarded(hooks))
-        # Its warnings name addresses, and say on stderr what our own errors say in one line.
-        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-        client = get_session()
-    return client
+    _take_over()
+    return get_session()
+
+
+@cache
+def _take_over() -> None:
+    # Its retries close the session and make a new one: the guard belongs into the factory.
+    set_client_factory(_guarded)
+    # Its warnings name addresses, and say on stderr what our own errors say in one line.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -166,13 +167,17 @@ def patiently(call: Callable[[], Answer], patience: Patience, stop: Stop) -> Ans
         stop.wait(patience.wait_s(n_failures, asked_s))
 
 
-def _guarded(hooks: list[Callable[..., object]]) -> httpx2.Client:
+def _guarded() -> httpx2.Client:
+    """As huggingface_hub makes it, but for the hook."""
     return httpx2.Client(
-        event_hooks={"request": [*hooks, _keep_token_in]}, follow_redirects=True, timeout=None
+        event_hooks={"request": [_check_request]}, follow_redirects=True, timeout=None
     )
 
 
-def _keep_token_in(request: httpx2.Request) -> None:
+def _check_request(request: httpx2.Request) -> None:
+    """Every request passes here, redirected ones and huggingface_hub's own too."""
+    if constants.is_offline_mode():
+        raise OfflineModeIsEnabled(f"offline mode forbids to ask {request.url.host}")
     if origin(str(request.url)) != origin(constants.ENDPOINT):
         request.headers.pop("authorization", None)
         request.headers.pop("cookie", None)

@@ -24,6 +24,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 
 from harness.errors import FetchFailed
 from harness.models.following_hash import FollowingHash
+from harness.models.hub_body import pieces
 from harness.models.hub_errors import explain, explain_disk
 from harness.models.hub_files import Digest
 from harness.models.hub_http import (
@@ -187,8 +188,8 @@ class _Filling:
             if reply.start < self._n_done:
                 self._restart()
             self._etag = reply.etag
-            for chunk in response.iter_bytes():
-                self._take(chunk)
+            for piece in pieces(response, timeout_s):
+                self._take(piece)
 
     def _check_status(self, response: httpx2.Response) -> None:
         status = response.status_code
@@ -218,12 +219,12 @@ class _Filling:
                 f"{stated[:12]}…); run the same again to get the new one"
             )
 
-    def _take(self, chunk: bytes) -> None:
+    def _take(self, piece: bytes) -> None:
         self._stop.check()
-        if self._n_done + len(chunk) > self._wanted.n_bytes:
+        if self._n_done + len(piece) > self._wanted.n_bytes:
             self._restart()
             raise BadReply(f"more than {self._wanted.n_bytes} bytes came")
-        rest = memoryview(chunk)
+        rest = memoryview(piece)
         while rest:
             # A full disk takes a part of it first, and says so only at the next.
             n_written = self._file.write(rest)

@@ -190,3 +190,20 @@ def test_whatever_is_listed_the_answer_is_one_whole_model_or_a_sentence(
         assert [shard.index for shard in shards if shard] == [*range(1, shards[0].count + 1)]
     else:
         assert len(shards) == 1
+
+
+def test_the_name_the_catalogue_remembers_goes_before_a_whole_file_of_the_same_kind() -> None:
+    parts = [f"split/stories15M-q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    there = ("stories15M-q8_0.gguf", *parts)
+    assert chosen("Q8_0", *there, hint=Hint(path=parts[0])) == parts
+    assert chosen("Q8_0", *there) == ["stories15M-q8_0.gguf"]
+
+
+def test_a_remembered_name_that_tells_no_quantization_is_enough() -> None:
+    there = ("tinyllamas/stories260K.gguf", "tinyllamas/stories15M-q4_0.gguf")
+    assert chosen("F32", *there, hint=Hint(path=there[0])) == [there[0]]
+
+
+def test_a_remembered_name_of_another_quantization_is_not_taken() -> None:
+    there = ("model-Q4_0.gguf", "model-Q8_0.gguf")
+    assert chosen("Q8_0", *there, hint=Hint(path=there[0])) == [there[1]]

@@ -63,9 +63,9 @@ def choose(reference: HubReference, files: Iterable[HubFile], hint: Hint = NO_HI
     """
     The files that `reference` means.
 
-    The rules, in order: the digest the catalogue states; the quantization, in any case; a whole
-    file before parts; the name the catalogue remembers. A name of its own (`:stories260K`) works
-    where a quantization does not tell files apart.
+    The rules, in order: the digest the catalogue states; the name the catalogue remembers, unless
+    it tells of another quantization; the quantization, in any case; a whole file before parts. A
+    name of its own (`:stories260K`) works where a quantization does not tell files apart.
 
     Raises:
         ModelNotFound: None, or several and no rule between them; the message lists them.
@@ -74,6 +74,9 @@ def choose(reference: HubReference, files: Iterable[HubFile], hint: Hint = NO_HI
     complete = [model for model in sets if model is not None]
     for model in complete:
         if hint.sha256 and model.files[0].sha256 == hint.sha256:
+            return model
+    for model in complete:
+        if _is_remembered(model, hint) and model.quantization in (None, _upper(reference.wanted)):
             return model
     if not complete:
         raise ModelNotFound(_describe_nothing(reference, len(sets)))
@@ -85,7 +88,7 @@ def choose(reference: HubReference, files: Iterable[HubFile], hint: Hint = NO_HI
             else f"{reference.repo} has several models: {quantizations(complete)}; "
             f"write {reference.repo}:{_label(complete[0])} for one of them"
         )
-    return _only(found, reference, hint)
+    return _only(found, reference)
 
 
 def quantizations(models: Sequence[Chosen]) -> str:
@@ -154,16 +157,21 @@ def _default(models: Sequence[Chosen]) -> list[Chosen]:
     return list(models) if len({_label(model) for model in models}) == 1 else []
 
 
-def _only(found: Sequence[Chosen], reference: HubReference, hint: Hint) -> Chosen:
-    """The one of `found` to take: fewest parts, then the one the catalogue remembers."""
+def _is_remembered(model: Chosen, hint: Hint) -> bool:
+    return hint.path is not None and model.name.lower() == hint.path.lower()
+
+
+def _upper(wanted: str | None) -> str | None:
+    return wanted.upper() if wanted else None
+
+
+def _only(found: Sequence[Chosen], reference: HubReference) -> Chosen:
+    """The one of `found` to take: fewest parts; several that differ are a question."""
     fewest = min(len(model.files) for model in found)
     found = [model for model in found if len(model.files) == fewest]
     different = {tuple(file.digest for file in model.files) for model in found}
     if len(found) == 1 or (len(different) == 1 and None not in next(iter(different))):
         return found[0]
-    remembered = [model for model in found if hint.path and model.name.lower() == hint.path.lower()]
-    if remembered:
-        return remembered[0]
     names = ", ".join(model.name for model in found[:_SHOWN_NAMES])
     raise ModelNotFound(
         f"{reference} could be {len(found)} files: {names}; write the whole name of one, "

@@ -4,11 +4,19 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness.models.synthetic import write_tiny_random
 
 # Whoever runs the tests may have a catalogue of their own, which is not what is tested.
 os.environ["HARNESS_CONFIG"] = str(Path(__file__).resolve().parent / "no-settings")
+
+# How long an example takes tells of the machine, not of the code: these are shared, and a pause of
+# theirs must not fail a property.
+settings.register_profile(
+    "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from test_wheel import CONTENT, MEMBER, make_wheel, variant_of
 
 from harness.errors import FetchFailed, HarnessError, ModelInvalid, ModelNotFound
 from harness.models.catalog import Catalog, load_catalog
-from harness.models.digest import cache_dir, sha256_of
+from harness.models.digest import cache_dir, sha256_of, sha256_of_parts
 from harness.models.fetch import ensure, local_state
 from harness.models.synthetic import write_tiny_random
 from harness.models.transfer import FetchProgress
@@ -307,6 +307,19 @@ def test_a_damaged_memory_of_digests_only_costs_time(tiny: Path, cache: Path) ->
         for content in (b"", b"[]", b"{}", b"\xff", b'{"sha256": 1}'):
             memo.write_bytes(content)
             assert sha256_of(tiny) == before
+
+
+def test_the_parts_of_a_split_model_have_one_digest_that_all_of_them_change(tmp_path: Path) -> None:
+    parts = [tmp_path / "one", tmp_path / "two"]
+    for part in parts:
+        part.write_bytes(part.name.encode())
+    assert sha256_of_parts(parts[:1]) == sha256_of(parts[0])
+    digests = [hashlib.sha256(part.read_bytes()).hexdigest() for part in parts]
+    before = sha256_of_parts(parts)
+    assert before == hashlib.sha256("".join(f"{each}\n" for each in digests).encode()).hexdigest()
+    assert sha256_of_parts(parts[::-1]) != before
+    parts[1].write_bytes(b"2")
+    assert sha256_of_parts(parts) != before
 
 
 def test_a_digest_is_still_given_where_the_cache_cannot_be_written(

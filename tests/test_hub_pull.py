@@ -179,6 +179,13 @@ def test_parts_come_several_at_once_and_all_of_them(hub: Hub) -> None:
     assert len({progress.name for progress in seen[:first_done]}) > 1
 
 
+def test_a_split_model_is_known_by_the_digests_of_all_its_parts(hub: Hub) -> None:
+    variant = plan(f"{REPO}:Q8_0").variant
+    lines = "".join(hashlib.sha256(part).hexdigest() + "\n" for part in PARTS.values())
+    assert variant is not None
+    assert variant.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+
+
 def test_what_is_here_of_a_split_model_is_not_fetched_again(hub: Hub) -> None:
     hf_hub_download(REPO, next(iter(PARTS)))
     n_bytes = hub.n_body_bytes

@@ -19,9 +19,10 @@ from harness.measure import experiment as experiments
 from harness.measure.lock import measuring
 from harness.measure.sweep import Result, Sweep
 from harness.models.catalog import Catalog, load_catalog
-from harness.models.digest import sha256_of
+from harness.models.digest import sha256_of_parts
 from harness.models.fetch import LocalModel, ensure
 from harness.models.model_file import describe
+from harness.models.shards import shard_paths
 from harness.records.store import ExperimentWriter
 from harness.report import terminal
 from harness.report.progress import Progress
@@ -242,7 +243,7 @@ def _model_file(local: LocalModel, fetching: Fetching) -> ModelFile:
     # The header first: a damaged file should not be hashed for a minute before it is refused.
     file = describe(local.path, local.key, quantization)
     sha256 = local.variant.sha256 if local.variant else None
-    sha256 = sha256 or sha256_of(local.path, fetching.report)
+    sha256 = sha256 or sha256_of_parts(shard_paths(local.path), fetching.report)
     fetching.done()
     return file.model_copy(update={"sha256": sha256})
 

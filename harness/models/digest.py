@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,6 +56,28 @@ def sha256_of(path: Path, on_progress: OnProgress | None = None, *, afresh: bool
             f"{path} cannot be read ({error.strerror}); check the file and its permissions"
         ) from error
     return sha256
+
+
+def sha256_of_parts(paths: Sequence[Path], on_progress: OnProgress | None = None) -> str:
+    """
+    One sha256 for a model: its file's, or that which `joint_sha256` makes of its parts'.
+
+    Raises:
+        ModelInvalid: As `sha256_of`.
+    """
+    return joint_sha256([sha256_of(path, on_progress) for path in paths])
+
+
+def joint_sha256(digests: Sequence[str]) -> str:
+    """
+    The only digest there is; of several, in their order, the sha256 of one hexadecimal line each.
+
+    `sha256sum PARTS | cut -c1-64 | sha256sum` prints the same.
+    """
+    if len(digests) == 1:
+        return digests[0]
+    lines = "".join(f"{digest}\n" for digest in digests)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def hash_file(path: Path, hasher: Hasher, on_progress: OnProgress | None = None) -> str:

@@ -24,7 +24,7 @@ from harness.models.catalog import (
     WheelSource,
     load_catalog,
 )
-from harness.models.digest import cache_dir, remember, sha256_of
+from harness.models.digest import cache_dir, remember, sha256_of, sha256_of_parts
 from harness.models.hub_files import HubReference, is_commit
 from harness.models.hub_plan import HubPlan, cached_plan, request_of
 from harness.models.locate import locate
@@ -171,7 +171,7 @@ def _local_hub(found: Path | Entry | HubReference, plan: HubPlan, report: OnProg
     if variant is None and isinstance(found, Entry):
         variant = found.variant
     if variant is not None and variant.sha256 is None:
-        sha256 = sha256_of(path, report)
+        sha256 = sha256_of_parts(plan.paths, report)
         variant = variant.model_copy(update={"sha256": sha256})
     return LocalModel(path, plan.key, spec, variant)
 

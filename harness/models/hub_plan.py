@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import FetchFailed, ModelNotFound
 from harness.models.catalog import Entry, HubSource, Variant
-from harness.models.digest import recalled
+from harness.models.digest import joint_sha256, recalled
 from harness.models.hub_cache import CachedRepository, cache_root
 from harness.models.hub_choice import NO_HINT, Chosen, Hint, choose
 from harness.models.hub_files import (
@@ -66,10 +66,11 @@ class HubPlan:
         """What a catalogue would say of it; None if its name tells no quantization."""
         if self.chosen.quantization is None:
             return None
+        digests = [file.sha256 for file in self.chosen.files if file.sha256]
         return Variant(
             quantization=self.chosen.quantization,
             n_bytes=self.chosen.n_bytes,
-            sha256=self.chosen.files[0].sha256,
+            sha256=joint_sha256(digests) if len(digests) == len(self.chosen.files) else None,
             source=HubSource(
                 kind="hub",
                 repo=self.repository.repo,

@@ -21,7 +21,7 @@ _CACHE_MULTIPLE = 4
 _LARGEST_CACHE_BYTES = 128 << 20
 
 # Bytes of an element in a cache of this type: bytes of a block / elements of a block (ggml.h).
-_BYTES_PER_ELEMENT = {
+CACHE_ELEMENT_BYTES = {
     "f32": 4.0,
     "f16": 2.0,
     "bf16": 2.0,
@@ -64,8 +64,8 @@ def token_bytes(model: ModelFile, settings: Settings, workload: Workload) -> flo
     is an upper bound; where the cache's share is unknown it is a lower one.
     """
     per_position = model.kv_read_bytes_per_position
-    k = _BYTES_PER_ELEMENT.get(settings.type_k)
-    v = _BYTES_PER_ELEMENT.get(settings.type_v)
+    k = CACHE_ELEMENT_BYTES.get(settings.type_k)
+    v = CACHE_ELEMENT_BYTES.get(settings.type_v)
     if per_position is None or k is None or v is None:
         return float(model.token_read_bytes)
     # `kv_read_bytes_per_position` is told for f16, 2 bytes each, K and V of the same size.

@@ -8,26 +8,48 @@ from pathlib import Path
 
 import click
 
+from harness.analysis.calibration import Calibration, has_gpu, staleness
 from harness.commands import options
+from harness.errors import MachineBusy
+from harness.hardware import Conditions, Machine
+from harness.machine.awake import keep_awake
 from harness.machine.bandwidth import sample_bandwidth
 from harness.machine.conditions import read_conditions
 from harness.machine.probe import default_threads, probe_machine
+from harness.measure.calibrating import calibrate
+from harness.measure.calibration_file import load_calibration, save_calibration
+from harness.measure.lock import measuring
 from harness.measure.runner import describe_engine
+from harness.report import terminal
 from harness.report.machine import machine_text
+from harness.schema import EngineInfo
 
 
 @click.command("machine")
+@click.option(
+    "--calibrate",
+    "is_calibrating",
+    is_flag=True,
+    help="Measure small models first, so that speeds can be predicted; takes about two minutes.",
+)
+@click.option("--force", is_flag=True, help="Calibrate even where other programs use the machine.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @options.json_option
-def command(as_json: bool) -> None:
+def command(is_calibrating: bool, force: bool, quiet: bool, as_json: bool) -> None:
     """Describe this machine, measure its memory, and name what could spoil a figure now."""
     machine = probe_machine()
     conditions = read_conditions(machine)
     n_threads = default_threads(machine)
-    bandwidth = sample_bandwidth(n_threads, machine.last_level_cache_bytes, machine.memory_bytes)
     with tempfile.TemporaryDirectory() as folder:
         engine = describe_engine(Path(folder) / "engine.log")
+    if is_calibrating:
+        _calibrate(machine, engine, n_threads, conditions, force=force, is_quiet=quiet)
+    bandwidth = sample_bandwidth(n_threads, machine.last_level_cache_bytes, machine.memory_bytes)
+    calibration = load_calibration(machine, is_gpu=has_gpu(engine))
+    stale = staleness(calibration, machine, engine, n_threads) if calibration else None
     if not as_json:
-        click.echo(machine_text(machine, conditions, bandwidth, engine, n_threads))
+        text = machine_text(machine, conditions, bandwidth, engine, n_threads, calibration, stale)
+        click.echo(text)
         return
     document = {
         "schema": 1,
@@ -36,5 +58,35 @@ def command(as_json: bool) -> None:
         "bandwidth": bandwidth.model_dump(mode="json"),
         "engine": engine.model_dump(mode="json"),
         "default_threads": n_threads,
+        "calibration": _facts(calibration, stale),
     }
     click.echo(json.dumps(document, indent=2))
+
+
+def _calibrate(
+    machine: Machine,
+    engine: EngineInfo,
+    n_threads: int,
+    conditions: Conditions,
+    *,
+    force: bool,
+    is_quiet: bool,
+) -> None:
+    if conditions.warnings and not force:
+        raise MachineBusy(
+            "This is no moment to calibrate: "
+            f"{' '.join(conditions.warnings)} Or calibrate as it is with --force."
+        )
+    console = terminal.console(is_quiet=is_quiet)
+
+    def told(n_done: int, n_total: int, name: str) -> None:
+        console.print(f"calibrating: {n_done + 1} of {n_total} · {name}")
+
+    with measuring("calibration"), keep_awake():
+        save_calibration(calibrate(machine, engine, n_threads, told), machine)
+
+
+def _facts(calibration: Calibration | None, stale: str | None) -> dict[str, object] | None:
+    if calibration is None:
+        return None
+    return {**calibration.model_dump(mode="json"), "stale": stale}

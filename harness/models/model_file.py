@@ -7,26 +7,17 @@ half of it, from headers already read.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from harness.errors import ModelInvalid
-from harness.models.gguf import Header, Skipped, Tensor, read_header, shown
+from harness.models.gguf import Header, Skipped, Tensor, read_header
+from harness.models.header_facts import HeaderFacts, token_read_bytes
 from harness.models.shards import check_parts, shard_paths
 from harness.models.tensor_types import FILE_TYPES
 from harness.schema import ModelFile
 
-# llama-hparams.h: LLAMA_MAX_LAYERS; the engine aborts above it.
-_MAX_LAYERS = 512
-# Tensors of which a token only looks up its own row (ggml's GET_ROWS on an input layer).
-_LOOKED_UP = ("token_embd.", "per_layer_token_embd.", "position_embd.", "token_types.")
-# Routed experts: all of a layer in one tensor (gate, up, down, gate_up; chexps: GroveMoE), or one
-# tensor each as in early Mixtral files. Shared experts (_shexp) run for every token.
-_ROUTED_EXPERT = re.compile(r"\.ffn_(?:gate|up|down|gate_up)(?:_(?:ch)?exps\.|\.\d+\.)")
-_LAYER = re.compile(r"blk\.(\d+)\.")
 # Keys of models whose cache is not one key and one value per head and position: latent attention
 # (MLA), recurrent and convolution states, sparse indexers, compressed or looped layers, and
 # encoders.
@@ -96,7 +87,7 @@ def model_file_of(
             not belong together.
     """
     check_parts(headers, name)
-    facts = _Facts(headers[0], name)
+    facts = HeaderFacts(headers[0], name)
     tensors = [tensor for header in headers for tensor in header.tensors]
     facts.check_is_model(tensors)
     tensor_bytes: Counter[str] = Counter()
@@ -119,83 +110,9 @@ def model_file_of(
         n_expert_used=max(n_experts_used or (0,)),
         weights_bytes=sum(tensor_bytes.values()),
         tensor_bytes=dict(tensor_bytes),
-        token_read_bytes=_token_read_bytes(facts, tensors),
+        token_read_bytes=token_read_bytes(facts, tensors),
         kv_read_bytes_per_position=_kv_read_bytes(facts),
     )
-
-
-class _Facts:
-    """The architecture's own keys of a header, checked for type and sense."""
-
-    def __init__(self, header: Header, name: str) -> None:
-        self.metadata = header.metadata
-        self._name = name
-        architecture = header.metadata.get("general.architecture")
-        if not isinstance(architecture, str) or not architecture:
-            self._fail("it does not name its architecture")
-        self.architecture = architecture
-        kind = header.metadata.get("general.type", "model")
-        if architecture == "clip" or kind != "model":
-            self._fail(
-                f"it holds {shown(str(kind if kind != 'model' else 'a vision projector'))}, "
-                "not the language model itself"
-            )
-        self.n_layer = self.required("block_count")
-        if self.n_layer > _MAX_LAYERS:
-            self._fail(f"it claims {self.n_layer} layers, the engine takes {_MAX_LAYERS}")
-
-        # Layers after the trunk only predict further tokens; a model of nothing else is a trunk.
-        n_extra = self.optional("nextn_predict_layers") or 0
-        self.n_trunk = self.n_layer - n_extra if n_extra < self.n_layer else self.n_layer
-
-    def check_is_model(self, tensors: Sequence[Tensor]) -> None:
-        """Nothing, if there are weights at all."""
-        if not any(tensor.n_bytes for tensor in tensors):
-            self._fail("it holds no weights (perhaps a vocabulary only)")
-
-    def required(self, key: str) -> int:
-        """A number above zero, or ModelInvalid."""
-        value = self.optional(key)
-        if not value:
-            self._fail(f"the key {shown(f'{self.architecture}.{key}')} is missing or zero")
-        return value
-
-    def optional(self, key: str) -> int | None:
-        """A number, or None if the header has no such key."""
-        value = self.metadata.get(f"{self.architecture}.{key}")
-        return None if value is None else self._count(value, key)
-
-    def per_layer(self, key: str) -> tuple[int, ...] | None:
-        """One number a layer, whether the header has one for all or a list; None if it has none."""
-        value = self.metadata.get(f"{self.architecture}.{key}")
-        if value is None:
-            return None
-        if not isinstance(value, tuple):
-            return (self._count(value, key),) * self.n_layer
-        if len(value) != self.n_layer:
-            self._fail(f"{shown(key)} has {len(value)} entries for {self.n_layer} layers")
-        return tuple(self._count(entry, key) for entry in value)
-
-    def has_any(self, parts: Sequence[str]) -> bool:
-        """Whether a key of this architecture holds one of `parts`."""
-        return any(
-            part in key
-            for key in self.metadata
-            if key.startswith(f"{self.architecture}.")
-            for part in parts
-        )
-
-    def _count(self, value: object, key: str) -> int:
-        # Counts are u32 in the engine; sliding-window patterns are lists of booleans.
-        if not isinstance(value, int) or not 0 <= value < 1 << 32:
-            self._fail(f"{shown(key)} is not a count")
-        return int(value)
-
-    def _fail(self, what: str) -> NoReturn:
-        raise ModelInvalid(
-            f"{self._name} is not a model the engine can run: {what}; "
-            "check that this is the right file, or download it again"
-        )
 
 
 def _quantization(header: Header, tensor_bytes: Counter[str]) -> str:
@@ -206,7 +123,7 @@ def _quantization(header: Header, tensor_bytes: Counter[str]) -> str:
     return tensor_bytes.most_common(1)[0][0]
 
 
-def _n_vocab(facts: _Facts, tensors: Sequence[Tensor]) -> int | None:
+def _n_vocab(facts: HeaderFacts, tensors: Sequence[Tensor]) -> int | None:
     tokens = facts.metadata.get("tokenizer.ggml.tokens")
     if isinstance(tokens, Skipped) and tokens.length:
         return tokens.length
@@ -216,34 +133,7 @@ def _n_vocab(facts: _Facts, tensors: Sequence[Tensor]) -> int | None:
     return rows[0] if rows and rows[0] else None
 
 
-def _token_read_bytes(facts: _Facts, tensors: Sequence[Tensor]) -> int:
-    """
-    Bytes of weights that decoding one token reads.
-
-    Everything, but: of an embedding table one row (nothing, in effect) unless it also serves as
-    the output head; of routed experts the share that runs; of layers that only predict further
-    tokens (MTP, "nextn") nothing, as plain decoding leaves them out.
-    """
-    has_head = any(tensor.name == "output.weight" for tensor in tensors)
-    n_expert = facts.optional("expert_count") or 0
-    n_used = facts.per_layer("expert_used_count")
-    total = 0
-    for tensor in tensors:
-        match = _LAYER.match(tensor.name)
-        layer = int(match[1]) if match else 0
-        if layer >= facts.n_trunk or ".nextn." in tensor.name:
-            continue
-        is_tied_head = tensor.name == "token_embd.weight" and not has_head
-        if tensor.name.startswith(_LOOKED_UP) and not is_tied_head:
-            continue
-        if n_expert and n_used and _ROUTED_EXPERT.search(tensor.name):
-            total += tensor.n_bytes * min(n_used[layer], n_expert) // n_expert
-        else:
-            total += tensor.n_bytes
-    return total or sum(tensor.n_bytes for tensor in tensors)
-
-
-def _kv_read_bytes(facts: _Facts) -> int | None:
+def _kv_read_bytes(facts: HeaderFacts) -> int | None:
     """
     Bytes of an f16 cache that one earlier position adds to the reading for one token.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness import units
+from harness.analysis.calibration import Calibration, speed_of
 from harness.hardware import BandwidthSample, Conditions, Machine
 from harness.report.text import harmless, wrapped
 from harness.schema import EngineInfo
@@ -16,6 +17,8 @@ def machine_text(
     bandwidth: BandwidthSample,
     engine: EngineInfo,
     n_threads: int,
+    calibration: Calibration | None = None,
+    stale: str | None = None,
 ) -> str:
     """What the machine is, how it stands now, what it measures with; 80 columns."""
     facts = [
@@ -31,6 +34,7 @@ def machine_text(
         ("Thermal", conditions.thermal_pressure or ""),
         ("Engine", f"{engine.binding} {engine.binding_version}, {engine.library_version}"),
         *(("Device", _device(engine, i)) for i in range(len(engine.devices))),
+        ("Calibration", _calibration(calibration, stale)),
     ]
     lines: list[str] = []
     for label, text in facts:
@@ -113,3 +117,15 @@ def _device(engine: EngineInfo, index: int) -> str:
     device = engine.devices[index]
     total = units.memory_size(device.total_bytes)
     return f"{device.name} ({device.description}), {device.kind}, {total}"
+
+
+def _calibration(calibration: Calibration | None, stale: str | None) -> str:
+    if calibration is None:
+        return "none; `harness machine --calibrate` makes one, for predictions"
+    day = calibration.measured_at[:10]
+    speed = speed_of(calibration)
+    if stale or speed is None:
+        return f"of {day}, not used: {stale or 'too little was measured'}; calibrate again"
+    rates = speed.decode.type_bytes_per_s
+    slowest, fastest = (units.bandwidth(pick(rates.values())) for pick in (min, max))
+    return f"of {day}, weights read at {slowest} to {fastest} by type"

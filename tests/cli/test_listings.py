@@ -58,8 +58,9 @@ def test_machine_as_json_holds_the_hardware_and_never_the_name_of_host_or_user(
     assert (done.exit_code, done.stderr) == (0, "")
     document = done.document
     assert set(document) == {
-        "schema", "machine", "conditions", "bandwidth", "engine", "default_threads",
+        "schema", "machine", "conditions", "bandwidth", "engine", "default_threads", "calibration",
     }  # fmt: skip
+    assert document["calibration"] is None
     assert document["machine"]["n_cores_logical"] >= document["default_threads"] >= 1
     assert document["bandwidth"]["median_bytes_per_s"] > 1e8
     assert document["engine"]["binding_version"] == version("llama-cpp-python")

@@ -1,0 +1,159 @@
+"""
+Whether this machine's calibration foretells models it did not see: predicted beside measured.
+
+    python -m benchmarks.predict_here [--calibration FILE]
+
+Random-weight models of well-known shapes and several types, up to 2 GB, and the default model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter_ns
+
+import click
+import numpy as np
+from tabulate import tabulate
+
+from harness.analysis import trust
+from harness.analysis.calibration import Calibration, speed_of
+from harness.analysis.predict import MachineSpeed, predict_speed
+from harness.hardware import Machine
+from harness.machine.probe import default_threads, probe_machine
+from harness.measure import runner
+from harness.measure.calibrating import calibrate
+from harness.measure.lock import measuring
+from harness.measure.protocol import Job
+from harness.models.calibration_models import CalibrationModel, write_calibration_model
+from harness.models.catalog import load_catalog
+from harness.models.digest import cache_dir
+from harness.models.fetch import ensure
+from harness.models.gguf import read_header
+from harness.models.work_of import work_of
+from harness.prediction import Prediction
+from harness.schema import Settings
+from harness.work import Work
+from harness.workload import parse_workload
+
+# Blocks, width and width of the feed-forward part of Llama-3.2-1B and 3B, Qwen3-0.6B and 1.7B and
+# SmolLM2-360M (to the next multiple of a head); mixtures after OLMoE and gpt-oss, fewer blocks.
+MODELS = (
+    CalibrationModel("llama-1b Q4_K", "Q4_K", 16, 2048, 8192, "Q6_K"),
+    CalibrationModel("llama-1b Q8_0", "Q8_0", 16, 2048, 8192, "Q8_0"),
+    CalibrationModel("llama-3b Q4_0", "Q4_0", 28, 3072, 8192, "Q4_0"),
+    CalibrationModel("qwen-0.6b F16", "F16", 28, 1024, 3072, "F16"),
+    CalibrationModel("qwen-1.7b Q6_K", "Q6_K", 28, 2048, 6144, "Q6_K"),
+    CalibrationModel("qwen-1.7b Q5_K", "Q5_K", 28, 2048, 6144, "Q6_K"),
+    CalibrationModel("smollm-360m Q8_0", "Q8_0", 32, 1024, 2560, "Q8_0"),
+    CalibrationModel("olmoe Q4_K", "Q4_K", 8, 2048, 1024, "Q4_K", 64, 8),
+    CalibrationModel("gpt-oss MXFP4", "MXFP4", 6, 2816, 2816, "MXFP4", 32, 4),
+)
+_WORKLOADS = ("tg64", "pp512", "tg32@d2048", "pp256@d2048")
+_TRIALS, _TRIALS_MAX = 3, 9
+_PATIENCE_S = 3600
+
+
+@click.command(help="Predict models on this machine, then measure them.")
+@click.option("--calibration", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--keep", type=click.Path(dir_okay=False, path_type=Path), help="Write it here.")
+def main(calibration: Path | None, keep: Path | None) -> None:
+    machine = probe_machine()
+    settings = Settings(n_threads=default_threads(machine))
+    alone = measuring("predict_here", wait_s=_PATIENCE_S, on_wait=click.echo)
+    with alone, tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
+        place = Path(folder)
+        if calibration:
+            made = Calibration.model_validate_json(calibration.read_bytes())
+        else:
+            engine = runner.describe_engine(place / "engine.log")
+            made = calibrate(machine, engine, settings.n_threads)
+        if keep:
+            keep.write_text(made.model_dump_json(), encoding="utf-8")
+        speed = speed_of(made, machine.memory_bytes)
+        assert speed
+        rows = _measure("smollm2-135m", _real_model(), speed, settings, machine, place)
+        for model in MODELS:
+            path = place / "model.gguf"
+            write_calibration_model(model, path)
+            rows += _measure(model.name, path, speed, settings, machine, place)
+            path.unlink()
+    _show(rows, made)
+
+
+Row = tuple[str, str, Prediction, float]
+
+
+def _real_model() -> Path:
+    return ensure("smollm2-135m", lambda _: None, load_catalog(())).path
+
+
+def _measure(
+    name: str, path: Path, speed: MachineSpeed, settings: Settings, machine: Machine, place: Path
+) -> list[Row]:
+    work = _work(path)
+    started_ns = perf_counter_ns()
+    job = Job(
+        model_path=str(path),
+        settings=settings,
+        workloads=_WORKLOADS,
+        n_trials=_TRIALS,
+        n_trials_max=_TRIALS_MAX,
+        n_cores_logical=machine.n_cores_logical,
+        n_cores_usable=machine.n_cores_usable,
+        started_ns=started_ns,
+        deadline_ns=started_ns + 300_000_000_000,
+    )
+    report = runner.run_worker(job, log=place / "worker.log", on_event=lambda _: None)
+    rows: list[Row] = []
+    for workload in _WORKLOADS:
+        told = predict_speed(work, speed, parse_workload(workload), name, settings)[0]
+        rates = [
+            trial.n_tokens / trial.total_ns * 1e9
+            for trial in report.trials
+            if trial.workload == workload
+            and not trial.is_warm_up
+            and not trust.is_contaminated(
+                trial.counters,
+                machine.n_cores_logical,
+                settings.n_threads,
+                machine.n_cores_usable,
+            )
+        ]
+        if rates and isinstance(told, Prediction):
+            rows.append((name, workload, told, median(rates)))
+            click.echo(
+                f"{name} {workload}: {told.value:.1f} ({told.low:.1f} to {told.high:.1f}) "
+                f"foretold, {median(rates):.1f} measured",
+                err=True,
+            )
+    return rows
+
+
+def _work(path: Path) -> Work:
+    with path.open("rb") as file:
+        return work_of([read_header(file, path.stat().st_size, path.name)], path.name)
+
+
+def _show(rows: list[Row], made: Calibration) -> None:
+    table = [
+        [name, workload, f"{told.value:.1f}", f"{told.low:.1f} to {told.high:.1f}",
+         f"{measured:.1f}", f"{told.value / measured - 1:+.0%}"]
+        for name, workload, told, measured in rows
+    ]  # fmt: skip
+    headers = ["model", "workload", "predicted", "interval", "measured", "off by"]
+    click.echo(tabulate(table, headers=headers, tablefmt="github"))
+    for workload in _WORKLOADS:
+        mine = [(told, measured) for _, name, told, measured in rows if name == workload]
+        errors = [abs(told.value / measured - 1) for told, measured in mine]
+        inside = sum(told.low <= measured <= told.high for told, measured in mine)
+        click.echo(
+            f"{workload}: median {np.median(errors):.1%}, p90 {np.quantile(errors, 0.9):.1%}, "
+            f"{inside} of {len(mine)} in their interval"
+        )
+    click.echo(f"calibrated in {made.duration_ns / 1e9:.0f} s, {made.measured_at}")
+
+
+if __name__ == "__main__":
+    main()

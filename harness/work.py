@@ -1,0 +1,89 @@
+"""
+What one token asks of a machine: bytes to read and arithmetic to do, whatever the machine is.
+
+Bytes come from the tensor table, the rest from the shape; see docs/method.md, "Predicted speed".
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from harness.hardware import Record
+
+
+class Attention(Record):
+    """
+    Layers that attend alike.
+
+    `n_positions_max` is the window of sliding layers, None for full attention. A position costs
+    `n_key_elements + n_value_elements` elements of cache in each layer; latent attention keeps
+    keys only. Every head multiplies `head_key_length + head_value_length` elements a position.
+    """
+
+    n_layer: PositiveInt
+    n_positions_max: PositiveInt | None = None
+    n_key_elements: NonNegativeInt
+    n_value_elements: NonNegativeInt
+    n_head: PositiveInt
+    head_key_length: PositiveInt
+    head_value_length: PositiveInt
+
+    def n_positions(self, n_context: float) -> float:
+        """How many of `n_context` positions these layers look at."""
+        return n_context if self.n_positions_max is None else min(n_context, self.n_positions_max)
+
+
+class Work(Record):
+    """
+    One model in one quantization.
+
+    `token_read_bytes` are the weights read for one decoded token, of which `expert_read_bytes`
+    belong to routed experts, that hold `expert_bytes` in all. `n_params_multiplied` are the
+    weights one token is multiplied with, less embedding and output head, for which a prompt pays
+    only once. `n_blocks` counts pairs of mixer and feed-forward part. `type_params` splits
+    `n_params_multiplied` by tensor type, `type_read_bytes` splits `token_read_bytes` (empty: not
+    known).
+    """
+
+    architecture: str
+    weights_bytes: PositiveInt
+    token_read_bytes: PositiveInt
+    expert_read_bytes: NonNegativeInt
+    expert_bytes: NonNegativeInt
+    n_params_multiplied: PositiveInt
+    type_params: dict[str, int]
+    type_read_bytes: dict[str, int] = Field(default_factory=dict)
+    n_blocks: PositiveInt
+    attention: tuple[Attention, ...]
+    is_recurrent: bool = False
+    is_latent: bool = False
+
+    @property
+    def is_mixture(self) -> bool:
+        """Whether tokens are routed to experts."""
+        return self.expert_bytes > 0
+
+    def cache_read_bytes(
+        self, n_context: float, key_element_bytes: float = 2, value_element_bytes: float = 2
+    ) -> float:
+        """The cache read for one token after `n_context` others; 2 bytes an element is f16."""
+        return sum(
+            part.n_layer
+            * part.n_positions(n_context)
+            * (
+                part.n_key_elements * key_element_bytes
+                + part.n_value_elements * value_element_bytes
+            )
+            for part in self.attention
+        )
+
+    def attention_flops(self, n_context: float) -> float:
+        """Multiplications and additions of one token's attention over `n_context` positions."""
+        return sum(
+            2
+            * part.n_layer
+            * part.n_head
+            * (part.head_key_length + part.head_value_length)
+            * part.n_positions(n_context)
+            for part in self.attention
+        )

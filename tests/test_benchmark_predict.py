@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchmarks.predict import kind_of, predicted, rounded, with_spreads
+from benchmarks.predict_data import Case, published
+from benchmarks.predict_errors import (
+    anchored,
+    coverage,
+    depth_ratios,
+    left_out,
+    misses,
+    nested_coverage,
+    spreads,
+)
+from benchmarks.predict_fit import fit_classes
+from harness.analysis.machine_class_fit import FITTED
+from harness.prediction import COVERAGE
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return published()
+
+
+def test_every_published_row_has_a_chip_a_shape_and_a_source(cases: list[Case]) -> None:
+    assert len(cases) > 450
+    assert len({case.chip.name for case in cases}) > 50
+    assert all(case.source and case.seconds > 0 for case in cases)
+    assert {case.kind for case in cases} == {"pp", "tg"}
+
+
+@pytest.mark.parametrize(
+    ("model", "kv_mb"),
+    # Megabytes of f16 cache at 1,024 positions, from the published configurations.
+    [("llama2-7b", 536.9), ("gpt-oss-20b", 28.3), ("gemma3-4b", 142.6), ("glm4.7-flash", 55.4)],
+)
+def test_shapes_cost_the_cache_that_they_should(
+    cases: list[Case], model: str, kv_mb: float
+) -> None:
+    work = next(case.work for case in cases if case.model == model)
+    assert work.cache_read_bytes(1024) / 1e6 == pytest.approx(kv_mb, rel=0.01)
+
+
+def test_the_shipped_parameters_are_the_fitted_ones(cases: list[Case]) -> None:
+    by_chip = left_out(cases, lambda case: case.chip.name)
+    fitted = rounded(with_spreads(fit_classes(cases), by_chip))
+    # Two digits: optimizers stop at slightly different places.
+    assert fitted.mixture_factor == pytest.approx(FITTED.mixture_factor, rel=0.02)
+    assert fitted.cache_factor == pytest.approx(FITTED.cache_factor, rel=0.02)
+    assert fitted.stream_share == pytest.approx(FITTED.stream_share, rel=0.02)
+    assert set(fitted.decode) == set(FITTED.decode)
+    assert set(fitted.prefill) == set(FITTED.prefill)
+    for name, of_class in fitted.decode.items():
+        shipped = FITTED.decode[name]
+        assert of_class.bandwidth_share == pytest.approx(shipped.bandwidth_share, rel=0.02)
+        assert of_class.block_s == pytest.approx(shipped.block_s, rel=0.02)
+        assert of_class.spread.low == pytest.approx(shipped.spread.low, abs=0.02)
+        assert of_class.spread.high == pytest.approx(shipped.spread.high, abs=0.02)
+    for name, family in fitted.prefill.items():
+        assert family.peak_share == pytest.approx(FITTED.prefill[name].peak_share, rel=0.02)
+
+
+@pytest.mark.slow
+def test_chips_left_out_are_missed_by_no_more_than_the_page_says(cases: list[Case]) -> None:
+    by_chip = predicted(left_out(cases, lambda case: case.chip.name), "tg")
+    shallow = sorted(miss.error for miss in by_chip if miss.case.is_shallow)
+    assert shallow[len(shallow) // 2] < 0.10
+    assert shallow[len(shallow) * 9 // 10] < 0.25
+    deep = sorted(miss.error for miss in depth_ratios(by_chip))
+    assert deep[len(deep) // 2] < 0.05
+    assert deep[len(deep) * 9 // 10] < 0.15
+
+
+@pytest.mark.slow
+def test_intervals_hold_what_was_left_out(cases: list[Case]) -> None:
+    by_chip = predicted(left_out(cases, lambda case: case.chip.name), "tg")
+    assert coverage(by_chip, kind_of, spreads(by_chip, kind_of)) >= COVERAGE - 0.01
+    inside = nested_coverage(by_chip, kind_of, 1.2)
+    assert sum(inside) / len(inside) >= COVERAGE
+
+
+def test_an_anchor_takes_away_what_it_shares_with_its_target(cases: list[Case]) -> None:
+    found = misses([case for case in cases if case.kind == "tg"], FITTED)
+    pairs = anchored(found)
+    assert pairs
+    assert sum(miss.log_ratio for miss in pairs) == pytest.approx(0, abs=1e-6)
+    assert all(miss.error == abs(math.exp(-miss.log_ratio) - 1) for miss in pairs)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from records_factory import CPU, GPU, make_machine
+from work_factory import make_attention, make_work
+
+from harness.analysis.calibration import (
+    Calibration,
+    CalibrationSample,
+    speed_of,
+    staleness,
+)
+from harness.analysis.predict_rates import (
+    DecodeSpeed,
+    PrefillSpeed,
+    Spread,
+    decode_seconds,
+    prefill_seconds,
+)
+from harness.schema import EngineInfo, Settings
+from harness.work import Work
+from harness.workload import parse_workload
+
+SETTINGS = Settings(n_threads=2)
+ENGINE = EngineInfo(
+    binding="llama-cpp-python",
+    binding_version="0.3.36",
+    library_version="10023",
+    library_commit="0123abc",
+    system_info="",
+    supports_gpu_offload=False,
+    devices=(CPU,),
+)
+DECODE = DecodeSpeed(
+    weights_bytes_per_s=25e9,
+    cache_bytes_per_s=6e9,
+    block_s=6e-5,
+    spread=Spread(0, 0),
+    expert_s_per_byte=1.5e-11,
+    type_bytes_per_s={"Q8_0": 30e9, "Q4_K": 25e9, "Q6_K": 28e9, "IQ3_S": 7e9},
+)
+PREFILL = PrefillSpeed(
+    flops_per_s=3e11,
+    attention_flops_per_s=4e10,
+    stream_bytes_per_s=8e10,
+    spread=Spread(0, 0),
+    expert_s_per_flop=2e-12,
+    type_flops_per_s={"Q8_0": 2.4e11, "Q4_K": 3e11, "Q6_K": 3.4e11, "IQ3_S": 4e11},
+)
+
+
+def dense(shares: dict[str, int], n_blocks: int = 4) -> Work:
+    """Bytes by type; as many weights as bytes, which is as good as any other number."""
+    total = sum(shares.values())
+    return make_work(
+        token_read_bytes=total,
+        weights_bytes=total,
+        n_params_multiplied=total,
+        type_params=shares,
+        type_read_bytes=shares,
+        n_blocks=n_blocks,
+        attention=(make_attention(n_layer=n_blocks),),
+    )
+
+
+MIXTURE = dense({"Q4_K": 60_000_000}).model_copy(
+    update={"expert_read_bytes": 40_000_000, "expert_bytes": 320_000_000}
+)
+MODELS = {
+    "wide": dense({"Q8_0": 180_000_000}),
+    "deep": dense({"Q8_0": 160_000_000}, n_blocks=40),
+    "Q4_K": dense({"Q4_K": 170_000_000}),
+    "Q6_K": dense({"Q6_K": 175_000_000}),
+    "IQ3_S": dense({"IQ3_S": 170_000_000}),
+    "both": dense({"Q4_K": 120_000_000, "Q6_K": 60_000_000}, n_blocks=16),
+    "experts": MIXTURE,
+    "again": dense({"Q8_0": 180_000_000}),
+}
+WORKLOADS = ("tg32", "tg16@d2048", "pp64", "pp512", "pp256@d2048")
+
+
+def seconds(work: Work, workload: str) -> float:
+    task = parse_workload(workload)
+    if task.kind == "tg":
+        return decode_seconds(work, DECODE, task.depth + (task.n + 1) / 2, SETTINGS)[0]
+    return prefill_seconds(work, PREFILL, task.n, task.depth, 512)[0] / task.n
+
+
+def calibrated(noise: float = 0.0, **changes: Any) -> Calibration:
+    rng = np.random.default_rng(1)
+    samples = tuple(
+        CalibrationSample(
+            name=name,
+            work=work,
+            workload=workload,
+            tok_per_s=math.exp(noise * rng.standard_normal()) / seconds(work, workload),
+            n_trials=3,
+            n_ubatch=512,
+        )
+        for name, work in MODELS.items()
+        for workload in WORKLOADS
+    )
+    facts: dict[str, Any] = {
+        "machine_id": make_machine().id,
+        "measured_at": "2026-11-23T21:00:00+00:00",
+        "engine_version": "10023",
+        "engine_commit": "0123abc",
+        "n_threads": 2,
+        "has_gpu": False,
+        "duration_ns": 10**11,
+        "samples": samples,
+    }
+    return Calibration(**(facts | changes))
+
+
+def test_the_fit_finds_the_rates_that_made_the_samples() -> None:
+    speed = speed_of(calibrated())
+    assert speed
+    assert speed.prefill
+    decode, prefill = speed.decode, speed.prefill
+    assert decode.block_s == pytest.approx(DECODE.block_s, rel=1e-6)
+    assert decode.cache_bytes_per_s == pytest.approx(DECODE.cache_bytes_per_s, rel=1e-6)
+    assert decode.expert_s_per_byte == pytest.approx(DECODE.expert_s_per_byte, rel=1e-6)
+    for name, rate in DECODE.type_bytes_per_s.items():
+        assert decode.type_bytes_per_s[name] == pytest.approx(rate, rel=1e-6)
+    assert prefill.attention_flops_per_s == pytest.approx(4e10, rel=1e-6)
+    assert prefill.stream_bytes_per_s == pytest.approx(8e10, rel=1e-6)
+    for name, rate in PREFILL.type_flops_per_s.items():
+        assert prefill.type_flops_per_s[name] == pytest.approx(rate, rel=1e-6)
+
+
+@given(st.integers(1, 64), st.integers(1, 4 * 10**9), st.integers(0, 4 * 10**9))
+@settings(max_examples=30)
+def test_a_model_of_another_size_is_foretold_from_them(n_blocks: int, n_q4: int, n_q6: int) -> None:
+    speed = speed_of(calibrated())
+    assert speed
+    work = dense({"Q4_K": n_q4, "Q6_K": n_q6}, n_blocks)
+    ours = decode_seconds(work, speed.decode, 500, SETTINGS)[0]
+    assert ours == pytest.approx(decode_seconds(work, DECODE, 500, SETTINGS)[0], rel=1e-5)
+
+
+def test_noise_widens_the_interval() -> None:
+    quiet, noisy = speed_of(calibrated()), speed_of(calibrated(noise=0.2))
+    assert quiet
+    assert noisy
+    assert noisy.decode.spread.high > quiet.decode.spread.high * 1.2
+    # What calibrating cannot show stays in it.
+    assert quiet.decode.spread.high > 0.1
+
+
+def test_a_type_that_was_not_measured_takes_its_kins_rate() -> None:
+    speed = speed_of(calibrated())
+    assert speed
+    assert speed.decode.type_bytes_per_s["IQ2_XS"] == pytest.approx(7e9, rel=1e-6)
+    unheard = dense({"Q9_9": 10**9})
+    token = decode_seconds(unheard, speed.decode, 0, SETTINGS)[0]
+    usual = 10**9 / speed.decode.weights_bytes_per_s
+    assert token == pytest.approx(usual + 4 * 6e-5, rel=1e-6)
+    rates = DECODE.type_bytes_per_s.values()
+    assert min(rates) < speed.decode.weights_bytes_per_s < max(rates)
+
+
+def test_a_part_that_costs_nothing_is_never_negative() -> None:
+    free = replace(DECODE, block_s=0.0, expert_s_per_byte=0.0)
+    samples = tuple(
+        sample.model_copy(
+            update={
+                "tok_per_s": (1 + 0.01 * (-1) ** index)
+                / decode_seconds(sample.work, free, 16.5, SETTINGS)[0]
+            }
+        )
+        for index, sample in enumerate(calibrated().samples)
+        if sample.workload == "tg32"
+    )
+    speed = speed_of(calibrated(samples=samples))
+    assert speed
+    assert speed.decode.block_s >= 0
+    assert speed.decode.expert_s_per_byte >= 0
+    assert speed.prefill is None
+
+
+def test_nothing_measured_is_no_speed() -> None:
+    assert speed_of(calibrated(samples=())) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"machine_id": "another"}, "another machine"),
+        ({"engine_commit": "fffffff"}, "build fffffff, this one is 0123abc"),
+        ({"engine_version": "9"}, "engine's build"),
+        ({"n_threads": 8}, "8 threads, now there are 2"),
+        ({"has_gpu": True}, "another set of devices"),
+    ],
+)
+def test_a_stale_calibration_says_why(changes: dict[str, Any], reason: str | None) -> None:
+    stale = staleness(calibrated(**changes), make_machine(), ENGINE, 2)
+    if reason is None:
+        assert stale is None
+    else:
+        assert stale
+        assert reason in stale
+
+
+def test_threads_do_not_matter_on_a_gpu() -> None:
+    engine = ENGINE.model_copy(update={"devices": (GPU, CPU)})
+    calibration = calibrated(has_gpu=True, n_threads=8)
+    assert staleness(calibration, make_machine(), engine, 2) is None

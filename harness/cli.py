@@ -16,11 +16,14 @@ from harness.errors import ExitCode, HarnessError
 # wait for numpy.
 _COMMANDS = {
     "run": "Measure models on this machine: tokens per second, latency, memory.",
+    "rehearse": "Measure random-weight twins of models, without downloading them.",
     "machine": "What this machine is, how fast its memory really is, what could spoil a figure.",
     "models": "What can be fetched, whose it is, how big it is, and what is here already.",
+    "fit": "Will a model run here, with how much memory, how fast: before any download.",
     "pull": "Fetch models, verified, without measuring them.",
     "cache": "What the models on this disk take, and removing them.",
     "show": "The stored results, as tables.",
+    "claim": "Which open-weight models a consumer can run: all of them, on several machines.",
 }
 
 

@@ -20,10 +20,12 @@ from harness.hardware import (
     MemoryMark,
     Record,
 )
+from harness.prediction import Prediction
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 2 (2026-11): predictions of an experiment; is_twin of a model.
 # 1 (2026-11): the first.
 
 ModelKey = str  # "smollm2-135m:Q4_1", "owner/repo:QUANT" or a file name: unique within a Plan
@@ -38,7 +40,8 @@ class ModelFile(Record):
 
     `token_read_bytes` are the weights read for one decoded token: active experts, everything
     dense, the output head; not the embedding look-up. `kv_read_bytes_per_position` is what one
-    cached position adds per token in an f16 cache; sliding-window layers count as full.
+    cached position adds per token in an f16 cache; sliding-window layers count as full. A twin
+    has the real model's header and random weights (models/twin.py): a rehearsal, never the model.
     """
 
     key: ModelKey
@@ -59,6 +62,7 @@ class ModelFile(Record):
     """Tensor type name ("Q4_1") to the bytes stored in it."""
     token_read_bytes: PositiveInt
     kv_read_bytes_per_position: NonNegativeInt | None
+    is_twin: bool = False
 
 
 class Settings(Record):
@@ -248,6 +252,12 @@ class Plan(Record):
     seed: NonNegativeInt
 
 
+class StoredPrediction(Prediction):
+    """A Prediction made before measuring; `settings_index` counts the plan's settings from 0."""
+
+    settings_index: NonNegativeInt = 0
+
+
 class Experiment(Record):
     """Line 1 of an experiment file: one invocation of a measuring command."""
 
@@ -259,6 +269,7 @@ class Experiment(Record):
     conditions: Conditions
     provenance: Provenance
     plan: Plan
+    predictions: tuple[StoredPrediction, ...] = ()
 
 
 class Stop(Record):

@@ -82,3 +82,50 @@ def test_the_first_error_is_the_explanation() -> None:
     ]
     assert log.explanation(lines) == "unknown model architecture: 'alien'"
     assert log.explanation([]) == "the engine gave no reason"
+
+
+def test_a_planned_cache_is_told_by_layers_and_devices() -> None:
+    lines = [
+        "llama_kv_cache_iswa: creating non-SWA KV cache, size = 4096 cells",
+        "llama_kv_cache: layer   0: dev = CPU",
+        "llama_kv_cache: layer   2: dev = CUDA0",
+        "llama_kv_cache: layer   4: dev = CUDA0",
+        "llama_kv_cache:        CPU KV buffer size =     0.00 MiB",
+        "llama_kv_cache:      CUDA0 KV buffer size =     0.00 MiB",
+        "llama_kv_cache: size =   96.00 MiB (  4096 cells,   3 layers,  1/1 seqs), K (f16):",
+        "llama_kv_cache_iswa: creating     SWA KV cache, size = 768 cells",
+        "llama_kv_cache: layer   1: dev = CUDA0",
+        "llama_kv_cache:      CUDA0 KV buffer size =     0.00 MiB",
+        "llama_kv_cache: size =   18.00 MiB (   768 cells,   1 layers,  1/1 seqs), K (f16):",
+        "llama_memory_recurrent:      CUDA0 RS buffer size =     1.50 MiB",
+        "sched_reserve:      CUDA0 compute buffer size =   398.38 MiB",
+    ]
+    told = [(it.device, it.kind, it.n_bytes) for it in log.planned_buffers(lines)]
+    assert told == [
+        ("CPU", "kv", 32 * MIB),
+        ("CUDA0", "kv", 64 * MIB),
+        ("CUDA0", "kv-sliding", 18 * MIB),
+        ("CUDA0", "recurrent", round(1.5 * MIB)),
+        ("CUDA0", "compute", round(398.38 * MIB)),
+    ]
+
+
+def test_a_planned_cache_without_layers_lies_where_its_buffers_are() -> None:
+    lines = [
+        "llama_kv_cache:       MTL0 KV buffer size =     0.00 MiB",
+        "llama_kv_cache: size =   10.00 MiB (  4096 cells,   3 layers,  1/1 seqs), K (f16):",
+    ]
+    (buffer,) = log.planned_buffers(lines)
+    assert (buffer.device, buffer.n_bytes) == ("MTL0", 10 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("llama_kv_cache: layer   0: dev = CPU", True),
+        ("load_tensors: layer   0 assigned to device CPU, is_swa = 0", False),
+        ("create_tensor: loading tensor blk.0.attn_q.weight", False),
+    ],
+)
+def test_only_lines_that_tell_a_place_are_kept_of_the_debug_log(line: str, expected: bool) -> None:
+    assert log.tells_place(line) is expected

@@ -15,9 +15,10 @@ from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.records.lines import encode, upgraded
 from harness.records.listing import find, list_experiments
 from harness.records.store import ExperimentWriter, file_name, load, logs_folder
-from harness.schema import Experiment, Run
+from harness.schema import SCHEMA_VERSION, Experiment, Run
 
 GOLD = Path(__file__).parent / "gold" / "experiment-1.jsonl"
+GOLD_2 = GOLD.with_name("experiment-2.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -206,7 +207,7 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_newer_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "newer.jsonl"
-    path.write_bytes(GOLD.read_bytes().replace(b'{"schema":1', b'{"schema":2', 1))
+    path.write_bytes(GOLD.read_bytes().replace(b'{"schema":1', b'{"schema":3', 1))
     with pytest.raises(ResultsInvalid, match="Upgrade the harness"):
         load(path)
 
@@ -230,6 +231,9 @@ def test_old_lines_walk_through_every_upgrade() -> None:
 
 def test_files_of_schema_1_stay_readable() -> None:
     stored = load(GOLD)
+    assert stored.experiment.schema_version == SCHEMA_VERSION
+    assert stored.experiment.predictions == ()
+    assert not stored.experiment.plan.models[0].is_twin
     assert (stored.experiment.id, stored.experiment.machine.cpu) == ("k7f3q9", "AMD EPYC")
     assert stored.experiment.plan.models[0].token_read_bytes == 96_000_000
     assert [run.outcome.reason for run in stored.runs] == [None, None, "killed"]
@@ -238,6 +242,15 @@ def test_files_of_schema_1_stay_readable() -> None:
     assert stored.runs[1].bandwidth_after is not None
     assert stored.end is not None
     assert stored.end.stops[0].n_runs == 3
+
+
+def test_files_of_schema_2_stay_readable() -> None:
+    stored = load(GOLD_2)
+    speed, cache = stored.experiment.predictions
+    assert (speed.component, speed.low, speed.value, speed.high) == ("tok_per_s", 100, 115, 132)
+    assert (cache.method, cache.workload, cache.settings_index) == ("planner", "tg128", 0)
+    assert stored.experiment.plan.models[0].is_twin
+    assert len(stored.runs) == 3
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

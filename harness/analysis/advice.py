@@ -30,6 +30,7 @@ def trust_lines(experiment: Experiment, groups: Sequence[GroupSummary]) -> list[
         return ["Nothing was measured."]
     return [
         _load_line(cases),
+        *_rehearsal_lines(groups),
         *_contamination_lines(cases),
         *_condition_lines(experiment),
         *_label_lines(cases),
@@ -56,6 +57,16 @@ def _load_line(cases: Sequence[CaseSummary]) -> str:
     return (
         f"The machine was {quiet}: other programs took {units.percent(share)} of the CPUs; {clean}."
     )
+
+
+def _rehearsal_lines(groups: Sequence[GroupSummary]) -> list[str]:
+    twins = list(dict.fromkeys(group.model.key for group in groups if group.model.is_twin))
+    if not twins:
+        return []
+    return [
+        f"{_listed(twins)}: rehearsed with random weights behind the model's header. Speed and "
+        "memory are the model's, its words are not."
+    ]
 
 
 def _contamination_lines(cases: Sequence[CaseSummary]) -> list[str]:

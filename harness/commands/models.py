@@ -10,6 +10,7 @@ import click
 
 from harness import units
 from harness.commands import options
+from harness.commands.fetching import Fetching
 from harness.errors import UsageError
 from harness.hardware import Machine
 from harness.machine.memory import available_memory_bytes
@@ -17,8 +18,11 @@ from harness.machine.probe import probe_machine
 from harness.models.catalog import Catalog, load_catalog
 from harness.models.choosing import Choice, Wanted, choose
 from harness.models.fetch import local_state
+from harness.models.headers import find_headers
 from harness.models.local_stores import find_local
+from harness.report import terminal
 from harness.report.catalog import catalog_table, model_document, model_page
+from harness.report.header_page import header_document, header_page
 from harness.report.local_files import local_document, local_text
 
 
@@ -44,7 +48,8 @@ def command(
     """
     List the catalogue, or tell all about the model called NAME.
 
-    A path to any GGUF file is as good as a name. Of each model one variant is shown: the usual
+    A path to any GGUF file is as good as a name, and so is owner/repo:QUANT of the hub, of which
+    only the header is fetched. Of each model one variant is shown: the usual
     one, or the largest that fulfils what is asked. --fits estimates: the file, a tenth of it
     more (at least 0.6 GB), and that is compared with the memory available now.
     """
@@ -74,6 +79,9 @@ def command(
 
 
 def _show_one(catalog: Catalog, name: str, memory_bytes: int | None, *, as_json: bool) -> None:
+    if not catalog.knows(name.partition(":")[0]) and "/" in name:
+        _show_header(catalog, name, as_json=as_json)
+        return
     # A variant may stand behind the name, as `run` takes it; it is on the page anyway.
     spec = catalog.spec(name.partition(":")[0])
     if as_json:
@@ -81,6 +89,14 @@ def _show_one(catalog: Catalog, name: str, memory_bytes: int | None, *, as_json:
         _print_json([Choice(spec, variant)], memory_bytes)
     else:
         click.echo(model_page(spec, local_state, memory_bytes))
+
+
+def _show_header(catalog: Catalog, name: str, *, as_json: bool) -> None:
+    """A repository of the hub or a file: what its header says."""
+    fetching = Fetching(terminal.console())
+    found = find_headers(name, fetching.report, catalog)
+    fetching.done()
+    click.echo(json.dumps(header_document(found), indent=2) if as_json else header_page(found))
 
 
 def _print_json(choices: list[Choice], memory_bytes: int | None) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from harness.hardware import Device, MemoryMark, Record
+from harness.measure.planned import PlannedContext, Planning
 from harness.schema import Buffer, ContextFacts, EngineInfo, Load, Reason, Settings, Trial
 
 GO = "go"
@@ -24,12 +25,14 @@ class Job(Record):
 
     `started_ns` and `deadline_ns` are readings of the system-wide perf_counter. Trials that
     others disturbed are repeated until `n_trials` clean ones are there, `n_trials_max` were made
-    or the deadline has passed. With no model the worker only describes its engine.
+    or the deadline has passed. With no model the worker only describes its engine; with
+    `planning` it plans contexts, and reads nothing of the model but its header.
     """
 
     model_path: str | None = None
     settings: Settings
     workloads: tuple[str, ...] = ()
+    planning: Planning | None = None
     n_trials: PositiveInt = 1
     n_trials_max: PositiveInt = 1
     seed: NonNegativeInt = 0
@@ -79,6 +82,21 @@ class MemoryEvent(Record):
     memory: MemoryMark
 
 
+class PlannedModelEvent(Record):
+    """The model was laid out: the names of the tensors in each kind of buffer."""
+
+    event: Literal["planned-model"] = "planned-model"
+    tensors: dict[str, tuple[str, ...]]
+    n_ctx_train: NonNegativeInt
+
+
+class PlannedContextEvent(Record):
+    """A context was planned, or refused."""
+
+    event: Literal["planned-context"] = "planned-context"
+    context: PlannedContext
+
+
 class FailedEvent(Record):
     """
     The engine refused; what was measured before stands.
@@ -99,7 +117,15 @@ class DoneEvent(Record):
 
 
 Event = Annotated[
-    HelloEvent | LoadedEvent | ContextEvent | TrialEvent | MemoryEvent | FailedEvent | DoneEvent,
+    HelloEvent
+    | LoadedEvent
+    | ContextEvent
+    | TrialEvent
+    | MemoryEvent
+    | PlannedModelEvent
+    | PlannedContextEvent
+    | FailedEvent
+    | DoneEvent,
     Field(discriminator="event"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

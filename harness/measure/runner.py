@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from harness.errors import HarnessError
 from harness.hardware import Device, MemoryMark
 from harness.measure import outcome, protocol
+from harness.measure.planned import PlannedContext
 from harness.measure.protocol import EVENT, GO, Event, Job
 from harness.schema import (
     Buffer,
@@ -65,6 +66,8 @@ class Report:
     devices_before: tuple[Device, ...] = ()
     devices_loaded: tuple[Device, ...] = ()
     trials: list[Trial] = field(default_factory=list)
+    planned_model: protocol.PlannedModelEvent | None = None
+    planned_contexts: list[PlannedContext] = field(default_factory=list)
     is_done: bool = False
 
     @property
@@ -72,6 +75,8 @@ class Report:
         """What the worker was doing when it was last heard of: "during tg128"."""
         if self.contexts:
             return f"during {self.contexts[-1].workload}"
+        if self.planned_model:
+            return "while planning a context"
         return "while loading the model" if self.engine else "while starting"
 
     def take(self, event: Event) -> None:
@@ -89,6 +94,10 @@ class Report:
                 self.trials.append(event.trial)
             case protocol.MemoryEvent():
                 self.memory.append(event.memory)
+            case protocol.PlannedModelEvent():
+                self.planned_model = event
+            case protocol.PlannedContextEvent():
+                self.planned_contexts.append(event.context)
             case protocol.FailedEvent():
                 self._take_failure(event)
             case protocol.DoneEvent():

@@ -19,6 +19,10 @@ from harness.measure.engine.context import Context
 from harness.measure.engine.model import Model
 from harness.workload import CHAT_TOKENS, SUSTAIN_LAP_TOKENS, Workload
 
+CHAT_PROMPT_TOKENS = 250
+"""Random tokens that stand for CHAT_MESSAGE where a model has no tokenizer: about as many as the
+tokenizers of the catalogue make of it."""
+
 _WINDOW_NS = 1_000_000_000  # a sustained rate is told a second at a time
 
 CHAT_MESSAGE = """\
@@ -142,7 +146,10 @@ class Bench:
         return measure
 
     def _plan_chat(self) -> Callable[[], Timing]:
-        text = self.model.chat_text(CHAT_MESSAGE)
+        if self.model.has_tokenizer:
+            text: str | list[int] = self.model.chat_text(CHAT_MESSAGE)
+        else:
+            text = self._random_tokens(CHAT_PROMPT_TOKENS, with_bos=True)
 
         def measure() -> Timing:
             with self.model.greedy_sampler() as sampler:
@@ -150,10 +157,10 @@ class Bench:
 
         return measure
 
-    def _chat(self, text: str, sampler: object) -> Timing:
+    def _chat(self, text: str | list[int], sampler: object) -> Timing:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         start = perf_counter_ns()
-        tokens = self.model.tokenize(text)
+        tokens = self.model.tokenize(text) if isinstance(text, str) else text
         tokenized = perf_counter_ns()
         # Fits by design, unless the user or the model allows only a small context.
         tokens = tokens[: self.context.n_ctx - CHAT_TOKENS]
@@ -170,7 +177,7 @@ class Bench:
             total_ns=stamps[-1] - start,
             step_ns=_gaps(stamps[0], stamps[1:]),
             n_prompt=len(tokens),
-            tokenize_ns=tokenized - start,
+            tokenize_ns=tokenized - start if isinstance(text, str) else None,
             ttft_ns=stamps[0] - start,
         )
 

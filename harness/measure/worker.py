@@ -1,5 +1,5 @@
 """
-The measuring process: one model, one Settings, all workloads, then it is gone.
+The measuring process: one model, one Settings, all workloads, then it is gone. It also plans.
 
 Started by runner.py only. The job comes on stdin. Events go out on a private copy of fd 1, while
 fd 1 itself leads to the log (fd 2), where nothing that a C library prints can harm them. When
@@ -31,6 +31,7 @@ from harness.measure.engine.context import Context
 from harness.measure.engine.failure import EngineFailed
 from harness.measure.engine.library import Engine
 from harness.measure.engine.model import Model, load_model
+from harness.measure.planner import plan
 from harness.measure.protocol import Job
 from harness.measure.trials import Bench
 from harness.schema import ContextFacts, Load, Trial
@@ -95,6 +96,9 @@ def _work(job: Job, line: Line) -> None:
     engine = Engine(on_line=_log)
     line.send(protocol.HelloEvent(pid=os.getpid(), engine=engine.info()))
     if job.model_path is None:
+        return
+    if job.planning is not None:
+        plan(engine, job, line.send)
         return
     line.send(protocol.MemoryEvent(memory=memory.read_memory("start")))
     devices_before = engine.ggml.devices()
@@ -177,7 +181,8 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
         EngineFailed: It needs more than was asked for, or more than the model was trained for.
     """
     trained = model.n_ctx_train
-    n_ctx = asked or min(workload.n_ctx, max(trained, workload.n_ctx_min))
+    # 0 is how a header says that nobody knows what the model was trained for.
+    n_ctx = asked or min(workload.n_ctx, max(trained or workload.n_ctx, workload.n_ctx_min))
     if n_ctx > trained > 0:
         raise EngineFailed(
             "context-too-large",

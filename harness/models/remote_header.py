@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import httpx2
 from huggingface_hub import HfFileSystem, HfFileSystemFile, constants
@@ -17,6 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
 from harness.errors import FetchFailed
+from harness.models.digest import joint_sha256
 from harness.models.gguf import Header, read_header
 from harness.models.hub_errors import UNANSWERED, explain
 from harness.models.hub_files import HubFile, Listing
@@ -40,7 +42,7 @@ Fetch = Callable[[int, int], bytes]
 
 class ReadAhead:
     """
-    A file far away that is read forward in few, growing pieces.
+    A file far away that is read forward in few, growing pieces, all of which are kept.
 
     Args:
         fetch: The bytes from a first offset to before a second.
@@ -52,10 +54,13 @@ class ReadAhead:
         self._fetch = fetch
         self._size = size
         self._first_bytes = first_bytes
-        self._kept = b""
-        self._kept_from = 0
+        self._kept = bytearray()
         self._position = 0
-        self.n_fetched_bytes = 0
+
+    @property
+    def n_fetched_bytes(self) -> int:
+        """What was asked of the far side so far."""
+        return len(self._kept)
 
     def seek(self, offset: int, /) -> int:
         """Where the next reading begins; costs nothing."""
@@ -67,20 +72,36 @@ class ReadAhead:
         start, end = self._position, min(self._position + n_bytes, self._size)
         if end <= start:
             return b""
-        if start < self._kept_from or end > self._kept_from + len(self._kept):
-            self._load(start, end)
+        if end > len(self._kept):
+            self._load(end)
         self._position = end
-        return self._kept[start - self._kept_from : end - self._kept_from]
+        return bytes(memoryview(self._kept)[start:end])
 
-    def _load(self, start: int, end: int) -> None:
-        """Have `start` to `end`; what is there of it is not fetched again."""
-        kept = self._kept[start - self._kept_from :] if start >= self._kept_from else b""
-        missing_from = start + len(kept)
-        ahead = min(self.n_fetched_bytes // _AHEAD_SHARE, _MAX_AHEAD_BYTES) or self._first_bytes
-        until = min(max(end, missing_from + ahead), self._size)
-        piece = self._fetch(missing_from, until)
-        self.n_fetched_bytes += len(piece)
-        self._kept, self._kept_from = kept + piece, start
+    def beginning(self, n_bytes: int) -> bytes:
+        """The first `n_bytes` of the file; what was not fetched yet is fetched exactly."""
+        if n_bytes > len(self._kept):
+            self._kept += self._fetch(len(self._kept), n_bytes)
+        return bytes(memoryview(self._kept)[:n_bytes])
+
+    def _load(self, end: int) -> None:
+        """
+        Have everything before `end`.
+
+        What is skipped is fetched too (numbers beside the vocabulary, a tenth of a header): a
+        header is only of use to the engine when it is whole.
+        """
+        have = len(self._kept)
+        ahead = min(have // _AHEAD_SHARE, _MAX_AHEAD_BYTES) or self._first_bytes
+        self._kept += self._fetch(have, min(max(end, have + ahead), self._size))
+
+
+@dataclass(frozen=True)
+class RemoteHeader:
+    """The header of one file of the hub, its bytes up to the weights, and what they cost."""
+
+    header: Header
+    data: bytes
+    n_fetched_bytes: int
 
 
 def describe_remote(
@@ -105,6 +126,28 @@ def describe_remote(
         ModelNotFound: The repository or revision has gone meanwhile.
         FetchFailed: The ranges could not be had.
     """
+    headers = [each.header for each in fetch_headers(listing, files, patience)]
+    digests = [file.sha256 for file in files if file.sha256]
+    return model_file_of(
+        headers,
+        name=_name(listing, files[0]),
+        key=key,
+        file_name=files[0].path.rpartition("/")[2],
+        n_bytes=sum(file.n_bytes for file in files),
+        quantization=quantization,
+        sha256=joint_sha256(digests) if len(digests) == len(files) else None,
+    )
+
+
+def fetch_headers(
+    listing: Listing, files: Sequence[HubFile], patience: Patience | None = None
+) -> tuple[RemoteHeader, ...]:
+    """
+    The headers of `files`, all of them in `listing`, in the same order.
+
+    Raises:
+        ModelInvalid, ModelNotFound, FetchFailed: As `describe_remote`.
+    """
     with (
         _explained(listing),
         ThreadPoolExecutor(_N_PARTS_AT_ONCE) as pool,
@@ -113,16 +156,7 @@ def describe_remote(
         system = HfFileSystem(endpoint=constants.ENDPOINT, skip_instance_cache=True)
         remote = [_RangedFile(system, listing, file, patience or Patience()) for file in files]
         firsts = [_FIRST_BYTES] + [_FIRST_BYTES_OF_LATER_PARTS] * (len(files) - 1)
-        headers = list(pool.map(_RangedFile.header, remote, firsts))
-    return model_file_of(
-        headers,
-        name=_name(listing, files[0]),
-        key=key,
-        file_name=files[0].path.rpartition("/")[2],
-        n_bytes=sum(file.n_bytes for file in files),
-        quantization=quantization,
-        sha256=files[0].sha256 if len(files) == 1 else None,
-    )
+        return tuple(pool.map(_RangedFile.header, remote, firsts))
 
 
 def _name(listing: Listing, file: HubFile) -> str:
@@ -166,10 +200,12 @@ class _RangedFile(HfFileSystemFile):
         self._patience = patience
         self._address = self.url()
 
-    def header(self, first_bytes: int) -> Header:
+    def header(self, first_bytes: int) -> RemoteHeader:
         """The header, of which `first_bytes` are asked for at first."""
         ahead = ReadAhead(self._fetch_range, self.size, first_bytes)
-        return read_header(ahead, self.size, self._shown)
+        header = read_header(ahead, self.size, self._shown)
+        data = ahead.beginning(min(header.data_start, self.size))
+        return RemoteHeader(header, data, ahead.n_fetched_bytes)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         return patiently(lambda: self._fetch_once(start, end), self._patience, Stop())

@@ -1,7 +1,7 @@
 """
 The experiment file: one experiment, append-only, one JSON object a line.
 
-    line 1      {"schema": 1, "kind": "experiment", ...}     machine, provenance, plan
+    line 1      {"schema": 2, "kind": "experiment", ...}     machine, provenance, plan
     then        {"kind": "run", ...}                         one line for each finished Run
     last        {"kind": "end", ...}                         absent when measuring was cut short
 

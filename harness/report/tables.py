@@ -22,7 +22,7 @@ Format = Literal["plain", "github", "csv", "tsv"]
 _HEADER = ("workload", "metric", "median", "95 % interval", "n")
 _FLAT_HEADER = (
     *("model", "quantization", "settings", "workload", "metric", "unit"),
-    *("median", "low", "high", "n", "kind", "outcome"),
+    *("median", "low", "high", "n", "kind", "outcome", "evidence"),
 )
 
 
@@ -76,6 +76,7 @@ def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
         model.key,
         model.quantization,
         units.file_size(model.n_bytes),
+        *(["rehearsed"] if model.is_twin else []),
         settings_text(group.settings, [other.settings for other in groups]),
     ]
     return harmless(" · ".join(parts))
@@ -213,7 +214,10 @@ def _flat(groups: Sequence[GroupSummary], delimiter: str) -> str:
         statuses = {case.workload: case.outcome.status for case in group.cases}
         for row in rows(group):
             status = row.note or statuses.get(row.workload, "ok")
-            writer.writerow([*about, harmless(row.workload), row.metric, *_raw(row), status])
+            evidence = "rehearsed" if group.model.is_twin else "measured"
+            writer.writerow(
+                [*about, harmless(row.workload), row.metric, *_raw(row), status, evidence]
+            )
     return stream.getvalue().rstrip("\n")
 
 

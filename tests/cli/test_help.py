@@ -5,7 +5,7 @@ import pytest
 from cli.commandline import Home
 from harness import __version__
 
-VERBS = ("run", "machine", "models", "pull", "show")
+VERBS = ("run", "machine", "models", "fit", "pull", "show")
 
 
 def test_help_names_every_verb(home: Home) -> None:

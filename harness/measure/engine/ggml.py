@@ -68,6 +68,8 @@ class Ggml:
             (self._base, "ggml_backend_dev_backend_reg", pointer, (pointer,)),
             (self._base, "ggml_backend_reg_get_proc_address", pointer, (pointer, text)),
             (self._base, "ggml_threadpool_params_default", _ThreadpoolParams, (ctypes.c_int,)),
+            (self._base, "ggml_get_name", text, (pointer,)),
+            (self._base, "ggml_backend_buffer_name", text, (pointer,)),
             (self._base, "ggml_version", text, ()),
             (self._base, "ggml_commit", text, ()),
         ):
@@ -106,6 +108,14 @@ class Ggml:
     def free_threadpool(self, pool: int) -> None:
         """Ends the pool's threads; no context may still use it."""
         self._cpu_function("ggml_threadpool_free", None, None)(pool)
+
+    def tensor_name(self, tensor: int) -> str:
+        """The name of a tensor of the engine's."""
+        return str(self._base.ggml_get_name(tensor).decode(errors="replace"))
+
+    def buffer_name(self, buffer: int) -> str:
+        """The name of a buffer of the engine's, "CPU_REPACK"."""
+        return str(self._base.ggml_backend_buffer_name(buffer).decode(errors="replace"))
 
     def _cpu_function(
         self, name: str, result: type | None, struct: type[ctypes.Structure] | None

@@ -16,6 +16,7 @@ from llama_cpp import __version__ as binding_version
 
 from harness.measure.engine import log
 from harness.measure.engine.ggml import Ggml
+from harness.measure.planned import PlannedBuffer
 from harness.schema import Buffer, EngineInfo
 
 _DEBUG, _WARNING, _ERROR, _CONTINUED = 1, 3, 4, 5  # enum ggml_log_level
@@ -38,7 +39,8 @@ class Engine:
         if level == _CONTINUED and self._lines:
             before_level, before = self._lines[-1]
             self._lines[-1] = (before_level, before + line)
-        elif level != _DEBUG:  # thousands of lines about single tensors
+        # Of the debug lines there are thousands, about single tensors.
+        elif level != _DEBUG or log.tells_place(line):
             self._lines.append((level, line))
         if level != _DEBUG:
             self._on_line(line)
@@ -51,6 +53,10 @@ class Engine:
     def buffers(self) -> tuple[Buffer, ...]:
         """The buffers reported since the last `forget_log`."""
         return log.buffers(text for _, text in self._lines)
+
+    def planned_buffers(self) -> tuple[PlannedBuffer, ...]:
+        """The same of a context that was planned without being allocated."""
+        return log.planned_buffers(text for _, text in self._lines)
 
     def forget_log(self) -> None:
         """Starts a new stretch of log."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
+from harness.measure.planned import PlannedBuffer, PlannedKind
 from harness.schema import Buffer, Reason
 
 MIB = 1024 * 1024
@@ -22,6 +24,14 @@ _BUFFER = re.compile(
     r":\s+(?P<device>\S.*?)\s+(?P<kind>model|KV|RS|compute|output) buffer size =\s*"
     r"(?P<mib>[\d.,]+) MiB"
 )
+# Of a cache that was only planned, whose buffers read 0. A cache of sliding-window layers is
+# announced; which device a layer's part lies on is told at debug level:
+#   llama_kv_cache_iswa: creating     SWA KV cache, size = 768 cells
+#   llama_kv_cache: layer   0: dev = CPU
+#   llama_kv_cache: size =   90.00 MiB (  4096 cells,  30 layers,  1/1 seqs), K (f16):   45.00 MiB
+_ANNOUNCED = re.compile(r"creating\s+(?P<what>.*?)\s*(?:compressed )?KV cache")
+_PLACE = re.compile(r"llama_kv_cache: layer\s+\d+: dev = (?P<device>\S+)")
+_CACHE = re.compile(r"llama_kv_cache: size =\s*(?P<mib>[\d.,]+) MiB")
 _KINDS: dict[str, BufferKind] = {
     "model": "weights",
     "KV": "kv",
@@ -50,11 +60,56 @@ def buffers(lines: Iterable[str]) -> tuple[Buffer, ...]:
         Buffer(
             device=match["device"],
             kind=_KINDS[match["kind"]],
-            n_bytes=round(float(match["mib"].replace(",", ".")) * MIB),
+            n_bytes=_bytes(match["mib"]),
         )
         for match in map(_BUFFER.search, lines)
         if match
     )
+
+
+def tells_place(line: str) -> bool:
+    """Whether a debug line says on which device a layer's cache lies."""
+    return bool(_PLACE.search(line))
+
+
+def planned_buffers(lines: Iterable[str]) -> tuple[PlannedBuffer, ...]:
+    """
+    The buffers of a context that was planned and not allocated, sizes to 0.01 MiB.
+
+    Layers of one cache are alike, so each device has the share of it that it has of its layers.
+    """
+    found: list[PlannedBuffer] = []
+    is_sliding, places, named = False, Counter[str](), Counter[str]()
+    for line in lines:
+        if match := _ANNOUNCED.search(line):
+            is_sliding = match["what"] == "SWA"
+        elif match := _PLACE.search(line):
+            places[match["device"]] += 1
+        elif match := _CACHE.search(line):
+            n_bytes = _bytes(match["mib"])
+            kind: PlannedKind = "kv-sliding" if is_sliding else "kv"
+            found += _shared_out(n_bytes, kind, places or named or Counter(["CPU"]))
+            is_sliding, places, named = False, Counter(), Counter()
+        elif match := _BUFFER.search(line):
+            told = _KINDS[match["kind"]]
+            if told == "kv":
+                named[match["device"]] = 1
+            elif told != "weights":
+                n_bytes = _bytes(match["mib"])
+                found.append(PlannedBuffer(device=match["device"], kind=told, n_bytes=n_bytes))
+    return tuple(found)
+
+
+def _shared_out(n_bytes: int, kind: PlannedKind, places: Counter[str]) -> list[PlannedBuffer]:
+    n_layers = places.total()
+    return [
+        PlannedBuffer(device=device, kind=kind, n_bytes=round(n_bytes * n / n_layers))
+        for device, n in places.items()
+    ]
+
+
+def _bytes(mib: str) -> int:
+    return round(float(mib.replace(",", ".")) * MIB)
 
 
 def cause(error_lines: Iterable[str], default: Reason) -> Reason:

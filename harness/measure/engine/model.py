@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import llama_cpp.llama_cpp as lib
 
@@ -13,18 +13,23 @@ from harness.measure.engine.context import Context
 from harness.measure.engine.failure import EngineFailed
 from harness.measure.engine.library import Engine
 from harness.measure.engine.params import context_params, model_params
+from harness.measure.engine.tensors import tensors_by_buffer
 from harness.schema import Settings
 
 
-def load_model(engine: Engine, path: str, settings: Settings) -> Model:
+def load_model(engine: Engine, path: str, settings: Settings, *, only_plans: bool = False) -> Model:
     """
-    The model at `path`, ready for contexts.
+    The model at `path`, ready for contexts; with `only_plans` nothing is read but its header, and
+    its contexts are planned, not allocated.
 
     Raises:
         EngineFailed: Damaged file, unknown architecture, not enough memory, no such device.
     """
     engine.forget_log()
     params, keep = model_params(settings, engine.ggml)
+    if only_plans:
+        params.no_alloc = True
+        params.load_mode = lib.LLAMA_LOAD_MODE_NONE  # the library aborts with any other
     handle = lib.llama_model_load_from_file(path.encode(), params)
     del keep  # what the params pointed to had to outlive the call above
     if not handle:
@@ -43,6 +48,8 @@ class Model:
         self.weights = engine.buffers()
         self._vocab = lib.llama_model_get_vocab(handle)
         self.n_vocab = int(lib.llama_vocab_n_tokens(self._vocab))
+        # A twin made from the catalogue's shape has none, nor a file converted without.
+        self.has_tokenizer = bool(lib.llama_vocab_type(self._vocab) != lib.LLAMA_VOCAB_TYPE_NONE)
         self.n_ctx_train = int(lib.llama_model_n_ctx_train(handle))
         self.bos = lib.llama_vocab_bos(self._vocab) if self._adds_bos() else None
         # Removing the tail of a cache is exact where every cell is kept; sliding windows and
@@ -57,15 +64,15 @@ class Model:
         return bool(lib.llama_vocab_get_add_bos(self._vocab))
 
     @contextlib.contextmanager
-    def context(self, n_ctx: int) -> Iterator[Context]:
+    def context(self, n_ctx: int, settings: Settings | None = None) -> Iterator[Context]:
         """
-        A context of `n_ctx` positions, freed at the end.
+        A context of `n_ctx` positions, freed at the end; `settings` None takes the model's own.
 
         Raises:
             EngineFailed: It does not fit into memory, or the settings do not go together.
         """
         self.engine.forget_log()
-        params = context_params(self._settings, n_ctx)
+        params = context_params(settings or self._settings, n_ctx)
         handle = lib.llama_init_from_model(self._handle, params)
         if not handle:
             reason = log.cause(self.engine.errors(), "context-failed")
@@ -92,11 +99,16 @@ class Model:
             attach(context, pool, None)
         return pool
 
+    def tensors_by_buffer(self) -> Mapping[str, tuple[str, ...]]:
+        """See tensors.py."""
+        return tensors_by_buffer(self._handle, self.engine.ggml)
+
     def tokenize(self, text: str) -> list[int]:
-        """The tokens of `text`, with what the model adds in front; markup is parsed."""
-        if lib.llama_vocab_type(self._vocab) == lib.LLAMA_VOCAB_TYPE_NONE:
-            # The library would abort.
-            raise EngineFailed("settings-invalid", "this model has no tokenizer: leave out chat")
+        """
+        The tokens of `text`, with what the model adds in front; markup is parsed.
+
+        Only for models that have a tokenizer: without, the library would abort.
+        """
         data = text.encode()
         tokens = (lib.llama_token * (len(data) + 8))()
         n = lib.llama_tokenize(self._vocab, data, len(data), tokens, len(tokens), True, True)
@@ -105,7 +117,9 @@ class Model:
         return list(tokens[:n])
 
     def piece(self, token: int) -> bytes:
-        """The text of one token; may end in the middle of a character."""
+        """The text of one token; may end in the middle of a character; none without tokenizer."""
+        if not self.has_tokenizer:
+            return b""  # the library would abort
         buffer = ctypes.create_string_buffer(256)
         n = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
         return buffer.raw[: max(n, 0)]

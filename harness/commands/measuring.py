@@ -1,0 +1,117 @@
+"""From files that are here to a measurement and its results: what `run` and `rehearse` share."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.commands.showing import show_results
+from harness.errors import ExitCode
+from harness.hardware import Machine
+from harness.machine.awake import keep_awake
+from harness.machine.probe import default_threads, probe_machine
+from harness.measure import experiment as experiments
+from harness.measure.foretelling import foretell
+from harness.measure.lock import measuring
+from harness.measure.sweep import Result, Sweep
+from harness.records.store import ExperimentWriter
+from harness.report import terminal
+from harness.report.progress import Progress
+from harness.schema import ModelFile, Plan, Settings
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is to be measured, on what."""
+
+    plan: Plan
+    machine: Machine
+
+
+def prepare(given: Mapping[str, Any], files: Sequence[ModelFile]) -> Measurement:
+    """
+    The plan for `files` from the options of measuring_options.py.
+
+    Raises:
+        UsageError: Settings that cannot be.
+    """
+    machine = probe_machine()
+    return Measurement(experiments.plan(_request(given, default_threads(machine)), files), machine)
+
+
+@contextlib.contextmanager
+def undisturbed(what: str, given: Mapping[str, Any], console: Console) -> Iterator[None]:
+    """
+    Holds the machine, awake, for as long as the block runs.
+
+    Raises:
+        MachineBusy: Another measurement is running, for longer than --wait.
+    """
+    wait_s = (given["wait"] or 0) / 1e9
+    with measuring(what, wait_s=wait_s, on_wait=console.print), keep_awake():
+        yield
+
+
+def measure(
+    measurement: Measurement,
+    paths: Mapping[str, Path],
+    given: Mapping[str, Any],
+    results: Path,
+    console: Console,
+) -> int:
+    """
+    Measures, stores, shows; the exit code of it.
+
+    Args:
+        measurement: As `prepare` made it.
+        paths: Where each model of the plan lies.
+        given: The options.
+        results: The folder of experiment files.
+        console: Where progress and warnings go.
+    """
+    plan = measurement.plan
+    experiment = foretell(experiments.new_experiment(plan, measurement.machine), paths)
+    for warning in experiments.warnings(experiment):
+        terminal.warn(console, warning)
+    progress = Progress(console, plan.n_runs_max * len(plan.settings) * len(plan.models))
+    with ExperimentWriter(results, experiment) as writer, progress.shown():
+        sweep = Sweep(experiment, paths, writer, progress, silence_ns=given["timeout"])
+        result = sweep.measure()
+    show_results(
+        experiment,
+        result.runs,
+        result.stops,
+        writer.path,
+        table_format="json" if given["as_json"] else given["table_format"],
+        is_quiet=given["quiet"],
+    )
+    return _exit_code(result)
+
+
+def _request(given: Mapping[str, Any], n_threads: int) -> experiments.Request:
+    settings = {name: given[name] for name in Settings.model_fields if given[name] is not None}
+    return experiments.Request(
+        workloads=given["workloads"],
+        settings={"n_threads": (n_threads,)} | settings,
+        n_runs_max=given["runs"],
+        n_trials=given["trials"],
+        n_cold_loads=given["cold_loads"],
+        budget_ns=given["budget"],
+        precision=given["precision"],
+        seed=secrets.randbelow(2**31) if given["seed"] is None else given["seed"],
+    )
+
+
+def _exit_code(result: Result) -> int:
+    if result.error is not None:
+        raise result.error
+    if result.is_interrupted:
+        return ExitCode.INTERRUPTED
+    has_failed = any(run.outcome.status == "failed" for run in result.runs)
+    return ExitCode.ERROR if has_failed else ExitCode.DONE

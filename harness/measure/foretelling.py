@@ -1,0 +1,119 @@
+"""What is said of an experiment before it begins, to be held against it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness.analysis.predict import MachineSpeed, predict_speed
+from harness.errors import HarnessError
+from harness.hardware import Machine
+from harness.measure.calibration_file import speed_here
+from harness.measure.planned import ContextWish, PlannedContext
+from harness.measure.planning import MemoryPlan, plan_memory
+from harness.models.headers import FoundHeaders, local_headers
+from harness.models.work_of import work_of
+from harness.prediction import Component, Prediction
+from harness.schema import Experiment, ModelKey, Plan, Settings, StoredPrediction
+from harness.work import Work
+from harness.workload import Workload, parse_workload
+
+_KINDS: dict[Component, tuple[str, ...]] = {
+    "kv_bytes": ("kv", "kv-sliding", "recurrent"),
+    "compute_bytes": ("compute", "output"),
+}
+# What planning does not look at: a sweep over these is planned once.
+_WITHOUT_EFFECT = {"n_threads": 1}
+
+
+def foretell(experiment: Experiment, paths: Mapping[ModelKey, Path]) -> Experiment:
+    """
+    The experiment with its predictions: memory by the engine's planner, speed where it is known.
+
+    Takes half a second for each model and for each of its memory settings. Whatever cannot be
+    foretold is left out: no prediction is worth a measurement.
+    """
+    found: list[StoredPrediction] = []
+    for key in (model.key for model in experiment.plan.models):
+        try:
+            headers = local_headers(paths[key], key)
+            work = work_of(headers.headers, key)
+        except HarnessError:
+            continue  # the worker will say what is wrong with it
+        found += _of_model(headers, paths[key], work, experiment)
+    return experiment.model_copy(update={"predictions": tuple(found)})
+
+
+def _of_model(
+    found: FoundHeaders, path: Path, work: Work, experiment: Experiment
+) -> Iterator[StoredPrediction]:
+    plans: dict[Settings, MemoryPlan] = {}
+    for index, settings in enumerate(experiment.plan.settings):
+        same = settings.model_copy(update=_WITHOUT_EFFECT)
+        if same not in plans:
+            plans[same] = _plan(found, path, settings, experiment.plan)
+        speed = _speed(experiment.machine, experiment, settings)
+        for workload in map(parse_workload, experiment.plan.workloads):
+            context = _context(plans[same], _n_ctx(workload, settings, found))
+            memory = [] if context is None else memory_predictions(plans[same], context)
+            told: list[Prediction] = [
+                each.model_copy(update={"model": found.key, "workload": workload.name})
+                for each in memory
+            ]
+            if speed is not None:
+                need = next((int(it.value) for it in told if it.component == "total_bytes"), None)
+                foretold = predict_speed(work, speed, workload, found.key, settings, need)
+                told += [each for each in foretold if isinstance(each, Prediction)]
+            yield from (
+                StoredPrediction(settings_index=index, **each.model_dump()) for each in told
+            )
+
+
+def _plan(found: FoundHeaders, path: Path, settings: Settings, plan: Plan) -> MemoryPlan:
+    lengths = {_n_ctx(parse_workload(name), settings, found) for name in plan.workloads}
+    wishes = [
+        ContextWish(n_ctx=n_ctx, type_k=settings.type_k, type_v=settings.type_v)
+        for n_ctx in sorted(lengths)
+    ]
+    return plan_memory(path, found.headers, settings, wishes)
+
+
+def _n_ctx(workload: Workload, settings: Settings, found: FoundHeaders) -> int:
+    """As the worker chooses it."""
+    trained = found.file.n_ctx_train or 0
+    return settings.n_ctx or min(workload.n_ctx, max(trained, workload.n_ctx_min))
+
+
+def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
+    return next((each for each in plan.contexts if each.wish.n_ctx == n_ctx and each.n_ctx), None)
+
+
+def _speed(machine: Machine, experiment: Experiment, settings: Settings) -> MachineSpeed | None:
+    return speed_here(machine, experiment.provenance.engine, settings.n_threads).speed
+
+
+def memory_predictions(plan: MemoryPlan, context: PlannedContext) -> Sequence[Prediction]:
+    """
+    Weights, cache, compute and all together, in the engine's own counting: exact, so without an
+    interval. Model and workload are left to the caller.
+    """
+    values: dict[Component, int] = {
+        "weights_bytes": plan.reported_bytes,
+        **{
+            component: sum(buffer.n_bytes for buffer in context.buffers if buffer.kind in kinds)
+            for component, kinds in _KINDS.items()
+        },
+    }
+    values["total_bytes"] = sum(values.values())
+    return [
+        Prediction(
+            model="",
+            workload="",
+            component=component,
+            value=n_bytes,
+            low=n_bytes,
+            high=n_bytes,
+            method="planner",
+        )
+        for component, n_bytes in values.items()
+    ]

@@ -1,0 +1,89 @@
+"""What many architectures have in common: embeddings, attention, feed-forward parts, experts."""
+
+from __future__ import annotations
+
+from harness.models.architectures.blueprint import Blueprint
+
+# Only kept from zero division: the value does not change what is computed.
+_RMS_EPS = 1e-6
+
+
+def frame(plan: Blueprint, *, always_has_head: bool = False) -> None:
+    """Embedding, last norm and head, and the keys that every transformer has."""
+    shape, n_vocab = plan.shape, plan.need("n_vocab")
+    plan.tensor("token_embd.weight", plan.n_embd, n_vocab)
+    plan.tensor("output_norm.weight", plan.n_embd)
+    if plan.has_head or always_has_head:
+        plan.tensor("output.weight", plan.n_embd, n_vocab)
+    plan.key("block_count", shape.n_layer + (shape.n_layer_nextn or 0))
+    plan.key("embedding_length", plan.n_embd)
+    plan.key("attention.head_count", plan.n_head)
+    plan.key("attention.head_count_kv", plan.n_head_kv)
+    plan.key("attention.key_length", plan.key_length)
+    plan.key("attention.value_length", plan.value_length)
+    plan.key("attention.layer_norm_rms_epsilon", _RMS_EPS)
+    if shape.n_ff:
+        plan.key("feed_forward_length", shape.n_ff)
+
+
+def attention(plan: Blueprint, layer: int, *, has_bias: bool = False) -> None:
+    """Query, key, value and output of grouped-query attention."""
+    n_query = plan.n_head * plan.key_length
+    n_key, n_value = plan.n_head_kv * plan.key_length, plan.n_head_kv * plan.value_length
+    for part, width in (("q", n_query), ("k", n_key), ("v", n_value)):
+        plan.tensor(f"blk.{layer}.attn_{part}.weight", plan.n_embd, width)
+        if has_bias:
+            plan.tensor(f"blk.{layer}.attn_{part}.bias", width)
+    plan.tensor(f"blk.{layer}.attn_output.weight", plan.n_head * plan.value_length, plan.n_embd)
+
+
+def norms(plan: Blueprint, layer: int, *names: str) -> None:
+    """Norms as wide as the residual stream."""
+    for name in names:
+        plan.tensor(f"blk.{layer}.{name}.weight", plan.n_embd)
+
+
+def head_norms(plan: Blueprint, layer: int) -> None:
+    """Norms over each head's query and key."""
+    plan.tensor(f"blk.{layer}.attn_q_norm.weight", plan.key_length)
+    plan.tensor(f"blk.{layer}.attn_k_norm.weight", plan.key_length)
+
+
+def feed_forward(plan: Blueprint, layer: int, n_ff: int, suffix: str = "") -> None:
+    """Gate, up and down of a dense part; `suffix` "_shexp" makes it a shared expert."""
+    plan.tensor(f"blk.{layer}.ffn_gate{suffix}.weight", plan.n_embd, n_ff)
+    plan.tensor(f"blk.{layer}.ffn_up{suffix}.weight", plan.n_embd, n_ff)
+    plan.tensor(f"blk.{layer}.ffn_down{suffix}.weight", n_ff, plan.n_embd)
+
+
+def experts(plan: Blueprint, layer: int, *, has_selection_bias: bool = False) -> None:
+    """The router and all routed experts of a layer."""
+    n_ff, n_expert = plan.need("n_ff_exp"), plan.need("n_expert")
+    plan.tensor(f"blk.{layer}.ffn_gate_inp.weight", plan.n_embd, n_expert)
+    if has_selection_bias:
+        plan.tensor(f"blk.{layer}.exp_probs_b.bias", n_expert)
+    plan.tensor(f"blk.{layer}.ffn_gate_exps.weight", plan.n_embd, n_ff, n_expert)
+    plan.tensor(f"blk.{layer}.ffn_up_exps.weight", plan.n_embd, n_ff, n_expert)
+    plan.tensor(f"blk.{layer}.ffn_down_exps.weight", n_ff, plan.n_embd, n_expert)
+
+
+def expert_keys(plan: Blueprint) -> None:
+    """How many experts there are, how many run, how wide each is."""
+    plan.key("expert_count", plan.need("n_expert"))
+    plan.key("expert_used_count", plan.need("n_expert_used"))
+    plan.key("expert_feed_forward_length", plan.need("n_ff_exp"))
+
+
+def window_keys(plan: Blueprint) -> None:
+    """
+    The sliding window, where the shape has one.
+
+    "5:1" stands for five sliding layers, then a full one: the engine's pattern of every sixth.
+    """
+    if plan.shape.swa:
+        plan.key("attention.sliding_window", plan.shape.swa)
+    if plan.shape.swa_pattern:
+        n_sliding, _, n_full = plan.shape.swa_pattern.partition(":")
+        period = int(n_sliding) + int(n_full)
+        slides = [index % period < int(n_sliding) for index in range(plan.shape.n_layer)]
+        plan.key("attention.sliding_window_pattern", slides)

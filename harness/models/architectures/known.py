@@ -1,0 +1,23 @@
+"""The architectures that can be laid out from the catalogue's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.models.architectures import dense, mixtures
+from harness.models.architectures.blueprint import Blueprint
+
+LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
+    "llama": dense.llama,
+    "qwen2": dense.qwen2,
+    "qwen3": dense.qwen3,
+    "gemma3": dense.gemma3,
+    "phi3": dense.phi3,
+    "olmo2": dense.olmo2,
+    "gpt-oss": mixtures.gpt_oss,
+    "qwen3moe": mixtures.qwen3moe,
+    "minimax-m2": mixtures.minimax_m2,
+    "glm4moe": mixtures.glm4moe,
+    "deepseek2": mixtures.deepseek2,
+}
+"""By the names of llama.cpp's architectures."""

@@ -1,0 +1,288 @@
+"""
+From a model's name to its header, without its weights: what planning and rehearsing begin with.
+
+A file that is here is read where it lies. Of one on the hub the header's bytes are fetched, some
+megabytes. Where nobody answers, the catalogue's shape is written as a header.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.errors import FetchFailed, HarnessError, ModelInvalid, ModelNotFound
+from harness.models.catalog import Catalog, Entry, GeneratedSource, HubSource, load_catalog
+from harness.models.digest import recalled
+from harness.models.fetch import ensure, local_state
+from harness.models.gguf import Header, read_header
+from harness.models.hub_files import Listing
+from harness.models.hub_plan import HubPlan, HubRequest, cached_plan, request_of
+from harness.models.locate import locate
+from harness.models.model_file import model_file_of
+from harness.models.model_spec import ModelSpec, Variant
+from harness.models.shards import shard_paths
+from harness.models.transfer import FetchProgress, OnProgress
+from harness.schema import ModelFile
+
+if TYPE_CHECKING:
+    from harness.models.hub_http import Patience
+
+Origin = Literal["local", "hub", "shape"]
+
+# A header is worth seconds of waiting, where a download is worth half a minute: there is a shape.
+_N_ATTEMPTS = 3
+# What a file may have beyond the weights: the largest vocabularies with their merges take 20 MB.
+_TOKENIZER_BYTES = 32_000_000
+# Mixes of one name differ in which tensors get a larger type, by some percent of the whole; a
+# wrong count of layers or experts is off by more. A printed size may be rounded to two digits.
+_SIZE_TOLERANCE = 0.08
+_ROUNDING = 0.05
+
+
+@dataclass(frozen=True)
+class HeaderPart:
+    """
+    One file of a model: its header, and the bytes of it up to the weights.
+
+    `n_bytes` is the size of the whole file; of a header made from a shape, where its data ends.
+    """
+
+    file_name: str
+    n_bytes: int
+    header: Header
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FoundHeaders:
+    """
+    What is known of a model before its weights are here.
+
+    `source` says where the header is from, for people; `note` why it is not from where it should
+    be. `path` is the first file of a model that is here. `n_fetched_bytes` is what the header
+    cost. A header from a shape has no tokenizer.
+    """
+
+    file: ModelFile
+    parts: tuple[HeaderPart, ...]
+    origin: Origin
+    source: str
+    spec: ModelSpec | None = None
+    variant: Variant | None = None
+    path: Path | None = None
+    n_fetched_bytes: int = 0
+    note: str | None = None
+
+    @property
+    def key(self) -> str:
+        """How experiments call it."""
+        return self.file.key
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """One a part, first part first."""
+        return tuple(part.header for part in self.parts)
+
+
+def find_headers(
+    reference: str,
+    on_progress: OnProgress | None = None,
+    catalog: Catalog | None = None,
+    *,
+    asks_hub: bool = True,
+) -> FoundHeaders:
+    """
+    The headers of the model that `reference` names (see locate.py), from the best source there is.
+
+    Args:
+        reference: A path, a name of the catalogue, or a repository of the hub.
+        on_progress: Told when the hub does not answer and the cache has to do.
+        catalog: None takes the one this installation came with.
+        asks_hub: Without, only what is here and the catalogue's shapes serve.
+
+    Raises:
+        ModelNotFound: No such model, repository or file; or neither header nor shape.
+        ModelInvalid: No model the engine could load, or a shape that contradicts the file's size.
+        FetchFailed: The header could not be had, and the catalogue has no shape of the model.
+        ShapeUnknown: The same, and this is what the shape lacks.
+    """
+    report, catalog = on_progress or _ignore, catalog or load_catalog()
+    found = locate(reference, catalog)
+    if isinstance(found, Path):
+        return _local(found, found.name)
+    if isinstance(found, Entry) and not isinstance(found.variant.source, HubSource):
+        return _not_of_the_hub(found, catalog)
+    request = request_of(found)
+    entry = found if isinstance(found, Entry) else None
+    here = _cached(request)
+    if here is not None:
+        return _local(here.paths[0], here.key, entry, here.variant)
+    if not asks_hub:
+        return _from_shape(entry, request.key, "the hub was not asked")
+    # Imported here: the hub's client takes half a second, which nobody should pay for whose
+    # models are here.
+    from harness.models.hub_http import Patience
+    from harness.models.hub_online import ask_hub
+
+    patience = Patience(n_attempts=_N_ATTEMPTS)
+    try:
+        return _remote(ask_hub(request, report, catalog, patience), entry, patience)
+    except FetchFailed as error:
+        if entry is None:
+            raise
+        return _from_shape(entry, request.key, str(error))
+
+
+def local_headers(path: Path, key: str) -> FoundHeaders:
+    """
+    The headers of the model at `path`, of a split model of all its parts.
+
+    Raises:
+        ModelNotFound, ModelInvalid: As `find_headers`.
+    """
+    return _local(path, key)
+
+
+def _cached(request: HubRequest) -> HubPlan | None:
+    """The plan of a model whose files are all in the cache; None where it is not for certain."""
+    if request.reference.wanted is None:
+        return None  # which quantization is meant depends on what the hub has
+    try:
+        plan = cached_plan(request)
+    except (ModelNotFound, FetchFailed):
+        return None
+    return plan if all(map(plan.is_present, plan.chosen.files)) else None
+
+
+def _not_of_the_hub(entry: Entry, catalog: Catalog) -> FoundHeaders:
+    path = local_state(entry.spec, entry.variant)
+    if path is None and isinstance(entry.variant.source, GeneratedSource):
+        path = ensure(entry.key, catalog=catalog).path
+    if path is not None:
+        return _local(path, entry.key, entry, entry.variant)
+    return _from_shape(entry, entry.key, f"{entry.key} has not been fetched")
+
+
+# ------------------------------------------------------------------ the three sources
+
+
+def _local(
+    path: Path, key: str, entry: Entry | None = None, variant: Variant | None = None
+) -> FoundHeaders:
+    parts = tuple(_local_part(part) for part in shard_paths(path))
+    variant = variant or (entry.variant if entry else None)
+    file = model_file_of(
+        [part.header for part in parts],
+        name=str(path),
+        key=key,
+        file_name=path.name,
+        n_bytes=sum(part.n_bytes for part in parts),
+        quantization=variant.quantization if variant else None,
+        sha256=(variant.sha256 if variant else None)
+        or (recalled(path) if len(parts) == 1 else None),
+    )
+    spec = entry.spec if entry else None
+    return FoundHeaders(file, parts, "local", str(path), spec, variant, path)
+
+
+def _local_part(path: Path) -> HeaderPart:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = read_header(file, size, str(path))
+            file.seek(0)
+            data = file.read(min(header.data_start, size))
+    except OSError as error:
+        raise ModelInvalid(
+            f"{path} cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
+    return HeaderPart(path.name, size, header, data)
+
+
+def _remote(plan: HubPlan, entry: Entry | None, patience: Patience) -> FoundHeaders:
+    from harness.models.remote_header import fetch_headers  # as in find_headers
+
+    files, repo = plan.chosen.files, plan.repository.repo
+    fetched = fetch_headers(Listing(repo, plan.revision, plan.commit, files), files, patience)
+    parts = tuple(
+        HeaderPart(file.path.rpartition("/")[2], file.n_bytes, each.header, each.data)
+        for file, each in zip(files, fetched, strict=True)
+    )
+    file = model_file_of(
+        [part.header for part in parts],
+        name=f"{repo}/{plan.chosen.name}",
+        key=plan.key,
+        file_name=parts[0].file_name,
+        n_bytes=plan.chosen.n_bytes,
+        quantization=plan.chosen.quantization,
+        sha256=plan.variant.sha256 if plan.variant else None,
+    )
+    return FoundHeaders(
+        file,
+        parts,
+        "hub",
+        f"{repo} at {plan.commit[:8]}",
+        entry.spec if entry else None,
+        plan.variant or (entry.variant if entry else None),
+        n_fetched_bytes=sum(each.n_fetched_bytes for each in fetched),
+    )
+
+
+def _from_shape(entry: Entry | None, key: str, why: str) -> FoundHeaders:
+    if entry is None or entry.spec.shape is None:
+        raise ModelNotFound(
+            f"{key} has neither a header nor a shape: {why.rstrip('.')}, and the catalogue does "
+            "not tell its layers; ask the hub, or pass the path of its file"
+        )
+    # Imported here: gguf and numpy take a quarter of a second.
+    from harness.models.shape_header import stand_in, write_shape_header
+
+    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
+        path = Path(folder) / "shape.gguf"
+        try:
+            write_shape_header(entry.spec, entry.variant, path)
+            data = path.read_bytes()
+            with path.open("rb") as stream:
+                # The weights are not there: as if there were room for any.
+                header = read_header(stream, 1 << 62, f"the header made for {key}")
+        except OSError as error:
+            raise HarnessError(
+                f"{folder} cannot be written ({error.strerror}); make room, or set TMPDIR to "
+                "another folder"
+            ) from error
+    _require_agreement(entry, header)
+    part = HeaderPart(f"{entry.spec.name}.gguf", header.data_end, header, data)
+    file = model_file_of(
+        [header],
+        name=key,
+        key=key,
+        file_name=part.file_name,
+        n_bytes=entry.variant.size_bytes or header.data_end,
+        quantization=entry.variant.quantization,
+        sha256=None,
+    )
+    source = "the catalogue's shape"
+    if plain := stand_in(entry.spec, entry.variant):
+        source += f", its weights laid out as {plain}"
+    return FoundHeaders(file, (part,), "shape", source, entry.spec, entry.variant, note=why)
+
+
+def _require_agreement(entry: Entry, header: Header) -> None:
+    """ModelInvalid if the shape comes to another size than the catalogue states of the file."""
+    stated = entry.variant.size_bytes
+    if stated is None:
+        return
+    tolerance = _SIZE_TOLERANCE + (0 if entry.variant.n_bytes else _ROUNDING)
+    made = header.data_end
+    if made > stated * (1 + tolerance) or made + _TOKENIZER_BYTES < stated * (1 - tolerance):
+        raise ModelInvalid(
+            f"the catalogue contradicts itself about {entry.key}: its shape comes to "
+            f"{made / 1e9:.2f} GB and its file has {stated / 1e9:.2f} GB; let the hub be asked "
+            "for the true header, or correct the entry"
+        )
+
+
+def _ignore(_: FetchProgress) -> None:
+    """Nobody is watching."""

@@ -1,0 +1,168 @@
+"""
+Which quantization gives which tensor which type, as llama-quantize decides it.
+
+The rules are those of src/llama-quant.cpp (llama_tensor_get_type_impl, tensor_allows_quantization,
+tensor_type_fallback) in llama.cpp as vendored by llama-cpp-python 0.3.36, less what is only for
+Falcon. Makers of files depart from them: `mixes_of` knows the departures that have a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import ShapeUnknown
+from harness.models.model_spec import HubSource, Variant
+from harness.models.quantizing_rules import BLOCK_ELEMENTS, QuantizedModel, Rules
+from harness.models.tensor_types import FILE_TYPES
+
+# llama_ftype_get_default_type, where the type is not called like the file.
+_DEFAULT_TYPES = {
+    "Q2_K_S": "Q2_K",
+    "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K",
+    "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K",
+    "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K",
+    "IQ2_S": "IQ2_XS", "IQ2_M": "IQ2_S",
+    "IQ3_XS": "IQ3_S", "IQ3_M": "IQ3_S",
+}  # fmt: skip
+_UNQUANTIZED = ("F32", "F16", "BF16")
+
+# Files that are named otherwise than by llama-quantize: what they are, with head and embedding
+# in Q8_0 where the maker says so (bartowski's "_L" and "_XL").
+_OTHER_NAMES = {
+    "FP16": ("F16", None),
+    "Q2_K_L": ("Q2_K", "Q8_0"),
+    "Q3_K_XL": ("Q3_K_L", "Q8_0"),
+    "Q4_K_L": ("Q4_K_M", "Q8_0"),
+    "Q5_K_L": ("Q5_K_M", "Q8_0"),
+    "Q6_K_L": ("Q6_K", "Q8_0"),
+}
+# Unsloth's dynamic quantizations choose the type of each tensor by measurement, and publish no
+# rule. Of these plain ones the nearest in size stands for each (benchmarks/shape_sizes.py says how
+# near that is); the first where no size is known.
+_STAND_INS = {
+    "UD-TQ1_0": ("IQ1_S", "IQ1_M"),
+    "UD-IQ1_S": ("IQ1_M", "IQ1_S", "IQ2_XXS"),
+    "UD-IQ1_M": ("IQ2_XXS", "IQ1_M", "IQ2_XS"),
+    "UD-IQ2_XXS": ("IQ2_XS", "IQ2_XXS", "IQ2_S", "IQ2_M"),
+    "UD-IQ3_XXS": ("IQ3_XXS", "IQ3_XS", "IQ3_S"),
+    "UD-Q2_K_XL": ("Q2_K", "Q2_K_S"),
+    "UD-Q3_K_XL": ("Q3_K_M", "Q3_K_S", "Q3_K_L"),
+    "UD-Q4_K_M": ("Q4_K_M", "Q4_K_S"),
+    "UD-Q4_K_XL": ("Q4_K_M", "Q4_K_S"),
+    "UD-Q5_K_XL": ("Q5_K_M", "Q5_K_S"),
+    "UD-Q6_K_XL": ("Q6_K",),
+    "UD-Q8_K_XL": ("Q8_0",),
+}
+# Makers who quantize with an importance matrix, which changes a few choices.
+_WITH_IMATRIX = ("bartowski/", "unsloth/")
+
+# tensor_allows_quantization, as far as these architectures go: the rest of a file stays F32.
+_KEPT = ("_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d", "shortconv.conv.weight")
+
+# tensor_type_fallback: for rows that are no multiple of the block.
+_FALLBACKS = {
+    "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL",
+    "IQ2_S": "IQ4_NL", "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL",
+    "Q2_0": "Q4_0", "Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0",
+    "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+}  # fmt: skip
+_LAYER = re.compile(r"blk\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class Mix:
+    """
+    How a file is quantized.
+
+    `file_type` is llama-quantize's name. `head_type` is given to output and embedding whatever
+    the rules say. `stands_for` is the name of a mix whose rules nobody published: then `file_type`
+    is only the nearest plain one.
+    """
+
+    file_type: str
+    has_imatrix: bool = False
+    head_type: str | None = None
+    stands_for: str | None = None
+
+    @property
+    def default_type(self) -> str:
+        """The tensor type it begins from."""
+        return _DEFAULT_TYPES.get(self.file_type, self.file_type)
+
+
+def mixes_of(variant: Variant) -> tuple[Mix, ...]:
+    """
+    How the file of `variant` may be quantized: one way, or plain ones that come near.
+
+    Raises:
+        ShapeUnknown: Nobody published how, and nothing plain comes near.
+    """
+    name = variant.quantization
+    if name in _STAND_INS:
+        return tuple(Mix(plain, has_imatrix=True, stands_for=name) for plain in _STAND_INS[name])
+    plain, head_type = _OTHER_NAMES.get(name, (name, None))
+    if plain not in FILE_TYPES.values():
+        raise ShapeUnknown(
+            f"which types {name} gives to which tensor is not published, so no file of it can be "
+            "laid out; let the hub be asked for the header"
+        )
+    repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
+    if "qat" in repo.lower().split("/")[-1].split("-"):
+        # Google's quantization-aware Gemma 3 as ggml-org ships it: sizes fit a Q8_0 embedding.
+        return (Mix(plain, head_type="Q8_0"),)
+    return (Mix(plain, repo.startswith(_WITH_IMATRIX), head_type),)
+
+
+def tensor_types(
+    shapes: Mapping[str, Sequence[int]], model: QuantizedModel, mix: Mix
+) -> dict[str, str]:
+    """
+    The type of each tensor, by its name.
+
+    Args:
+        shapes: Of the model's tensors, fastest dimension first.
+        model: What it is.
+        mix: How it is quantized.
+    """
+    rules = Rules(
+        model,
+        mix.file_type,
+        mix.default_type,
+        has_imatrix=mix.has_imatrix,
+        has_head="output.weight" in shapes,
+        n_value_tensors=sum(map(Rules.is_value, shapes)),
+    )
+    return {
+        name: _type_of(name, shapes[name], rules, model, mix)
+        # The rules count tensors as they pass; the engine visits them in this order.
+        for name in sorted(shapes, key=_position)
+    }
+
+
+def _position(name: str) -> tuple[int, str]:
+    match = _LAYER.match(name)
+    return (int(match[1]) if match else -1, name)
+
+
+def _type_of(name: str, shape: Sequence[int], rules: Rules, model: QuantizedModel, mix: Mix) -> str:
+    if len(shape) < 2 or not name.endswith("weight") or any(part in name for part in _KEPT):
+        return "F32"
+    if model.architecture == "gpt-oss" and "_exps." in name:
+        # Trained in MXFP4: no maker of files converts these experts to anything else.
+        return "MXFP4"
+    if mix.default_type in _UNQUANTIZED:
+        return mix.default_type
+    chosen = rules.choose(name, shape)
+    if mix.head_type and name in ("output.weight", "token_embd.weight"):
+        chosen = mix.head_type
+    return fitting(chosen, shape[0])
+
+
+def fitting(type_name: str, n_columns: int) -> str:
+    """`type_name`, or what llama-quantize takes instead where rows are no multiple of its block."""
+    if n_columns % BLOCK_ELEMENTS[type_name] == 0:
+        return type_name
+    smaller = _FALLBACKS.get(type_name, type_name)
+    return smaller if n_columns % BLOCK_ELEMENTS[smaller] == 0 else "F16"

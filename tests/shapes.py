@@ -1,0 +1,50 @@
+"""Catalogue entries of models too small to be published: one for each architecture we lay out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.models.model_spec import HubSource, LatentAttention, ModelSpec, Shape, Variant
+
+_DENSE: dict[str, Any] = {
+    "n_layer": 2, "n_embd": 256, "n_head": 4, "n_head_kv": 2, "head_dim": 64, "n_ff": 512,
+    "n_vocab": 512, "tied_embeddings": False,
+}  # fmt: skip
+_MIXTURE: dict[str, Any] = {
+    **_DENSE, "n_ff": None, "n_ff_exp": 256, "n_expert": 16, "n_expert_used": 4,
+}  # fmt: skip
+_SHARED: dict[str, Any] = {
+    **_MIXTURE, "n_ff": 512, "n_expert_shared": 1, "leading_dense_layers": 1,
+}  # fmt: skip
+_LATENT = LatentAttention(
+    q_lora_rank=128, kv_lora_rank=128, qk_nope_head_dim=64, qk_rope_head_dim=32, v_head_dim=64
+)
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "llama": _DENSE,
+    "qwen2": _DENSE,
+    "qwen3": {**_DENSE, "tied_embeddings": True},
+    "gemma3": {**_DENSE, "n_layer": 6, "swa": 64, "swa_pattern": "5:1", "tied_embeddings": True},
+    "phi3": _DENSE,
+    "olmo2": {**_DENSE, "swa": 64, "swa_pattern": "1:1"},
+    "gpt-oss": {**_MIXTURE, "swa": 64, "swa_pattern": "1:1"},
+    "qwen3moe": _MIXTURE,
+    "minimax-m2": _MIXTURE,
+    "glm4moe": {**_SHARED, "n_layer_nextn": 1},
+    "deepseek2": {**_SHARED, "n_head_kv": 1, "head_dim": None, "mla": _LATENT},
+}
+
+
+def spec_of(architecture: str, quantization: str = "Q4_K_M", **changes: Any) -> ModelSpec:
+    """The entry of a small model of `architecture`, its shape changed by `changes`."""
+    source = HubSource(kind="hub", repo="nobody/nothing")
+    return ModelSpec(
+        name=f"small-{architecture}",
+        lab="nobody",
+        country=None,
+        licence=None,
+        architecture=architecture,
+        context_trained=4096,
+        shape=Shape.model_validate({**SHAPES[architecture], **changes}),
+        variants=(Variant(quantization=quantization, source=source),),
+    )

@@ -1,0 +1,227 @@
+"""Twins as the real engine takes them, in a process of its own."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from shapes import spec_of
+
+from harness.errors import FetchFailed
+from harness.models import transfer, twin
+from harness.models.architectures.known import LAYOUTS
+from harness.models.gguf import read_header
+from harness.models.headers import FoundHeaders, HeaderPart, find_headers
+from harness.models.model_file import model_file_of
+from harness.models.shape_header import write_shape_header
+from harness.models.tensor_types import FILE_TYPES
+from harness.models.transfer import FetchProgress
+from harness.models.twin import Stocks, twin_file, twin_of, write_twin
+
+_PROBE = Path(__file__).with_name("twin_probe.py")
+_BLOCKED = [name for name in FILE_TYPES.values() if name != "NVFP4"]
+
+
+def _ignore(_: FetchProgress) -> None:
+    pass
+
+
+def part_of(path: Path) -> HeaderPart:
+    with path.open("rb") as file:
+        header = read_header(file, 1 << 50, str(path))
+        file.seek(0)
+        return HeaderPart(path.name, header.data_end, header, file.read(header.data_start))
+
+
+def small_twin(
+    folder: Path, architecture: str, quantization: str = "Q4_K_M", **changes: Any
+) -> Path:
+    spec = spec_of(architecture, quantization, **changes)
+    shape, path = folder / "shape.gguf", folder / f"{architecture}-{quantization}.gguf"
+    write_shape_header(spec, spec.variants[0], shape)
+    stocks = Stocks(np.random.default_rng(1))
+    write_twin(path, part_of(shape), stocks, lambda _: None)
+    return path
+
+
+def probed(paths: list[Path]) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, str(_PROBE), *map(str, paths)], capture_output=True, text=True, check=False
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(paths), (paths[len(answers)], done.stderr[-500:])
+    return answers
+
+
+def test_the_engine_decodes_finite_logits_from_every_architecture(tmp_path: Path) -> None:
+    answers = probed([small_twin(tmp_path, architecture) for architecture in LAYOUTS])
+    for architecture, answer in zip(LAYOUTS, answers, strict=True):
+        assert answer["loads"], architecture
+        assert answer["decodes"], architecture
+        assert answer["finite"], architecture
+        # Neither silence nor noise that drowns everything.
+        assert 0.01 < answer["deviation"] < 100, architecture
+
+
+def test_tokens_spread_over_the_experts_in_deep_layers_too(tmp_path: Path) -> None:
+    mixtures = ["gpt-oss", "qwen3moe", "minimax-m2", "glm4moe", "deepseek2"]
+    paths = [small_twin(tmp_path, each, n_layer=12) for each in mixtures]
+    for architecture, answer in zip(mixtures, probed(paths), strict=True):
+        experts = answer["experts"]
+        by_layer = [experts[name] for name in sorted(experts, key=lambda name: int(name[13:]))]
+        # 32 tokens choose 4 of 16 each: by chance all are chosen, with ties only the first four.
+        # Of the last layer only the last token's part is computed.
+        assert len(by_layer) >= 11, architecture
+        assert min(by_layer[:-1]) >= 14, architecture
+
+
+def test_the_engine_decodes_finite_logits_from_every_type(tmp_path: Path) -> None:
+    known = [name for name in _BLOCKED if name not in ("Q1_0", "Q2_0")]
+    answers = probed([small_twin(tmp_path, "llama", name) for name in known])
+    assert {name: answer["finite"] for name, answer in zip(known, answers, strict=True)} == (
+        dict.fromkeys(known, True)
+    )
+
+
+@pytest.fixture
+def found(tiny_model: Path) -> FoundHeaders:
+    return find_headers(str(tiny_model))
+
+
+def test_a_twin_has_the_header_and_the_size_of_the_model(
+    found: FoundHeaders, tiny_model: Path, tmp_path: Path
+) -> None:
+    with twin_of(found, tmp_path, _ignore) as path:
+        real, made = tiny_model.read_bytes(), path.read_bytes()
+        data_start = found.headers[0].data_start
+        assert len(made) == len(real)
+        assert made[:data_start] == real[:data_start]
+        assert made[data_start:] != real[data_start:]
+        assert probed([path])[0]["finite"]
+
+
+def test_a_twin_is_called_one_and_has_no_digest(found: FoundHeaders) -> None:
+    file = twin_file(found)
+    assert file.is_twin
+    assert file.sha256 is None
+    unchanged = {"is_twin", "sha256"}
+    assert file.model_dump(exclude=unchanged) == found.file.model_dump(exclude=unchanged)
+
+
+def test_a_twin_is_gone_afterwards(found: FoundHeaders, tmp_path: Path) -> None:
+    with twin_of(found, tmp_path / "twins", _ignore) as path:
+        assert path.is_file()
+    assert list((tmp_path / "twins").iterdir()) == []
+
+
+def test_a_twin_is_gone_after_an_interruption(found: FoundHeaders, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), twin_of(found, tmp_path, _ignore):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_when_writing_is_interrupted(found: FoundHeaders, tmp_path: Path) -> None:
+    def interrupt(progress: FetchProgress) -> None:
+        if progress.n_bytes_done > 100_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), twin_of(found, tmp_path, interrupt, keeps=True):
+        pytest.fail("the twin was never whole")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_kept_twin_serves_again_and_stays(found: FoundHeaders, tmp_path: Path) -> None:
+    with twin_of(found, tmp_path, _ignore, keeps=True) as path:
+        written = path.stat().st_mtime_ns
+    with twin_of(found, tmp_path, _ignore) as again:
+        assert again == path
+        assert again.stat().st_mtime_ns == written
+    assert path.is_file()
+
+
+def test_a_kept_twin_of_another_header_is_written_anew(found: FoundHeaders, tmp_path: Path) -> None:
+    with twin_of(found, tmp_path, _ignore, keeps=True) as path:
+        data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    with twin_of(found, tmp_path, _ignore) as path:
+        assert path.read_bytes()[:200] == found.parts[0].data[:200]
+
+
+def test_progress_ends_at_the_size_of_the_weights(found: FoundHeaders, tmp_path: Path) -> None:
+    told: list[FetchProgress] = []
+    with twin_of(found, tmp_path, told.append):
+        pass
+    assert told[-1].n_bytes_done == sum(tensor.n_bytes for tensor in found.headers[0].tensors)
+    assert {progress.phase for progress in told} == {"generating"}
+
+
+def test_space_is_checked_before_writing(
+    found: FoundHeaders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: Usage(free=10))  # type: ignore[attr-defined]
+    with (
+        pytest.raises(FetchFailed, match="set --dir to a folder"),
+        twin_of(found, tmp_path, _ignore),
+    ):
+        pytest.fail("there was no room")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Usage:
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EFBIG, "holds no file of 1.02 MB"), (errno.ENOSPC, "make room")],
+)
+def test_a_disk_that_refuses_is_explained(
+    number: int,
+    words: str,
+    found: FoundHeaders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(twin, "write_twin", refuse)
+    with pytest.raises(FetchFailed, match=words), twin_of(found, tmp_path, _ignore):
+        pytest.fail("the disk refused")
+
+
+def test_a_split_model_has_a_split_twin(tmp_path: Path) -> None:
+    parts = []
+    for index in (1, 2):
+        spec = spec_of("llama")
+        path = tmp_path / f"model-0000{index}-of-00002.gguf"
+        write_shape_header(spec, spec.variants[0], path)
+        parts.append(part_of(path))
+    file = model_file_of(
+        [parts[0].header], name="x", key="o/r:Q4_K_M", file_name=parts[0].file_name,
+        n_bytes=2 * parts[0].n_bytes, quantization=None, sha256=None,
+    )  # fmt: skip
+    found = FoundHeaders(file, tuple(parts), "hub", "a hub")
+    with twin_of(found, tmp_path / "twins", _ignore) as path:
+        assert path.name == "model-00001-of-00002.gguf"
+        assert path.parent.name == "twin-o-r-Q4_K_M"
+        sizes = [each.stat().st_size for each in sorted(path.parent.iterdir())]
+        assert sizes == [part.n_bytes for part in parts]
+
+
+def test_weights_do_not_repeat_from_row_to_row(tmp_path: Path) -> None:
+    path = small_twin(tmp_path, "llama", "Q8_0")
+    part = part_of(path)
+    embedding = next(t for t in part.header.tensors if t.name == "token_embd.weight")
+    data = b"".join(Stocks(np.random.default_rng(1)).pieces(embedding))
+    row_bytes = embedding.n_bytes // embedding.shape[1]
+    rows = {data[i : i + row_bytes] for i in range(0, len(data), row_bytes)}
+    assert len(rows) == embedding.shape[1]

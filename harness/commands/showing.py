@@ -11,9 +11,11 @@ import click
 
 from harness.analysis.advice import trust_lines
 from harness.analysis.summary import summarize
+from harness.analysis.verdict_measured import judge
 from harness.report.document import document
 from harness.report.tables import Format, render
 from harness.report.text import wrapped
+from harness.report.verdict import verdict_lines
 from harness.schema import Experiment, Run, Stop
 
 
@@ -29,9 +31,12 @@ def show_results(
     """Prints the results in `table_format`; "json" is the whole document."""
     groups = summarize(experiment, runs)
     if table_format == "json":
-        click.echo(json.dumps(document(experiment, groups, path, stops), indent=2))
+        click.echo(json.dumps(document(experiment, groups, path, stops, runs), indent=2))
     else:
         click.echo(render(groups, table_format))
+    if table_format in ("plain", "github"):
+        verdicts = [(group, judge(group, runs, experiment.machine)) for group in groups]
+        click.echo("\n".join(["", *verdict_lines(verdicts)]))
     if is_quiet:
         return
     click.echo(err=True)

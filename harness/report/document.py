@@ -9,7 +9,9 @@ from typing import Any
 from harness.analysis.advice import trust_lines
 from harness.analysis.stats import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
-from harness.schema import Experiment, Stop
+from harness.analysis.verdict_measured import judge
+from harness.report.verdict import verdict_entry
+from harness.schema import Experiment, Run, Stop
 
 DOCUMENT_SCHEMA = 1
 # History of the document, newest first. A new key does not raise the number; a key that goes away
@@ -22,6 +24,7 @@ def document(
     groups: Sequence[GroupSummary],
     stored_path: Path | None,
     stops: Sequence[Stop] = (),
+    runs: Sequence[Run] = (),
 ) -> dict[str, Any]:
     """
     Everything `harness run` and `harness show` know, ready for `json.dumps`.
@@ -31,6 +34,7 @@ def document(
         groups: Its summaries; each workload of each group becomes one case.
         stored_path: Where the record lies.
         stops: Why measuring stopped, by model and Settings; empty when it was cut short.
+        runs: The Runs it was summarized from, for the verdicts.
     """
     return {
         "schema": DOCUMENT_SCHEMA,
@@ -41,6 +45,9 @@ def document(
         "conditions": experiment.conditions.model_dump(mode="json"),
         "provenance": experiment.provenance.model_dump(mode="json"),
         "cases": [_case(group, case) for group in groups for case in group.cases],
+        "verdicts": [
+            verdict_entry(group, judge(group, runs, experiment.machine)) for group in groups
+        ],
         "stops": [stop.model_dump(mode="json") for stop in stops],
         "trust": trust_lines(experiment, groups),
     }
@@ -52,6 +59,7 @@ def _case(group: GroupSummary, case: CaseSummary) -> dict[str, Any]:
         "model": group.model.key,
         "quantization": group.model.quantization,
         "file": {"name": group.model.file_name, "sha256": group.model.sha256},
+        "rehearsed": group.model.is_twin,
         "workload": case.workload,
         "settings": group.settings.model_dump(mode="json"),
         "outcome": {

@@ -20,4 +20,7 @@ def harmless(text: str) -> str:
 def wrapped(text: str, *, lead: str = "", width: int = WIDTH) -> list[str]:
     """`text` in lines of at most `width`, the first behind `lead`, the others below its end."""
     indent = " " * len(lead) if len(lead) < width // 2 else "    "
-    return textwrap.wrap(text, width, initial_indent=lead, subsequent_indent=indent)
+    # Most hyphens stand in names of models, which want to be copied in one piece.
+    return textwrap.wrap(
+        text, width, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False
+    )

@@ -13,7 +13,8 @@ from cli.commandline import ONE_THREAD, Done, Home, closed_pipe
 from harness.records.store import load
 
 CASE_KEYS = {
-    "model", "quantization", "file", "workload", "settings", "outcome", "metrics", "disturbed",
+    "model", "quantization", "file", "rehearsed", "workload", "settings", "outcome", "metrics",
+    "disturbed",
     "not_applicable", "n_runs", "n_runs_failed", "n_runs_without_value", "n_trials",
     "n_contaminated", "others_ratio", "labels", "flags",
 }  # fmt: skip
@@ -127,7 +128,7 @@ def test_show_as_json_is_the_documented_document(measured: Measured) -> None:
     document = done.document
     assert set(document) == {
         "schema", "experiment", "started_at", "stored", "machine", "conditions", "provenance",
-        "cases", "stops", "trust",
+        "cases", "verdicts", "stops", "trust",
     }  # fmt: skip
     assert document["schema"] == 1
     assert [case["workload"] for case in document["cases"]] == ["pp16", "tg8"]

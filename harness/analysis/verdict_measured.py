@@ -1,0 +1,214 @@
+"""
+The verdict on what was measured: which workloads count for it, and what is made of them.
+
+Decoding: the tg workload whose depth is nearest to 4,096, else chat, else sustain. Prompt: pp from
+an empty cache, with a length nearest to 1,024 tokens, else chat. docs/method.md, "Verdicts".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from harness import units
+from harness.analysis import mbu, metrics, verdict
+from harness.analysis.stats import Estimate
+from harness.analysis.summary import CaseSummary, GroupSummary
+from harness.analysis.verdict import Evidence, Figure, Verdict
+from harness.hardware import Machine
+from harness.schema import Reason, Run, Settings, Trial
+from harness.workload import Workload, parse_workload
+
+# A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
+# mostly. So with one byte in a hundred from the disk a token takes a tenth longer: from there on
+# paging, not memory, makes the speed.
+PAGED_LEAST_RATIO = 0.01
+# And nothing below 1 MiB a trial is weights: stray pages of the process (trust.py).
+_PAGED_LEAST_BYTES = 1 << 20
+
+# Failures that say of the model and the machine that they do not go together; others (a hung
+# driver, Ctrl-C, wrong settings) say nothing of the kind.
+_FATAL: frozenset[Reason] = frozenset(
+    (
+        "aborted", "crashed", "killed", "model-invalid", "architecture-unknown",
+        "context-failed", "out-of-memory", "decode-failed",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NoVerdict:
+    """Why what was measured says nothing of how well a model runs."""
+
+    reason: str
+
+
+def judge(group: GroupSummary, runs: Sequence[Run], machine: Machine) -> Verdict | NoVerdict:
+    """
+    The verdict on one model under one Settings.
+
+    Args:
+        group: Its summary.
+        runs: The Runs of the experiment; those of other models or Settings do not count.
+        machine: Where they ran.
+    """
+    own = [run for run in runs if (run.model, run.settings) == (group.model.key, group.settings)]
+    evidence: Evidence = "rehearsed" if group.model.is_twin else "measured"
+    case = _decode_case(group)
+    if case is None:
+        return _without_decoding(group, machine, evidence)
+    speed = _by_speed(group, case, evidence)
+    paged_bytes = _paged_bytes_per_token(own, case.workload)
+    if paged_bytes >= PAGED_LEAST_RATIO * group.model.token_read_bytes:
+        share = paged_bytes / group.model.token_read_bytes
+        reason = (
+            f"{units.file_size(paged_bytes)} came from the disk for each token of "
+            f"{case.workload}, {units.percent(share)} of what it reads"
+        )
+        return verdict.pages(speed, reason, evidence)
+    if speed is None:
+        return NoVerdict(f"{case.workload} has no clean trial")
+    return _with_failures(speed, group)
+
+
+def _by_speed(group: GroupSummary, case: CaseSummary, evidence: Evidence) -> Verdict | None:
+    decode = _decode_figure(group, case)
+    if decode is None:
+        return None
+    task = parse_workload(case.workload)
+    notes: tuple[str, ...] = ()
+    if _depth(task) < verdict.DEPTH:
+        notes = (
+            f"Decoding was measured at depth {_depth(task)}, not {verdict.DEPTH}: add "
+            f"--workload tg128@d{verdict.DEPTH}.",
+        )
+    return verdict.by_speed(decode, _ttft_figure(group), evidence, _sustained_ratio(group), notes)
+
+
+def _with_failures(speed: Verdict, group: GroupSummary) -> Verdict:
+    """`speed`, and what it says that decoding at no greater depth than 4,096 failed."""
+    failed = [
+        f"{case.workload} failed: {case.outcome.message or case.outcome.reason}"
+        for case in group.cases
+        if not case.n_trials and _is_fatal(case) and _depth_of(case) <= verdict.DEPTH
+    ]
+    if not failed:
+        return speed
+    return replace(speed, worst="does-not-run", notes=(*speed.notes, *failed))
+
+
+def _is_fatal(case: CaseSummary) -> bool:
+    return case.outcome.status == "failed" and case.outcome.reason in _FATAL
+
+
+def _depth_of(case: CaseSummary) -> int:
+    return parse_workload(case.workload).depth
+
+
+def _decode_case(group: GroupSummary) -> CaseSummary | None:
+    """The case that decoding is judged by: one that was tried, however disturbed."""
+    tried = [(case, parse_workload(case.workload)) for case in group.cases if case.n_trials]
+    kinds = {"tg": 0, "chat": 1, "sustain": 2}
+    candidates = [(case, task) for case, task in tried if task.kind in kinds]
+    if not candidates:
+        return None
+
+    def distance(pair: tuple[CaseSummary, Workload]) -> tuple[bool, int, int, int]:
+        case, task = pair
+        # Of two as near the deeper: it promises less.
+        off = abs(task.depth - verdict.DEPTH)
+        return not case.metrics, kinds[task.kind], off, -task.depth
+
+    return min(candidates, key=distance)[0]
+
+
+def _decode_figure(group: GroupSummary, case: CaseSummary) -> Figure | None:
+    task = parse_workload(case.workload)
+    found = case.metrics.get("decode_tok_per_s" if task.kind == "chat" else "tok_per_s")
+    if found is None:
+        return None
+    # From a shallow cache the speed at 4,096 can only be lower: by the bytes read in addition.
+    slower = 1.0
+    if _depth(task) < verdict.DEPTH:
+        slower = _bytes_at(group, task) / _bytes_at(group, Workload("tg", 1, verdict.DEPTH))
+    return Figure(found.median, found.low * slower, found.high, case.workload)
+
+
+def _bytes_at(group: GroupSummary, task: Workload) -> float:
+    settings: Settings = group.settings
+    return mbu.token_bytes(group.model, settings, task)
+
+
+def _depth(task: Workload) -> int:
+    return task.depth if task.kind == "tg" else 0
+
+
+def _ttft_figure(group: GroupSummary) -> Figure | None:
+    """
+    Seconds for a prompt of 1,024 tokens, from the rate of one that was measured.
+
+    The rate of a shorter prompt is a little high (attention grows with length), that of one much
+    shorter too low (small batches).
+    """
+    found: list[tuple[float, str, Estimate]] = []
+    for case in group.cases:
+        task = parse_workload(case.workload)
+        if task.kind == "pp" and not task.depth and "tok_per_s" in case.metrics:
+            off = abs(math.log(task.n / verdict.N_PROMPT))
+            found.append((off, case.workload, case.metrics["tok_per_s"]))
+        elif task.kind == "chat" and "prefill_tok_per_s" in case.metrics:
+            # Its prompt has some 250 tokens; another factor of two, for it is not only prefill.
+            off = math.log(2 * verdict.N_PROMPT / 250)
+            found.append((off, "chat", case.metrics["prefill_tok_per_s"]))
+    if not found:
+        return None
+    _, name, rate = min(found, key=lambda item: item[0])
+    n = verdict.N_PROMPT
+    what = name if name == f"pp{n}" else f"{n} tokens at the rate of {name}"
+    return Figure(n / rate.median, n / rate.high, n / rate.low, what)
+
+
+def _sustained_ratio(group: GroupSummary) -> float | None:
+    ratios = [
+        case.metrics["throttle_ratio"].median
+        for case in group.cases
+        if "throttle_ratio" in case.metrics
+    ]
+    return min(ratios, default=None)
+
+
+def _paged_bytes_per_token(runs: Sequence[Run], workload: str) -> float:
+    """
+    Bytes read from disk and swap for each token, the median over all trials.
+
+    The median, so that weights dropped once and read back once do not count; and trials that
+    others disturbed too, for the kernel that makes room is one of the others.
+    """
+    trials = [trial for run in runs for trial in metrics.trials_of(run, workload)]
+    if not trials:
+        return 0.0
+    return median(_paged_bytes(trial) / trial.n_tokens for trial in trials)
+
+
+def _paged_bytes(trial: Trial) -> int:
+    counters = trial.counters
+    n_bytes = max(counters.disk_read_bytes or 0, counters.swap_in_bytes or 0)
+    return n_bytes if n_bytes >= _PAGED_LEAST_BYTES else 0
+
+
+def _without_decoding(
+    group: GroupSummary, machine: Machine, evidence: Evidence
+) -> Verdict | NoVerdict:
+    for case in group.cases:
+        outcome = case.outcome
+        if _is_fatal(case) and _depth_of(case) <= verdict.DEPTH:
+            limit = machine.memory_limit_bytes or machine.memory_bytes
+            short = group.model.weights_bytes - limit
+            return verdict.does_not_run(
+                outcome.message or str(outcome.reason), evidence, short if short > 0 else None
+            )
+    if any(case.metrics for case in group.cases):
+        return NoVerdict("decoding was not measured: add --workload tg128")
+    return NoVerdict("nothing was measured")

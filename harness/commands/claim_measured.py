@@ -1,0 +1,108 @@
+"""What was measured or rehearsed on this machine of the catalogue's models, as verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.analysis.claim import HERE, Cell
+from harness.analysis.summary import summarize
+from harness.analysis.verdict import LEVELS, Verdict
+from harness.analysis.verdict_measured import judge
+from harness.errors import ResultsInvalid
+from harness.models.catalog import Catalog, Entry
+from harness.records.listing import Listing, list_experiments
+from harness.records.store import StoredExperiment, load
+from harness.schema import ModelFile
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    Verdicts by the model's name in the catalogue; `problems` are files that cannot be read.
+
+    Of each model the newest experiment counts, one on the real weights before a rehearsal, and
+    one of its usual variant before others; of several settings the best.
+    """
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> Measured:
+    """
+    What the experiments in `folder` say of the catalogue's models on this machine.
+
+    Raises:
+        ResultsInvalid: The folder itself cannot be read.
+    """
+    found = Measured()
+    by_sha256 = {e.variant.sha256: e for e in catalog.entries() if e.variant.sha256}
+    for listing in reversed(list_experiments(folder)):
+        if listing.problem:
+            found.problems.append(listing.problem)
+        elif _is_wanted(listing, machine_id, catalog, by_sha256):
+            try:
+                stored = load(listing.path)
+            except ResultsInvalid as error:
+                found.problems.append(str(error))
+                continue
+            for entry, verdict in _verdicts(stored, catalog, by_sha256):
+                _take(found.cells, entry, verdict)
+    return found
+
+
+def _is_wanted(
+    listing: Listing, machine_id: str, catalog: Catalog, by_sha256: dict[str, Entry]
+) -> bool:
+    experiment = listing.experiment
+    return (
+        experiment is not None
+        and experiment.machine.id == machine_id
+        and any(_entry(model, catalog, by_sha256) for model in experiment.plan.models)
+    )
+
+
+def _verdicts(
+    stored: StoredExperiment, catalog: Catalog, by_sha256: dict[str, Entry]
+) -> Iterator[tuple[Entry, Verdict]]:
+    """One for each model of the experiment that allows one: the best over its settings."""
+    best: dict[str, tuple[Entry, Verdict]] = {}
+    for group in summarize(stored.experiment, stored.runs):
+        entry = _entry(group.model, catalog, by_sha256)
+        verdict = judge(group, stored.runs, stored.experiment.machine)
+        if entry is None or not isinstance(verdict, Verdict):
+            continue
+        before = best.get(entry.key)
+        if before is None or LEVELS.index(verdict.level) < LEVELS.index(before[1].level):
+            best[entry.key] = entry, verdict
+    yield from best.values()
+
+
+def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> Entry | None:
+    """The entry that was measured, by its content or by its name."""
+    if model.sha256 is not None and model.sha256 in by_sha256:
+        return by_sha256[model.sha256]
+    name, _, quantization = model.key.partition(":")
+    if not catalog.knows(name):
+        return None
+    spec = catalog.spec(name)
+    for variant in spec.variants:
+        if variant.quantization == quantization.upper():
+            return Entry(spec, variant)
+    return None
+
+
+def _take(cells: dict[str, Cell], entry: Entry, verdict: Verdict) -> None:
+    """Keeps the verdict, unless there is a newer or better founded one."""
+    is_usual = entry.variant is entry.spec.variants[0]
+    cell = Cell(HERE, entry.variant.quantization, is_usual, verdict)
+    before = cells.get(entry.spec.name)
+    if before is None or _weight(cell) > _weight(before):
+        cells[entry.spec.name] = cell
+
+
+def _weight(cell: Cell) -> tuple[bool, bool]:
+    assert cell.verdict is not None
+    return cell.verdict.evidence == "measured", cell.is_usual_variant

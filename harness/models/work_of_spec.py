@@ -1,0 +1,143 @@
+"""
+What one token asks of a machine, from the catalogue alone: sizes, counts and the shape.
+
+Coarser than the tensor table (work_of.py), which knows each tensor's type: here weights are as
+wide as the file's mean, or experts and the rest each have a width of their own. It serves where no
+header can be had or made, and as a check of those that can.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.models.model_spec import ModelSpec, Shape, Variant
+from harness.models.tensor_types import TENSOR_TYPES
+from harness.work import Attention, Work
+
+_TYPE_NAMES = {kind.name for kind in TENSOR_TYPES.values()}
+# "UD-Q4_K_XL" and "Q4_K_M" are mixes whose most common type is Q4_K; "FP16" is F16.
+_MIX = re.compile(r"^(?:UD-)?(?P<type>I?T?Q\d_(?:K|\d|X*[SMXLN]+)).*$")
+# Files called MXFP4 have it in the experts alone: 17 bytes for 32 weights (ggml-common.h).
+_MXFP4_BYTES = 17 / 32
+# Unsloth's dynamic mixes of 2026 keep what is not an expert in Q8_0, 34 bytes for 32 weights (seen
+# in those of Qwen3.6-35B-A3B); what earlier ones did varies.
+_DYNAMIC_TRUNK_BYTES = 34 / 32
+_OTHER_NAMES = {"FP16": "F16", "FP32": "F32"}
+
+
+def work_of_spec(spec: ModelSpec, variant: Variant) -> Work | None:
+    """The Work of a model whose size, parameters and shape the catalogue knows; else None."""
+    shape, n_bytes, total = spec.shape, variant.size_bytes, spec.parameters.total
+    if shape is None or n_bytes is None or total is None or shape.n_vocab is None:
+        return None
+    experts = _n_expert_params(spec, shape, total)
+    active = spec.parameters.active
+    if experts is None or active is None:
+        return None
+    embedding = shape.n_vocab * shape.n_embd
+    # A dense model's active parameters hold an embedding table that is only looked up, unless it
+    # is the output head as well; those of a mixture never do (model_spec.py).
+    is_counted = spec.kind == "dense" and not shape.tied_embeddings
+    n_read = active - (embedding if is_counted else 0)
+    n_multiplied = n_read - embedding
+    if n_multiplied <= 0:
+        return None
+    # The shape's counts leave out layers for guessing ahead, which lie in the file all the same.
+    extra = 1 + (shape.n_layer_nextn or 0) / shape.n_layer
+    expert_width = _expert_width(variant, n_bytes, total * extra, experts * extra)
+    expert_bytes = int(experts * extra * expert_width)
+    rest_width = (n_bytes - expert_bytes) / ((total - experts) * extra)
+    n_used = experts * (shape.n_expert_used or 0) // (shape.n_expert or 1)
+    if n_used > n_read:
+        return None
+    token_bytes = int(n_used * expert_width + (n_read - n_used) * rest_width)
+    return Work(
+        architecture=spec.architecture or "unknown",
+        weights_bytes=n_bytes,
+        token_read_bytes=token_bytes,
+        expert_read_bytes=int(n_used * expert_width),
+        expert_bytes=expert_bytes,
+        n_params_multiplied=n_multiplied,
+        type_params={_type_name(variant.quantization): n_multiplied},
+        n_blocks=shape.n_layer,
+        attention=_attention(shape),
+        is_recurrent=shape.linear_attention is not None,
+        is_latent=shape.mla is not None,
+    )
+
+
+def _expert_width(variant: Variant, n_bytes: int, n_stored: float, n_experts: float) -> float:
+    """Bytes of a routed expert's weight; the mean of all where nothing else is known."""
+    mean = n_bytes / n_stored
+    n_rest = n_stored - n_experts
+    if not n_experts or not n_rest:
+        return mean
+    if variant.quantization == "MXFP4":
+        width = _MXFP4_BYTES
+    elif variant.quantization.startswith("UD-"):
+        width = (n_bytes - n_rest * _DYNAMIC_TRUNK_BYTES) / n_experts
+    else:
+        return mean
+    # A sparing mix leaves the trunk less than that.
+    return width if 0 < width < n_bytes / n_experts and width <= 2 * mean else mean
+
+
+def _n_expert_params(spec: ModelSpec, shape: Shape, total: int) -> int | None:
+    """Weights of all routed experts; 0 in a dense model, None where that is not known."""
+    if spec.kind == "dense":
+        return 0
+    if shape.n_expert is None or shape.n_expert_used is None or shape.n_ff_exp is None:
+        return None
+    n_layer = shape.n_layer - (shape.leading_dense_layers or 0)
+    # Gate, up and down of each expert.
+    return min(total, n_layer * shape.n_expert * 3 * shape.n_embd * shape.n_ff_exp)
+
+
+def _attention(shape: Shape) -> tuple[Attention, ...]:
+    if shape.n_head is None:
+        return ()
+    if shape.mla is not None:
+        latent = shape.mla.kv_lora_rank + shape.mla.qk_rope_head_dim
+        part = Attention(
+            n_layer=shape.n_layer_full_attn or shape.n_layer,
+            n_key_elements=latent,
+            n_value_elements=0,
+            n_head=shape.n_head,
+            head_key_length=latent,
+            head_value_length=shape.mla.kv_lora_rank,
+        )
+        return (part,)
+    n_full = shape.n_layer_full_attn or shape.n_layer
+    full = _part(shape, n_full, None)
+    n_others = shape.n_layer - n_full
+    if not n_others or shape.swa is None:
+        return (full,)  # the others, if any, keep a state of fixed size
+    return (full, _part(shape, n_others, shape.swa))
+
+
+def _part(shape: Shape, n_layer: int, window: int | None) -> Attention:
+    assert shape.n_head is not None
+    width = shape.head_dim or shape.n_embd // shape.n_head
+    n_head_kv = shape.n_head_kv or shape.n_head
+    if window is None:
+        width = shape.head_dim_full or width
+        n_head_kv = shape.n_head_kv_full or n_head_kv
+    key, value = shape.key_length or width, shape.value_length or width
+    return Attention(
+        n_layer=n_layer,
+        n_positions_max=window,
+        n_key_elements=n_head_kv * key,
+        n_value_elements=n_head_kv * value,
+        n_head=shape.n_head,
+        head_key_length=key,
+        head_value_length=value,
+    )
+
+
+def _type_name(quantization: str) -> str:
+    """The tensor type that most weights of such a file have, as far as its name tells."""
+    name = _OTHER_NAMES.get(quantization, quantization.removeprefix("UD-"))
+    if name in _TYPE_NAMES:
+        return name
+    match = _MIX.match(quantization)
+    return match["type"] if match and match["type"] in _TYPE_NAMES else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
@@ -15,7 +15,10 @@ from harness.report.text import harmless, wrapped
 
 _FITS: dict[Fits | None, str] = {"yes": "yes", "when-freed": "if freed", "no": "no", None: ""}
 _ORIGINS = {"local": "of the file here", "hub": "from", "shape": "made from"}
-_TITLES = {"tok_per_s": "tok/s", "ttft_ms": "ms"}
+_SHOWN: dict[str, Callable[[float], str]] = {
+    "tok_per_s": lambda rate: f"{units.significant(rate)} tok/s",
+    "ttft_ms": lambda ms: units.duration(ms * 1e6),
+}
 
 
 @dataclass(frozen=True)
@@ -157,27 +160,29 @@ def _speed_lines(speeds: Sequence[Told]) -> list[str]:
     notes: dict[str, list[str]] = {}
     for told in speeds:
         figure = told.figure
-        unit = _TITLES[figure.component]
+        shown = _SHOWN[figure.component]
         if isinstance(figure, Prediction):
-            value = f"{units.significant(figure.value)} {unit}"
-            rows.append([told.title, value, _range(figure.low, figure.high, unit)])
+            rows.append([told.title, shown(figure.value), _range(figure.low, figure.high, shown)])
             notes.setdefault(f"by {figure.method}, {figure.note}", []).append(told.title)
         else:
-            rows.append([told.title, "–", _range(figure.low, figure.high, unit)])
+            rows.append([told.title, "–", _range(figure.low, figure.high, shown)])
             notes.setdefault(figure.reason, []).append(told.title)
     table = _columns(["foretold", "", "9 of 10 lie in"], rows, "lrl")
-    lines = [f"{'; '.join(titles)}: {note}." for note, titles in notes.items()]
+    lines = [
+        f"{'; '.join(titles) if len(titles) < len(rows) else 'All'}: {note}."
+        for note, titles in notes.items()
+    ]
     return [table, *(line for text in lines for line in wrapped(harmless(text)))]
 
 
-def _range(low: float | None, high: float | None, unit: str) -> str:
+def _range(low: float | None, high: float | None, shown: Callable[[float], str]) -> str:
     if low is None and high is None:
         return ""
     if low is None:
-        return f"at most {units.significant(high or 0.0)} {unit}"
+        return f"at most {shown(high or 0.0)}"
     if high is None:
-        return f"at least {units.significant(low)} {unit}"
-    return f"{units.significant(low)} – {units.significant(high)} {unit}"
+        return f"at least {shown(low)}"
+    return f"{shown(low)} – {shown(high)}"
 
 
 def overview_text(fits: Sequence[ModelFit], failures: Sequence[Failure]) -> str:

@@ -52,13 +52,7 @@ With --libs FOLDER llama-bench runs on the shared libraries in it. Given the bin
 @click.option("--llama-bench-args", default="", help="More of its options, as one word.")
 @click.option("--variant", type=click.Choice(VARIANT_NAMES), help="Change one thing in ours.")
 @click.option("--against-itself", is_flag=True, help="Harness against harness: tests the method.")
-@click.option("--model", "models", multiple=True, default=("smollm2-135m", "tiny-random"))
-@click.option("--workload", "workloads", multiple=True, default=("pp512", "tg128"))
-@click.option("--reps", default=5, show_default=True, help="Repetitions in each process.")
-@click.option("--min-pairs", default=10, show_default=True)
-@click.option("--max-pairs", default=200, show_default=True)
-@click.option("--precision", default=0.03, show_default=True, help="Half of the 95 % interval.")
-@click.option("--budget", default="1h", show_default=True, type=setting_up.Duration())
+@setting_up.pair_options
 @setting_up.measuring_options
 def main(
     llama_bench: Path | None,

@@ -46,6 +46,22 @@ def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def pair_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of scripts that compare two sides in interleaved pairs of fresh processes."""
+    models, workloads = ("smollm2-135m", "tiny-random"), ("pp512", "tg128")
+    for option in (
+        click.option("--budget", default="1h", show_default=True, type=Duration()),
+        click.option("--precision", default=0.03, show_default=True, help="Half of the interval."),
+        click.option("--max-pairs", default=200, show_default=True),
+        click.option("--min-pairs", default=10, show_default=True),
+        click.option("--reps", default=5, show_default=True, help="Repetitions in each process."),
+        click.option("--workload", "workloads", multiple=True, default=workloads),
+        click.option("--model", "models", multiple=True, default=models),
+    ):
+        function = option(function)
+    return function
+
+
 def machine_and_settings(n_threads: int | None) -> tuple[Machine, Settings]:
     """The machine, and the harness's own defaults on it."""
     machine = probe_machine()

@@ -26,7 +26,7 @@ from benchmarks.pairing import Cell, measure
 from harness import units
 from harness.measure.protocol import Event, LoadedEvent, MemoryEvent
 from harness.models.headers import find_headers
-from harness.models.transfer import FetchProgress
+from harness.models.transfer import untold
 from harness.models.twin import twin_of
 from harness.workload import Workload
 
@@ -62,13 +62,7 @@ class Side:
 
 
 @click.command()
-@click.option("--model", "models", multiple=True, default=("smollm2-135m", "tiny-random"))
-@click.option("--workload", "workloads", multiple=True, default=("pp512", "tg128"))
-@click.option("--reps", default=5, show_default=True, help="Repetitions in each process.")
-@click.option("--min-pairs", default=10, show_default=True)
-@click.option("--max-pairs", default=200, show_default=True)
-@click.option("--precision", default=0.03, show_default=True, help="Half of the 95 % interval.")
-@click.option("--budget", default="1h", show_default=True, type=setting_up.Duration())
+@setting_up.pair_options
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where twins are made.")
 @setting_up.measuring_options
 def main(
@@ -111,7 +105,7 @@ def main(
 def _twin(path: Path, folder: Path, stack: ExitStack) -> Path:
     found = find_headers(str(path))
     started_ns = perf_counter_ns()
-    made = stack.enter_context(twin_of(found, folder, _ignore))
+    made = stack.enter_context(twin_of(found, folder, untold))
     seconds = (perf_counter_ns() - started_ns) / 1e9
     n_bytes = made.stat().st_size
     setting_up.tell(
@@ -133,10 +127,6 @@ def _copy(path: Path, folder: Path) -> Path:
         shutil.copyfileobj(source, target, _PIECE_BYTES)
         os.fsync(target.fileno())
     return copy
-
-
-def _ignore(_: FetchProgress) -> None:
-    """Nobody is watching."""
 
 
 def _document(cell: Cell, twin: Side, model: Side) -> dict[str, object]:

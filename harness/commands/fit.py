@@ -99,8 +99,6 @@ def command(models: tuple[str, ...], catalogs: tuple[Path, ...], **given: Any) -
         return _audit(given["results"], as_json=given["as_json"])
     if bool(models) == given["is_all"]:
         raise UsageError("name models, as `harness run` takes them, or pass --all alone")
-    if bool(models) == given["is_all"]:
-        raise UsageError("name models, as `harness run` takes them, or pass --all alone")
     machine = probe_machine()
     asked = _Asked(
         catalog=load_catalog(catalogs),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from harness.analysis.calibration import has_gpu
 from harness.analysis.predict import MachineSpeed, predict_speed, predict_ttft
 from harness.errors import HarnessError
 from harness.hardware import Machine
@@ -73,7 +74,7 @@ class Teller:
         return Told(told.title, refusal)
 
     def _speed(self, engine: EngineInfo) -> MachineSpeed | None:
-        computes_on_gpu = any(device.kind in ("gpu", "igpu") for device in engine.devices)
+        computes_on_gpu = has_gpu(engine)
         if computes_on_gpu not in self._speeds:
             self._speeds[computes_on_gpu] = self._look(engine)
         return self._speeds[computes_on_gpu]

@@ -7,7 +7,7 @@ The engine's planner gives every figure (planning.py); here they are set against
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.hardware import Device, Machine
@@ -152,7 +152,7 @@ def fit_model(
     )
     fit = ModelFit(found, settings, room, plan, contexts, plan.largest[: len(cache_types)])
     hints = _hints(fit, plan.largest[-1] if plan.largest else None)
-    return ModelFit(found, settings, room, plan, contexts, fit.largest, tuple(hints))
+    return replace(fit, hints=tuple(hints))
 
 
 def _refused(wish: ContextWish, trained: int | None) -> ContextFit:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -28,7 +27,6 @@ from harness.models.gguf import Header
 from harness.schema import EngineInfo, Outcome, Settings
 
 _SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
-_ALIGNMENT = 32  # of tensors in a GGUF file, unless its header says otherwise
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,10 @@ def plan_memory(
         engine=report.engine,
         weights=weights_by_device(laid_out.tensors, sizes, names),
         reported_bytes=_reported_bytes(
-            laid_out.tensors, headers, is_mapped=_is_mapped(settings, report.engine.devices)
+            laid_out.tensors,
+            headers,
+            sizes,
+            is_mapped=_is_mapped(settings, report.engine.devices),
         ),
         contexts=tuple(each for each in report.planned_contexts if not each.is_largest),
         largest=tuple(each for each in report.planned_contexts if each.is_largest),
@@ -137,10 +138,13 @@ def _is_mapped(settings: Settings, devices: Sequence[Device]) -> bool:
 
 
 def _reported_bytes(
-    tensors: Mapping[str, Sequence[str]], headers: Sequence[Header], *, is_mapped: bool
+    tensors: Mapping[str, Sequence[str]],
+    headers: Sequence[Header],
+    sizes: Mapping[str, int],
+    *,
+    is_mapped: bool,
 ) -> int:
     """What the lines "model buffer size" will add up to."""
-    sizes = {tensor.name: tensor.n_bytes for header in headers for tensor in header.tensors}
     total = 0
     for buffer, names in tensors.items():
         if is_mapped and _is_file_itself(buffer):
@@ -157,13 +161,9 @@ def _is_file_itself(buffer: str) -> bool:
 
 def _range_bytes(header: Header, names: frozenset[str]) -> int:
     """From the first to the last of the tensors called `names`, in the file of `header`."""
-    stated = header.metadata.get("general.alignment", _ALIGNMENT)
-    alignment = stated if isinstance(stated, int) and stated > 0 else _ALIGNMENT
-    padded = [-(-tensor.n_bytes // alignment) * alignment for tensor in header.tensors]
-    starts = [0, *accumulate(padded)]
     spans = [
         (start, start + tensor.n_bytes)
-        for start, tensor in zip(starts, header.tensors, strict=False)
+        for start, tensor in zip(header.tensor_starts, header.tensors, strict=True)
         if tensor.name in names
     ]
     return spans[-1][1] - spans[0][0] if spans else 0

@@ -7,18 +7,17 @@ nothing, but numbers of a sane size go through every matrix.
 
 from __future__ import annotations
 
-import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import gguf
 import numpy as np
 
+from harness.models.headers import made_part
+from harness.models.shape_header import write_header
 from harness.models.tensor_types import TENSOR_TYPES, TensorType
-from harness.models.transfer import written_whole
-
-Blocks = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+from harness.models.twin import Stocks, write_twin
 
 # Weights that fit into the last cache are not read from memory. At four times its size a quarter
 # could lie there at most, and plain reads no longer gain from it (see mbu.py).
@@ -30,9 +29,8 @@ _N_VOCAB = 4096
 _HEAD_WIDTH = 128
 # Rows are multiples of 256, the largest block.
 _BLOCK = 256
-_POOL_BYTES = 1 << 22
 
-_BY_NAME = {kind.name: (number, kind) for number, kind in TENSOR_TYPES.items()}
+_BY_NAME = {kind.name: kind for kind in TENSOR_TYPES.values()}
 
 
 @dataclass(frozen=True)
@@ -123,45 +121,41 @@ def write_calibration_model(model: CalibrationModel, path: Path) -> None:
     """
     The model as a GGUF at `path`, whole or not at all.
 
+    Its weights are made as those of twins are, so that it is no faster than a real model.
+
     Raises:
         OSError: The folder cannot be written, or the disk is full.
     """
-    rng = np.random.default_rng(1)
-    with written_whole(path) as part:
-        writer = gguf.GGUFWriter(part, "llama")
-        _add_metadata(writer, model)
-        pools = {name: _random_blocks(name, rng) for name in {model.type_name, model.down_type}}
-        for name, columns, rows, n, type_name in _matrices(model):
-            number, _ = _BY_NAME[type_name]
-            data = _tensor(pools[type_name], _kind(type_name), columns, rows * n)
-            shape = (n, rows, data.shape[-1]) if n > 1 else data.shape
-            writer.add_tensor(
-                name, data.reshape(shape), raw_dtype=gguf.GGMLQuantizationType(number)
-            )
-        for name, values in _vectors(model, rng):
-            writer.add_tensor(name, values)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+    shapes: dict[str, tuple[int, ...]] = {}
+    types: dict[str, str] = {}
+    for name, columns, rows, n, type_name in _matrices(model):
+        shapes[name] = (columns, rows, n) if n > 1 else (columns, rows)
+        types[name] = type_name
+    for name, shape in _vectors(model):
+        shapes[name], types[name] = shape, "F32"
+    # A folder of its own on the same disk: two models may be written side by side.
+    with tempfile.TemporaryDirectory(prefix="header-", dir=path.parent) as folder:
+        header_path = Path(folder) / "header.gguf"
+        write_header(header_path, "llama", f"calibration {model.name}", _keys(model), shapes, types)
+        part = made_part(header_path, path.name)
+    write_twin(path, part, Stocks(np.random.default_rng(1)), lambda _: None)
 
 
-def _add_metadata(writer: gguf.GGUFWriter, model: CalibrationModel) -> None:
-    writer.add_name(f"calibration {model.name}")
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_block_count(model.n_layer)
-    writer.add_context_length(8192)
-    writer.add_embedding_length(model.n_embd)
-    writer.add_feed_forward_length(model.n_ff)
-    writer.add_head_count(model.n_head)
-    writer.add_head_count_kv(model.n_head_kv)
-    writer.add_rope_dimension_count(_HEAD_WIDTH)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(_N_VOCAB)
-    writer.add_tokenizer_model("no_vocab")
+def _keys(model: CalibrationModel) -> dict[str, int | float]:
+    keys: dict[str, int | float] = {
+        "block_count": model.n_layer,
+        "context_length": 8192,
+        "embedding_length": model.n_embd,
+        "feed_forward_length": model.n_ff,
+        "attention.head_count": model.n_head,
+        "attention.head_count_kv": model.n_head_kv,
+        "attention.layer_norm_rms_epsilon": 1e-5,
+        "rope.dimension_count": _HEAD_WIDTH,
+        "vocab_size": _N_VOCAB,
+    }
     if model.n_expert:
-        writer.add_expert_count(model.n_expert)
-        writer.add_expert_used_count(model.n_expert_used)
+        keys |= {"expert_count": model.n_expert, "expert_used_count": model.n_expert_used}
+    return {f"llama.{key}": value for key, value in keys.items()}
 
 
 def _matrices(model: CalibrationModel) -> Iterator[tuple[str, int, int, int, str]]:
@@ -182,73 +176,15 @@ def _matrices(model: CalibrationModel) -> Iterator[tuple[str, int, int, int, str
         yield f"{block}.ffn_down{suffix}.weight", model.n_ff, n_embd, n, last
 
 
-def _vectors(
-    model: CalibrationModel, rng: np.random.Generator
-) -> Iterator[tuple[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
-    ones = np.ones(model.n_embd, dtype=np.float32)
-    yield "output_norm.weight", ones
+def _vectors(model: CalibrationModel) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name and shape of what stays in full precision."""
+    yield "output_norm.weight", (model.n_embd,)
     for layer in range(model.n_layer):
-        yield f"blk.{layer}.attn_norm.weight", ones
-        yield f"blk.{layer}.ffn_norm.weight", ones
+        yield f"blk.{layer}.attn_norm.weight", (model.n_embd,)
+        yield f"blk.{layer}.ffn_norm.weight", (model.n_embd,)
         if model.n_expert:
-            # Equal routers would send every token to the same experts.
-            router = rng.standard_normal((model.n_expert, model.n_embd), dtype=np.float32)
-            yield f"blk.{layer}.ffn_gate_inp.weight", router
+            yield f"blk.{layer}.ffn_gate_inp.weight", (model.n_embd, model.n_expert)
 
 
 def _kind(type_name: str) -> TensorType:
-    return _BY_NAME[type_name][1]
-
-
-def _tensor(pool: Blocks, kind: TensorType, columns: int, rows: int) -> Blocks:
-    """Rows of blocks, the pool over and over; shape (rows, bytes of a row)."""
-    n_blocks = columns * rows // kind.block_elements
-    blocks = np.resize(pool, (n_blocks, kind.block_bytes))
-    return blocks.reshape(rows, -1)
-
-
-# Where in a block (ggml-common.h) the half-precision scale lies, where the offset that is
-# subtracted or added, how many scales the offset is worth to bring the mean to zero, and the root
-# mean square of what the scale multiplies, given random bits elsewhere.
-_SCALES: dict[str, tuple[int, int | None, float, float]] = {
-    "Q4_0": (0, None, 0, 4.6),
-    "Q4_1": (0, 2, -7.5, 4.6),
-    "Q5_0": (0, None, 0, 9.2),
-    "Q5_1": (0, 2, -15.5, 9.2),
-    "Q8_0": (0, None, 0, 73.6),
-    "Q2_K": (80, 82, 1.5, 15),
-    "Q3_K": (108, None, 0, 42),
-    "Q4_K": (0, 2, 7.5, 200),
-    "Q5_K": (0, 2, 15.5, 400),
-    "Q6_K": (208, None, 0, 1360),
-    "IQ4_NL": (0, None, 0, 69),
-    "IQ4_XS": (0, None, 0, 1270),
-    "IQ3_S": (0, None, 0, 150),
-}
-
-
-def _random_blocks(type_name: str, rng: np.random.Generator) -> Blocks:
-    """A few megabytes of blocks whose values have a root mean square of about 1/40."""
-    kind = _kind(type_name)
-    n_blocks = _POOL_BYTES // kind.block_bytes
-    if type_name in ("F16", "BF16"):
-        values = rng.standard_normal(n_blocks * kind.block_elements, dtype=np.float32) / 40
-        if type_name == "F16":
-            raw = values.astype("<f2").view(np.uint8)
-        else:
-            raw = (values.view(np.uint32) >> 16).astype("<u2").view(np.uint8)
-        return raw.reshape(n_blocks, kind.block_bytes)
-    blocks = rng.integers(0, 256, (n_blocks, kind.block_bytes), dtype=np.uint8)
-    if type_name == "MXFP4":
-        # An exponent of 2: 127 stands for 1/2 times values of up to 12.
-        blocks[:, 0] = 127 + round(math.log2(1 / 40 / 3))
-        return blocks
-    place, offset_place, n_scales, size = _SCALES[type_name]
-    _put_half(blocks, place, 1 / 40 / size)
-    if offset_place is not None:
-        _put_half(blocks, offset_place, n_scales / 40 / size)
-    return blocks
-
-
-def _put_half(blocks: Blocks, place: int, value: float) -> None:
-    blocks[:, place : place + 2] = np.array([value], dtype="<f2").view(np.uint8)
+    return _BY_NAME[type_name]

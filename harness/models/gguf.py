@@ -12,6 +12,7 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from harness.errors import ModelInvalid
 from harness.models.file_kind import check_magic
@@ -81,6 +82,19 @@ class Header:
     tensors: tuple[Tensor, ...]
     data_start: int
     data_end: int
+
+    @property
+    def alignment(self) -> int:
+        """Every tensor begins at a multiple of so many bytes."""
+        value = self.metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
+        assert isinstance(value, int)  # read_header let nothing else pass
+        return value
+
+    @property
+    def tensor_starts(self) -> tuple[int, ...]:
+        """Where each tensor begins, counted from `data_start`."""
+        ends = accumulate(_padded(tensor.n_bytes, self.alignment) for tensor in self.tensors)
+        return (0, *ends)[: len(self.tensors)]
 
 
 def read_header(file: Readable, size: int, name: str) -> Header:

@@ -23,7 +23,7 @@ from harness.models.locate import locate
 from harness.models.model_file import model_file_of
 from harness.models.model_spec import ModelSpec, Variant
 from harness.models.shards import shard_paths
-from harness.models.transfer import FetchProgress, OnProgress
+from harness.models.transfer import OnProgress, untold
 from harness.schema import ModelFile
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def find_headers(
         FetchFailed: The header could not be had, and the catalogue has no shape of the model.
         ShapeUnknown: The same, and this is what the shape lacks.
     """
-    report, catalog = on_progress or _ignore, catalog or load_catalog()
+    report, catalog = on_progress or untold, catalog or load_catalog()
     found = locate(reference, catalog)
     if isinstance(found, Path):
         return _local(found, found.name)
@@ -143,6 +143,19 @@ def local_headers(path: Path, key: str) -> FoundHeaders:
         ModelNotFound, ModelInvalid: As `find_headers`.
     """
     return _local(path, key)
+
+
+def made_part(path: Path, file_name: str) -> HeaderPart:
+    """
+    The file called `file_name` of which nothing but the header exists, at `path`.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        # The weights are not there: as if there were room for any.
+        header = read_header(stream, 1 << 62, f"the header made for {file_name}")
+    return HeaderPart(file_name, header.data_end, header, path.read_bytes())
 
 
 def _cached(request: HubRequest) -> HubPlan | None:
@@ -243,23 +256,19 @@ def _from_shape(entry: Entry | None, key: str, why: str) -> FoundHeaders:
         path = Path(folder) / "shape.gguf"
         try:
             write_shape_header(entry.spec, entry.variant, path)
-            data = path.read_bytes()
-            with path.open("rb") as stream:
-                # The weights are not there: as if there were room for any.
-                header = read_header(stream, 1 << 62, f"the header made for {key}")
+            part = made_part(path, f"{entry.spec.name}.gguf")
         except OSError as error:
             raise HarnessError(
                 f"{folder} cannot be written ({error.strerror}); make room, or set TMPDIR to "
                 "another folder"
             ) from error
-    _require_agreement(entry, header)
-    part = HeaderPart(f"{entry.spec.name}.gguf", header.data_end, header, data)
+    _require_agreement(entry, part.header)
     file = model_file_of(
-        [header],
+        [part.header],
         name=key,
         key=key,
         file_name=part.file_name,
-        n_bytes=entry.variant.size_bytes or header.data_end,
+        n_bytes=entry.variant.size_bytes or part.n_bytes,
         quantization=entry.variant.quantization,
         sha256=None,
     )
@@ -282,7 +291,3 @@ def _require_agreement(entry: Entry, header: Header) -> None:
             f"{made / 1e9:.2f} GB and its file has {stated / 1e9:.2f} GB; let the hub be asked "
             "for the true header, or correct the entry"
         )
-
-
-def _ignore(_: FetchProgress) -> None:
-    """Nobody is watching."""

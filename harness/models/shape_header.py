@@ -7,6 +7,7 @@ to be filled with random weights.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,18 +143,46 @@ def write_layout(layout: Layout, path: Path) -> None:
         OSError: The folder cannot be written.
     """
     assert layout.spec.architecture is not None
-    writer = gguf.GGUFWriter(path, layout.spec.architecture)
+    file_type = {"general.file_type": _FILE_TYPE_NUMBERS[layout.mix.file_type]}
+    keys = file_type | layout.keys
+    write_header(
+        path, layout.spec.architecture, layout.spec.name, keys, layout.shapes, layout.types
+    )
+
+
+def write_header(
+    path: Path,
+    architecture: str,
+    name: str,
+    keys: Mapping[str, KeyValue],
+    shapes: Mapping[str, tuple[int, ...]],
+    types: Mapping[str, str],
+) -> None:
+    """
+    At `path`, the header of a model without a tokenizer, padded to where data would begin.
+
+    Args:
+        path: A file in a folder that exists.
+        architecture: As llama.cpp calls it.
+        name: Of the model.
+        keys: Its metadata by their full names.
+        shapes: By tensor, in the file's order; fastest dimension first.
+        types: The same tensors' types.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    writer = gguf.GGUFWriter(path, architecture)
     try:
-        writer.add_name(layout.spec.name)
-        writer.add_file_type(_FILE_TYPE_NUMBERS[layout.mix.file_type])
+        writer.add_name(name)
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         writer.add_tokenizer_model("no_vocab")
-        for key, value in layout.keys.items():
+        for key, value in keys.items():
             _add_key(writer, key, value)
-        for name, shape in layout.shapes.items():
-            kind = layout.types[name]
+        for tensor, shape in shapes.items():
+            kind = types[tensor]
             writer.add_tensor_info(
-                name,
+                tensor,
                 shape[::-1],  # numpy's order: slowest dimension first
                 np.dtype(np.float32),
                 _n_bytes(kind, shape),

@@ -55,6 +55,10 @@ class FetchProgress:
 OnProgress = Callable[[FetchProgress], None]
 
 
+def untold(_: FetchProgress) -> None:
+    """The progress that nobody is told of."""
+
+
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
     """

@@ -174,15 +174,13 @@ def write_twin(
         OSError: It cannot be written.
     """
     header = part.header
-    alignment = header.metadata.get("general.alignment", 32)
-    assert isinstance(alignment, int)
     with written_whole(path) as unfinished, unfinished.open("wb", buffering=0) as file:
         _write(file, memoryview(part.data))
         for tensor in header.tensors:
             for piece in stocks.pieces(tensor):
                 _write(file, piece)
                 advance(len(piece))
-            _write(file, memoryview(bytes(-tensor.n_bytes % alignment)))
+            _write(file, memoryview(bytes(-tensor.n_bytes % header.alignment)))
         # The last tensor needs no padding, and a true file may have something behind it.
         file.truncate(part.n_bytes)
 

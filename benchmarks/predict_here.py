@@ -48,7 +48,7 @@ MODELS = (
     CalibrationModel("qwen-1.7b Q5_K", "Q5_K", 28, 2048, 6144, "Q6_K"),
     CalibrationModel("smollm-360m Q8_0", "Q8_0", 32, 1024, 2560, "Q8_0"),
     CalibrationModel("olmoe Q4_K", "Q4_K", 8, 2048, 1024, "Q4_K", 64, 8),
-    CalibrationModel("gpt-oss MXFP4", "MXFP4", 6, 2816, 2816, "MXFP4", 32, 4),
+    CalibrationModel("gpt-oss MXFP4", "MXFP4", 6, 3072, 2816, "MXFP4", 32, 4),
 )
 _WORKLOADS = ("tg64", "pp512", "tg32@d2048", "pp256@d2048")
 _TRIALS, _TRIALS_MAX = 3, 9

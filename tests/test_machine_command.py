@@ -14,7 +14,8 @@ from test_calibration import ENGINE, calibrated
 
 from harness.cli import main
 from harness.commands import machine as command
-from harness.hardware import BandwidthSample, Conditions
+from harness.hardware import BandwidthSample, Conditions, Energy
+from harness.machine.energy import AtRest
 from harness.measure.calibration_file import save_calibration
 
 QUIET = Conditions(memory_available_bytes=1 << 34)
@@ -25,6 +26,19 @@ SAMPLE = BandwidthSample(
     n_samples=9,
     n_threads=2,
     buffer_bytes=1 << 29,
+)
+AT_REST = AtRest(
+    ("powercap", "battery"),
+    (
+        Energy(
+            source="powercap",
+            domain="package-0",
+            kind="package",
+            joules=24.6,
+            window_ns=2_000_000_000,
+        ),
+    ),
+    {"nvml": "nvidia-ml-py is not installed"},
 )
 
 
@@ -41,6 +55,7 @@ def invoke(
     monkeypatch.setattr(command, "read_conditions", lambda _: QUIET)
     monkeypatch.setattr(command, "sample_bandwidth", lambda *_: SAMPLE)
     monkeypatch.setattr(command, "describe_engine", lambda _: ENGINE)
+    monkeypatch.setattr(command, "read_at_rest", lambda: AT_REST)
     # Another measurement may run beside the tests.
     monkeypatch.setattr(command, "measuring", lambda _: contextlib.nullcontext())
 
@@ -93,3 +108,18 @@ def test_without_one_the_way_to_make_one_is_told(invoke: Invoke) -> None:
     code, stdout, _ = invoke()
     assert code == 0
     assert "harness machine --calibrate" in stdout
+
+
+def test_energy_sources_are_listed_with_what_they_tell_and_the_others_with_reasons(
+    invoke: Invoke,
+) -> None:
+    code, stdout, _ = invoke()
+    assert code == 0
+    lines = stdout.splitlines()
+    assert "Energy        powercap: package-0 12.3 W at rest" in lines
+    assert "Energy        battery" in lines
+    assert "  - energy by nvml: nvidia-ml-py is not installed" in lines
+    document = json.loads(invoke("--json")[1])["energy"]
+    assert document["sources"] == ["powercap", "battery"]
+    assert document["idle"][0]["joules"] == 24.6
+    assert document["obstacles"] == {"nvml": "nvidia-ml-py is not installed"}

@@ -67,7 +67,7 @@ def calibrate(
     models: Sequence[CalibrationModel] | None = None,
 ) -> Calibration:
     """
-    What small models do on this machine, now. Takes about a minute; hold the machine's lock.
+    What small models do on this machine, now. Takes about two minutes; hold the machine's lock.
 
     Args:
         machine: This one.

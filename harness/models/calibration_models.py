@@ -77,9 +77,10 @@ def calibration_models(last_level_cache_bytes: int | None) -> tuple[CalibrationM
     """
     What to measure, in order; every model is several times as large as the cache.
 
-    One for each type that weights are published in, and for Q8_0 also one of many thin blocks, for
-    the cost of a block, and the first one again at the end, for the drift of the machine. A blend
-    of two types, as most files are, and a mixture of experts.
+    One for each type that weights are published in, and the first one again at the end, for the
+    drift of the machine. Three of many thin blocks, for the cost of a block and of a deep cache. A
+    blend of two types, as most files are. Mixtures of experts of two types that are unpacked in
+    different ways.
     """
     cache_bytes = last_level_cache_bytes or _UNKNOWN_CACHE_BYTES
     n_bytes = max(_MIN_BYTES, _CACHE_MULTIPLE * cache_bytes)
@@ -92,7 +93,10 @@ def calibration_models(last_level_cache_bytes: int | None) -> tuple[CalibrationM
         _dense("Q8_0 deep", "Q8_0", n_bytes, n_layer=40, n_embd=768),
         *(_dense(name, name, n_bytes, n_layer=5, n_embd=2048) for name in types),
         _dense("Q4_K and Q6_K", "Q4_K", n_bytes, n_layer=16, n_embd=1280, down_type="Q6_K"),
+        _dense("Q4_K deep", "Q4_K", n_bytes, n_layer=24, n_embd=1024),
+        _dense("Q4_1 thin", "Q4_1", n_bytes, n_layer=40, n_embd=512),
         _mixture("Q4_K experts", "Q4_K", n_bytes),
+        _mixture("MXFP4 experts", "MXFP4", n_bytes),
         _dense("Q8_0 again", "Q8_0", n_bytes, n_layer=4, n_embd=2048),
     )
 

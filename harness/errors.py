@@ -9,7 +9,9 @@ Everything the harness refuses or fails at, each with the exit code it deserves.
     ├── FetchFailed                 the weights could not be brought here
     ├── MachineBusy                 another measurement holds this machine
     ├── ResultsUnwritable           the record cannot be written (read-only, disk full)
-    └── ResultsInvalid              a record cannot be read
+    ├── ResultsInvalid              a record cannot be read
+    │   └── SchemaTooNew            only a newer harness can read it
+    └── NotComparable               exit 4: two results that must not be set side by side
 """
 
 from __future__ import annotations
@@ -70,3 +72,13 @@ class ResultsUnwritable(HarnessError):
 
 class ResultsInvalid(HarnessError):
     """An experiment file cannot be read."""
+
+
+class SchemaTooNew(ResultsInvalid):
+    """A newer harness wrote it."""
+
+
+class NotComparable(HarnessError):
+    """Two results differ in something that makes a comparison of them mean nothing."""
+
+    exit_code = ExitCode.INCONCLUSIVE

@@ -7,7 +7,7 @@ tell", never zero.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
@@ -35,9 +35,9 @@ class Accelerator(Record):
     driver: str | None = None
 
 
-class Machine(Record):
+class MachineFacts(Record):
     """
-    The system under test: hardware that stays the same between two runs.
+    What a record tells of a machine; one that another program wrote tells little more than a name.
 
     `id` is a hash of hardware facts; it never holds a host name, a user name or a serial number.
     `n_cores_usable` respects CPU affinity and container quotas. `gpu_limit_bytes` is the working
@@ -45,21 +45,33 @@ class Machine(Record):
     """
 
     id: str
-    os: str
-    os_version: str
-    arch: str
+    os: str | None = None
+    os_version: str | None = None
+    arch: str | None = None
     model: str | None = None
     cpu: str
-    n_cores_physical: PositiveInt | None
-    n_cores_logical: PositiveInt
-    n_cores_usable: PositiveInt
+    n_cores_physical: PositiveInt | None = None
+    n_cores_logical: PositiveInt | None = None
+    n_cores_usable: PositiveInt | None = None
     core_levels: tuple[CoreLevel, ...] = ()
     last_level_cache_bytes: PositiveInt | None = None
-    memory_bytes: PositiveInt
+    memory_bytes: PositiveInt | None = None
     memory_limit_bytes: PositiveInt | None = None
     gpu_limit_bytes: PositiveInt | None = None
     accelerators: tuple[Accelerator, ...] = ()
     virtualization: str | None = None
+
+
+class Machine(MachineFacts):
+    """The system under test as this harness reads it: hardware that stays between two runs."""
+
+    os: str
+    os_version: str
+    arch: str
+    n_cores_physical: PositiveInt | None
+    n_cores_logical: PositiveInt
+    n_cores_usable: PositiveInt
+    memory_bytes: PositiveInt
 
 
 class Conditions(Record):
@@ -69,7 +81,7 @@ class Conditions(Record):
     battery_percent: float | None = None
     power_mode: str | None = None
     thermal_pressure: str | None = None
-    memory_available_bytes: NonNegativeInt
+    memory_available_bytes: NonNegativeInt | None = None
     swap_used_bytes: NonNegativeInt | None = None
     load_average_1m: float | None = None
     warnings: tuple[str, ...] = ()
@@ -111,6 +123,31 @@ class Counters(Record):
     clock_hz: NonNegativeInt | None = None
     temperature_celsius: float | None = None
     reference_ns: PositiveInt
+
+
+EnergySource = Literal["nvml", "powercap", "apple", "emi", "battery"]
+
+EnergyKind = Literal["package", "memory", "gpu", "npu", "platform", "battery", "part"]
+
+
+class Energy(Record):
+    """
+    What one domain of the machine took in one window, by a counter of the machine; see
+    machine/energy.py. Never an estimate from what a chip is allowed to draw.
+
+    `domain` is unique within its source. `kind` says how domains may be added up: packages,
+    memory, GPUs and NPUs lie side by side; a part lies within a package, the platform around
+    it, and the battery feeds all. `refresh_ns` and `step_joules` are how often and by how much
+    at least the counter moves, None where that is not known: windows have to be long beside them.
+    """
+
+    source: EnergySource
+    domain: str
+    kind: EnergyKind
+    joules: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    window_ns: PositiveInt
+    refresh_ns: PositiveInt | None = None
+    step_joules: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class MemoryMark(Record):

@@ -7,31 +7,31 @@ bytes. `None` means "this machine does not tell", never zero.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from harness.hardware import (
     BandwidthSample,
     Conditions,
     Counters,
     Device,
+    Energy,
     Machine,
+    MachineFacts,
     MemoryMark,
     Record,
 )
 from harness.prediction import Prediction
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 3 (2026-11): energy of a trial, at rest and why there is none; the origin of an experiment.
 # 2 (2026-11): predictions of an experiment; is_twin of a model.
 # 1 (2026-11): the first.
 
 ModelKey = str  # "smollm2-135m:Q4_1", "owner/repo:QUANT" or a file name: unique within a Plan
-
-
-# ------------------------------------------------------------------ the model
 
 
 class ModelFile(Record):
@@ -42,6 +42,7 @@ class ModelFile(Record):
     dense, the output head; not the embedding look-up. `kv_read_bytes_per_position` is what one
     cached position adds per token in an f16 cache; sliding-window layers count as full. A twin
     has the real model's header and random weights (models/twin.py): a rehearsal, never the model.
+    Where another program measured, `n_bytes` is of the weights and much of the header is None.
     """
 
     key: ModelKey
@@ -51,8 +52,8 @@ class ModelFile(Record):
     quantization: str
     architecture: str
     n_params: PositiveInt
-    n_layer: PositiveInt
-    n_embd: PositiveInt
+    n_layer: PositiveInt | None
+    n_embd: PositiveInt | None
     n_vocab: PositiveInt | None
     n_ctx_train: PositiveInt | None
     n_expert: NonNegativeInt = 0
@@ -60,7 +61,7 @@ class ModelFile(Record):
     weights_bytes: PositiveInt
     tensor_bytes: dict[str, int]
     """Tensor type name ("Q4_1") to the bytes stored in it."""
-    token_read_bytes: PositiveInt
+    token_read_bytes: PositiveInt | None
     kv_read_bytes_per_position: NonNegativeInt | None
     is_twin: bool = False
 
@@ -90,9 +91,6 @@ class Settings(Record):
     repack: bool = True
 
 
-# ------------------------------------------------------------ what a Run yields
-
-
 class Trial(Record):
     """
     One repetition of one workload.
@@ -100,6 +98,8 @@ class Trial(Record):
     `step_ns` are the durations of the decode steps, in order. `total_ns` is the whole timed
     region. A chat trial has `ttft_ns` (text in to first text out) and its `step_ns` are the
     gaps between later tokens. A sustain trial has windows of about a second instead of steps.
+    `counters` are None where another program measured: nobody knows what disturbed it. The
+    windows of `energy` hold the timed region and some µs around it.
     """
 
     workload: str
@@ -113,7 +113,8 @@ class Trial(Record):
     ttft_ns: PositiveInt | None = None
     window_tokens: tuple[int, ...] = ()
     window_ns: tuple[int, ...] = ()
-    counters: Counters
+    counters: Counters | None = None
+    energy: tuple[Energy, ...] = ()
 
 
 class Buffer(Record):
@@ -189,7 +190,8 @@ class Run(Record):
 
     Whatever was measured before a failure is kept in `trials`. `outcome` is "failed" when the
     process failed or any workload did; `case_failures` says which. `devices_before` and
-    `devices_loaded` bracket the loading, so their difference is the memory it took.
+    `devices_loaded` bracket the loading, so their difference is the memory it took. `idle_energy`
+    was taken in a short rest before loading; `energy_obstacles` say why a source tells nothing.
     """
 
     kind: Literal["run"] = "run"
@@ -211,11 +213,10 @@ class Run(Record):
     devices_loaded: tuple[Device, ...] = ()
     bandwidth_before: BandwidthSample | None = None
     bandwidth_after: BandwidthSample | None = None
+    idle_energy: tuple[Energy, ...] = ()
+    energy_obstacles: dict[str, str] = Field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     log: str | None = None
-
-
-# ------------------------------------------------------------- the experiment
 
 
 class EngineInfo(Record):
@@ -259,17 +260,24 @@ class StoredPrediction(Prediction):
 
 
 class Experiment(Record):
-    """Line 1 of an experiment file: one invocation of a measuring command."""
+    """Line 1 of an experiment file: one measuring command, or what `origin` says it came from."""
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA_VERSION
     kind: Literal["experiment"] = "experiment"
     id: str
     started_at: str
-    machine: Machine
+    origin: Literal["harness", "llama-bench"] = "harness"
+    machine: Annotated[Machine | MachineFacts, Field(union_mode="left_to_right")]
     conditions: Conditions
     provenance: Provenance
     plan: Plan
     predictions: tuple[StoredPrediction, ...] = ()
+
+    @model_validator(mode="after")
+    def _knows_its_machine(self) -> Self:
+        if self.origin == "harness" and not isinstance(self.machine, Machine):
+            raise ValueError("the machine is not described in full")
+        return self
 
 
 class Stop(Record):
@@ -277,7 +285,7 @@ class Stop(Record):
 
     model: ModelKey
     settings: Settings
-    reason: Literal["precise", "max-runs", "budget", "failed", "interrupted"]
+    reason: Literal["precise", "max-runs", "budget", "decided", "failed", "interrupted"]
     n_runs: NonNegativeInt
 
 

@@ -76,6 +76,7 @@ def quantity(value: float, unit: str) -> str:
         "bytes/s": bandwidth,
         "ratio": percent,
         "tok/s": significant,
+        "J/token": significant,
         "": significant,
     }
     return known[unit](value) if unit in known else f"{significant(value)} {unit}"
@@ -129,6 +130,25 @@ def parse_ratio(text: str) -> float:
         raise ValueError(f"{text!r} is not a share; write 2% or 0.02") from None
     if not 0 < value < 1:
         raise ValueError(f"{text!r} is not between 0 and 100 %; write 2% or 0.02")
+    return value
+
+
+def parse_limit(text: str) -> float:
+    """
+    "5%", "+3%", "0.05" or "0" as 0.05, 0.03, 0.05 and 0: by how much something may grow.
+
+    Raises:
+        ValueError: Not a share, less than 0, or more than tenfold.
+    """
+    body = text.strip()
+    is_percent = body.endswith("%")
+    try:
+        value = float(body.removesuffix("%")) / (100 if is_percent else 1)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a limit; write 5% or 0.05") from None
+    # A bare 5 would mean 500 %, and whoever types it means 5 %.
+    if not 0 <= value <= (10 if is_percent else 1):
+        raise ValueError(f"{text!r} is not between 0 and 1000 %; write 5% or 0.05")
     return value
 
 

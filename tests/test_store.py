@@ -207,7 +207,7 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_newer_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "newer.jsonl"
-    path.write_bytes(GOLD.read_bytes().replace(b'{"schema":1', b'{"schema":3', 1))
+    path.write_bytes(GOLD.read_bytes().replace(b'{"schema":1', b'{"schema":99', 1))
     with pytest.raises(ResultsInvalid, match="Upgrade the harness"):
         load(path)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ BANDWIDTH = BandwidthSample(
 )
 OK = Outcome(status="ok")
 Answer = Callable[[Job, int], Report]
+Decided = Callable[[Sequence[Run]], bool]
 
 
 class Silent:
@@ -53,7 +55,9 @@ def failed(reason: str, message: str = "it broke") -> Outcome:
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(sweeps, "sample_bandwidth", lambda *_: BANDWIDTH)
 
-    def run(worker: Answer, experiment: Experiment) -> tuple[Result, list[Job], Path]:
+    def run(
+        worker: Answer, experiment: Experiment, is_decided: Decided | None = None
+    ) -> tuple[Result, list[Job], Path]:
         jobs: list[Job] = []
 
         def run_worker(job: Job, **_: object) -> Report:
@@ -63,7 +67,8 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
         monkeypatch.setattr(runner, "run_worker", run_worker)
         paths = {model.key: Path(model.key) for model in experiment.plan.models}
         with ExperimentWriter(tmp_path, experiment) as writer:
-            result = Sweep(experiment, paths, writer, Silent()).measure()
+            sweep = Sweep(experiment, paths, writer, Silent(), is_decided=is_decided)
+            result = sweep.measure()
         return result, jobs, writer.path
 
     return run
@@ -223,3 +228,55 @@ def test_a_worker_is_told_how_much_time_is_left(measure: Any) -> None:
     assert left[0] == budget_ns
     assert left == sorted(left, reverse=True)
     assert jobs[0].settings == SETTINGS
+
+
+TWO = (make_model(key="a"), make_model(key="b"))
+
+
+def test_what_is_compared_stops_in_all_cases_at_once(measure: Any) -> None:
+    asked: list[int] = []
+
+    def is_decided(runs: Sequence[Run]) -> bool:
+        asked.append(len(runs))
+        return len(runs) >= 8
+
+    result, jobs, path = measure(lambda job, i: answer(), experiment(models=TWO), is_decided)
+    assert reasons(result) == ["decided", "decided"]
+    assert asked == [2, 4, 6, 8]
+    assert len(jobs) == 8
+    stored = load(path)
+    assert stored.end
+    assert [stop.n_runs for stop in stored.end.stops] == [4, 4]
+
+
+def test_what_is_compared_goes_on_though_its_figures_are_precise(measure: Any) -> None:
+    result, jobs, _ = measure(lambda job, i: answer(), experiment(models=TWO), lambda _: False)
+    assert reasons(result) == ["max-runs", "max-runs"]
+    assert len(jobs) == 24
+
+
+def test_no_round_is_begun_that_one_of_the_compared_has_no_time_for(measure: Any) -> None:
+    def worker(job: Job, i: int) -> Report:
+        if job.model_path == "b":
+            time.sleep(0.06)
+        return answer()
+
+    plan = experiment(models=TWO, budget_ns=150_000_000)
+    result, jobs, _ = measure(worker, plan, lambda _: False)
+    assert reasons(result) == ["budget", "budget"]
+    names = [job.model_path for job in jobs]
+    assert names.count("a") == names.count("b")
+    assert 1 <= names.count("a") < 12
+
+
+def test_one_that_fails_does_not_keep_the_others_from_being_compared(measure: Any) -> None:
+    models = (*TWO, make_model(key="bad"))
+
+    def worker(job: Job, i: int) -> Report:
+        is_bad = job.model_path == "bad"
+        return Report(outcome=failed("model-invalid")) if is_bad else answer()
+
+    plan = experiment(models=models)
+    result, jobs, _ = measure(worker, plan, lambda runs: runs[-1].round == 5)
+    assert reasons(result) == ["decided", "decided", "failed"]
+    assert len(jobs) == 13

@@ -122,6 +122,7 @@ def test_a_twin_is_rehearsed_and_not_measured() -> None:
 
 
 def test_weights_read_again_and_again_are_paging() -> None:
+    assert MODEL.token_read_bytes is not None
     n_bytes = int(128 * MODEL.token_read_bytes * PAGED_LEAST_RATIO)
     borderline = [paging(n_bytes + 128, index=i) for i in range(3)]
     below = [paging(n_bytes - 12_800, index=i) for i in range(3)]

@@ -19,25 +19,47 @@ _DOUBLED_RATIO = 1.6
 _DOUBLED_LEAST_BYTES = 256 << 20  # below this nobody is short of memory because of it
 
 
-def trust_lines(experiment: Experiment, groups: Sequence[GroupSummary]) -> list[str]:
+def trust_lines(
+    experiment: Experiment, groups: Sequence[GroupSummary], *, is_compared: bool = False
+) -> list[str]:
     """
     What limits the trust in these figures, the most general first; at least one sentence.
 
     Each line is one sentence or two: what was found, and what would help and was not yet done.
+    Where figures are only compared, nothing is said of their own intervals.
     """
     cases = [case for group in groups for case in group.cases]
     if not any(case.n_trials for case in cases):
         return ["Nothing was measured."]
+    if experiment.origin == "llama-bench":
+        return _imported_lines(experiment, cases)
     return [
         _load_line(cases),
         *_rehearsal_lines(groups),
         *_contamination_lines(cases),
         *_condition_lines(experiment),
         *_label_lines(cases),
-        *_interval_lines(experiment, groups),
+        *([] if is_compared else _interval_lines(experiment, groups)),
         *_flag_lines(groups),
         *_memory_lines(groups),
     ]
+
+
+def _imported_lines(experiment: Experiment, cases: Sequence[CaseSummary]) -> list[str]:
+    """What another program's results leave open: nearly all that trust is judged by here."""
+    engine = experiment.provenance.engine
+    lines = [
+        f"Imported from a record of llama-bench (build {engine.library_commit}). It tells nothing "
+        "of memory, loading, or what else the machine was doing: whether a figure was disturbed is "
+        "not known."
+    ]
+    n_least = min(case.n_runs for case in cases if case.n_runs)
+    if n_least < stats.min_values():
+        lines.append(
+            f"n = {n_least}: a process of llama-bench counts once, since repetitions within it are "
+            f"more alike than processes are. {stats.min_values()} of them make an interval."
+        )
+    return lines
 
 
 def _load_line(cases: Sequence[CaseSummary]) -> str:

@@ -9,7 +9,7 @@ two within minutes. Above 1 a figure is not believable.
 
 from __future__ import annotations
 
-from harness.hardware import Machine
+from harness.hardware import MachineFacts
 from harness.schema import ModelFile, Run, Settings
 from harness.workload import Workload
 
@@ -34,8 +34,10 @@ CACHE_ELEMENT_BYTES = {
 }
 
 
-def obstacle(model: ModelFile, settings: Settings, machine: Machine, run: Run) -> str | None:
+def obstacle(model: ModelFile, settings: Settings, machine: MachineFacts, run: Run) -> str | None:
     """Why there is no MBU for this Run, or None where there is one."""
+    if model.token_read_bytes is None:
+        return "the record does not tell what a token reads"
     has_gpu = any(device.kind in ("gpu", "igpu") for device in run.devices_before)
     if has_gpu and settings.n_gpu_layers != 0:
         return "a GPU computes, and its memory's speed is not measured"
@@ -61,8 +63,10 @@ def token_bytes(model: ModelFile, settings: Settings, workload: Workload) -> flo
 
     Step i of n behind d cached tokens reads d + i positions (its own among them), so the mean
     is d + (n + 1) / 2. Layers with a sliding window count as full, so far behind a window this
-    is an upper bound; where the cache's share is unknown it is a lower one.
+    is an upper bound; where the cache's share is unknown it is a lower one. Only for models
+    whose `token_read_bytes` are known.
     """
+    assert model.token_read_bytes is not None
     per_position = model.kv_read_bytes_per_position
     k = CACHE_ELEMENT_BYTES.get(settings.type_k)
     v = CACHE_ELEMENT_BYTES.get(settings.type_v)

@@ -11,6 +11,8 @@ chat        ttft: text in to first text out, tokenizing and the first sample inc
             decode_tok_per_s = number of gaps / their sum.
 sustain     tok_per_s = all tokens / all time. first_quarter and last_quarter are the rates over
             the first and last fourth of the windows; throttle_ratio = last / first.
+all         joules_per_token = joules above the rest / tokens, over all of the Run's trials together
+            (energy.py).
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import Literal
 
-from harness.analysis import stats, trust
-from harness.hardware import Machine
+from harness.analysis import energy, stats, trust
+from harness.analysis.energy import PerToken
+from harness.hardware import Machine, MachineFacts
 from harness.schema import Run, Trial
 from harness.workload import Workload, parse_workload
 
@@ -36,6 +39,7 @@ UNITS: dict[str, str] = {
     "first_quarter": "tok/s",
     "last_quarter": "tok/s",
     "throttle_ratio": "ratio",
+    energy.METRIC: "J/token",
     "mbu": "ratio",
     "load_cold": "ns",
     "load_warm": "ns",
@@ -74,8 +78,14 @@ def trials_of(run: Run, workload: str) -> list[Trial]:
     return [trial for trial in run.trials if trial.workload == workload and not trial.is_warm_up]
 
 
-def contamination(trial: Trial, run: Run, machine: Machine) -> str | None:
-    """Why a trial does not count for the headline, or None where it does."""
+def contamination(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
+    """
+    Why a trial does not count for the headline, or None where it does.
+
+    Of a trial that another program measured nothing of the kind is known, and it counts.
+    """
+    if not isinstance(machine, Machine):
+        return None
     return trust.is_contaminated(
         trial.counters,
         n_logical=machine.n_cores_logical,
@@ -84,7 +94,9 @@ def contamination(trial: Trial, run: Run, machine: Machine) -> str | None:
     )
 
 
-def run_values(run: Run, workload: str, machine: Machine, which: TrialFilter = "clean") -> Values:
+def run_values(
+    run: Run, workload: str, machine: MachineFacts, which: TrialFilter = "clean"
+) -> Values:
     """
     What one Run says of one workload: metric name to value, empty without any such trial.
 
@@ -94,12 +106,26 @@ def run_values(run: Run, workload: str, machine: Machine, which: TrialFilter = "
         machine: Where it ran; decides which trials are clean.
         which: Take the clean trials, or those that others disturbed.
     """
-    trials = [
+    trials = _trials(run, workload, machine, which)
+    if not trials:
+        return {}
+    values = _FORMULAS[parse_workload(workload).kind](trials)
+    # Of a disturbed trial the counters hold what the others took as well.
+    joules = energy.per_token(run, trials).joules if which == "clean" else None
+    return values if joules is None else values | {energy.METRIC: joules}
+
+
+def run_energy(run: Run, workload: str, machine: MachineFacts) -> PerToken:
+    """The joules per token of one Run with all that is to be said of them, or the reason."""
+    return energy.per_token(run, _trials(run, workload, machine, "clean"))
+
+
+def _trials(run: Run, workload: str, machine: MachineFacts, which: TrialFilter) -> list[Trial]:
+    return [
         trial
         for trial in trials_of(run, workload)
         if (contamination(trial, run, machine) is None) == (which == "clean")
     ]
-    return _FORMULAS[parse_workload(workload).kind](trials) if trials else {}
 
 
 def _prompt(trials: Sequence[Trial]) -> Values:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
 from harness import units
-from harness.analysis import mbu, memory, metrics, stats, trust
+from harness.analysis import energy, mbu, memory, metrics, stats, trust
+from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.metrics import Values
 from harness.analysis.stats import Estimate
-from harness.hardware import Machine
+from harness.hardware import MachineFacts
 from harness.schema import Experiment, ModelFile, Plan, Run, Settings
 from harness.workload import parse_workload
 
@@ -48,6 +49,7 @@ class CaseSummary:
             "outlier") it was noticed in.
         flags: Sentences on figures that should not be believed as they stand.
         others_ratio: Median share of the CPUs that others took; None where unknown.
+        energy: What the joules per token are of.
     """
 
     workload: str
@@ -62,6 +64,7 @@ class CaseSummary:
     labels: dict[str, int]
     flags: tuple[str, ...]
     others_ratio: float | None
+    energy: CaseEnergy = NO_ENERGY
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class GroupSummary:
     """
     One model under one Settings: what concerns all its cases, and the cases.
 
-    `memory_sources` name where the process's memory figures come from.
+    `memory_sources` name where the process's memory figures come from, `origin` which program
+    measured.
     """
 
     model: ModelFile
@@ -81,6 +85,7 @@ class GroupSummary:
     n_trials: int
     n_contaminated: int
     memory_sources: tuple[str, ...]
+    origin: Literal["harness", "llama-bench"] = "harness"
 
 
 def summarize(experiment: Experiment, runs: Sequence[Run]) -> list[GroupSummary]:
@@ -96,7 +101,7 @@ def summarize(experiment: Experiment, runs: Sequence[Run]) -> list[GroupSummary]
             trial.counters
             for run in runs
             for trial in run.trials
-            if metrics.contamination(trial, run, experiment.machine) is None
+            if trial.counters and not metrics.contamination(trial, run, experiment.machine)
         ]
     )
     return [
@@ -120,7 +125,9 @@ def _group(
     usual_ns: float | None,
 ) -> GroupSummary:
     values = [memory.group_values(run) for run in runs]
-    figures = {"bytes_per_token": stats.exact(model.token_read_bytes, "bytes")}
+    figures: dict[str, Estimate] = {}
+    if model.token_read_bytes is not None:
+        figures["bytes_per_token"] = stats.exact(model.token_read_bytes, "bytes")
     cases = tuple(
         _case(experiment, model, workload, runs, usual_ns) for workload in experiment.plan.workloads
     )
@@ -134,6 +141,7 @@ def _group(
         n_trials=sum(case.n_trials for case in cases),
         n_contaminated=sum(case.n_contaminated for case in cases),
         memory_sources=tuple(sorted({mark.source for run in runs for mark in run.memory})),
+        origin=experiment.origin,
     )
 
 
@@ -148,11 +156,13 @@ def _case(
     tried = [run for run in runs if metrics.trials_of(run, workload)]
     trials = [(run, trial) for run in tried for trial in metrics.trials_of(run, workload)]
     clean = [_values(run, model, workload, machine, "clean") for run in tried]
-    figures = _estimates(clean)
+    taken = energy.of_case([metrics.run_energy(run, workload, machine) for run in tried])
+    figures = _estimates(clean, left_out=taken.not_applicable)
     disturbed = [_values(run, model, workload, machine, "contaminated") for run in tried]
     others = [
         share
         for _, trial in trials
+        if trial.counters and machine.n_cores_logical
         if (share := trust.others_ratio(trial.counters, machine.n_cores_logical)) is not None
     ]
     return CaseSummary(
@@ -160,23 +170,22 @@ def _case(
         outcome=_outcome(experiment.plan.n_trials, workload, runs, has_trials=bool(tried)),
         metrics=figures,
         disturbed={} if figures else _estimates(disturbed),
-        not_applicable=_not_applicable(model, workload, tried, machine, figures),
+        not_applicable=_not_applicable(model, workload, tried, machine, figures)
+        | taken.not_applicable,
         n_runs=len(tried),
         n_runs_without_value=sum(not values for values in clean),
         n_trials=len(trials),
-        n_contaminated=sum(
-            metrics.contamination(trial, run, machine) is not None for run, trial in trials
-        ),
+        n_contaminated=sum(bool(metrics.contamination(it, run, machine)) for run, it in trials),
         labels=_labels(workload, tried, clean, machine, usual_ns),
-        flags=_flags(
-            experiment.plan, model, workload, [run.settings for run in tried], clean, figures
-        ),
+        flags=taken.flags
+        + _flags(experiment.plan, model, workload, [r.settings for r in tried], clean, figures),
         others_ratio=median(others) if others else None,
+        energy=taken,
     )
 
 
 def _values(
-    run: Run, model: ModelFile, workload: str, machine: Machine, which: metrics.TrialFilter
+    run: Run, model: ModelFile, workload: str, machine: MachineFacts, which: metrics.TrialFilter
 ) -> Values:
     """The Run's values, with its MBU where the workload decodes and nothing stands against it."""
     values = metrics.run_values(run, workload, machine, which)
@@ -190,10 +199,11 @@ def _values(
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
 
 
-def _estimates(values: Sequence[Values]) -> dict[str, Estimate]:
+def _estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Estimate]:
     return {
         name: stats.estimate(found, metrics.UNITS[name])
         for name, found in metrics.over_runs(values).items()
+        if name not in left_out
     }
 
 
@@ -221,7 +231,7 @@ def _not_applicable(
     model: ModelFile,
     workload: str,
     runs: Sequence[Run],
-    machine: Machine,
+    machine: MachineFacts,
     figures: dict[str, Estimate],
 ) -> dict[str, str]:
     if not runs or "mbu" in figures or parse_workload(workload).kind != "tg":
@@ -234,13 +244,15 @@ def _labels(
     workload: str,
     runs: Sequence[Run],
     values: Sequence[Values],
-    machine: Machine,
+    machine: MachineFacts,
     usual_ns: float | None,
 ) -> dict[str, int]:
     found: Tally[str] = Tally()
     for run in runs:
         trials = metrics.trials_of(run, workload)
         for trial in trials:
+            if trial.counters is None:
+                continue
             is_clean = metrics.contamination(trial, run, machine) is None
             found.update(trust.labels(trial.counters, usual_ns if is_clean else None))
         found["slow first trial"] += stats.is_first_slow([trial.total_ns for trial in trials])
@@ -260,7 +272,7 @@ def _flags(
 ) -> tuple[str, ...]:
     flags = []
     share = figures.get("mbu")
-    if share is not None and share.median > 1:
+    if share is not None and share.median > 1 and model.token_read_bytes is not None:
         times = units.significant(share.median)
         all_bytes = mbu.token_bytes(model, settings[0], parse_workload(workload))
         if share.median * model.token_read_bytes / all_bytes > 1:

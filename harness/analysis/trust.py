@@ -66,18 +66,20 @@ def waiting_ratio(counters: Counters) -> float | None:
 
 
 def is_contaminated(
-    counters: Counters, n_logical: int, n_threads: int, n_usable: int
+    counters: Counters | None, n_logical: int, n_threads: int, n_usable: int
 ) -> str | None:
     """
     Why a trial does not count for the headline ("others took 34 % of the CPUs"), or None.
 
     Args:
-        counters: Differences over the trial.
+        counters: Differences over the trial; None where nobody counted, so nothing is known.
         n_logical: CPUs that the system-wide times are summed over.
         n_threads: Threads the engine computes with.
         n_usable: CPUs this process may use; with more threads than those they wait for each
             other, which is no fault of others.
     """
+    if counters is None:
+        return None
     others = others_ratio(counters, n_logical)
     others_ns = _others_ns(counters)
     if (

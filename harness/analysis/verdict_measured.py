@@ -17,7 +17,7 @@ from harness.analysis import mbu, metrics, verdict
 from harness.analysis.stats import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.analysis.verdict import Evidence, Figure, Verdict
-from harness.hardware import Machine
+from harness.hardware import MachineFacts
 from harness.schema import Reason, Run, Settings, Trial
 from harness.workload import Workload, parse_workload
 
@@ -45,7 +45,7 @@ class NoVerdict:
     reason: str
 
 
-def judge(group: GroupSummary, runs: Sequence[Run], machine: Machine) -> Verdict | NoVerdict:
+def judge(group: GroupSummary, runs: Sequence[Run], machine: MachineFacts) -> Verdict | NoVerdict:
     """
     The verdict on one model under one Settings.
 
@@ -54,6 +54,9 @@ def judge(group: GroupSummary, runs: Sequence[Run], machine: Machine) -> Verdict
         runs: The Runs of the experiment; those of other models or Settings do not count.
         machine: Where they ran.
     """
+    token_read_bytes = group.model.token_read_bytes
+    if token_read_bytes is None:
+        return NoVerdict("imported, and the record tells neither paging nor what a token reads")
     own = [run for run in runs if (run.model, run.settings) == (group.model.key, group.settings)]
     evidence: Evidence = "rehearsed" if group.model.is_twin else "measured"
     case = _decode_case(group)
@@ -61,8 +64,8 @@ def judge(group: GroupSummary, runs: Sequence[Run], machine: Machine) -> Verdict
         return _without_decoding(group, machine, evidence)
     speed = _by_speed(group, case, evidence)
     paged_bytes = _paged_bytes_per_token(own, case.workload)
-    if paged_bytes >= PAGED_LEAST_RATIO * group.model.token_read_bytes:
-        share = paged_bytes / group.model.token_read_bytes
+    if paged_bytes >= PAGED_LEAST_RATIO * token_read_bytes:
+        share = paged_bytes / token_read_bytes
         reason = (
             f"{units.file_size(paged_bytes)} came from the disk for each token of "
             f"{case.workload}, {units.percent(share)} of what it reads"
@@ -194,18 +197,20 @@ def _paged_bytes_per_token(runs: Sequence[Run], workload: str) -> float:
 
 def _paged_bytes(trial: Trial) -> int:
     counters = trial.counters
+    if counters is None:
+        return 0
     n_bytes = max(counters.disk_read_bytes or 0, counters.swap_in_bytes or 0)
     return n_bytes if n_bytes >= _PAGED_LEAST_BYTES else 0
 
 
 def _without_decoding(
-    group: GroupSummary, machine: Machine, evidence: Evidence
+    group: GroupSummary, machine: MachineFacts, evidence: Evidence
 ) -> Verdict | NoVerdict:
     for case in group.cases:
         outcome = case.outcome
         if _is_fatal(case) and _depth_of(case) <= verdict.DEPTH:
             limit = machine.memory_limit_bytes or machine.memory_bytes
-            short = group.model.weights_bytes - limit
+            short = group.model.weights_bytes - limit if limit else 0
             return verdict.does_not_run(
                 outcome.message or str(outcome.reason), evidence, short if short > 0 else None
             )

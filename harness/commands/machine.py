@@ -15,6 +15,7 @@ from harness.hardware import Conditions, Machine
 from harness.machine.awake import keep_awake
 from harness.machine.bandwidth import sample_bandwidth
 from harness.machine.conditions import read_conditions
+from harness.machine.energy import AtRest, read_at_rest
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.calibrating import calibrate
 from harness.measure.calibration_file import load_calibration, save_calibration
@@ -42,14 +43,15 @@ def command(is_calibrating: bool, force: bool, quiet: bool, as_json: bool) -> No
     n_threads = default_threads(machine)
     with tempfile.TemporaryDirectory() as folder:
         engine = describe_engine(Path(folder) / "engine.log")
+    energy = read_at_rest()
     if is_calibrating:
         _calibrate(machine, engine, n_threads, conditions, force=force, is_quiet=quiet)
     bandwidth = sample_bandwidth(n_threads, machine.last_level_cache_bytes, machine.memory_bytes)
     calibration = load_calibration(machine, is_gpu=has_gpu(engine))
     stale = staleness(calibration, machine, engine, n_threads) if calibration else None
     if not as_json:
-        text = machine_text(machine, conditions, bandwidth, engine, n_threads, calibration, stale)
-        click.echo(text)
+        about = (machine, conditions, bandwidth, engine, n_threads, calibration, stale, energy)
+        click.echo(machine_text(*about))
         return
     document = {
         "schema": 1,
@@ -59,6 +61,7 @@ def command(is_calibrating: bool, force: bool, quiet: bool, as_json: bool) -> No
         "engine": engine.model_dump(mode="json"),
         "default_threads": n_threads,
         "calibration": _facts(calibration, stale),
+        "energy": _energy_facts(energy),
     }
     click.echo(json.dumps(document, indent=2))
 
@@ -84,6 +87,14 @@ def _calibrate(
 
     with measuring("calibration"), keep_awake():
         save_calibration(calibrate(machine, engine, n_threads, told), machine)
+
+
+def _energy_facts(energy: AtRest) -> dict[str, object]:
+    return {
+        "sources": energy.sources,
+        "idle": [domain.model_dump(mode="json") for domain in energy.idle],
+        "obstacles": energy.obstacles,
+    }
 
 
 def _facts(calibration: Calibration | None, stale: str | None) -> dict[str, object] | None:

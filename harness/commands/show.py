@@ -83,7 +83,10 @@ def _row(listing: Listing) -> list[str]:
     models = " ".join(model.key for model in listing.experiment.plan.models)
     started = listing.started_at.strftime("%Y-%m-%d %H:%M") if listing.started_at else ""
     n_runs = "" if listing.n_runs is None else str(listing.n_runs)
-    return [listing.id, started, models, n_runs, "" if listing.is_complete else "cut short"]
+    remark = "" if listing.is_complete else "cut short"
+    if listing.experiment.origin == "llama-bench":
+        remark = "imported"
+    return [listing.id, started, models, n_runs, remark]
 
 
 def _document(listing: Listing) -> dict[str, object]:
@@ -92,6 +95,7 @@ def _document(listing: Listing) -> dict[str, object]:
         "experiment": listing.id,
         "path": str(listing.path),
         "started_at": experiment.started_at if experiment else None,
+        "origin": experiment.origin if experiment else None,
         "machine": experiment.machine.id if experiment else None,
         "models": [model.key for model in experiment.plan.models] if experiment else [],
         "n_runs": listing.n_runs,

@@ -79,6 +79,7 @@ def new_experiment(plan: Plan, machine: Machine) -> Experiment:
 def warnings(experiment: Experiment) -> list[str]:
     """What the user should know before waiting for it."""
     machine, plan = experiment.machine, experiment.plan
+    assert isinstance(machine, Machine)  # of this machine, so told in full
     found = [*experiment.conditions.warnings]
     n_threads = max(settings.n_threads for settings in plan.settings)
     if n_threads > machine.n_cores_usable:

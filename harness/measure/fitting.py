@@ -234,9 +234,9 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit) -> Iterable[str]:
         if fit.found.file.n_expert:
             experts = _expert_layer_bytes(fit)
             n_layers = -(-excess // experts) if experts else 0
-            if 0 < n_layers <= fit.found.file.n_layer:
+            if 0 < n_layers <= _n_layer(fit):
                 yield f"experts of {n_layers} layers in system memory: -ncmoe {n_layers} or more"
-        n_layer = fit.found.file.n_layer
+        n_layer = _n_layer(fit)
         n_fitting = int(n_layer * (1 - excess / taken))
         if n_fitting > 0:
             yield f"about {n_fitting} of {n_layer} layers on the GPU: -ngl {n_fitting}"
@@ -250,7 +250,13 @@ def _expert_layer_bytes(fit: ModelFit) -> int:
         for tensor in header.tensors
         if "_exps." in tensor.name
     ]
-    return sum(sizes) // fit.found.file.n_layer
+    return sum(sizes) // _n_layer(fit)
+
+
+def _n_layer(fit: ModelFit) -> int:
+    n_layer = fit.found.file.n_layer
+    assert n_layer is not None  # of a header that was read
+    return n_layer
 
 
 def _about_variants(fit: ModelFit, smallest: ContextFit) -> Iterable[str]:

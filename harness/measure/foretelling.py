@@ -52,7 +52,7 @@ def _of_model(
         same = settings.model_copy(update=_WITHOUT_EFFECT)
         if same not in plans:
             plans[same] = _plan(found, path, settings, experiment.plan)
-        speed = _speed(experiment.machine, experiment, settings)
+        speed = _speed(experiment, settings)
         for workload in map(parse_workload, experiment.plan.workloads):
             context = _context(plans[same], _n_ctx(workload, settings, found))
             memory = [] if context is None else memory_predictions(plans[same], context)
@@ -88,7 +88,9 @@ def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
     return next((each for each in plan.contexts if each.wish.n_ctx == n_ctx and each.n_ctx), None)
 
 
-def _speed(machine: Machine, experiment: Experiment, settings: Settings) -> MachineSpeed | None:
+def _speed(experiment: Experiment, settings: Settings) -> MachineSpeed | None:
+    machine = experiment.machine
+    assert isinstance(machine, Machine)  # of this machine, so told in full
     return speed_here(machine, experiment.provenance.engine, settings.n_threads).speed
 
 

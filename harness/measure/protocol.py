@@ -12,8 +12,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
-from harness.hardware import Device, MemoryMark, Record
+from harness.hardware import Device, Energy, MemoryMark, Record
 from harness.measure.planned import PlannedContext, Planning
+from harness.measure.quantized import PlannedFile, Quantizing
+from harness.measure.scored import Scoring, Tokenizing
+from harness.quality_record import ChunkScores, Tokenization
 from harness.schema import Buffer, ContextFacts, EngineInfo, Load, Reason, Settings, Trial
 
 GO = "go"
@@ -26,17 +29,23 @@ class Job(Record):
     `started_ns` and `deadline_ns` are readings of the system-wide perf_counter. Trials that
     others disturbed are repeated until `n_trials` clean ones are there, `n_trials_max` were made
     or the deadline has passed. With no model the worker only describes its engine; with
-    `planning` it plans contexts, and reads nothing of the model but its header.
+    `planning` it plans contexts, and reads nothing of the model but its header; with
+    `quantizing` it makes other files of it; with `tokenizing` or `scoring` it reads a text. With
+    `reads_energy` it looks for the machine's energy counters, and rests before loading if any.
     """
 
     model_path: str | None = None
     settings: Settings
     workloads: tuple[str, ...] = ()
     planning: Planning | None = None
+    quantizing: Quantizing | None = None
+    tokenizing: Tokenizing | None = None
+    scoring: Scoring | None = None
     n_trials: PositiveInt = 1
     n_trials_max: PositiveInt = 1
     seed: NonNegativeInt = 0
     is_cold: bool = False
+    reads_energy: bool = False
     n_cores_logical: PositiveInt = 1
     n_cores_usable: PositiveInt = 1
     started_ns: int
@@ -75,6 +84,14 @@ class TrialEvent(Record):
     trial: Trial
 
 
+class EnergyEvent(Record):
+    """What the machine took at rest before loading, and why sources of it tell nothing."""
+
+    event: Literal["energy"] = "energy"
+    idle: tuple[Energy, ...]
+    obstacles: dict[str, str]
+
+
 class MemoryEvent(Record):
     """The worker's own memory at a mark."""
 
@@ -95,6 +112,41 @@ class PlannedContextEvent(Record):
 
     event: Literal["planned-context"] = "planned-context"
     context: PlannedContext
+
+
+class PlannedFileEvent(Record):
+    """What the model would become as one file type."""
+
+    event: Literal["planned-file"] = "planned-file"
+    file: PlannedFile
+
+
+class QuantizedTensorEvent(Record):
+    """The quantizer begins with this tensor."""
+
+    event: Literal["quantized-tensor"] = "quantized-tensor"
+    tensor: str
+
+
+class TokenizedEvent(Record):
+    """What a text becomes in the model's vocabulary."""
+
+    event: Literal["tokenized"] = "tokenized"
+    tokenization: Tokenization
+
+
+class SpilledEvent(Record):
+    """The reference's log-probabilities of a chunk are on the disk."""
+
+    event: Literal["spilled"] = "spilled"
+    index: NonNegativeInt
+
+
+class ChunkEvent(Record):
+    """A chunk is scored."""
+
+    event: Literal["chunk"] = "chunk"
+    chunk: ChunkScores
 
 
 class FailedEvent(Record):
@@ -121,9 +173,15 @@ Event = Annotated[
     | LoadedEvent
     | ContextEvent
     | TrialEvent
+    | EnergyEvent
     | MemoryEvent
     | PlannedModelEvent
     | PlannedContextEvent
+    | PlannedFileEvent
+    | QuantizedTensorEvent
+    | TokenizedEvent
+    | SpilledEvent
+    | ChunkEvent
     | FailedEvent
     | DoneEvent,
     Field(discriminator="event"),

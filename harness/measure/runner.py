@@ -20,10 +20,12 @@ from typing import IO
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
-from harness.hardware import Device, MemoryMark
+from harness.hardware import Device, Energy, MemoryMark
 from harness.measure import outcome, protocol
 from harness.measure.planned import PlannedContext
 from harness.measure.protocol import EVENT, GO, Event, Job
+from harness.measure.quantized import PlannedFile
+from harness.quality_record import ChunkScores, Tokenization
 from harness.schema import (
     Buffer,
     CaseFailure,
@@ -65,9 +67,16 @@ class Report:
     memory: list[MemoryMark] = field(default_factory=list)
     devices_before: tuple[Device, ...] = ()
     devices_loaded: tuple[Device, ...] = ()
+    idle_energy: tuple[Energy, ...] = ()
+    energy_obstacles: dict[str, str] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     planned_model: protocol.PlannedModelEvent | None = None
     planned_contexts: list[PlannedContext] = field(default_factory=list)
+    planned_files: list[PlannedFile] = field(default_factory=list)
+    quantized_tensor: str | None = None
+    tokenization: Tokenization | None = None
+    n_spilled: int = 0
+    chunks: list[ChunkScores] = field(default_factory=list)
     is_done: bool = False
 
     @property
@@ -77,6 +86,11 @@ class Report:
             return f"during {self.contexts[-1].workload}"
         if self.planned_model:
             return "while planning a context"
+        if self.quantized_tensor:
+            return f"while quantizing {self.quantized_tensor}"
+        if self.chunks or self.n_spilled:
+            what = "chunk" if self.chunks else "the reference's chunk"
+            return f"after {what} {len(self.chunks) or self.n_spilled}"
         return "while loading the model" if self.engine else "while starting"
 
     def take(self, event: Event) -> None:
@@ -92,16 +106,46 @@ class Report:
                 self.contexts.append(event.context)
             case protocol.TrialEvent():
                 self.trials.append(event.trial)
+            case protocol.EnergyEvent():
+                self.idle_energy, self.energy_obstacles = event.idle, event.obstacles
             case protocol.MemoryEvent():
                 self.memory.append(event.memory)
-            case protocol.PlannedModelEvent():
-                self.planned_model = event
-            case protocol.PlannedContextEvent():
-                self.planned_contexts.append(event.context)
             case protocol.FailedEvent():
                 self._take_failure(event)
             case protocol.DoneEvent():
                 self.is_done = True
+            case protocol.TokenizedEvent() | protocol.SpilledEvent() | protocol.ChunkEvent():
+                self._take_text(event)
+            case _:
+                self._take_plan(event)
+
+    def _take_text(
+        self, event: protocol.TokenizedEvent | protocol.SpilledEvent | protocol.ChunkEvent
+    ) -> None:
+        match event:
+            case protocol.TokenizedEvent():
+                self.tokenization = event.tokenization
+            case protocol.SpilledEvent():
+                self.n_spilled += 1
+            case protocol.ChunkEvent():
+                self.chunks.append(event.chunk)
+
+    def _take_plan(
+        self,
+        event: protocol.PlannedModelEvent
+        | protocol.PlannedContextEvent
+        | protocol.PlannedFileEvent
+        | protocol.QuantizedTensorEvent,
+    ) -> None:
+        match event:
+            case protocol.PlannedModelEvent():
+                self.planned_model = event
+            case protocol.PlannedContextEvent():
+                self.planned_contexts.append(event.context)
+            case protocol.PlannedFileEvent():
+                self.planned_files.append(event.file)
+            case protocol.QuantizedTensorEvent():
+                self.quantized_tensor = event.tensor
 
     def _take_failure(self, event: protocol.FailedEvent) -> None:
         if event.workload is None:

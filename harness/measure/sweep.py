@@ -6,7 +6,7 @@ One worker at a time. Every Run is on the disk before the next begins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from harness.analysis.stopping import is_precise
 from harness.errors import HarnessError, ResultsUnwritable
 from harness.hardware import BandwidthSample, Machine
 from harness.machine.bandwidth import sample_bandwidth
-from harness.measure import matrix, runner
+from harness.measure import interrupts, matrix, runner
 from harness.measure.matrix import Cell
 from harness.measure.protocol import Event, Job
 from harness.records.store import ExperimentWriter, logs_folder
@@ -74,6 +74,9 @@ class Sweep:
     Args:
         paths: Where each model of the plan lies.
         silence_ns: A worker that says nothing for so long is ended.
+        is_decided: Where the cells are to be compared: asked after each round whether all Runs
+            so far answer the question. All cells then stop together, since a round that not all
+            of them had compares nothing, and none of them stops for being precise.
     """
 
     def __init__(
@@ -83,13 +86,16 @@ class Sweep:
         writer: ExperimentWriter,
         observer: Observer,
         silence_ns: int = runner.SILENCE_NS,
+        is_decided: Callable[[Sequence[Run]], bool] | None = None,
     ) -> None:
         self._plan: Plan = experiment.plan
-        self._machine: Machine = experiment.machine
+        assert isinstance(experiment.machine, Machine)  # of this machine, so told in full
+        self._machine = experiment.machine
         self._paths = paths
         self._writer = writer
         self._observer = observer
         self._silence_ns = silence_ns
+        self._is_decided = is_decided
         self._rng = np.random.default_rng(experiment.plan.seed)
         self._result = Result()
         keys = [file.key for file in self._plan.models]
@@ -102,7 +108,10 @@ class Sweep:
         """Everything, round by round, until each cell has its reason to stop."""
         try:
             for round_index in range(self._plan.n_runs_max):
-                self._measure_round(round_index)
+                open_cells = [cell for cell, state in self._cells.items() if state.stop is None]
+                if not open_cells:
+                    break
+                self._measure_round(round_index, open_cells)
         except KeyboardInterrupt:
             self._result.is_interrupted = True
         except ResultsUnwritable as error:
@@ -116,17 +125,25 @@ class Sweep:
                 self._result.error = error
         return self._result
 
-    def _measure_round(self, round_index: int) -> None:
-        open_cells = [cell for cell, state in self._cells.items() if state.stop is None]
+    def _measure_round(self, round_index: int, open_cells: Sequence[Cell]) -> None:
+        if self._is_decided and round_index > 0 and not all(map(self._has_time, open_cells)):
+            self._stop_all("budget")
+            return
         for cell in matrix.shuffled(open_cells, self._rng):
             state = self._cells[cell]
-            if round_index > 0 and not self._has_time(cell):
+            if round_index > 0 and not self._is_decided and not self._has_time(cell):
                 state.stop = _stop(cell, "budget", len(state.runs))
                 continue
             started_ns = perf_counter_ns()
             run = self._measure_run(cell, round_index)
             self._spent_ns[cell.model] += perf_counter_ns() - started_ns
             self._take(cell, run)
+        if self._is_decided and self._is_decided(self._result.runs):
+            self._stop_all("decided")
+
+    def _stop_all(self, reason: str) -> None:
+        for cell, state in self._cells.items():
+            state.stop = state.stop or _stop(cell, reason, len(state.runs))
 
     def _has_time(self, cell: Cell) -> bool:
         """Whether one more Run, as long as this cell's have been, fits into the model's budget."""
@@ -155,7 +172,8 @@ class Sweep:
         last = state.runs[-1].outcome
         if not live or last.reason in refused or state.n_broken >= _FAILURES_TO_GIVE_UP:
             return _stop(cell, "failed", n_runs)
-        if is_precise(state.runs, live, self._plan.precision, self._machine):
+        precision = self._plan.precision
+        if not self._is_decided and is_precise(state.runs, live, precision, self._machine):
             return _stop(cell, "precise", n_runs)
         if n_runs >= self._plan.n_runs_max:
             return _stop(cell, "max-runs", n_runs)
@@ -182,14 +200,16 @@ class Sweep:
             n_trials_max=self._plan.n_trials * ATTEMPTS_PER_TRIAL,
             seed=seed,
             is_cold=round_index < self._plan.n_cold_loads,
+            reads_energy=True,
             n_cores_logical=self._machine.n_cores_logical,
             n_cores_usable=self._machine.n_cores_usable,
             started_ns=started_ns,
             deadline_ns=started_ns + left_ns,
         )
-        report = runner.run_worker(
-            job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns
-        )
+        with interrupts.allowed():
+            report = runner.run_worker(
+                job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns
+            )
         duration_ns = perf_counter_ns() - started_ns
         self._result.is_interrupted = report.outcome.reason == "interrupted"
         return Run(
@@ -211,6 +231,8 @@ class Sweep:
             devices_loaded=report.devices_loaded,
             bandwidth_before=bandwidth_before,
             bandwidth_after=self._sample_bandwidth_after(cell),
+            idle_energy=report.idle_energy,
+            energy_obstacles=report.energy_obstacles,
             trials=tuple(report.trials),
             log=f"{log.parent.name}/{log.name}",
         )
@@ -233,9 +255,10 @@ class Sweep:
             if perf_counter_ns() - taken_ns < _SAME_MOMENT_NS and sample.n_threads == n_threads:
                 return sample
         try:
-            sample = sample_bandwidth(
-                n_threads, self._machine.last_level_cache_bytes, self._machine.memory_bytes
-            )
+            with interrupts.allowed():
+                sample = sample_bandwidth(
+                    n_threads, self._machine.last_level_cache_bytes, self._machine.memory_bytes
+                )
         except HarnessError:
             return None  # a measurement without its ceiling is still a measurement
         self._bandwidth = (perf_counter_ns(), sample)

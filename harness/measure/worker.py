@@ -26,6 +26,7 @@ import numpy as np
 from harness.analysis import trust
 from harness.hardware import Device
 from harness.machine import counters, memory, pagecache
+from harness.machine.energy import NO_METERS, Meters, find_meters
 from harness.measure import protocol
 from harness.measure.engine.context import Context
 from harness.measure.engine.failure import EngineFailed
@@ -33,6 +34,8 @@ from harness.measure.engine.library import Engine
 from harness.measure.engine.model import Model, load_model
 from harness.measure.planner import plan
 from harness.measure.protocol import Job
+from harness.measure.quantizing_worker import quantize_job
+from harness.measure.scorer import score_job, tokenize_job
 from harness.measure.trials import Bench
 from harness.schema import ContextFacts, Load, Trial
 from harness.workload import Workload, parse_workload
@@ -100,7 +103,18 @@ def _work(job: Job, line: Line) -> None:
     if job.planning is not None:
         plan(engine, job, line.send)
         return
+    if job.quantizing is not None:
+        quantize_job(engine, job, line.send)
+        return
+    if job.tokenizing is not None:
+        tokenize_job(engine, job, line.send)
+        return
+    if job.scoring is not None:
+        score_job(engine, job, line.send)
+        return
     line.send(protocol.MemoryEvent(memory=memory.read_memory("start")))
+    meters, rest_ns = _rest(job, line)
+    began_ns = job.started_ns + rest_ns  # the rest is no part of loading
     devices_before = engine.ggml.devices()
     cached_ratio = _bring_to_temperature(Path(job.model_path), is_cold=job.is_cold)
     started_ns = perf_counter_ns()
@@ -115,13 +129,13 @@ def _work(job: Job, line: Line) -> None:
                     load = Load(
                         cached_ratio=cached_ratio,
                         is_cold=_is_cold(cached_ratio),
-                        process_ns=started_ns - job.started_ns,
+                        process_ns=started_ns - began_ns,
                         model_ns=model_ns,
-                        total_ns=perf_counter_ns() - job.started_ns,
+                        total_ns=perf_counter_ns() - began_ns,
                     )
                     _tell_loaded(line, load, model, devices_before)
                     is_first = False
-                _measure(Bench(model, context, workload, rng), job, line)
+                _measure(Bench(model, context, workload, rng), job, line, meters)
         except EngineFailed as failure:
             line.send(
                 protocol.FailedEvent(
@@ -130,6 +144,17 @@ def _work(job: Job, line: Line) -> None:
             )
     line.send(protocol.MemoryEvent(memory=memory.read_memory("end")))
     model.close()
+
+
+def _rest(job: Job, line: Line) -> tuple[Meters, int]:
+    """The machine's energy meters, once they told what a rest takes; and the ns all that took."""
+    if not job.reads_energy:
+        return NO_METERS, 0
+    started_ns = perf_counter_ns()
+    meters = find_meters()
+    idle = meters.rest()
+    line.send(protocol.EnergyEvent(idle=idle, obstacles=meters.obstacles))
+    return meters, perf_counter_ns() - started_ns
 
 
 def _log(text: str) -> None:
@@ -196,18 +221,18 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
     return n_ctx
 
 
-def _measure(bench: Bench, job: Job, line: Line) -> None:
+def _measure(bench: Bench, job: Job, line: Line, meters: Meters) -> None:
     """
     A warm-up, then trials until enough are clean, `n_trials_max` are made or time is up.
 
     At least one trial is made, however late it is: a slow model must answer too.
     """
-    _trial(bench, line, index=0, is_warm_up=True)
+    _trial(bench, line, meters, index=0, is_warm_up=True)
     is_sustained = bench.workload.kind == "sustain"
     n_wanted, n_most = (1, 1) if is_sustained else (job.n_trials, job.n_trials_max)
     n_clean = 0
     for index in range(n_most):
-        trial = _trial(bench, line, index=index, is_warm_up=False)
+        trial = _trial(bench, line, meters, index=index, is_warm_up=False)
         disturbed = trust.is_contaminated(
             trial.counters,
             n_logical=job.n_cores_logical,
@@ -219,19 +244,22 @@ def _measure(bench: Bench, job: Job, line: Line) -> None:
             return
 
 
-def _trial(bench: Bench, line: Line, *, index: int, is_warm_up: bool) -> Trial:
+def _trial(bench: Bench, line: Line, meters: Meters, *, index: int, is_warm_up: bool) -> Trial:
     measure = bench.plan(is_warm_up=is_warm_up)
     bench.prepare()
     gc.disable()  # a collection inside a step would be ours, not the engine's
+    meters.begin()
     before = counters.snapshot()
     timing = measure()
     after = counters.snapshot()
+    energy = meters.end()
     gc.enable()
     trial = Trial(
         workload=bench.workload.name,
         index=index,
         is_warm_up=is_warm_up,
         counters=counters.between(before, after, counters.reference_loop_ns()),
+        energy=energy,
         **asdict(timing),
     )
     line.send(protocol.TrialEvent(trial=trial))

@@ -24,7 +24,15 @@ _CHUNK_BYTES = 1 << 20
 _SPACE_MARGIN_BYTES = 64_000_000
 
 Phase = Literal[
-    "waiting", "offline", "downloading", "retrying", "extracting", "verifying", "generating", "done"
+    "waiting",
+    "offline",
+    "downloading",
+    "retrying",
+    "extracting",
+    "verifying",
+    "generating",
+    "quantizing",
+    "done",
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from harness.errors import ResultsInvalid, ResultsUnwritable
+from harness.errors import ResultsInvalid, ResultsUnwritable, SchemaTooNew
 from harness.hardware import Record
 from harness.schema import SCHEMA_VERSION
 
@@ -18,14 +18,16 @@ Json = dict[str, Any]
 Upgrade = Callable[[Json], Json]
 
 
-def _from_1(record: Json) -> Json:
-    """Nothing but additions since, all of which may be missing."""
-    return record | {"schema": 2} if record.get("kind") == "experiment" else record
+def _as(schema: int) -> Upgrade:
+    """To `schema`, which only added what may be missing."""
+    return lambda record: (
+        record | {"schema": schema} if record.get("kind") == "experiment" else record
+    )
 
 
 # Schema number n to the function that turns any line of schema n into one of n + 1. To add one:
 # raise SCHEMA_VERSION, write the function here, keep the last gold file in tests/gold/.
-_UPGRADES: Mapping[int, Upgrade] = {1: _from_1}
+_UPGRADES: Mapping[int, Upgrade] = {1: _as(2), 2: _as(3)}
 
 
 def upgraded(
@@ -77,7 +79,8 @@ def schema_of(path: Path, record: Json | None) -> int:
     The schema number that a file's first `record` tells.
 
     Raises:
-        ResultsInvalid: It is no experiment, has no number, or one this harness does not know.
+        ResultsInvalid: It is no experiment, has no number, or (SchemaTooNew) one this harness
+            does not know.
     """
     if record is None or record.get("kind") != "experiment":
         raise ResultsInvalid(
@@ -87,7 +90,7 @@ def schema_of(path: Path, record: Json | None) -> int:
     if type(schema) is not int or schema < 1:
         raise ResultsInvalid(f"{path} does not say of which schema it is; it may be damaged.")
     if schema > SCHEMA_VERSION:
-        raise ResultsInvalid(
+        raise SchemaTooNew(
             f"{path} is of schema {schema}; this harness reads up to {SCHEMA_VERSION}. "
             "Upgrade the harness to read it."
         )

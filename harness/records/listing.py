@@ -58,7 +58,7 @@ def list_experiments(folder: Path) -> list[Listing]:
             f"Cannot read the results folder {folder}: {error.strerror}. Choose another with "
             "--results DIR."
         ) from error
-    return sorted((_listing(path) for path in paths), key=_age_key)
+    return sorted((listing_of(path) for path in paths), key=_age_key)
 
 
 def find(folder: Path, selector: str) -> Path:
@@ -93,7 +93,8 @@ def find(folder: Path, selector: str) -> Path:
     )
 
 
-def _listing(path: Path) -> Listing:
+def listing_of(path: Path) -> Listing:
+    """What the first and the last line of `path` tell."""
     try:
         with path.open("rb") as file:
             head = file.readline()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.analysis.advice import trust_lines
+from harness.analysis.energy import CaseEnergy
 from harness.analysis.stats import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.analysis.verdict_measured import judge
@@ -40,6 +41,7 @@ def document(
         "schema": DOCUMENT_SCHEMA,
         "experiment": experiment.id,
         "started_at": experiment.started_at,
+        "origin": experiment.origin,
         "stored": None if stored_path is None else str(stored_path),
         "machine": experiment.machine.model_dump(mode="json"),
         "conditions": experiment.conditions.model_dump(mode="json"),
@@ -74,14 +76,27 @@ def _case(group: GroupSummary, case: CaseSummary) -> dict[str, Any]:
         "n_runs_failed": group.n_failed,
         "n_runs_without_value": case.n_runs_without_value,
         "n_trials": case.n_trials,
-        "n_contaminated": case.n_contaminated,
+        "n_contaminated": case.n_contaminated if group.origin == "harness" else None,
         "others_ratio": case.others_ratio,
         "labels": case.labels,
         "flags": list(case.flags),
+        "energy": _energy(case.energy),
     }
 
 
-def _figures(figures: dict[str, Estimate]) -> dict[str, dict[str, str | float]]:
+def _energy(taken: CaseEnergy) -> dict[str, Any] | None:
+    """What the joules per token are of; None where there are none."""
+    if not taken.domains:
+        return None
+    return {
+        "domains": list(taken.domains),
+        "source": taken.source,
+        "idle_watts": taken.idle_watts,
+        "of_domain": _figures(taken.of_domain),
+    }
+
+
+def _figures(figures: Mapping[str, Estimate]) -> dict[str, dict[str, str | float]]:
     return {
         name: {
             "median": figure.median,

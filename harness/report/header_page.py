@@ -19,7 +19,7 @@ def header_page(found: FoundHeaders) -> str:
     types = [
         f"{name} {units.percent(n_bytes / file.weights_bytes)}" for name, n_bytes in bytes_by_type
     ]
-    cache = file.kv_read_bytes_per_position
+    cache, read_bytes = file.kv_read_bytes_per_position, file.token_read_bytes
     facts = [
         ("Source", found.source),
         ("Quantization", file.quantization),
@@ -30,7 +30,7 @@ def header_page(found: FoundHeaders) -> str:
         ("Vocabulary", str(file.n_vocab) if file.n_vocab else ""),
         ("Context", f"{file.n_ctx_train} positions, as trained" if file.n_ctx_train else ""),
         ("Types", ", ".join(types)),
-        ("Read per token", f"{units.file_size(file.token_read_bytes)} of weights"),
+        ("Read per token", f"{units.file_size(read_bytes)} of weights" if read_bytes else ""),
         ("Cache", f"{units.memory_size(cache)} a position, in f16" if cache else ""),
         ("sha256", file.sha256 or ""),
     ]

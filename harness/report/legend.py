@@ -13,6 +13,7 @@ LABELS: dict[str, str] = {
     "first_quarter": "first tok/s",
     "last_quarter": "last tok/s",
     "throttle_ratio": "last / first",
+    "joules_per_token": "J/token",
     "ttft": "TTFT",
     "itl_p50": "ITL p50",
     "itl_p95": "ITL p95",
@@ -96,10 +97,17 @@ _FORMULAS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 
-def lines(metrics: Iterable[str], *, has_range: bool, has_doubt: bool) -> list[str]:
-    """The explanations that a table of these metrics needs, one sentence or two a line."""
+def lines(
+    metrics: Iterable[str], *, has_range: bool, has_doubt: bool, energies: Iterable[str] = ()
+) -> list[str]:
+    """
+    The explanations that a table of these metrics needs, one sentence or two a line.
+
+    `energies` say what each kind of joules per token in it is of.
+    """
     shown = set(metrics)
     explained = [formula for names, formula in _FORMULAS if shown.intersection(names)]
+    explained += [f"J/token: joules of {energy} / tokens." for energy in energies]
     if shown:
         explained.append("Each figure is the median over n Runs (fresh processes).")
     if has_range:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from harness import units
 from harness.analysis.calibration import Calibration, speed_of
 from harness.hardware import BandwidthSample, Conditions, Machine
+from harness.machine.energy import AtRest
 from harness.report.text import harmless, wrapped
 from harness.schema import EngineInfo
 
@@ -19,6 +22,7 @@ def machine_text(
     n_threads: int,
     calibration: Calibration | None = None,
     stale: str | None = None,
+    energy: AtRest | None = None,
 ) -> str:
     """What the machine is, how it stands now, what it measures with; 80 columns."""
     facts = [
@@ -34,6 +38,7 @@ def machine_text(
         ("Thermal", conditions.thermal_pressure or ""),
         ("Engine", f"{engine.binding} {engine.binding_version}, {engine.library_version}"),
         *(("Device", _device(engine, i)) for i in range(len(engine.devices))),
+        *(("Energy", text) for text in _energies(energy)),
         ("Calibration", _calibration(calibration, stale)),
     ]
     lines: list[str] = []
@@ -41,7 +46,7 @@ def machine_text(
         if text:
             lines += wrapped(harmless(text), lead=f"{label:<{_LABEL_WIDTH}}")
     lines += _warnings(conditions)
-    lines += _unknown(conditions)
+    lines += _unknown(conditions, energy.obstacles if energy else {})
     return "\n".join(lines)
 
 
@@ -54,12 +59,12 @@ def _warnings(conditions: Conditions) -> list[str]:
     return lines
 
 
-def _unknown(conditions: Conditions) -> list[str]:
-    if not conditions.unknown:
-        return []
-    lines = ["", "Not told by this system:"]
-    for field, reason in conditions.unknown.items():
-        lines += wrapped(harmless(f"{field.replace('_', ' ')}: {reason}"), lead="  - ")
+def _unknown(conditions: Conditions, obstacles: Mapping[str, str]) -> list[str]:
+    reasons = {field.replace("_", " "): reason for field, reason in conditions.unknown.items()}
+    reasons |= {f"energy by {source}": reason for source, reason in obstacles.items()}
+    lines = ["", "Not told by this system:"] if reasons else []
+    for field, reason in reasons.items():
+        lines += wrapped(harmless(f"{field}: {reason}"), lead="  - ")
     return lines
 
 
@@ -85,7 +90,7 @@ def _size(n_bytes: int | None, suffix: str) -> str:
 def _memory(machine: Machine, conditions: Conditions) -> str:
     return _joined(
         units.memory_size(machine.memory_bytes),
-        f"{units.memory_size(conditions.memory_available_bytes)} available",
+        _size(conditions.memory_available_bytes, "available"),
         _size(machine.memory_limit_bytes, "limit of this container"),
         _size(machine.gpu_limit_bytes, "limit of the GPU"),
     )
@@ -117,6 +122,19 @@ def _device(engine: EngineInfo, index: int) -> str:
     device = engine.devices[index]
     total = units.memory_size(device.total_bytes)
     return f"{device.name} ({device.description}), {device.kind}, {total}"
+
+
+def _energies(energy: AtRest | None) -> list[str]:
+    """What each source tells of the rest just taken: "powercap: package-0 12.3 W at rest"."""
+    if energy is None:
+        return []
+    watts: dict[str, list[str]] = {source: [] for source in energy.sources}
+    for one in energy.idle:
+        power = units.significant(one.joules / one.window_ns * 1e9)
+        watts[one.source].append(f"{one.domain} {power} W")
+    return [
+        f"{source}: {', '.join(told)} at rest" if told else source for source, told in watts.items()
+    ]
 
 
 def _calibration(calibration: Calibration | None, stale: str | None) -> str:

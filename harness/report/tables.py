@@ -11,11 +11,12 @@ from typing import Literal
 from tabulate import tabulate
 
 from harness import units
+from harness.analysis import energy
 from harness.analysis.stats import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.report import legend
 from harness.report.settings import settings_text
-from harness.report.text import harmless, wrapped
+from harness.report.text import harmless, markdown, wrapped
 
 Format = Literal["plain", "github", "csv", "tsv"]
 
@@ -77,6 +78,7 @@ def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
         model.quantization,
         units.file_size(model.n_bytes),
         *(["rehearsed"] if model.is_twin else []),
+        *(["imported from llama-bench"] if group.origin == "llama-bench" else []),
         settings_text(group.settings, [other.settings for other in groups]),
     ]
     return harmless(" · ".join(parts))
@@ -122,6 +124,8 @@ def _missing(group: GroupSummary) -> list[Row]:
         Row(case.workload, note=f"no {legend.LABELS[metric]}: {harmless(reason)}")
         for case in group.cases
         for metric, reason in case.not_applicable.items()
+        # Most machines have no counter that may be read; that is not worth a line in each table.
+        if metric != energy.METRIC
     ]
 
 
@@ -131,6 +135,12 @@ def _legend(groups: Sequence[GroupSummary]) -> list[str]:
         [metric for metric, _ in shown],
         has_range=any(figure.kind == "range" for _, figure in shown),
         has_doubt=any(_is_doubtful(metric, figure) for metric, figure in shown),
+        energies=dict.fromkeys(
+            harmless(case.energy.text)
+            for group in groups
+            for case in group.cases
+            if energy.METRIC in case.metrics
+        ),
     )
 
 
@@ -189,19 +199,12 @@ def _github(groups: Sequence[GroupSummary]) -> str:
             figures = _cells(row) if row.figure else (row.workload, row.note, "", "", "")
             cells.append((name, *figures))
     table = tabulate(
-        [[_markdown(cell) for cell in row] for row in cells],
+        [[markdown(cell) for cell in row] for row in cells],
         headers=("model", *_HEADER),
         tablefmt="github",
         disable_numparse=True,
     )
-    return "\n".join([table, "", *(f"- {_markdown(line)}" for line in _legend(groups))])
-
-
-def _markdown(text: str) -> str:
-    """`text` as Markdown that shows it, whatever is in it."""
-    for character, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("*", "\\*")):
-        text = text.replace(character, shown)
-    return harmless(text)
+    return "\n".join([table, "", *(f"- {markdown(line)}" for line in _legend(groups))])
 
 
 def _flat(groups: Sequence[GroupSummary], delimiter: str) -> str:
@@ -215,6 +218,8 @@ def _flat(groups: Sequence[GroupSummary], delimiter: str) -> str:
         for row in rows(group):
             status = row.note or statuses.get(row.workload, "ok")
             evidence = "rehearsed" if group.model.is_twin else "measured"
+            if group.origin == "llama-bench":
+                evidence = "imported"
             writer.writerow(
                 [*about, harmless(row.workload), row.metric, *_raw(row), status, evidence]
             )

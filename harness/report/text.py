@@ -17,6 +17,13 @@ def harmless(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
+def markdown(text: str) -> str:
+    """`text` as Markdown that shows it, whatever is in it."""
+    for character, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("*", "\\*")):
+        text = text.replace(character, shown)
+    return harmless(text)
+
+
 def wrapped(text: str, *, lead: str = "", width: int = WIDTH) -> list[str]:
     """`text` in lines of at most `width`, the first behind `lead`, the others below its end."""
     indent = " " * len(lead) if len(lead) < width // 2 else "    "

@@ -59,6 +59,7 @@ def test_machine_as_json_holds_the_hardware_and_never_the_name_of_host_or_user(
     document = done.document
     assert set(document) == {
         "schema", "machine", "conditions", "bandwidth", "engine", "default_threads", "calibration",
+        "energy",
     }  # fmt: skip
     assert document["calibration"] is None
     assert document["machine"]["n_cores_logical"] >= document["default_threads"] >= 1

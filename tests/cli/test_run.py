@@ -14,7 +14,7 @@ from harness.records.store import load
 
 CASE_KEYS = {
     "model", "quantization", "file", "rehearsed", "workload", "settings", "outcome", "metrics",
-    "disturbed",
+    "disturbed", "energy",
     "not_applicable", "n_runs", "n_runs_failed", "n_runs_without_value", "n_trials",
     "n_contaminated", "others_ratio", "labels", "flags",
 }  # fmt: skip
@@ -127,8 +127,8 @@ def test_show_as_json_is_the_documented_document(measured: Measured) -> None:
     assert done.exit_code == 0
     document = done.document
     assert set(document) == {
-        "schema", "experiment", "started_at", "stored", "machine", "conditions", "provenance",
-        "cases", "verdicts", "stops", "trust",
+        "schema", "experiment", "origin", "started_at", "stored", "machine", "conditions",
+        "provenance", "cases", "verdicts", "stops", "trust",
     }  # fmt: skip
     assert document["schema"] == 1
     assert [case["workload"] for case in document["cases"]] == ["pp16", "tg8"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from harness.machine.awake import keep_awake
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import experiment as experiments
 from harness.measure.foretelling import foretell
+from harness.measure.interrupts import held
 from harness.measure.lock import measuring
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter
 from harness.report import terminal
 from harness.report.progress import Progress
-from harness.schema import ModelFile, Plan, Settings
+from harness.schema import Experiment, ModelFile, Plan, Run, Settings
+
+Decision = Callable[[Experiment, Sequence[Run]], bool]
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,15 @@ def prepare(given: Mapping[str, Any], files: Sequence[ModelFile]) -> Measurement
     """
     machine = probe_machine()
     return Measurement(experiments.plan(_request(given, default_threads(machine)), files), machine)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of it, and where it is kept."""
+
+    experiment: Experiment
+    result: Result
+    path: Path
 
 
 @contextlib.contextmanager
@@ -66,7 +79,30 @@ def measure(
     console: Console,
 ) -> int:
     """
-    Measures, stores, shows; the exit code of it.
+    Measures, stores, shows; the exit code of it. The arguments are those of `take`.
+    """
+    measured = take(measurement, paths, given, results, console)
+    show_results(
+        measured.experiment,
+        measured.result.runs,
+        measured.result.stops,
+        measured.path,
+        table_format="json" if given["as_json"] else given["table_format"],
+        is_quiet=given["quiet"],
+    )
+    return exit_code(measured.result)
+
+
+def take(
+    measurement: Measurement,
+    paths: Mapping[str, Path],
+    given: Mapping[str, Any],
+    results: Path,
+    console: Console,
+    is_decided: Decision | None = None,
+) -> Measured:
+    """
+    Measures and stores.
 
     Args:
         measurement: As `prepare` made it.
@@ -74,24 +110,24 @@ def measure(
         given: The options.
         results: The folder of experiment files.
         console: Where progress and warnings go.
+        is_decided: As for Sweep; it is also told the experiment.
     """
     plan = measurement.plan
     experiment = foretell(experiments.new_experiment(plan, measurement.machine), paths)
     for warning in experiments.warnings(experiment):
         terminal.warn(console, warning)
     progress = Progress(console, plan.n_runs_max * len(plan.settings) * len(plan.models))
-    with ExperimentWriter(results, experiment) as writer, progress.shown():
-        sweep = Sweep(experiment, paths, writer, progress, silence_ns=given["timeout"])
+    with held(), ExperimentWriter(results, experiment) as writer, progress.shown():
+        sweep = Sweep(
+            experiment,
+            paths,
+            writer,
+            progress,
+            silence_ns=given["timeout"],
+            is_decided=partial(is_decided, experiment) if is_decided else None,
+        )
         result = sweep.measure()
-    show_results(
-        experiment,
-        result.runs,
-        result.stops,
-        writer.path,
-        table_format="json" if given["as_json"] else given["table_format"],
-        is_quiet=given["quiet"],
-    )
-    return _exit_code(result)
+    return Measured(experiment, result, writer.path)
 
 
 def _request(given: Mapping[str, Any], n_threads: int) -> experiments.Request:
@@ -108,7 +144,13 @@ def _request(given: Mapping[str, Any], n_threads: int) -> experiments.Request:
     )
 
 
-def _exit_code(result: Result) -> int:
+def exit_code(result: Result) -> int:
+    """
+    What the command answers with.
+
+    Raises:
+        ResultsUnwritable: The record could not be kept whole.
+    """
     if result.error is not None:
         raise result.error
     if result.is_interrupted:

@@ -41,13 +41,6 @@ _OPTIONS = (
         help="Time for each model; one Run is always finished.",
     ),
     click.option(
-        "--precision",
-        type=options.RATIO,
-        default="2%",
-        show_default=True,
-        help="Stop when the interval is this narrow to either side, from 6 Runs on.",
-    ),
-    click.option(
         "-t",
         "--threads",
         "n_threads",
@@ -165,8 +158,22 @@ _OPTIONS = (
 )
 
 
+_PRECISION = click.option(
+    "--precision",
+    type=options.RATIO,
+    default="2%",
+    show_default=True,
+    help="Stop when the interval is this narrow to either side, from 6 Runs on.",
+)
+
+
 def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All of them, under the names that measuring.py and Settings have for them."""
+    return _PRECISION(comparing_options(function))
+
+
+def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Those that are left where a question decides when to stop, and not a precision."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

@@ -23,13 +23,15 @@ from harness.schema import Run, Stop, Trial
 
 _REDRAW_S = 1.0
 
-_STOPS = {
+STOPS = {
     "precise": "precise enough",
     "max-runs": "all runs made",
     "budget": "budget spent",
+    "decided": "decided",
     "failed": "gave up",
     "interrupted": "interrupted",
 }
+"""Why measuring stopped, in words."""
 
 
 class Progress:
@@ -75,7 +77,7 @@ class Progress:
     def run_finished(self, run: Run, stop: Stop | None) -> None:
         """One line for the finished Run."""
         failed = f" · {run.outcome.message}" if run.outcome.status == "failed" else ""
-        ended = f" · {_STOPS[stop.reason]}" if stop else ""
+        ended = f" · {STOPS[stop.reason]}" if stop else ""
         text = Text(
             f"run {run.index + 1:2}  {run.model}  {_figures(run)}"
             f"{units.duration(run.duration_ns)}{failed}{ended}"

@@ -1,0 +1,277 @@
+"""Two measured things, set side by side: what must match, and every figure that both have."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.analysis import energy, memory, metrics, stats
+from harness.analysis.comparison import (
+    CONFIDENCE,
+    THRESHOLD,
+    Comparison,
+    compare_apart,
+    compare_exact,
+    compare_rounds,
+)
+from harness.analysis.presence import State, presence
+from harness.analysis.stats import Estimate
+from harness.schema import Experiment, ModelFile, Run, Settings
+from harness.workload import parse_workload
+
+Kind = Literal["machine", "build", "settings", "evidence"]
+KINDS: tuple[Kind, ...] = ("machine", "build", "settings", "evidence")
+"""What must be the same on both sides, unless it is compared across on purpose."""
+
+# What is compared of a workload, and of the model as a whole. A cold load happens once an
+# experiment, and the process's other memory figures are parts of its peak.
+_OF_WORKLOAD = ("tok_per_s", "ttft", "decode_tok_per_s", "itl_p95", "joules_per_token")
+_OF_MODEL = ("load_warm", "load", "need", "peak")
+COMPARED = _OF_WORKLOAD + _OF_MODEL
+"""The metrics that are compared, in the order shown."""
+
+# The engine's own buffers: the same in every Run, unless a Run did not get far.
+_EXACT = ("need",)
+# These grow with the largest context that was made.
+_OF_CONTEXTS = ("need", "peak")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One model under one Settings in one experiment."""
+
+    title: str
+    experiment: Experiment
+    model: ModelFile
+    settings: Settings
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Something that differs between two sides and makes their figures hard to compare."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedFigure:
+    """
+    One metric of one workload on both sides; `workload` is empty for the model as a whole.
+
+    Without a `comparison` there is a `note`, which says why.
+    """
+
+    workload: str
+    metric: str
+    a: Estimate | None = None
+    b: Estimate | None = None
+    a_state: State = "measured"
+    b_state: State = "measured"
+    comparison: Comparison | None = None
+    note: str = ""
+
+
+def side_of(
+    title: str, experiment: Experiment, model: ModelFile, settings: Settings, runs: Sequence[Run]
+) -> Side:
+    """The side that `model` under `settings` is, of all `runs` of its experiment."""
+    mine = (run for run in runs if run.model == model.key and run.settings == settings)
+    return Side(title, experiment, model, settings, tuple(mine))
+
+
+def mismatches(a: Side, b: Side) -> list[Mismatch]:
+    """What should be the same on both sides and is not, in the order of KINDS."""
+    found = []
+    machines = a.experiment.machine, b.experiment.machine
+    if machines[0].id != machines[1].id:
+        names = [f"{machine.id} ({machine.cpu})" for machine in machines]
+        found.append(Mismatch("machine", f"machine {names[0]} against {names[1]}"))
+    builds = _build(a), _build(b)
+    if builds[0] != builds[1]:
+        found.append(Mismatch("build", f"engine {builds[0]} against {builds[1]}"))
+    changed = _changed_settings(a.settings, b.settings)
+    if changed:
+        found.append(Mismatch("settings", "settings " + ", ".join(changed)))
+    if a.model.is_twin != b.model.is_twin:
+        words = ["rehearsed" if side.model.is_twin else "measured" for side in (a, b)]
+        found.append(Mismatch("evidence", f"{words[0]} against {words[1]}"))
+    return found
+
+
+def remarks(a: Side, b: Side) -> list[str]:
+    """What else a reader should know before believing the figures; sentences."""
+    found = []
+    if a.model.key == b.model.key and a.model.sha256 != b.model.sha256:
+        found.append(f"{a.model.key} is not the same file on both sides")
+    for name in ("power_source", "power_mode"):
+        values = [getattr(side.experiment.conditions, name) for side in (a, b)]
+        if values[0] != values[1] and None not in values:
+            found.append(f"{name.replace('_', ' ')}: {values[0]} against {values[1]}")
+    for side, other, name in ((a, b, "A"), (b, a, "B")):
+        only = [w for w in side.experiment.plan.workloads if w not in _workloads(other)]
+        if only:
+            found.append(f"only {name} has {', '.join(only)}")
+    return found
+
+
+def compare_sides(
+    a: Side,
+    b: Side,
+    *,
+    threshold: float = THRESHOLD,
+    confidence: float = CONFIDENCE,
+    wanted: Sequence[str] = COMPARED,
+) -> list[ComparedFigure]:
+    """
+    Every figure in `wanted` that A or B has, in the order of the workloads of A's plan.
+
+    Paired by rounds where both were measured in one experiment; apart from that unpaired.
+    """
+    found = []
+    for workload in (*shared_workloads(a, b), ""):
+        values = _values(a, workload), _values(b, workload)
+        found += [
+            _figure(workload, metric, values, (threshold, confidence), (a, b))
+            for metric in _metrics(workload, values, wanted)
+        ]
+    return found
+
+
+def shared_workloads(a: Side, b: Side) -> list[str]:
+    """The workloads that both were to be measured in, in A's order."""
+    return [name for name in _workloads(a) if name in _workloads(b)]
+
+
+def is_decided(figures: Sequence[ComparedFigure]) -> bool:
+    """Whether every comparison has a verdict; False where nothing is compared."""
+    judged = [each.comparison for each in figures if each.comparison]
+    return bool(judged) and all(each.verdict != "cannot-tell" for each in judged)
+
+
+def is_more_better(metric: str) -> bool:
+    """Whether a larger value of `metric` is the better one: of rates, not of times and bytes."""
+    return metrics.UNITS[metric] == "tok/s"
+
+
+ByRound = dict[Hashable, float]
+_Values = tuple[dict[str, ByRound], dict[str, ByRound]]
+
+
+def _workloads(side: Side) -> tuple[str, ...]:
+    return side.experiment.plan.workloads
+
+
+def _values(side: Side, workload: str) -> dict[str, ByRound]:
+    """Metric to round to value; rounds of different experiments are never the same."""
+    found: dict[str, ByRound] = {}
+    for run in side.runs:
+        values = (
+            metrics.run_values(run, workload, side.experiment.machine)
+            if workload
+            else memory.group_values(run)
+        )
+        for metric, value in values.items():
+            if metric in COMPARED and value > 0:
+                found.setdefault(metric, {})[side.experiment.id, run.round] = value
+    return found
+
+
+def _metrics(workload: str, values: _Values, wanted: Sequence[str]) -> list[str]:
+    """What there is to say something of: where neither has any figure, one metric stands for it."""
+    known = [name for name in (_OF_WORKLOAD if workload else _OF_MODEL) if name in wanted]
+    if not any(values):
+        if not workload and set(wanted) & set(_OF_WORKLOAD):
+            return []  # its workloads tell that it never ran
+        usual = metrics.headline(parse_workload(workload)) if workload else ""
+        return [usual] if usual in known else known[:1]
+    return [name for name in known if any(name in each for each in values)]
+
+
+def _figure(
+    workload: str,
+    metric: str,
+    values: _Values,
+    limits: tuple[float, float],
+    sides: tuple[Side, Side],
+) -> ComparedFigure:
+    a, b = (each.get(metric, {}) for each in values)
+    plain = ComparedFigure(workload, metric, _estimate(a, metric), _estimate(b, metric))
+    if a and b:
+        unlike = _unlike(workload, metric, sides)
+        if unlike:
+            return replace(plain, note=unlike)
+        return replace(plain, comparison=_compare(metric, (a, b), limits))
+    states = [
+        presence(side.experiment, side.runs, workload, is_there=bool(mine), has_others=bool(others))
+        for side, mine, others in zip(sides, (a, b), values, strict=True)
+    ]
+    notes = [f"{name} {it.why}" for name, it in zip("AB", states, strict=True) if it.why]
+    return replace(plain, a_state=states[0].state, b_state=states[1].state, note="; ".join(notes))
+
+
+def _estimate(values: ByRound, metric: str) -> Estimate | None:
+    return stats.estimate(list(values.values()), metrics.UNITS[metric]) if values else None
+
+
+def _unlike(workload: str, metric: str, sides: tuple[Side, Side]) -> str:
+    """Why figures of both must not be set side by side; empty where they may."""
+    if metric in _OF_CONTEXTS and _contexts(sides[0]) != _contexts(sides[1]):
+        return "other workloads had other contexts"
+    is_energy = metric == energy.METRIC
+    counted = {name for side in sides for name in _counters(side, workload)} if is_energy else {}
+    if len(counted) > 1:
+        return f"not of the same counters: {' against '.join(sorted(counted))}"
+    return ""
+
+
+def _contexts(side: Side) -> set[str]:
+    return {context.workload for run in side.runs for context in run.contexts}
+
+
+def _counters(side: Side, workload: str) -> set[str]:
+    found = (metrics.run_energy(run, workload, side.experiment.machine) for run in side.runs)
+    return {f"{' + '.join(one.domains)} ({one.source})" for one in found if one.domains}
+
+
+def _compare(
+    metric: str, values: tuple[ByRound, ByRound], limits: tuple[float, float]
+) -> Comparison | None:
+    a, b = values
+    more, (threshold, confidence) = is_more_better(metric), limits
+    if metric in _EXACT and len({*a.values()}) == len({*b.values()}) == 1:
+        n = min(len(a), len(b))
+        first = next(iter(a.values())), next(iter(b.values()))
+        return compare_exact(*first, n, is_more_better=more, threshold=threshold)
+    paired = compare_rounds(a, b, is_more_better=more, threshold=threshold, confidence=confidence)
+    return paired or compare_apart(
+        list(a.values()),
+        list(b.values()),
+        is_more_better=more,
+        threshold=threshold,
+        confidence=confidence,
+    )
+
+
+def _build(side: Side) -> str:
+    engine = side.experiment.provenance.engine
+    return f"{engine.binding} {engine.binding_version} ({engine.library_commit or 'no commit'})"
+
+
+def _changed_settings(a: Settings, b: Settings) -> list[str]:
+    before, after = a.model_dump(), b.model_dump()
+    return [
+        f"{name} {_written(before[name])} against {_written(after[name])}"
+        for name in before
+        if before[name] != after[name]
+    ]
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return "/".join(map(str, value)) or "default"
+    return "default" if value is None else str(value)

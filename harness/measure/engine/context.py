@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 
 import llama_cpp.llama_cpp as lib
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.measure.engine.failure import EngineFailed
 from harness.schema import Buffer
@@ -100,6 +102,35 @@ class Context:
             return stamps
 
         return run
+
+    def logits(self, tokens: NDArray[np.int32], scored: range, n_vocab: int) -> NDArray[np.float32]:
+        """
+        The logits after each position in `scored`, when `tokens` are decoded from an empty cache.
+
+        Args:
+            tokens: No more than one batch takes; else the rows would not lie in one piece.
+            scored: Positions in `tokens`. Only these are computed to the end.
+            n_vocab: Tokens of the model's vocabulary.
+
+        Returns:
+            Shape (len(scored), n_vocab): the engine's own memory, overwritten by the next call.
+
+        Raises:
+            EngineFailed: The engine refused, or the model gives no logits.
+        """
+        self.clear()
+        tokens = np.ascontiguousarray(tokens, dtype=np.int32)
+        flags = np.zeros(len(tokens), dtype=np.int8)
+        flags[scored.start : scored.stop] = 1
+        batch = lib.llama_batch_get_one(tokens.ctypes.data_as(lib.llama_token_p), len(tokens))
+        batch.logits = flags.ctypes.data_as(ctypes.POINTER(ctypes.c_int8))
+        result = lib.llama_decode(self._handle, batch)
+        if result:
+            raise _decode_failed(result)
+        found = lib.llama_get_logits(self._handle)
+        if not found:
+            raise EngineFailed("decode-failed", "this model gives no logits")
+        return np.ctypeslib.as_array(found, shape=(len(scored), n_vocab))
 
     def sample(self, sampler: object) -> int:
         """The next token after the last decoded position."""

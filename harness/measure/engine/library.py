@@ -8,7 +8,8 @@ files make the library abort.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import llama_cpp.llama_cpp as lib
@@ -44,6 +45,25 @@ class Engine:
             self._lines.append((level, line))
         if level != _DEBUG:
             self._on_line(line)
+
+    @contextlib.contextmanager
+    def overheard(self, listener: Callable[[str], None]) -> Iterator[None]:
+        """Passes every piece of the log on to `listener` too, for as long as the block runs."""
+        before = self._on_line
+
+        def pass_on(text: str) -> None:
+            before(text)
+            listener(text)
+
+        self._on_line = pass_on
+        try:
+            yield
+        finally:
+            self._on_line = before
+
+    def text(self) -> str:
+        """All of the log since the last `forget_log`, debug lines aside."""
+        return "".join(text for _, text in self._lines)
 
     def errors(self) -> list[str]:
         """The error lines since the last `forget_log`; warnings where there was no error."""

@@ -14,6 +14,7 @@ from harness.measure.engine.failure import EngineFailed
 from harness.measure.engine.library import Engine
 from harness.measure.engine.params import context_params, model_params
 from harness.measure.engine.tensors import tensors_by_buffer
+from harness.measure.engine.vocabulary import Vocabulary
 from harness.schema import Settings
 
 
@@ -98,6 +99,15 @@ class Model:
             attach.restype = None
             attach(context, pool, None)
         return pool
+
+    def vocabulary(self) -> Vocabulary:
+        """
+        See vocabulary.py.
+
+        Raises:
+            EngineFailed: The model has no tokenizer.
+        """
+        return Vocabulary(self._handle)
 
     def tensors_by_buffer(self) -> Mapping[str, tuple[str, ...]]:
         """See tensors.py."""

@@ -1,0 +1,280 @@
+"""
+What a quantization costs: perplexity, KL divergence, same-top share, each with its interval.
+
+The figures and their ± are those of llama-perplexity (tools/perplexity/perplexity.cpp of
+llama.cpp): ± is one standard error, with every scored token counted as independent. Tokens of one
+chunk are not: their context is shared. So each figure also has a 95 % interval over chunks, which
+takes the chunk's mean for one value (batch means).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from harness.analysis.batch_means import mean_interval, percentile_interval
+from harness.analysis.stats import percentile
+from harness.quality_record import ChunkScores, Divergence, QualityRecord
+
+# llama-perplexity gives no ± to fewer tokens.
+_LEAST_TOKENS = 11
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFigure:
+    """
+    One figure: `error` is its ± (None where it has none), `low` to `high` the interval over chunks.
+
+    An end is None where the data does not tell it: one chunk gives no interval, and above the
+    99.9th percentile of few tokens there may be nothing but the largest of them.
+    """
+
+    value: float
+    error: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """
+    How far a model is from its reference.
+
+    `ln_ratio` is ln(PPL / PPL of the reference), `perplexity_difference` the PPL less the
+    reference's; both on the same tokens. Divergences in nats. `same_top` is the share of
+    positions where both think the same token the likeliest.
+    """
+
+    reference_perplexity: QualityFigure
+    ln_ratio: QualityFigure
+    perplexity_difference: QualityFigure
+    mean_kld: QualityFigure
+    kld_p999: QualityFigure
+    median_kld: QualityFigure
+    max_kld: float
+    same_top: QualityFigure
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The figures of one model on one text."""
+
+    n_chunks: int
+    n_scored: int
+    perplexity: QualityFigure
+    distance: Distance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What must agree before two results are set side by side."""
+
+    text_sha256: str
+    vocabulary_sha256: str
+    tokens_sha256: str
+    n_ctx: int
+
+
+def likeness(record: QualityRecord) -> Likeness:
+    """Of one record: its text, its tokenizer, the tokens it made of the text, its chunk size."""
+    return Likeness(
+        record.text.sha256,
+        record.tokenization.vocabulary_sha256,
+        record.tokenization.tokens_sha256,
+        record.n_ctx,
+    )
+
+
+def is_usable(record: QualityRecord) -> bool:
+    """Whether figures may be derived: nothing failed, unless the user ended it, after a chunk."""
+    whole = record.outcome.status == "ok" or record.outcome.reason == "interrupted"
+    return whole and bool(record.chunks)
+
+
+def side_by_side(records: Sequence[QualityRecord]) -> list[Quality | None]:
+    """
+    The figures of each record, None where it has none; of what is alike, on the same chunks.
+
+    Where time ran out for one, the others are cut to the chunks that it has too. One that the user
+    ended does not shorten the others.
+    """
+    n_common: dict[Likeness, int] = {}
+    for record in records:
+        if record.outcome.status == "ok" and record.chunks:
+            like = likeness(record)
+            n_common[like] = min(len(record.chunks), n_common.get(like, len(record.chunks)))
+    return [
+        quality_of(record.chunks[: n_common.get(likeness(record))]) if is_usable(record) else None
+        for record in records
+    ]
+
+
+def quality_of(chunks: Sequence[ChunkScores]) -> Quality:
+    """
+    The figures of `chunks`, which are all of one size.
+
+    Raises:
+        ValueError: There are none, or they are of different sizes.
+    """
+    if len({chunk.n_scored for chunk in chunks}) != 1:
+        raise ValueError("quality needs chunks, all of one size")
+    n = sum(chunk.n_scored for chunk in chunks)
+    own = _Moments(
+        n,
+        math.fsum(chunk.sum_nll for chunk in chunks),
+        math.fsum(chunk.sum_nll_squared for chunk in chunks),
+    )
+    means = [chunk.sum_nll / chunk.n_scored for chunk in chunks]
+    perplexity = _perplexity(own, means)
+    pairs = [(chunk, chunk.reference) for chunk in chunks if chunk.reference is not None]
+    distance = _distance(pairs, own, means) if len(pairs) == len(chunks) else None
+    return Quality(len(chunks), n, perplexity, distance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """A sum over tokens and the sum of squares."""
+
+    n: int
+    total: float
+    squares: float
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.n
+
+    @property
+    def variance(self) -> float:
+        """Of the mean, as llama-perplexity has it; rounding must not make it negative."""
+        if self.n < _LEAST_TOKENS:
+            return 0.0
+        return max(0.0, self.squares / self.n - self.mean**2) / (self.n - 1)
+
+    @property
+    def error(self) -> float | None:
+        return math.sqrt(self.variance) if self.n >= _LEAST_TOKENS else None
+
+
+def _perplexity(moments: _Moments, means: Sequence[float]) -> QualityFigure:
+    value = _exp(moments.mean)
+    low, high = mean_interval(means)
+    return QualityFigure(
+        value,
+        None if moments.error is None else value * moments.error,
+        None if low is None else _exp(low),
+        None if high is None else _exp(high),
+    )
+
+
+def _distance(
+    pairs: Sequence[tuple[ChunkScores, Divergence]], own: _Moments, means: Sequence[float]
+) -> Distance:
+    n_scored = pairs[0][0].n_scored
+    base = _Moments(
+        own.n,
+        math.fsum(reference.sum_nll for _, reference in pairs),
+        math.fsum(reference.sum_nll_squared for _, reference in pairs),
+    )
+    base_means = [reference.sum_nll / n_scored for _, reference in pairs]
+    product = math.fsum(reference.sum_nll_product for _, reference in pairs)
+    covariance = (product / own.n - own.mean * base.mean) / (own.n - 1) if own.n > 1 else 0.0
+    kld = _Moments(
+        own.n,
+        math.fsum(reference.sum_kld for _, reference in pairs),
+        math.fsum(reference.sum_kld_squared for _, reference in pairs),
+    )
+    values = [reference.kld for _, reference in pairs]
+    return Distance(
+        reference_perplexity=_perplexity(base, base_means),
+        ln_ratio=_ln_ratio(own, base, covariance, means, base_means),
+        perplexity_difference=_difference(own, base, covariance, means, base_means),
+        mean_kld=_bounded(
+            QualityFigure(
+                kld.mean,
+                kld.error,
+                *mean_interval([reference.sum_kld / n_scored for _, reference in pairs]),
+            ),
+            0.0,
+            math.inf,
+        ),
+        kld_p999=_percentile(values, 99.9),
+        median_kld=_percentile(values, 50.0),
+        max_kld=max(max(chunk) for chunk in values),
+        same_top=_same_top([reference.n_same_top / n_scored for _, reference in pairs], own.n),
+    )
+
+
+def _ln_ratio(
+    own: _Moments,
+    base: _Moments,
+    covariance: float,
+    means: Sequence[float],
+    base_means: Sequence[float],
+) -> QualityFigure:
+    spread = max(0.0, own.variance + base.variance - 2 * covariance)
+    differences = [a - b for a, b in zip(means, base_means, strict=True)]
+    error = None if own.error is None else math.sqrt(spread)
+    return QualityFigure(own.mean - base.mean, error, *mean_interval(differences))
+
+
+def _difference(
+    own: _Moments,
+    base: _Moments,
+    covariance: float,
+    means: Sequence[float],
+    base_means: Sequence[float],
+) -> QualityFigure:
+    """PPL less PPL, both errors by the first order of exp around the means."""
+    a, b = _exp(own.mean), _exp(base.mean)
+    spread = a**2 * own.variance + b**2 * base.variance - 2 * a * b * covariance
+    linear = [
+        a * (1 + x - own.mean) - b * (1 + y - base.mean)
+        for x, y in zip(means, base_means, strict=True)
+    ]
+    error = None if own.error is None else math.sqrt(max(0.0, spread))
+    return QualityFigure(a - b, error, *mean_interval(linear))
+
+
+def _same_top(shares: Sequence[float], n: int) -> QualityFigure:
+    share = fmean(shares)
+    error = math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else None
+    return _bounded(QualityFigure(share, error, *mean_interval(shares)), 0.0, 1.0)
+
+
+def _bounded(figure: QualityFigure, least: float, most: float) -> QualityFigure:
+    """The figure with an interval that does not reach beyond what can be."""
+    if figure.low is None or figure.high is None:
+        return figure
+    low, high = max(least, figure.low), min(most, figure.high)
+    return QualityFigure(figure.value, figure.error, low, high)
+
+
+def _percentile(chunks: Sequence[Sequence[float]], percent: float) -> QualityFigure:
+    ordered = sorted(value for chunk in chunks for value in chunk)
+    low, high = percentile_interval(chunks, percent)
+    return QualityFigure(percentile(ordered, percent), None, low, high)
+
+
+def _exp(mean: float) -> float:
+    # A broken model's mean may be beyond what a float can hold; no one reads such a perplexity.
+    return math.exp(min(mean, 700.0))
+
+
+def figures_of(quality: Quality) -> dict[str, QualityFigure]:
+    """All figures by name, in the order they are shown."""
+    found = {"perplexity": quality.perplexity}
+    if quality.distance:
+        distance = quality.distance
+        found |= {
+            "reference_perplexity": distance.reference_perplexity,
+            "ln_ratio": distance.ln_ratio,
+            "perplexity_difference": distance.perplexity_difference,
+            "mean_kld": distance.mean_kld,
+            "kld_p999": distance.kld_p999,
+            "median_kld": distance.median_kld,
+            "max_kld": QualityFigure(distance.max_kld),
+            "same_top": distance.same_top,
+        }
+    return found

@@ -1,0 +1,171 @@
+"""`harness frontier`: the quantizations of a model on one page, and which to take here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from harness.analysis.frontier import Frontier, Metric, Option, exactly
+from harness.analysis.frontier_advice import advise
+from harness.analysis.frontier_figures import (
+    SpeedFigures,
+    speed_figures,
+    speed_pairs,
+    speed_workloads,
+)
+from harness.analysis.frontier_quality import QualityPage, quality_page
+from harness.analysis.quality_page import measured_quality
+from harness.analysis.sides import Side
+from harness.commands.fetching import Fetching
+from harness.commands.frontier_models import Candidate, candidates
+from harness.commands.frontier_stored import stored_speeds
+from harness.commands.measuring import exit_code, prepare, take, undisturbed
+from harness.commands.measuring_options import measuring_options
+from harness.errors import ExitCode
+from harness.machine.probe import probe_machine
+from harness.models.catalog import load_catalog
+from harness.models.precision import is_quantized
+from harness.records.quality_store import list_qualities
+from harness.report import terminal
+from harness.report.frontier import FrontierPage, page_document, page_flat, page_text
+from harness.report.settings import settings_text
+
+
+@click.command("frontier")
+@click.argument("models", nargs=-1, required=True)
+@click.option(
+    "--measure", "is_measuring", is_flag=True, help="First measure speeds that are missing."
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where `harness quantize --dir` put its files. Default: the harness's cache folder.",
+)
+@measuring_options
+def command(
+    models: tuple[str, ...],
+    is_measuring: bool,
+    directory: Path | None,
+    results: Path,
+    catalogs: tuple[Path, ...],
+    **given: Any,
+) -> int:
+    """
+    Set the quantizations of MODELS side by side: size, memory, speed, distance from the original.
+
+    A name without a quantization means every variant of it on this disk, with those that
+    `harness quantize` made. Figures are read from what is stored; with --measure speeds that are
+    missing are measured first, in rounds that all of them share. Ends with which one to take on
+    this machine, or "cannot tell".
+    """
+    console = terminal.console(is_quiet=given["quiet"])
+    fetching = Fetching(console)
+    try:
+        found = candidates(models, directory, load_catalog(catalogs), fetching)
+    finally:
+        fetching.done()
+    code = _measure(found, results, given, console) if is_measuring else ExitCode.DONE
+    page = _page(", ".join(models), found, results)
+    _show(page, "json" if given["as_json"] else given["table_format"])
+    return code
+
+
+def _measure(
+    found: Sequence[Candidate], results: Path, given: Mapping[str, Any], console: Console
+) -> int:
+    """The speeds, if not all are stored: of all files, so that every two have common rounds."""
+    if len(stored_speeds(found, results, probe_machine().id)) == len(found):
+        return ExitCode.DONE
+    names = ", ".join(candidate.name for candidate in found)
+    with undisturbed(f"the frontier of {names}", given, console):
+        paths = {candidate.file.key: candidate.path for candidate in found}
+        measurement = prepare(given, [candidate.file for candidate in found])
+        return exit_code(take(measurement, paths, given, results, console).result)
+
+
+def _page(model: str, found: Sequence[Candidate], results: Path) -> FrontierPage:
+    sides = stored_speeds(found, results, probe_machine().id)
+    workloads = speed_workloads(sides.values())
+    speeds = {name: speed_figures(side, workloads) for name, side in sides.items()}
+    measured = [measured_quality(it.record) for it in list_qualities(results) if it.record]
+    quality = quality_page(
+        {it.file.sha256: it.name for it in found if it.file.sha256},
+        [each for each in measured if each],
+    )
+    options = tuple(_option(candidate, speeds.get(candidate.name), quality) for candidate in found)
+    frontier = Frontier(options, speed_pairs(sides, workloads))
+    return FrontierPage(
+        model=model,
+        frontier=frontier,
+        advice=advise(frontier),
+        head=tuple(_head(model, sides, speeds, quality)),
+        notes=tuple(_notes(found, quality)),
+        requantized={it.name: it.requantized_from for it in found if it.requantized_from},
+        reference=quality.reference,
+        paths={it.name: str(it.path) for it in found},
+    )
+
+
+def _option(candidate: Candidate, speed: SpeedFigures | None, quality: QualityPage) -> Option:
+    figures: dict[Metric, Any] = {"bytes": exactly(candidate.file.n_bytes)}
+    figures |= speed.figures if speed else {}
+    figures |= quality.figures.get(candidate.name, {})
+    return Option(candidate.name, figures, speed.obstacle if speed else None)
+
+
+def _head(
+    model: str,
+    sides: Mapping[str, Side],
+    speeds: Mapping[str, SpeedFigures],
+    quality: QualityPage,
+) -> list[str]:
+    """Under which conditions the figures were taken."""
+    lines = [model]
+    if sides:
+        side = next(iter(sides.values()))
+        engine = side.experiment.provenance.engine
+        runs = [speed.n_runs for speed in speeds.values()]
+        n = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
+        experiments = {it.experiment.id for it in sides.values()}
+        together = "in common rounds" if len(experiments) == 1 else "not all side by side"
+        lines.append(
+            f"Speeds: {settings_text(side.settings)}, {engine.binding} {engine.binding_version}, "
+            f"{n} Runs each, {together}."
+        )
+    if quality.reference:
+        lines.append(
+            f"Quality: distance from {quality.reference} on the same text "
+            f"({', '.join(quality.alike)})."
+        )
+    return lines
+
+
+def _notes(found: Sequence[Candidate], quality: QualityPage) -> list[str]:
+    """What else to know of the qualities."""
+    reference = next((it for it in found if it.name == quality.reference), None)
+    if reference is None or not is_quantized(reference.file.tensor_bytes):
+        return []
+    return [
+        f"{reference.name}, which the others are compared with, is quantized itself: what was lost "
+        "before it does not show."
+    ]
+
+
+def _show(page: FrontierPage, table_format: str) -> None:
+    if table_format == "json":
+        click.echo(json.dumps(page_document(page), indent=2))
+    elif table_format in ("csv", "tsv"):
+        stream = io.StringIO()
+        delimiter = "," if table_format == "csv" else "\t"
+        csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerows(page_flat(page))
+        click.echo(stream.getvalue(), nl=False)
+    else:
+        click.echo(page_text(page, "github" if table_format == "github" else "plain"))

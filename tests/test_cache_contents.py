@@ -113,6 +113,17 @@ def test_our_own_models_and_digests_are_removed(hub: Hub, tmp_path: Path) -> Non
     assert (tmp_path / "own").is_dir()
 
 
+def test_a_twin_that_was_kept_is_listed_and_removed(hub: Hub, tmp_path: Path) -> None:
+    twin = tmp_path / "own/twins/twin-tiny-random-Q8_0/tiny-random-Q8_0.gguf"
+    twin.parent.mkdir(parents=True)
+    twin.write_bytes(CONTENT)
+    kept = by_name()["twin-tiny-random-Q8_0"]
+    assert (kept.kind, kept.n_bytes, kept.n_files) == ("twin", len(CONTENT), 1)
+    assert "random weights" in harness_cache().stdout
+    assert harness_cache("rm", "twin-tiny-random-Q8_0", "--yes").exit_code == 0
+    assert contents() == []
+
+
 def test_what_a_link_leads_to_stays(hub: Hub, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (outside / "blobs").mkdir(parents=True)

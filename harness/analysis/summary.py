@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from harness import units
-from harness.analysis import energy, mbu, memory, metrics, stats, trust
+from harness.analysis import energy, mbu, memory, metrics, noticed, stats, trust
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.metrics import Values
 from harness.analysis.stats import Estimate
 from harness.hardware import MachineFacts
-from harness.schema import Experiment, ModelFile, Plan, Run, Settings
+from harness.schema import Experiment, ModelFile, Run, Settings
 from harness.workload import parse_workload
 
 Status = Literal["ok", "failed", "not-run"]
@@ -176,9 +174,8 @@ def _case(
         n_runs_without_value=sum(not values for values in clean),
         n_trials=len(trials),
         n_contaminated=sum(bool(metrics.contamination(it, run, machine)) for run, it in trials),
-        labels=_labels(workload, tried, clean, machine, usual_ns),
-        flags=taken.flags
-        + _flags(experiment.plan, model, workload, [r.settings for r in tried], clean, figures),
+        labels=noticed.labels(workload, tried, clean, machine, usual_ns),
+        flags=taken.flags + noticed.flags(experiment.plan, model, workload, tried, clean, figures),
         others_ratio=median(others) if others else None,
         energy=taken,
     )
@@ -238,63 +235,3 @@ def _not_applicable(
         return {}
     reasons = [mbu.obstacle(model, run.settings, machine, run) for run in runs]
     return {"mbu": next((reason for reason in reasons if reason), "no clean trial")}
-
-
-def _labels(
-    workload: str,
-    runs: Sequence[Run],
-    values: Sequence[Values],
-    machine: MachineFacts,
-    usual_ns: float | None,
-) -> dict[str, int]:
-    found: Tally[str] = Tally()
-    for run in runs:
-        trials = metrics.trials_of(run, workload)
-        for trial in trials:
-            if trial.counters is None:
-                continue
-            is_clean = metrics.contamination(trial, run, machine) is None
-            found.update(trust.labels(trial.counters, usual_ns if is_clean else None))
-        found["slow first trial"] += stats.is_first_slow([trial.total_ns for trial in trials])
-    odd = stats.outliers(_headline_values(workload, values))
-    found["mild outlier"] += odd.n_mild
-    found["severe outlier"] += odd.n_severe
-    return {label: count for label, count in sorted(found.items()) if count}
-
-
-def _flags(
-    plan: Plan,
-    model: ModelFile,
-    workload: str,
-    settings: Sequence[Settings],
-    values: Sequence[Values],
-    figures: dict[str, Estimate],
-) -> tuple[str, ...]:
-    flags = []
-    share = figures.get("mbu")
-    if share is not None and share.median > 1 and model.token_read_bytes is not None:
-        times = units.significant(share.median)
-        all_bytes = mbu.token_bytes(model, settings[0], parse_workload(workload))
-        if share.median * model.token_read_bytes / all_bytes > 1:
-            flags.append(
-                f"{workload} is not believable: it would take {times} times what this memory "
-                "delivered"
-            )
-        else:
-            flags.append(
-                f"{workload}: MBU is above 1 because the cache is counted in full, sliding "
-                "windows too"
-            )
-    trend = stats.drift(_headline_values(workload, values))
-    # A change below the wanted precision is none, however regular.
-    if trend is not None and trend.is_real and abs(trend.change_ratio) > plan.precision:
-        flags.append(
-            f"{workload} drifted by {units.percent(trend.change_ratio)} from the first Run to the "
-            "last"
-        )
-    return tuple(flags)
-
-
-def _headline_values(workload: str, values: Sequence[Values]) -> list[float]:
-    name = metrics.headline(parse_workload(workload))
-    return [of_run[name] for of_run in values if name in of_run]

@@ -18,6 +18,7 @@ _WORDS = {
     "model": "model",
     "repository": "hub",
     "partial": "unfinished, counted above too",
+    "twin": "random weights, of a rehearsal",
     "digests": "sha256 computed before",
 }
 

@@ -16,6 +16,7 @@ from harness.commands.measuring import measure, prepare, undisturbed
 from harness.commands.measuring_options import measuring_options
 from harness.errors import HarnessError, UsageError
 from harness.hardware import Machine
+from harness.models.cache_contents import TWINS
 from harness.models.catalog import Catalog, load_catalog
 from harness.models.digest import cache_dir
 from harness.models.headers import FoundHeaders, find_headers
@@ -61,7 +62,7 @@ def command(
     if not force:
         _require_memory(measurement.plan.models, measurement.machine, given)
     _tell(found, console, given)
-    folder = directory or cache_dir() / "twins"
+    folder = directory or cache_dir() / TWINS
     keys = [each.key for each in found]
     with undisturbed(", ".join(keys), given, console), contextlib.ExitStack() as twins:
         paths = {

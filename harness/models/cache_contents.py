@@ -24,7 +24,9 @@ from harness.models.digest import cache_dir
 from harness.models.hub_cache import PART_ENDING, CachedRepository, cache_root
 from harness.models.hub_files import parse_reference
 
-Kind = Literal["model", "repository", "partial", "digests"]
+Kind = Literal["model", "repository", "partial", "digests", "twin"]
+TWINS = "twins"
+"""The folder of twins in the harness's own, unless --dir names another."""
 _DIGESTS = "digests"
 # What huggingface_hub calls its own partial files, which nobody resumes.
 _PARTIAL_ENDINGS = (PART_ENDING, ".incomplete")
@@ -93,11 +95,13 @@ def remove(each: Kept) -> None:
 
 
 def _own() -> Iterable[Kept]:
-    """The weights and digests in the harness's own folder."""
+    """The weights, twins and digests in the harness's own folder."""
     models = cache_dir() / "models"
     for path in _entries(models):
         if not path.name.startswith("."):  # locks
             yield Kept(path.name, "model", _size(path), _count(path), path)
+    for path in _entries(cache_dir() / TWINS):
+        yield Kept(path.name, "twin", _size(path), _count(path), path)
     digests = cache_dir() / _DIGESTS
     if digests.is_dir():
         yield Kept(_DIGESTS, "digests", _size(digests), _count(digests), digests)

@@ -103,6 +103,7 @@ def test_a_model_is_rehearsed_from_its_shape_alone(home: Home) -> None:
     assert done.exit_code == 0, done.stderr
     assert "header from the catalogue's shape" in done.stderr
     assert "no tokenizer; chat runs on random tokens" in done.stderr
+    assert "chat ran on 250 random tokens: the model has no tokenizer" in done.stderr
     trial = next(
         trial
         for run in load(home.record()).runs

@@ -757,7 +757,7 @@ def test_parts_that_do_not_add_up_are_refused(
         metadata: dict[str, Value] = {"split.no": index, "split.count": 2}
         if n_stated is not None:
             metadata["split.tensors.count"] = n_stated
-        return Header(3, metadata, tuple(Tensor(name, (1,), "F32", 4) for name in names), 0, 0)
+        return Header(3, metadata, tuple(Tensor(name, (1,), "F32", 4) for name in names), 0, 0, 0)
 
     with pytest.raises(ModelInvalid, match=complaint):
         check_parts([part(0, "t0", "t1"), part(1, f"t{counted}")], "m.gguf")

@@ -6,6 +6,7 @@ import errno
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from harness.errors import FetchFailed
 from harness.models import transfer, twin
 from harness.models.architectures.known import LAYOUTS
 from harness.models.gguf import read_header
-from harness.models.headers import FoundHeaders, HeaderPart, find_headers
+from harness.models.headers import FoundHeaders, HeaderPart, find_headers, local_headers
 from harness.models.model_file import model_file_of
 from harness.models.shape_header import write_shape_header
+from harness.models.shards import check_parts
 from harness.models.tensor_types import FILE_TYPES
 from harness.models.transfer import FetchProgress
 from harness.models.twin import Stocks, twin_file, twin_of, write_twin
@@ -215,6 +217,67 @@ def test_a_split_model_has_a_split_twin(tmp_path: Path) -> None:
         assert path.parent.name == "twin-o-r-Q4_K_M"
         sizes = [each.stat().st_size for each in sorted(path.parent.iterdir())]
         assert sizes == [part.n_bytes for part in parts]
+
+
+@pytest.fixture
+def small_files() -> Iterator[int]:
+    """So many bytes are the most that a file can have: a file system's limit, by the kernel."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most_bytes = 1_200_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    yield most_bytes
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def whole(tmp_path: Path, **changes: Any) -> FoundHeaders:
+    spec = spec_of("llama", "Q8_0", **changes)
+    path = tmp_path / "model.gguf"
+    write_shape_header(spec, spec.variants[0], path)
+    part = part_of(path)
+    file = model_file_of(
+        [part.header], name="x", key="o/r:Q8_0", file_name=part.file_name, n_bytes=part.n_bytes,
+        quantization=None, sha256=None,
+    )  # fmt: skip
+    return FoundHeaders(file, (part,), "hub", "a hub")
+
+
+def test_a_twin_is_split_where_the_file_system_holds_none_so_large(
+    tmp_path: Path, small_files: int
+) -> None:
+    found = whole(tmp_path)
+    assert found.parts[0].n_bytes > small_files
+    with twin_of(found, tmp_path / "twins", _ignore, keeps=True) as path:
+        files = sorted(path.parent.iterdir())
+        assert path == files[0]
+        assert len(files) > 1
+        assert max(each.stat().st_size for each in files) <= small_files
+        made = local_headers(path, "x")
+        check_parts(made.headers, str(path))
+        tensors = [tensor for header in made.headers for tensor in header.tensors]
+        assert tensors == list(found.headers[0].tensors)
+        assert found.headers[0].metadata.items() <= made.headers[0].metadata.items()
+        assert probed([path])[0]["finite"]
+        written_ns = [each.stat().st_mtime_ns for each in files]
+    with twin_of(found, tmp_path / "twins", _ignore) as path:
+        assert [each.stat().st_mtime_ns for each in files] == written_ns
+    assert path.is_file()
+
+
+def test_a_split_twin_is_gone_afterwards(tmp_path: Path, small_files: int) -> None:
+    with twin_of(whole(tmp_path), tmp_path / "twins", _ignore) as path:
+        assert path.name.startswith("model-00001-of-")
+    assert list((tmp_path / "twins").iterdir()) == []
+
+
+def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path, small_files: int) -> None:
+    found = whole(tmp_path, n_vocab=20_000)
+    with (
+        pytest.raises(FetchFailed, match=r"holds no file of .* with --dir"),
+        twin_of(found, tmp_path / "twins", _ignore),
+    ):
+        pytest.fail("no file can hold it")
+    assert list((tmp_path / "twins").iterdir()) == []
 
 
 def test_weights_do_not_repeat_from_row_to_row(tmp_path: Path) -> None:

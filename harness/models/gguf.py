@@ -75,11 +75,16 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Header:
-    """Everything before the weights, and where the weights end."""
+    """
+    Everything before the weights, and where the weights end.
+
+    `tensors_start` is where the list of tensors begins in the file, `data_start` their data.
+    """
 
     version: int
     metadata: Mapping[str, Value]
     tensors: tuple[Tensor, ...]
+    tensors_start: int
     data_start: int
     data_end: int
 
@@ -121,6 +126,7 @@ def read_header(file: Readable, size: int, name: str) -> Header:
     n_keys = _read_count(cursor, "keys", _MIN_KEY_ENTRY_BYTES, MAX_KEYS)
     metadata = _MetadataReader(cursor).read(n_keys)
     alignment = _alignment(cursor, metadata)
+    tensors_start = cursor.position
     tensors, data_bytes = _read_tensors(cursor, n_tensors, alignment)
     data_start = _padded(cursor.position, alignment) if tensors else cursor.position
     data_end = data_start + data_bytes
@@ -128,7 +134,7 @@ def read_header(file: Readable, size: int, name: str) -> Header:
         raise ModelInvalid(
             f"{name} is cut short: it needs {data_end:,} bytes and has {size:,}; download it again"
         )
-    return Header(version, metadata, tensors, data_start, data_end)
+    return Header(version, metadata, tensors, tensors_start, data_start, data_end)
 
 
 def _read_version(cursor: Cursor) -> int:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from numpy.random import Generator
 from harness.errors import FetchFailed
 from harness.models.gguf import Tensor
 from harness.models.headers import FoundHeaders, HeaderPart
+from harness.models.split_header import split_part
 from harness.models.tensor_types import TENSOR_TYPES
 from harness.models.transfer import FetchProgress, OnProgress, require_space, written_whole
 from harness.models.twin_blocks import EMBEDDING_RMS, WEIGHT_RMS, random_blocks, stored
@@ -33,6 +35,8 @@ from harness.units import file_size
 # finds the repetition, small enough to be made in some milliseconds.
 _STOCK_BYTES = 8 << 20
 _SEED = 20261123
+# As large as the hub lets a file be, and so the parts of published models.
+_SPLIT_BYTES = 50 * 10**9
 _BLOCKS = {kind.name: kind for kind in TENSOR_TYPES.values()}
 _FLOATS = ("F32", "F16", "BF16", "F64")
 
@@ -50,7 +54,8 @@ def twin_of(
     """
     The first file of the twin of what was found, in a folder of its own under `directory`.
 
-    A whole one that was kept there is taken as it is. Otherwise it is written, and removed at the
+    Where the file system holds no file so large, it is split as gguf-split does. A whole one that
+    was kept there is taken as it is. Otherwise it is written, and removed at the
     end, also when the block is interrupted, unless `keeps`.
 
     Raises:
@@ -58,19 +63,62 @@ def twin_of(
         ModelInvalid: A type of weights that cannot be made up.
     """
     folder = directory / f"twin-{re.sub(r'[^A-Za-z0-9._-]+', '-', found.key)}"
-    paths = [folder / part.file_name for part in found.parts]
-    was_kept = all(map(_is_twin, paths, found.parts))
+    twin = _Twin(found.key, folder, found.parts)
+    was_kept = False
     try:
-        if not was_kept:
-            _write_all(found, paths, report)
-        yield paths[0]
+        was_kept = _make(twin, report)
+        yield twin.paths[0]
     finally:
         if not (keeps or was_kept):
-            for path in paths:
+            for path in twin.paths:
                 path.unlink(missing_ok=True)
             # Something else in it, or it never came to be: then it is not ours to remove.
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@dataclass
+class _Twin:
+    """What is to be made, and of which parts; more of them where a file system asks for it."""
+
+    key: str
+    folder: Path
+    parts: tuple[HeaderPart, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.folder / part.file_name for part in self.parts]
+
+    def is_whole(self) -> bool:
+        return all(map(_is_twin, self.paths, self.parts))
+
+
+class _FileTooLargeError(Exception):
+    """So many bytes of a part are in a file when the file system takes no more."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self.n_bytes = n_bytes
+
+
+def _make(twin: _Twin, report: OnProgress) -> bool:
+    """Whether the twin was there already; else it is now."""
+    if twin.is_whole():
+        return True
+    try:
+        _write_all(twin, report)
+    except _FileTooLargeError as error:
+        largest = max(twin.parts, key=lambda part: part.n_bytes)
+        smaller = split_part(twin.parts[0], min(error.n_bytes, _SPLIT_BYTES))
+        if len(twin.parts) > 1 or smaller is None:
+            raise FetchFailed(
+                f"the file system of {twin.folder} holds no file of {file_size(largest.n_bytes)}, "
+                f"which the twin of {twin.key} needs; choose a folder on another one with --dir"
+            ) from error
+        twin.parts = smaller
+        if twin.is_whole():
+            return True
+        _write_all(twin, report)
+    return False
 
 
 def _is_twin(path: Path, part: HeaderPart) -> bool:
@@ -84,36 +132,30 @@ def _is_twin(path: Path, part: HeaderPart) -> bool:
         return False
 
 
-def _write_all(found: FoundHeaders, paths: Sequence[Path], report: OnProgress) -> None:
-    folder, n_bytes = paths[0].parent, sum(part.n_bytes for part in found.parts)
-    what = f"the twin of {found.key}"
+def _write_all(twin: _Twin, report: OnProgress) -> None:
+    n_bytes = sum(part.n_bytes for part in twin.parts)
+    what = f"the twin of {twin.key}"
+    n_done = n_before = 0
+
+    def advance(n_more: int) -> None:
+        nonlocal n_done
+        n_done += n_more
+        report(FetchProgress(twin.key, "generating", n_done, n_bytes))
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        require_space(folder, n_bytes, what, variable="--dir")
-        n_done = 0
-
-        def advance(n_more: int) -> None:
-            nonlocal n_done
-            n_done += n_more
-            report(FetchProgress(found.key, "generating", n_done, n_bytes))
-
+        twin.folder.mkdir(parents=True, exist_ok=True)
+        require_space(twin.folder, n_bytes, what, variable="--dir")
         stocks = Stocks(np.random.default_rng(_SEED))
-        for path, part in zip(paths, found.parts, strict=True):
+        for path, part in zip(twin.paths, twin.parts, strict=True):
+            n_before = n_done
             write_twin(path, part, stocks, advance)
     except OSError as error:
-        raise _explained(error, folder, what, max(part.n_bytes for part in found.parts)) from error
-
-
-def _explained(error: OSError, folder: Path, what: str, n_bytes: int) -> FetchFailed:
-    if error.errno == errno.EFBIG:
-        return FetchFailed(
-            f"the file system of {folder} holds no file of {file_size(n_bytes)}, which {what} "
-            "needs; choose a folder on another one with --dir"
-        )
-    return FetchFailed(
-        f"{what} cannot be written to {folder} ({error.strerror}); make room or mend the "
-        "permissions, or choose another folder with --dir"
-    )
+        if error.errno == errno.EFBIG:
+            raise _FileTooLargeError(n_done - n_before) from error
+        raise FetchFailed(
+            f"{what} cannot be written to {twin.folder} ({error.strerror}); make room or mend the "
+            "permissions, or choose another folder with --dir"
+        ) from error
 
 
 class Stocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from typing import NoReturn
@@ -22,7 +23,15 @@ _COMMANDS = {
     "fit": "Will a model run here, with how much memory, how fast: before any download.",
     "pull": "Fetch models, verified, without measuring them.",
     "cache": "What the models on this disk take, and removing them.",
+    "compare": "Which of two is faster: measured side by side, or as stored.",
+    "gate": "Is a result worse than its baseline by more than allowed? For CI.",
+    "baseline": "Results kept under a name, for `harness gate`.",
+    "quantize": "Make other quantizations of a model, from the best file at hand.",
+    "quality": "What a quantization costs: perplexity, KL divergence, same-top tokens.",
+    "frontier": "The quantizations of a model on one page, and which to take here.",
     "show": "The stored results, as tables.",
+    "export": "The stored results in llama-bench's own formats.",
+    "import": "Results of llama-bench, to be shown and compared with one's own.",
     "claim": "Which open-weight models a consumer can run: all of them, on several machines.",
 }
 
@@ -36,7 +45,9 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(f"harness.commands.{cmd_name}").command
+        # No module can be called "import".
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = importlib.import_module(f"harness.commands.{module}").command
         assert isinstance(command, click.Command)
         return command
 

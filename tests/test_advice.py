@@ -45,6 +45,15 @@ def test_wide_intervals_ask_for_more_runs() -> None:
     assert "not the ±2.0 % asked for" in lines_of(make_runs(6, 0.2))
 
 
+def test_what_is_only_compared_is_not_blamed_for_wide_intervals() -> None:
+    experiment, runs = make_experiment(), make_runs(6, 0.2)
+    groups = summarize(experiment, runs)
+    assert any("asked for" in line for line in trust_lines(experiment, groups))
+    compared = trust_lines(experiment, groups, is_compared=True)
+    assert compared
+    assert not any("asked for" in line for line in compared)
+
+
 def test_contaminated_trials_and_what_helps_are_named() -> None:
     spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
     text = lines_of([spoilt])

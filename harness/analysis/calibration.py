@@ -33,7 +33,7 @@ from harness.workload import Workload, parse_workload
 CALIBRATION_VERSION = 2
 # History of the calibration file. 1 (2026-11): the first. 2 (2026-11): models whose weights have
 # scales that vary, as those of real ones do; constant scales had made decoding 1.2 to 1.5 times
-# too fast. Another number is as good as no file: a calibration takes a minute.
+# too fast. Another number is as good as no file: a calibration takes two minutes.
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
 _KIN = {
@@ -47,7 +47,7 @@ _KIN = {
 _USUAL_RESIDUAL = 0.06
 _USUAL_WORTH = 4
 # and what they cannot show: shapes unlike theirs, and a machine that is another an hour later. With
-# these benchmarks/predict_here.py found 35 of 36 figures of 9 models in their 90 % intervals.
+# these benchmarks/predict_here.py found 34 of 36 figures of 9 models in their 90 % intervals.
 _FURTHER_DECODE = 0.07
 _FURTHER_PREFILL = 0.12
 # Two-sided 90 % of Student's t by degrees of freedom, from 4 on; 1.7 beyond these.

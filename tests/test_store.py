@@ -19,6 +19,7 @@ from harness.schema import SCHEMA_VERSION, Experiment, Run
 
 GOLD = Path(__file__).parent / "gold" / "experiment-1.jsonl"
 GOLD_2 = GOLD.with_name("experiment-2.jsonl")
+GOLD_3 = GOLD.with_name("experiment-3.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -250,7 +251,19 @@ def test_files_of_schema_2_stay_readable() -> None:
     assert (speed.component, speed.low, speed.value, speed.high) == ("tok_per_s", 100, 115, 132)
     assert (cache.method, cache.workload, cache.settings_index) == ("planner", "tg128", 0)
     assert stored.experiment.plan.models[0].is_twin
+    assert stored.experiment.origin == "harness"
+    assert stored.runs[0].trials[0].energy == ()
     assert len(stored.runs) == 3
+
+
+def test_files_of_schema_3_stay_readable() -> None:
+    stored = load(GOLD_3)
+    run = stored.runs[0]
+    (rest,), (taken,) = run.idle_energy, run.trials[1].energy
+    assert (rest.source, rest.domain, rest.joules) == ("powercap", "package-0", 30)
+    assert taken.joules == pytest.approx(40 * run.trials[1].total_ns / 1e9)
+    assert run.energy_obstacles == {"nvml": "no NVIDIA driver answers"}
+    assert stored.experiment.origin == "harness"
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from harness import cli
 from harness.errors import ExitCode
@@ -68,6 +69,23 @@ def test_the_readme_has_every_exit_code_a_command_can_answer() -> None:
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
 
     assert listed == set(map(int, ExitCode))
+
+
+def test_every_command_of_the_example_for_ci_is_understood() -> None:
+    workflow = yaml.safe_load((ROOT / "examples" / "github-actions.yml").read_text("utf-8"))
+    steps = [step["run"] for step in workflow["jobs"]["smoke"]["steps"] if "run" in step]
+    calls = [run.split()[1:] for run in steps if run.startswith(".venv/bin/harness ")]
+    assert {name for name, *_ in calls} == {"run", "gate", "baseline"}
+    for name, *arguments in calls:
+        command = cli.group.get_command(CONTEXT, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            name, *arguments = arguments
+            command = command.commands[name]
+        command.make_context(name, arguments)  # raises what the command line would answer
+    targets = {run.split()[1] for run in steps if run.startswith("make ")}
+    assert targets == {"setup"}
+    assert "\nsetup:" in MAKEFILE
 
 
 def test_the_sections_of_the_readme_come_in_the_order_a_reader_asks() -> None:

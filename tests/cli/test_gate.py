@@ -1,0 +1,138 @@
+"""`harness gate` and `harness baseline` as a CI job calls them, on experiments that are stored."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+from gate_factory import make_candidate, put
+from records_factory import make_failed_run
+
+from cli.commandline import QUICK, Home
+
+
+@pytest.fixture
+def kept(home: Home) -> Home:
+    """A folder with the baseline "main", eight quiet Runs of it."""
+    put(home.results, make_candidate("base01", day=1))
+    assert home.harness("baseline", "save", "main", "base01").exit_code == 0
+    return home
+
+
+def test_as_fast_as_the_baseline_is_a_pass(kept: Home) -> None:
+    put(kept.results, make_candidate("same01"), seed=2)
+    done = kept.harness("gate", "--baseline", "main")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "\nPass: all" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_slower_than_allowed_is_a_regression_in_every_form(kept: Home) -> None:
+    put(kept.results, make_candidate("slow01"), slowdown=0.2, seed=2)
+    summary, report = kept.folder / "summary.md", kept.folder / "gate.xml"
+    summary.write_text("What other steps wrote.\n", "utf-8")
+    done = kept.harness(
+        "gate", "--baseline", "main", "--json", "--junit", report,
+        GITHUB_STEP_SUMMARY=str(summary), GITHUB_ACTIONS="true",
+    )  # fmt: skip
+    assert done.exit_code == 3
+    assert done.document["verdict"] == "regression"
+    assert done.document["exit_code"] == 3
+    assert done.stderr.splitlines()[0].startswith("::error title=harness gate::Regression")
+    written = summary.read_text("utf-8")
+    assert written.startswith("What other steps wrote.\n### harness gate: regression")
+    suite = ET.fromstring(report.read_bytes())
+    assert len(suite.findall(".//failure")) == 2
+
+
+def test_a_larger_limit_lets_it_pass(kept: Home) -> None:
+    put(kept.results, make_candidate("slow01"), slowdown=0.2, seed=2)
+    done = kept.harness("gate", "--baseline", "main", "--max-slowdown", "+30%")
+    assert done.exit_code == 0, done.stdout
+    assert "::" not in done.stderr  # nobody asked for annotations
+
+
+def test_without_a_baseline_nothing_is_decided_unless_that_may_pass(home: Home) -> None:
+    put(home.results, make_candidate("first1"))
+    done = home.harness("gate", "--baseline", "latest")
+    assert done.exit_code == 4
+    assert "Inconclusive:" in done.stdout
+    assert home.harness("gate", "--baseline", "latest", "--inconclusive", "pass").exit_code == 0
+
+
+def test_the_best_of_earlier_experiments_is_found_by_itself(home: Home) -> None:
+    put(home.results, make_candidate("slow01", day=1), slowdown=0.2)
+    put(home.results, make_candidate("fast01", day=2))
+    put(home.results, make_candidate("cand01", day=3), slowdown=0.2, seed=2)
+    best = home.harness("gate", "--baseline", "best")
+    assert (best.exit_code, "fast01" in best.stdout) == (3, True)
+    latest = home.harness("gate", "slow01", "--baseline", "latest")
+    assert latest.exit_code == 4  # there is none before it
+
+
+def test_another_machine_is_not_compared_unless_asked(kept: Home) -> None:
+    other = make_candidate("other1")
+    put(
+        kept.results,
+        other.model_copy(update={"machine": other.machine.model_copy(update={"id": "ffff"})}),
+    )
+    done = kept.harness("gate", "--baseline", "main")
+    assert (done.exit_code, "--across machine" in done.stdout) == (4, True)
+    assert kept.harness("gate", "--baseline", "main", "--across", "machine").exit_code == 0
+
+
+def test_two_runs_and_failed_runs_are_inconclusive(kept: Home) -> None:
+    put(kept.results, make_candidate("few001", day=20), n_runs=2)
+    few = kept.harness("gate", "--baseline", "main")
+    assert (few.exit_code, "Runs" in few.stdout) == (4, True)
+    failed = make_candidate("dead01", day=21)
+    put(kept.results, failed, [make_failed_run(0)])
+    dead = kept.harness("gate", "--baseline", "main", "--inconclusive", "pass")
+    assert dead.exit_code == 4
+    assert "failed" in dead.stdout
+
+
+def test_a_baseline_of_a_newer_harness_is_inconclusive_and_says_why(kept: Home) -> None:
+    path = put(kept.results, make_candidate("cand01"))
+    newer = kept.folder / "newer.jsonl"
+    newer.write_bytes(path.read_bytes().replace(b'{"schema":3', b'{"schema":99', 1))
+    done = kept.harness("gate", "--baseline", newer)
+    assert done.exit_code == 4
+    assert "Upgrade the harness" in done.stdout
+
+
+def test_a_report_without_a_folder_is_refused_before_anything_else(home: Home) -> None:
+    done = home.harness("gate", "--baseline", "main", "--junit", "missing/gate.xml")
+    assert done.exit_code == 2
+    assert "there is no folder missing; make it first" in done.error()
+
+
+def test_an_unknown_baseline_is_told_with_those_that_are_there(kept: Home) -> None:
+    put(kept.results, make_candidate("cand01"))
+    done = kept.harness("gate", "--baseline", "mian", "--json")
+    assert done.exit_code == 4
+    assert "main" in json.dumps(done.document["checks"])
+
+
+def test_baselines_are_listed_kept_and_removed(kept: Home) -> None:
+    again = kept.harness("baseline", "save", "main", "base01")
+    assert again.exit_code == 2
+    assert "--force" in again.error()
+    assert kept.harness("baseline", "save", "main", "base01", "--force").exit_code == 0
+    (row,) = kept.harness("baseline", "--json").document["baselines"]
+    assert (row["name"], row["experiment"], row["n_runs"]) == ("main", "base01", 8)
+    assert kept.harness("baseline", "remove", "main").exit_code == 0
+    assert kept.harness("baseline", "list").stdout == ""
+
+
+@pytest.mark.slow
+def test_what_was_measured_twice_passes_within_a_wide_limit(home: Home) -> None:
+    measure = ("run", "tiny-random", *QUICK, "--runs", "4")
+    assert home.harness(*measure).exit_code == 0
+    assert home.harness("baseline", "save", "main").exit_code == 0
+    itself = home.harness("gate", "--baseline", "main")
+    assert (itself.exit_code, "the candidate itself" in itself.stdout) == (4, True)
+    assert home.harness(*measure).exit_code == 0
+    done = home.harness("gate", "--baseline", "main", "--max-slowdown", "1000%")
+    assert done.exit_code == 0, done.stdout

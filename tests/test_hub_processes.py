@@ -97,7 +97,7 @@ def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "n_kills", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    "n_kills", [2, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_pulls_killed_again_and_again_end_with_the_right_bytes(
     hub: Hub, puller: Puller, n_kills: int
@@ -230,6 +230,7 @@ def test_the_token_is_in_no_output_no_file_and_no_process_list(hub: Hub, tmp_pat
 # ---------------------------------------------------------------- the command line
 
 
+@pytest.mark.slow
 def test_pull_list_and_verify_tell_the_same_story(hub: Hub, puller: Puller) -> None:
     content = serve(hub, 100_000)
     reference = f"{REPO}:Q4_K_M"
@@ -268,6 +269,7 @@ def test_pull_list_and_verify_tell_the_same_story(hub: Hub, puller: Puller) -> N
     assert puller.blob(content).read_bytes() == content
 
 
+@pytest.mark.slow
 def test_offline_by_environment_uses_what_is_there_and_names_what_is_not(
     hub: Hub, puller: Puller
 ) -> None:

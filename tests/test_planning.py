@@ -67,7 +67,7 @@ def assert_as_planned(plan: MemoryPlan, report: Report) -> None:
         )
 
 
-@pytest.mark.parametrize("cache", ["f16", "q8_0"])
+@pytest.mark.parametrize("cache", ["f16", pytest.param("q8_0", marks=pytest.mark.slow)])
 def test_what_is_planned_is_what_the_engine_takes(
     tmp_path: Path, tiny_model: Path, cache: str
 ) -> None:

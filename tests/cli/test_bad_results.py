@@ -13,6 +13,7 @@ from cli.commandline import QUICK, Home
 from harness.records.store import load
 
 
+@pytest.mark.slow
 def test_a_results_folder_that_is_a_file_is_refused_before_measuring(home: Home) -> None:
     (home.folder / "taken").touch()
     done = home.harness("run", "-q", "tiny-random", *QUICK, "--results", "taken")
@@ -23,6 +24,7 @@ def test_a_results_folder_that_is_a_file_is_refused_before_measuring(home: Home)
     assert "--results" in error
 
 
+@pytest.mark.slow
 def test_a_results_folder_that_cannot_be_made_is_refused_before_measuring(home: Home) -> None:
     (home.folder / "file").touch()
     done = home.harness("run", "-q", "tiny-random", *QUICK, "--results", "file/results")
@@ -48,6 +50,7 @@ def test_a_lock_that_cannot_be_taken_is_named(home: Home) -> None:
     assert str(home.lock) in done.error()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
 def test_a_disk_that_fills_up_while_measuring_costs_only_what_did_not_fit(home: Home) -> None:
     import resource

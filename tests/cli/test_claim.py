@@ -96,6 +96,7 @@ def test_markdown_is_one_table(measured: Home) -> None:
     assert any("tiny-random" in line and "(measured" in line for line in rows)
 
 
+@pytest.mark.slow
 def test_an_unknown_machine_is_refused_with_those_there_are(home: Home) -> None:
     done = home.harness("claim", "--machine", "laptop-8")
 

@@ -95,6 +95,7 @@ def test_what_to_fit_must_be_said_one_way(home: Home, arguments: tuple[str, ...]
     assert done.error()
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_was_foretold_and_the_audit_judges_it(home: Home) -> None:
     measured = home.harness("run", "tiny-random", *QUICK, "--threads", "1,2", "-q")
     assert measured.exit_code == 0, measured.stderr

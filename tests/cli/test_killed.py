@@ -39,6 +39,7 @@ def interrupted(new_home: Callable[[], Home]) -> Interrupted:
     with home.started(*LONG) as first:
         first.said("run  1  ")
         worker = first.worker_of_run(2)
+        worker.suspend()  # however fast the machine is, it does not get done meanwhile
         refused = home.harness("run", "tiny-random", *QUICK)
         arguments = (*QUICK, "--wait", "90s", "--results", "other")
         with home.started("run", "tiny-random", *arguments) as second:
@@ -87,7 +88,7 @@ def test_ctrl_c_closes_the_record_with_its_end(interrupted: Interrupted) -> None
 
 def test_ctrl_c_in_the_only_run_is_not_taken_for_the_end_of_the_plan(home: Home) -> None:
     with home.started(*LONG, "--runs", "1", "--json") as run:
-        run.worker_of_run(1)
+        run.worker_of_run(1).suspend()
         run.interrupt()
         done = run.done()
 
@@ -109,6 +110,7 @@ def test_ctrl_c_before_the_first_run_is_one_word(home: Home) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_killed_from_outside_fails_its_row_and_the_sweep_goes_on(home: Home) -> None:
     with home.started(*LONG, "--runs", "2", "--json") as run:
         run.worker_of_run(1).kill()
@@ -123,6 +125,7 @@ def test_a_worker_killed_from_outside_fails_its_row_and_the_sweep_goes_on(home: 
     assert case["metrics"] | case["disturbed"]
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_a_readable_record_no_worker_and_a_free_machine(home: Home) -> None:
     with home.started(*LONG) as run:
         run.said("run  1  ")

@@ -79,6 +79,7 @@ def test_a_model_alone_has_a_perplexity(desk: Desk) -> None:
     assert float(row["low"]) < float(row["value"]) < float(row["high"])
 
 
+@pytest.mark.slow
 def test_the_table_fits_the_terminal_and_spilling_is_said(desk: Desk) -> None:
     done = desk.quality("./coarse.gguf", "--reference", "./fine.gguf", "--spill")
     assert done.exit_code == 0, done.stderr
@@ -90,6 +91,7 @@ def test_the_table_fits_the_terminal_and_spilling_is_said(desk: Desk) -> None:
     assert [path for path in desk.home.cache.iterdir() if path.name.startswith("tmp")] == []
 
 
+@pytest.mark.slow
 def test_another_vocabulary_is_refused_before_measuring(desk: Desk, two: Done) -> None:
     n_records = len(desk.records())
     done = desk.quality("./other.gguf", "--reference", "./fine.gguf", "-q")
@@ -127,6 +129,7 @@ def test_what_cannot_be_is_one_clear_line(
     assert said in done.error()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_chunks_that_were_complete(desk: Desk, home: Home) -> None:
     (home.folder / "bees.txt").write_text(TEXT * 4000)
     model = str(desk.home.folder / "fine.gguf")

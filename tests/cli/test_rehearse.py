@@ -151,6 +151,7 @@ def test_an_architecture_that_cannot_be_laid_out_is_refused_by_name(home: Home) 
     assert "deepseek4" in done.error()
 
 
+@pytest.mark.slow
 def test_an_interrupted_rehearsal_leaves_no_twin(home: Home) -> None:
     arguments = ("-w", "sustain60", "--trials", "1", "--runs", "9", *ONE_THREAD)
     with home.started("rehearse", "tiny-random", "--dir", "twins", *arguments) as started:

@@ -35,12 +35,14 @@ def two_models(new_home: Callable[[], Home], copy: Path) -> Swept:
     return Swept(home, home.harness("run", "tiny-random", copy, *arguments))
 
 
+@pytest.mark.slow
 def test_each_model_gets_a_block_of_its_own(two_models: Swept) -> None:
     assert two_models.done.exit_code == 0, two_models.done.stderr
     titles = [line for line in two_models.done.stdout.splitlines() if " · threads " in line]
     assert [title.split(" · ")[0] for title in titles] == list(MODELS)
 
 
+@pytest.mark.slow
 def test_every_round_measures_each_of_them_once(two_models: Swept) -> None:
     runs = two_models.home.runs()
     assert [run["round"] for run in runs] == [0, 0, 1, 1]
@@ -60,18 +62,30 @@ def test_the_same_seed_repeats_order_and_tokens(two_models: Swept, home: Home, c
     assert [run["seed"] for run in again] == [run["seed"] for run in before]
 
 
-def test_settings_are_swept_in_every_combination_and_reach_the_engine(home: Home) -> None:
-    arguments = (*QUICK, "-ctk", "f16,q8_0", "--load-mode", "none,mmap", "--repack", "off")
+def test_a_list_is_swept_and_settings_reach_the_engine(home: Home) -> None:
+    arguments = (*QUICK, "-ctk", "f16,q8_0", "--load-mode", "none", "--repack", "off")
     done = home.harness("run", "tiny-random", *arguments, "--json")
 
     assert done.exit_code == 0, done.stderr
     cases = done.document["cases"]
     ways = [(c["settings"]["type_k"], c["settings"]["load_mode"]) for c in cases]
-    assert sorted(ways) == sorted(product(("f16", "q8_0"), ("none", "mmap")))
+    assert sorted(ways) == [("f16", "none"), ("q8_0", "none")]
     assert {case["outcome"]["status"] for case in cases} == {"ok"}
     assert {case["settings"]["repack"] for case in cases} == {False}
     kv = {c["settings"]["type_k"]: c["metrics"]["kv"]["median"] for c in cases}
     assert kv["q8_0"] < kv["f16"]
+    assert not any(map(_is_mapped, home.runs()))
+
+
+@pytest.mark.slow
+def test_ways_of_loading_are_swept_and_reach_the_engine(home: Home) -> None:
+    arguments = (*QUICK, "-ctk", "f16,q8_0", "--load-mode", "none,mmap", "--repack", "off")
+    done = home.harness("run", "tiny-random", *arguments, "--json")
+
+    assert done.exit_code == 0, done.stderr
+    settings = [case["settings"] for case in done.document["cases"]]
+    ways = [(each["type_k"], each["load_mode"]) for each in settings]
+    assert sorted(ways) == sorted(product(("f16", "q8_0"), ("none", "mmap")))
     is_mapped = {run["settings"]["load_mode"]: _is_mapped(run) for run in home.runs()}
     assert is_mapped == {"none": False, "mmap": True}
 
@@ -116,6 +130,7 @@ def test_measuring_stops_at_six_runs_when_they_are_precise_enough(home: Home) ->
     assert (figure["n"], figure["kind"]) == (6, "order-statistic")
 
 
+@pytest.mark.slow
 def test_more_threads_than_cores_are_warned_of_and_measured(home: Home) -> None:
     too_many = (os.cpu_count() or 1) + 1
     done = home.harness("run", "tiny-random", *QUICK, "--threads", f"1,{too_many}", "--json")

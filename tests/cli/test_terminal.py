@@ -46,6 +46,7 @@ def test_no_color_is_obeyed_on_a_terminal(home: Home) -> None:
     assert not _COLOUR.search(on_a_terminal(home, "show", "nothing", NO_COLOR="1")[1])
 
 
+@pytest.mark.slow
 def test_a_run_on_a_terminal_has_a_status_line_that_goes_away(home: Home) -> None:
     stdout, received = on_a_terminal(home, "run", "tiny-random", *QUICK, NO_COLOR="1")
 

@@ -121,17 +121,17 @@ Candidate  experiment cand01 of 2026-11-20, 8 Runs, build 0123abc, machine
 
 Case  m:a · threads 2
 
-figure         baseline → now     worse by, %           n    verdict
+figure         baseline → now     worse by, %             n  verdict
 -------------  -----------------  --------------------  ---  ------------
-tg128 tok/s    120 → 105          +13.0 (+10.0, +16.0)  8    REGRESSION
-pp512 tok/s    120 → 105          +5.0 (+2.0, +8.0)     8    inconclusive
-memory needed  256 MiB → 256 MiB  +0.0 exactly          8    pass
+tg128 tok/s    120 → 105          +13.0 (+10.0, +16.0)    8  REGRESSION
+pp512 tok/s    120 → 105          +5.0 (+2.0, +8.0)       8  inconclusive
+memory needed  256 MiB → 256 MiB  +0.0 exactly            8  pass
 
 Case  m:a
 
-figure         baseline → now           worse by, %    n    verdict
+figure         baseline → now           worse by, %      n  verdict
 -------------  -----------------------  -------------  ---  ---------
-KL divergence  0.0312 (0.029 – 0.0334)                 32   pass
+KL divergence  0.0312 (0.029 – 0.0334)                  32  pass
 
 -  pp512 tok/s of m:a · threads 2: 5.0 % slower (+2.0 to +8.0 %), and 5.0 % is
    allowed
@@ -160,17 +160,17 @@ Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %), a
 
 #### m:a · threads 2
 
-| figure        | baseline → now    | worse by, %          | n   | verdict      |
+| figure        | baseline → now    | worse by, %          |   n | verdict      |
 |---------------|-------------------|----------------------|-----|--------------|
-| tg128 tok/s   | 120 → 105         | +13.0 (+10.0, +16.0) | 8   | REGRESSION   |
-| pp512 tok/s   | 120 → 105         | +5.0 (+2.0, +8.0)    | 8   | inconclusive |
-| memory needed | 256 MiB → 256 MiB | +0.0 exactly         | 8   | pass         |
+| tg128 tok/s   | 120 → 105         | +13.0 (+10.0, +16.0) |   8 | REGRESSION   |
+| pp512 tok/s   | 120 → 105         | +5.0 (+2.0, +8.0)    |   8 | inconclusive |
+| memory needed | 256 MiB → 256 MiB | +0.0 exactly         |   8 | pass         |
 
 #### m:a
 
-| figure        | baseline → now          | worse by, %   | n   | verdict   |
+| figure        | baseline → now          | worse by, %   |   n | verdict   |
 |---------------|-------------------------|---------------|-----|-----------|
-| KL divergence | 0.0312 (0.029 – 0.0334) |               | 32  | pass      |
+| KL divergence | 0.0312 (0.029 – 0.0334) |               |  32 | pass      |
 
 - pp512 tok/s of m:a · threads 2: 5.0 % slower (+2.0 to +8.0 %), and 5.0 % is allowed
 - failed in 1 of 8 Runs: killed

@@ -63,7 +63,8 @@ def gate(asked: Asked) -> Gated:
         matched = match(sides_of(chosen.stored.experiment, chosen.stored.runs), sides, asked.across)
         measured = [(a, b) for a, b in matched.pairs if b.runs]
         figures = judge_figures(measured, asked.limits, asked.wanted or JUDGED)
-        checks = [*figures, *checks, *matched.checks, *_lacking(asked, figures)]
+        checks = [*figures, *checks, *matched.checks]
+        checks += _lacking(asked, figures) if measured else []
         remarks += circumstances(chosen.stored.experiment, candidate.experiment)
     if asked.limits.max_kl is not None:
         checks += _quality(asked, sides, asked.limits.max_kl, remarks)
@@ -81,12 +82,12 @@ def gate(asked: Asked) -> Gated:
 
 
 def _lacking(asked: Asked, figures: Sequence[Check]) -> list[Check]:
-    """What was asked for by name and stands nowhere; without any figure the reason is another."""
+    """What was asked for by name and stands nowhere."""
     there = {check.metric for check in figures}
     return [
         obstacle("no-figure", f"neither side has {legend.LABELS[metric]}, which --metric asks for")
         for metric in asked.wanted or ()
-        if there and metric not in there
+        if metric not in there
     ]
 
 

@@ -24,6 +24,7 @@ from harness.report.text import wrapped
 from harness.schema import Experiment
 
 HEADER = ("figure", "baseline → now", "worse by, %", "n", "verdict")
+ALIGNMENT = ("left", "left", "left", "right", "left")
 
 
 def gate_text(gated: Gated, *, is_lenient: bool = False) -> str:
@@ -41,7 +42,7 @@ def gate_text(gated: Gated, *, is_lenient: bool = False) -> str:
     for name, checks in by_case(judgement).items():
         table = [row(check) for check in checks]
         lines += ["", *wrapped(name, lead="Case  "), ""]
-        lines.append(tabulate(table, HEADER, "simple", disable_numparse=True))
+        lines.append(tabulate(table, HEADER, "simple", disable_numparse=True, colalign=ALIGNMENT))
     notes = noted(judgement)
     if notes:
         lines.append("")

@@ -7,6 +7,7 @@ import re
 from tabulate import tabulate
 
 from harness.report.gate import (
+    ALIGNMENT,
     HEADER,
     baseline_text,
     by_case,
@@ -38,7 +39,7 @@ def gate_markdown(gated: Gated, *, is_lenient: bool = False) -> str:
     for name, checks in by_case(judgement).items():
         table = [[_escaped(cell) for cell in row(check)] for check in checks]
         lines += ["", f"#### {_escaped(name)}", ""]
-        lines.append(tabulate(table, HEADER, "github", disable_numparse=True))
+        lines.append(tabulate(table, HEADER, "github", disable_numparse=True, colalign=ALIGNMENT))
     notes = noted(judgement)
     if notes:
         lines += ["", *(f"- {_escaped(check_text(check))}" for check in notes)]

@@ -126,6 +126,41 @@ def test_baselines_are_listed_kept_and_removed(kept: Home) -> None:
     assert kept.harness("baseline", "list").stdout == ""
 
 
+def test_a_metric_that_nobody_measured_is_named(kept: Home) -> None:
+    put(kept.results, make_candidate("cand01"))
+    done = kept.harness("gate", "--baseline", "main", "--metric", "joules_per_token")
+    assert done.exit_code == 4
+    assert "which --metric asks for" in done.stdout.replace("\n", " ")
+
+
+def test_words_that_are_no_limit_are_refused(kept: Home) -> None:
+    for option, word in (
+        ("--max-slowdown", "nan"), ("--max-kl", "-1"), ("--across", "everything"),
+    ):  # fmt: skip
+        done = kept.harness("gate", "--baseline", "main", option, word)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert option in done.stderr
+    assert kept.harness("gate").exit_code == 2  # there is no baseline to guess
+    assert kept.harness("baseline", "save", "../main").exit_code == 2
+
+
+def test_a_candidate_that_is_not_there_is_an_error_in_one_line(kept: Home) -> None:
+    done = kept.harness("gate", "nowhere", "--baseline", "main")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "nowhere" in done.error()
+    assert kept.harness("baseline", "remove", "nowhere").exit_code == 1
+
+
+def test_a_summary_that_cannot_be_written_does_not_hide_the_verdict(kept: Home) -> None:
+    put(kept.results, make_candidate("same01"), seed=2)
+    done = kept.harness(
+        "gate", "--baseline", "main", GITHUB_STEP_SUMMARY=str(kept.folder / "missing" / "s.md")
+    )
+    assert done.exit_code == 0
+    assert "Pass:" in done.stdout
+    assert done.stderr.startswith("Warning: cannot write to ")
+
+
 @pytest.mark.slow
 def test_what_was_measured_twice_passes_within_a_wide_limit(home: Home) -> None:
     measure = ("run", "tiny-random", *QUICK, "--runs", "4")

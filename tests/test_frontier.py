@@ -268,7 +268,7 @@ def test_a_figure_of_too_few_runs_decides_nothing() -> None:
     ("missing", "says"),
     [
         ("decode", "no speed was measured under the same settings; add --measure"),
-        ("kl", "nothing is known of their quality: `harness quality` measures it"),
+        ("kl", "nothing is known of their quality: --measure or `harness quality` measures it"),
     ],
 )
 def test_without_a_figure_it_says_which_is_missing(missing: Metric, says: str) -> None:

@@ -6,9 +6,11 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from gguf_factory import write_small
+from quality_factory import make_chunks, make_record
 from records_factory import make_experiment, make_run
 
 from harness.analysis.frontier import METRICS, Figure, Frontier, Metric, Option, exactly
@@ -18,6 +20,7 @@ from harness.machine.probe import probe_machine
 from harness.models.digest import sha256_of
 from harness.models.ladder import REQUANTIZED_FROM, SOURCE_SHA256
 from harness.models.model_file import describe
+from harness.records.quality_store import save_quality
 from harness.records.store import ExperimentWriter
 from harness.report.frontier import FrontierPage, page_document, page_flat, page_text
 from harness.schema import ModelFile
@@ -189,6 +192,24 @@ def test_a_file_and_its_ladder_are_found_with_their_stored_speeds(tmp_path: Path
     flat = runner.invoke(command, [*arguments, "--format", "csv"]).stdout.splitlines()
     assert flat[0] == "model,quantization,metric,value,low,high,kind,dominated_by"
     assert len(flat) == 1 + 2 * 4
+
+
+def test_stored_speeds_and_distances_decide_what_to_take(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    paths = [
+        write_small(tmp_path / f"mine-{name}.gguf", n_rows=rows, general__file_type=kind)
+        for name, rows, kind in (("F16", 7, 1), ("Q8_0", 6, 7), ("Q4_0", 5, 2))
+    ]
+    files = [describe(path, path.name, None, sha256_of(path)) for path in paths]
+    store(results, *files)
+    for file, noise in zip(files[1:], (0.02, 0.8), strict=True):
+        chunks, _ = make_chunks(np.random.default_rng(1), 12, noise=noise)
+        record = make_record(chunks, identity=file.quantization)
+        save_quality(results, record.model_copy(update={"model": file, "reference": files[0]}))
+    text = CliRunner().invoke(command, [*map(str, paths), "--results", str(results)]).stdout
+    assert "\nTake Q8_0: " in text, text
+    assert "Q4_0 is faster" in text.replace("\n", " ")
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_model_of_which_nothing_is_here_is_refused(

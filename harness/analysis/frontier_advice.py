@@ -150,16 +150,16 @@ def _too_little(usable: Sequence[Option], known: Sequence[Option]) -> str:
     has_quality = [option for option in usable if "kl" in option.figures]
     if known:
         return (
-            f"only {known[0].name} has both its speed and its quality measured: --measure and "
-            "`harness quality` measure the others"
+            f"only {known[0].name} has both its speed and its quality measured: --measure "
+            "measures the others"
         )
     if not has_speed:
         return "no speed was measured under the same settings; add --measure"
     if not has_quality:
-        return "nothing is known of their quality: `harness quality` measures it"
+        return "nothing is known of their quality: --measure or `harness quality` measures it"
     return (
-        "those with a speed have no quality, and those with a quality no speed: --measure and "
-        "`harness quality` measure the others"
+        "those with a speed have no quality, and those with a quality no speed: --measure "
+        "measures what is missing"
     )
 
 

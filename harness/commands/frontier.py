@@ -25,6 +25,7 @@ from harness.analysis.quality_page import measured_quality
 from harness.analysis.sides import Side
 from harness.commands.fetching import Fetching
 from harness.commands.frontier_models import Candidate, candidates
+from harness.commands.frontier_quality import score_missing
 from harness.commands.frontier_stored import stored_speeds
 from harness.commands.measuring import exit_code, prepare, take, undisturbed
 from harness.commands.measuring_options import measuring_options
@@ -41,7 +42,18 @@ from harness.report.settings import settings_text
 @click.command("frontier")
 @click.argument("models", nargs=-1, required=True)
 @click.option(
-    "--measure", "is_measuring", is_flag=True, help="First measure speeds that are missing."
+    "--measure",
+    "is_measuring",
+    is_flag=True,
+    help="First measure the speeds and the distances that are missing.",
+)
+@click.option(
+    "--chunks",
+    "n_chunks",
+    type=click.IntRange(0),
+    default=32,
+    show_default=True,
+    help="With --measure: chunks of text for the distance, as for `quality`; 0 is none.",
 )
 @click.option(
     "--dir",
@@ -53,6 +65,7 @@ from harness.report.settings import settings_text
 def command(
     models: tuple[str, ...],
     is_measuring: bool,
+    n_chunks: int,
     directory: Path | None,
     results: Path,
     catalogs: tuple[Path, ...],
@@ -62,9 +75,9 @@ def command(
     Set the quantizations of MODELS side by side: size, memory, speed, distance from the original.
 
     A name without a quantization means every variant of it on this disk, with those that
-    `harness quantize` made. Figures are read from what is stored; with --measure speeds that are
-    missing are measured first, in rounds that all of them share. Ends with which one to take on
-    this machine, or "cannot tell".
+    `harness quantize` made. Figures are read from what is stored; with --measure what is missing is
+    measured first: speeds in rounds that all of them share, then the distance of each from the
+    most precise one. Ends with which one to take on this machine, or "cannot tell".
     """
     console = terminal.console(is_quiet=given["quiet"])
     fetching = Fetching(console)
@@ -72,23 +85,27 @@ def command(
         found = candidates(models, directory, load_catalog(catalogs), fetching)
     finally:
         fetching.done()
-    code = _measure(found, results, given, console) if is_measuring else ExitCode.DONE
+    code: int = ExitCode.DONE
+    if is_measuring:
+        names = ", ".join(candidate.name for candidate in found)
+        with undisturbed(f"the frontier of {names}", given, console):
+            code = _measure_speeds(found, results, given, console)
+            if n_chunks and code != ExitCode.INTERRUPTED:
+                code = score_missing(found, n_chunks, results, given, console) or code
     page = _page(", ".join(models), found, results)
     _show(page, "json" if given["as_json"] else given["table_format"])
     return code
 
 
-def _measure(
+def _measure_speeds(
     found: Sequence[Candidate], results: Path, given: Mapping[str, Any], console: Console
 ) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
     if len(stored_speeds(found, results, probe_machine().id)) == len(found):
         return ExitCode.DONE
-    names = ", ".join(candidate.name for candidate in found)
-    with undisturbed(f"the frontier of {names}", given, console):
-        paths = {candidate.file.key: candidate.path for candidate in found}
-        measurement = prepare(given, [candidate.file for candidate in found])
-        return exit_code(take(measurement, paths, given, results, console).result)
+    paths = {candidate.file.key: candidate.path for candidate in found}
+    measurement = prepare(given, [candidate.file for candidate in found])
+    return exit_code(take(measurement, paths, given, results, console).result)
 
 
 def _page(model: str, found: Sequence[Candidate], results: Path) -> FrontierPage:

@@ -26,6 +26,10 @@ Pairing = Literal["rounds", "unpaired", "exact"]
 
 # One comparison in a hundred may err: a table has ten of them, and a gate runs every day.
 CONFIDENCE = 0.99
+# Where one asks again after every round and stops at an answer, errors add up. At this level a
+# difference that is not there is found at any of the looks from the 6th round to the 1000th in 0.9
+# of 100 comparisons, however wide the noise: simulated, `benchmarks/calibration.py --looks`.
+CONFIDENCE_OF_EACH_LOOK = 0.9997
 # Less than 2 % nobody feels, and the same model differs from itself by as much from hour to hour.
 THRESHOLD = 0.02
 # An interval of a factor of e^20 to either side says nothing, and its ends are no numbers to print.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from harness.analysis.advice import trust_lines
+from harness.analysis.comparison import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
 from harness.analysis.sides import (
     Side,
     compare_sides,
@@ -60,7 +61,15 @@ class Asked:
             b=b,
             mismatches=tuple(mismatches(a, b)),
             remarks=tuple(remarks(a, b)),
-            figures=tuple(compare_sides(a, b, threshold=self.threshold, wanted=self.metrics)),
+            figures=tuple(
+                compare_sides(
+                    a,
+                    b,
+                    threshold=self.threshold,
+                    confidence=CONFIDENCE_OF_EACH_LOOK if self.until_decided else CONFIDENCE,
+                    wanted=self.metrics,
+                )
+            ),
         )
 
 
@@ -114,10 +123,20 @@ def compare_stored(asked: Asked) -> tuple[list[ComparedPair], int]:
     stored = {path: load(path) for path in {case.path: None for pair in cases for case in pair}}
     for each in stored.values():
         _warn_of_what_is_missing(each)
-    pairs = [asked.pair(_side(one, stored), _side(other, stored)) for one, other in cases]
+    pairs = [_stored_pair(asked, stored, *sides) for sides in cases]
     for pair in pairs:
         _refuse_what_cannot_be_compared(pair, asked.across)
     return pairs, ExitCode.DONE
+
+
+def _stored_pair(
+    asked: Asked, stored: dict[Path, StoredExperiment], one: StoredCase, other: StoredCase
+) -> ComparedPair:
+    """The same verdicts as when it was measured: what ended at an answer was looked at often."""
+    ends = [stored[case.path].end for case in (one, other)]
+    is_decided = any(stop.reason == "decided" for end in ends if end for stop in end.stops)
+    asked = replace(asked, until_decided=is_decided)
+    return asked.pair(_side(one, stored), _side(other, stored))
 
 
 def _warn_of_what_is_missing(stored: StoredExperiment) -> None:
@@ -165,8 +184,8 @@ def _is_decided(asked: Asked, experiment: Experiment, runs: Sequence[Run]) -> bo
     Whether measuring on would say nothing new: all verdicts are there, or nothing is to compare.
 
     With `until_decided` asked from the sixth round on, the first that also a single figure needs
-    for its interval. Asking again after every round makes errors somewhat more frequent than one
-    look would; benchmarks/calibration.py says by how much.
+    for its interval. Each look then has a wider interval (CONFIDENCE_OF_EACH_LOOK), so that all
+    of them together err no more often than one would.
     """
     n_rounds = max(run.round for run in runs) + 1
     pairs = [pair.figures for pair in _pairs(asked, experiment, runs)]

@@ -10,7 +10,7 @@ from typing import Literal
 from tabulate import tabulate
 
 from harness import units
-from harness.analysis.comparison import Comparison
+from harness.analysis.comparison import CONFIDENCE_OF_EACH_LOOK, Comparison
 from harness.analysis.metrics import UNITS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Mismatch, Side
@@ -206,7 +206,13 @@ def _legend(pairs: Sequence[ComparedPair]) -> list[str]:
     for pairing, sentence in _PAIRINGS.items():
         of_kind = [each for each in found if each.pairing == pairing]
         if of_kind:
-            lines.append(sentence.format(confidence=f"{of_kind[0].confidence * 100:.3g} %"))
+            shares = dict.fromkeys(f"{each.confidence * 100:.4g} %" for each in of_kind)
+            lines.append(sentence.format(confidence=" or ".join(shares)))
+    if any(each.confidence == CONFIDENCE_OF_EACH_LOOK for each in found):
+        lines.append(
+            "Measured until decided: a wider interval for each look, since after many looks one "
+            "of them errs by chance."
+        )
     if found:
         share = units.percent(found[0].threshold)
         lines.append(

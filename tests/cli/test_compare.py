@@ -77,6 +77,20 @@ def test_the_stored_rounds_give_the_same_table_again(compared: Compared) -> None
     assert again.stderr == ""
 
 
+def test_what_was_measured_until_decided_keeps_its_wider_interval(compared: Compared) -> None:
+    copy = compared.home.folder / "until" / compared.stored.name
+    copy.parent.mkdir()
+    text = compared.stored.read_text()
+    assert '"max-runs"' in text
+    copy.write_text(text.replace('"max-runs"', '"decided"'))
+    sides = (f"{copy},n_batch=64", f"{copy},n_batch=128")
+    looked_often = compared.home.harness("compare", "--stored", *sides).stdout
+    assert "99.97 % interval" in looked_often
+    assert "Measured until decided" in looked_often
+    assert "99 % interval" in compared.done.stdout
+    assert "until decided" not in compared.done.stdout
+
+
 def test_json_is_one_document_of_plain_numbers(compared: Compared) -> None:
     done = compared.home.harness(
         "compare", "--stored", "n_batch=64", "n_batch=128", "--json", "--metric", "tok_per_s,need"
@@ -118,6 +132,7 @@ def test_another_machine_is_not_comparable_unless_that_is_the_question(
     assert "at different times" in told.stdout
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_is_a_row_and_ends_the_comparison_soon(
     home: Home, tiny_model: Path
 ) -> None:
@@ -212,6 +227,10 @@ def test_measuring_on_ends_when_every_verdict_is_there(two_models: TwoModels) ->
         assert lines[lines.index(workload) + 1].split()[-1] == "slower"
     assert next(line for line in lines if line.startswith("  needed")).split()[-1] == "larger"
     assert max(map(len, lines)) <= 80
+    first, _ = sorted(two_models.home.results.glob("*.jsonl"))
+    sides = (f"{first},tiny-random", f"{first},a-model-whose")
+    again = two_models.home.harness("compare", "--stored", *sides, "--metric", "tok_per_s,need")
+    assert again.stdout == done.stdout, again.stderr
 
 
 @pytest.mark.slow

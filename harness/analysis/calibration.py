@@ -47,7 +47,7 @@ _KIN = {
 _USUAL_RESIDUAL = 0.06
 _USUAL_WORTH = 4
 # and what they cannot show: shapes unlike theirs, and a machine that is another an hour later. With
-# these benchmarks/predict_here.py found 34 of 36 figures of 9 models in their 90 % intervals.
+# these benchmarks/predict_here.py found 37 of 40 figures of 10 models in their 90 % intervals.
 _FURTHER_DECODE = 0.07
 _FURTHER_PREFILL = 0.12
 # Two-sided 90 % of Student's t by degrees of freedom, from 4 on; 1.7 beyond these.

@@ -19,6 +19,7 @@ from harness import cli
 from harness.errors import HarnessError
 from harness.records.store import load
 
+LONG_NAME = "a-model-whose-name-is-longer-than-any-that-a-sensible-person-would-type-twice.gguf"
 QUICK = ("--runs", "2", "--trials", "1", "-w", "tg8", *ONE_THREAD)
 
 
@@ -209,9 +210,16 @@ class TwoModels:
 def two_models(new_home: Callable[[], Home]) -> TwoModels:
     """Of very different size and long names, until it is decided; then without the time for it."""
     home = new_home()
-    name = "a-model-whose-name-is-longer-than-any-that-a-sensible-person-would-type-twice.gguf"
-    write_small_model(home.folder / name, "F16", n_layer=8)
-    arguments = ("tiny-random", name, "--metric", "tok_per_s,need", "--trials", "1", *ONE_THREAD)
+    write_small_model(home.folder / LONG_NAME, "F16", n_layer=8)
+    arguments = (
+        "tiny-random",
+        LONG_NAME,
+        "--metric",
+        "tok_per_s,need",
+        "--trials",
+        "1",
+        *ONE_THREAD,
+    )
     many = ("-w", "tg16@d1024,pp16", "--until", "decided")
     done = home.harness("compare", *arguments, *many, "--budget", "10m")
     return TwoModels(home, done, home.harness("compare", *arguments, *many, "--budget", "1s"))
@@ -228,7 +236,7 @@ def test_measuring_on_ends_when_every_verdict_is_there(two_models: TwoModels) ->
     assert next(line for line in lines if line.startswith("  needed")).split()[-1] == "larger"
     assert max(map(len, lines)) <= 80
     first, _ = sorted(two_models.home.results.glob("*.jsonl"))
-    sides = (f"{first},tiny-random", f"{first},a-model-whose")
+    sides = (f"{first},tiny-random", f"{first},{LONG_NAME}")
     again = two_models.home.harness("compare", "--stored", *sides, "--metric", "tok_per_s,need")
     assert again.stdout == done.stdout, again.stderr
 

@@ -36,8 +36,17 @@ _SPREADS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 
 
 def figures(values: Sequence[Value]) -> list[str]:
-    """Workloads and metrics, in the order recorded."""
-    return list(dict.fromkeys(it.figure for it in values))
+    """
+    Workloads and metrics, in the order recorded.
+
+    Those of fewer than three whole rounds are left out: where every trial of a side was disturbed,
+    its round has no value, and one or two ratios have no spread to speak of.
+    """
+    return [
+        figure
+        for figure in dict.fromkeys(it.figure for it in values)
+        if all(len(pairs(values, figure, "plain", side)) > 2 for side in ("again", "slowed"))
+    ]
 
 
 def against_itself(judged: Sequence[Judged]) -> str:

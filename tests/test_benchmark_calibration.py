@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from records_factory import make_experiment, make_run
 from trials_factory import disturbed_counters, make_trial
 
-from benchmarks import calibration_rounds, worker_delayed
+from benchmarks import calibration_rounds, calibration_tables, worker_delayed
 from benchmarks.calibration import main
 from benchmarks.calibration_repeats import (
     BETTER,
@@ -239,7 +239,14 @@ def test_the_delay_is_a_share_of_the_time_since_the_first_decode(
 
 @pytest.mark.slow
 def test_three_sides_are_measured_through_the_real_worker(tiny_model: Path) -> None:
-    arguments = ["--live", "--rounds", "2", "--model", str(tiny_model), "--threads", "1", "--json"]
+    arguments = ["--live", "--rounds", "4", "--model", str(tiny_model), "--threads", "1", "--json"]
     result = CliRunner().invoke(main, [*arguments, "--repeats", "20", "--wait", "10m"])
     assert result.exit_code == 0, result.output
     assert calibration_rounds.SIDES.keys() == {"plain", "again", "slowed"}
+
+
+def test_a_figure_of_two_rounds_is_left_out() -> None:
+    recording = read(recordings()[0])
+    few = [it for it in recording if it.round in {each.round for each in recording[:1]}]
+    assert calibration_tables.figures(recording)
+    assert calibration_tables.figures(few) == []

@@ -13,7 +13,7 @@ from harness.analysis.frontier_figures import speed_figures, speed_pairs, speed_
 from harness.commands.frontier_models import Candidate
 from harness.commands.frontier_stored import stored_speeds
 from harness.records.store import ExperimentWriter
-from harness.schema import End, ModelFile, Run, Settings
+from harness.schema import End, ModelFile, Run, Settings, Stop
 
 MACHINE = make_machine()
 RATES = {"a": 100.0, "b": 120.0, "c": 150.0}
@@ -37,9 +37,10 @@ def write(
     day: int,
     n_rounds: int = 6,
     runs: list[Run] | None = None,
+    reason: str | None = "max-runs",
     **changes: Any,
 ) -> Path:
-    """An experiment of the models in `names`, measured on a day of November."""
+    """An experiment of the models in `names`, of a day of November; no reason: it was killed."""
     experiment = make_experiment(
         models=tuple(model(name) for name in names),
         id=f"e{day}",
@@ -64,12 +65,24 @@ def write(
     with ExperimentWriter(folder, experiment) as writer:
         for run in runs:
             writer.append_run(run)
-        writer.finish(End(finished_at=f"2026-11-{day:02}T11:00:00+00:00", stops=()))
+        if reason:
+            stops = tuple(
+                Stop.model_validate(
+                    {
+                        "model": f"model:{name}",
+                        "settings": settings,
+                        "reason": reason,
+                        "n_runs": n_rounds,
+                    }
+                )
+                for name in names
+            )
+            writer.finish(End(finished_at=f"2026-11-{day:02}T11:00:00+00:00", stops=stops))
     return writer.path
 
 
 def speeds(folder: Path) -> dict[str, str]:
-    sides = stored_speeds(FOUND, folder, MACHINE.id)
+    sides = stored_speeds(FOUND, folder, MACHINE.id).sides
     return {name: side.experiment.id for name, side in sides.items()}
 
 
@@ -108,7 +121,7 @@ def test_no_results_folder_is_no_speed(tmp_path: Path) -> None:
 
 def test_common_rounds_decide_what_intervals_cannot(tmp_path: Path) -> None:
     write(tmp_path, "ab", 1)
-    sides = stored_speeds(FOUND, tmp_path, MACHINE.id)
+    sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
     workloads = speed_workloads(sides.values())
     assert (workloads.decode, workloads.prefill, workloads.chat) == ("tg128", "pp512", None)
     figures = {name: speed_figures(side, workloads) for name, side in sides.items()}
@@ -125,7 +138,7 @@ def test_common_rounds_decide_what_intervals_cannot(tmp_path: Path) -> None:
 
 def test_few_runs_give_a_range_and_an_exact_need(tmp_path: Path) -> None:
     write(tmp_path, "a", 1, n_rounds=2)
-    sides = stored_speeds(FOUND, tmp_path, MACHINE.id)
+    sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
     figures = speed_figures(sides["a"], speed_workloads(sides.values())).figures
     assert not figures["decode"].is_interval
     assert figures["need"].is_exact
@@ -134,7 +147,20 @@ def test_few_runs_give_a_range_and_an_exact_need(tmp_path: Path) -> None:
 def test_a_model_that_failed_has_an_obstacle(tmp_path: Path) -> None:
     failed = make_failed_run(0, model="model:a")
     write(tmp_path, "a", 1, runs=[failed])
-    sides = stored_speeds(FOUND, tmp_path, MACHINE.id)
+    sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
     told = speed_figures(sides["a"], speed_workloads(sides.values()))
     assert "killed the worker" in (told.obstacle or "")
     assert "decode" not in told.figures
+
+
+@pytest.mark.parametrize("reason", [None, "interrupted"])
+def test_what_was_killed_or_interrupted_is_not_measured_out(
+    tmp_path: Path, reason: str | None
+) -> None:
+    write(tmp_path, "ab", 1, n_rounds=3, reason=reason)
+    write(tmp_path, "c", 2)
+    stored = stored_speeds(FOUND, tmp_path, MACHINE.id)
+    assert set(stored.sides) == {"a", "b", "c"}
+    assert stored.cut_short == {"a", "b"}
+    write(tmp_path, "abc", 3, reason="budget")
+    assert stored_speeds(FOUND, tmp_path, MACHINE.id).cut_short == frozenset()

@@ -101,7 +101,8 @@ def _measure_speeds(
     found: Sequence[Candidate], results: Path, given: Mapping[str, Any], console: Console
 ) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
-    if len(stored_speeds(found, results, probe_machine().id)) == len(found):
+    stored = stored_speeds(found, results, probe_machine().id)
+    if len(stored.sides) == len(found) and not stored.cut_short:
         return ExitCode.DONE
     paths = {candidate.file.key: candidate.path for candidate in found}
     measurement = prepare(given, [candidate.file for candidate in found])
@@ -109,7 +110,7 @@ def _measure_speeds(
 
 
 def _page(model: str, found: Sequence[Candidate], results: Path) -> FrontierPage:
-    sides = stored_speeds(found, results, probe_machine().id)
+    sides = stored_speeds(found, results, probe_machine().id).sides
     workloads = speed_workloads(sides.values())
     speeds = {name: speed_figures(side, workloads) for name, side in sides.items()}
     measured = [measured_quality(it.record) for it in list_qualities(results) if it.record]

@@ -17,6 +17,14 @@ _Alike = tuple[Settings, str, frozenset[str]]
 
 
 @dataclass(frozen=True)
+class StoredSpeeds:
+    """Name of a candidate to what was measured of it; `cut_short` names those not measured out."""
+
+    sides: dict[str, Side]
+    cut_short: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class _Case:
     path: Path
     experiment: Experiment
@@ -24,9 +32,9 @@ class _Case:
     settings: Settings
 
 
-def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> dict[str, Side]:
+def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> StoredSpeeds:
     """
-    Name of a candidate to what was measured of it on this machine, all of it alike.
+    What was measured of the candidates on this machine, all of it alike.
 
     Of several settings, builds and sets of workloads those are taken that most candidates have,
     of equals the newest. Of one candidate's experiments that which holds most of the others too,
@@ -54,25 +62,38 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
                 mine.setdefault(candidate.name, []).append(case)
                 groups[alike] = mine  # last, for it is the newest now
     if not groups:
-        return {}
+        return StoredSpeeds({})
     best = max(reversed(groups.values()), key=len)
     return _sides(best)
 
 
-def _sides(cases: Mapping[str, Sequence[_Case]]) -> dict[str, Side]:
+def _sides(cases: Mapping[str, Sequence[_Case]]) -> StoredSpeeds:
     held: dict[Path, int] = {}
     for each in cases.values():
         for path in {case.path for case in each}:
             held[path] = held.get(path, 0) + 1
     loaded: dict[Path, StoredExperiment] = {}
     sides = {}
+    cut_short = set()
     for name, each in cases.items():
         case = max(reversed(each), key=lambda case: held[case.path])
         if case.path not in loaded:
             loaded[case.path] = load(case.path)
         stored = loaded[case.path]
         sides[name] = side_of(name, stored.experiment, case.model, case.settings, stored.runs)
-    return sides
+        if not _is_measured_out(stored, case):
+            cut_short.add(name)
+    return StoredSpeeds(sides, frozenset(cut_short))
+
+
+def _is_measured_out(stored: StoredExperiment, case: _Case) -> bool:
+    """Whether measuring stopped by itself: it was neither killed nor interrupted."""
+    stops = stored.end.stops if stored.end else ()
+    return any(
+        (stop.model, stop.settings) == (case.model.key, case.settings)
+        and stop.reason != "interrupted"
+        for stop in stops
+    )
 
 
 def _alike(experiment: Experiment, settings: Settings) -> _Alike:

@@ -7,7 +7,6 @@ Whether the harness measures what llama-bench measures: pairs of fresh processes
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -45,13 +44,11 @@ llama-bench of the very same llama.cpp comes from the sources of the binding:
 With --libs FOLDER llama-bench runs on the shared libraries in it. Given the binding's own folder
 (site-packages/llama_cpp/lib), nothing but the two programs differs.
 
-Where malloc happens to place the engine's buffers moves a tiny model's pp512 by 13 % from one to
-another of two speeds, and the two programs fall on different ones. --mmap-threshold BYTES (glibc)
-gives both the same arrangement.
+Where malloc happens to place the engine's buffers decides between two speeds of a tiny model's
+pp512, 13 % apart, and the two programs' own arrangements fall on different ones. --vary-memory
+draws malloc's thresholds anew for every pair, the same for both programs: what is left is the
+difference between the programs.
 """
-
-# Setting one of them ends glibc's own tuning of both: mallopt(3).
-_MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
 @click.command(help=_HELP)
@@ -60,7 +57,7 @@ _MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 @click.option("--llama-bench-args", default="", help="More of its options, as one word.")
 @click.option("--variant", type=click.Choice(VARIANT_NAMES), help="Change one thing in ours.")
 @click.option("--against-itself", is_flag=True, help="Harness against harness: tests the method.")
-@click.option("--mmap-threshold", type=click.IntRange(min=1), help="Of malloc, in both programs.")
+@click.option("--vary-memory", is_flag=True, help="Another arrangement in every pair (glibc).")
 @setting_up.pair_options
 @setting_up.measuring_options
 def main(
@@ -69,7 +66,7 @@ def main(
     llama_bench_args: str,
     variant: str | None,
     against_itself: bool,
-    mmap_threshold: int | None,
+    vary_memory: bool,
     models: tuple[str, ...],
     workloads: tuple[str, ...],
     reps: int,
@@ -82,8 +79,6 @@ def main(
     wait: int,
     as_json: bool,
 ) -> None:
-    if mmap_threshold:
-        os.environ.update(dict.fromkeys(_MALLOC, str(mmap_threshold)))
     machine, settings = setting_up.machine_and_settings(threads)
     todo = [Cell(local, task) for local, task in setting_up.cells(models, workloads)]
     with tempfile.TemporaryDirectory() as folder, setting_up.alone(__file__, wait):
@@ -97,13 +92,13 @@ def main(
             other = LlamaBench(llama_bench.resolve(), settings, reps, at, more)
         else:
             raise click.UsageError("Give --llama-bench PATH (see --help), or --against-itself.")
-        measure(todo, ours, other, Random(seed), (min_pairs, max_pairs, precision), budget)
+        limits = (min_pairs, max_pairs, precision)
+        measure(todo, ours, other, Random(seed), limits, budget, is_memory_varied=vary_memory)
         document = {
             "builds": builds(ours, other),
             "settings": settings.model_dump(mode="json"),
             "reps": reps,
             "variant": variant,
-            "mmap_threshold_bytes": mmap_threshold,
             "cells": [cell_document(cell, ours) for cell in todo if cell.pairs],
         }
     click.echo(json.dumps(document, indent=1) if as_json else summary(todo, ours, document))
@@ -142,6 +137,7 @@ def cell_document(cell: Cell, ours: Worker) -> dict[str, object]:
                 "harness": p.harness.rates,
                 "other": p.other.rates,
                 "is_harness_first": p.is_harness_first,
+                "malloc_threshold_bytes": p.malloc_threshold_bytes,
             }
             for p in cell.pairs
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from random import Random
 from statistics import median
@@ -13,14 +14,19 @@ from benchmarks.ratios import Ratio, ratio_of
 from harness.models.fetch import LocalModel
 from harness.workload import Workload
 
+# Setting one of them ends glibc's own tuning of both: mallopt(3).
+_MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+_THRESHOLD_EXPONENTS = (14, 25)  # up to 32 MiB, the largest that glibc takes
+
 
 @dataclass(frozen=True)
 class Pair:
-    """One process of each side."""
+    """One process of each side, and malloc's thresholds in both where these were drawn."""
 
     harness: Sample
     other: Sample
     is_harness_first: bool
+    malloc_threshold_bytes: int | None = None
 
 
 @dataclass
@@ -55,8 +61,14 @@ def measure(
     rng: Random,
     limits: tuple[int, int, float],
     budget_ns: int,
+    *,
+    is_memory_varied: bool = False,
 ) -> None:
-    """Rounds over the cells that are not done; Ctrl-C ends with what there is."""
+    """
+    Rounds over the cells that are not done; Ctrl-C ends with what there is.
+
+    With `is_memory_varied` every pair has another arrangement of memory, the same in both.
+    """
     started_ns = perf_counter_ns()
     try:
         while perf_counter_ns() - started_ns < budget_ns:
@@ -64,14 +76,24 @@ def measure(
             if not still_open:
                 return
             for cell in rng.sample(still_open, len(still_open)):
-                cell.pairs.append(pair(cell, ours, other, rng))
+                threshold = _rearrange(rng) if is_memory_varied else None
+                cell.pairs.append(pair(cell, ours, other, rng, threshold))
                 setting_up.tell(_progress(cell))
         setting_up.tell("The budget is spent.")
     except KeyboardInterrupt:
         setting_up.tell("Interrupted.")
 
 
-def pair(cell: Cell, ours: Contender, other: Contender, rng: Random) -> Pair:
+def _rearrange(rng: Random) -> int:
+    """Malloc's thresholds for the processes to come, in bytes; glibc only."""
+    threshold = round(2 ** rng.uniform(*_THRESHOLD_EXPONENTS))
+    os.environ.update(dict.fromkeys(_MALLOC, str(threshold)))
+    return threshold
+
+
+def pair(
+    cell: Cell, ours: Contender, other: Contender, rng: Random, threshold: int | None = None
+) -> Pair:
     """One process of each; every second pair has the order opposite to the one before."""
     if len(cell.pairs) % 2:
         is_harness_first = not cell.pairs[-1].is_harness_first
@@ -81,7 +103,7 @@ def pair(cell: Cell, ours: Contender, other: Contender, rng: Random) -> Pair:
     for contender in (ours, other) if is_harness_first else (other, ours):
         seed = rng.randrange(2**31)
         samples[contender is ours] = contender.measure(cell.local.path, cell.workload, seed)
-    return Pair(samples[True], samples[False], is_harness_first)
+    return Pair(samples[True], samples[False], is_harness_first, threshold)
 
 
 def _progress(cell: Cell) -> str:

@@ -140,7 +140,7 @@ def test_a_twin_without_room_on_the_disk_is_refused_before_writing(home: Home) -
 
 
 def test_a_model_without_shape_and_header_says_what_is_missing(home: Home) -> None:
-    done = home.harness("rehearse", "mistral-small-3.2-24b", "--offline", *QUICK)
+    done = home.harness("rehearse", "qwen3.8-27b", "--offline", *QUICK)
     assert done.exit_code == 1
     assert "neither a header nor a shape" in done.error()
 

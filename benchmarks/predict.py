@@ -144,6 +144,8 @@ def _table(by_chip: Sequence[Miss], by_model: Sequence[Miss]) -> str:
         ),
         _row("decode, one result of the source known", by_chip, by_model,
              lambda found: anchored(_shallow(predicted(found, "tg")))),
+        _row("decode, three known", by_chip, by_model,
+             lambda found: anchored(_shallow(predicted(found, "tg")), 3)),
         _row("decode at depth / at none", by_chip, by_model,
              lambda found: depth_ratios(predicted(found, "tg"))),
         _row("prefill, Apple M1-M4", by_chip, by_model,
@@ -152,6 +154,8 @@ def _table(by_chip: Sequence[Miss], by_model: Sequence[Miss]) -> str:
              lambda found: _shallow(_prefill(found, is_apple=False))),
         _row("prefill, others, one result known", by_chip, by_model,
              lambda found: anchored(_shallow(_prefill(found, is_apple=False)))),
+        _row("prefill, others, three known", by_chip, by_model,
+             lambda found: anchored(_shallow(_prefill(found, is_apple=False)), 3)),
         _row("prefill at depth / at none", by_chip, by_model,
              lambda found: depth_ratios(predicted(found, "pp"))),
     ]  # fmt: skip

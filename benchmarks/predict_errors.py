@@ -8,6 +8,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from random import Random
+from statistics import fmean
 
 import numpy as np
 
@@ -26,6 +29,7 @@ _MIN_CHIPS = 5
 _DEPTH_STEPS = tuple(step / 10 for step in range(16))
 _INFLATIONS = tuple(1 + step / 20 for step in range(41))
 _SETTINGS = Settings(n_threads=1)
+_MOST_CHOICES = 15
 
 
 @dataclass(frozen=True)
@@ -71,21 +75,35 @@ def _miss(case: Case, parameters: ClassParameters) -> Miss:
     return Miss(case, math.log(seconds / case.n / case.seconds), deep / seconds)
 
 
-def anchored(found: Sequence[Miss]) -> list[Miss]:
+def anchored(found: Sequence[Miss], n_known: int = 1) -> list[Miss]:
     """
-    Every case once for each other model of the same chip and source that could have been its
-    anchor, missed by what remains when that one's miss is known.
+    Every case once for each choice of `n_known` results of other models, of the same chip and
+    source, missed by what remains when the mean of these misses is known.
+
+    Of the many choices of several results each case takes the same number, drawn with a seed.
     """
     groups = defaultdict(list)
     for miss in found:
         groups[miss.case.chip.name, miss.case.source].append(miss)
+    rng = Random(0)
     return [
-        replace(miss, log_ratio=miss.log_ratio - anchor.log_ratio)
+        replace(miss, log_ratio=miss.log_ratio - fmean(anchor.log_ratio for anchor in anchors))
         for group in groups.values()
         for miss in group
-        for anchor in group
-        if anchor.case.model != miss.case.model
+        for anchors in _choices(group, miss, n_known, rng)
     ]
+
+
+def _choices(group: Sequence[Miss], of: Miss, n_known: int, rng: Random) -> list[tuple[Miss, ...]]:
+    others = [miss for miss in group if miss.case.model != of.case.model]
+    choices = [
+        choice
+        for choice in combinations(others, n_known)
+        if len({miss.case.model for miss in choice}) == n_known
+    ]
+    if n_known == 1 or len(choices) <= _MOST_CHOICES:
+        return choices
+    return rng.sample(choices, _MOST_CHOICES)
 
 
 def depth_ratios(found: Sequence[Miss]) -> list[Miss]:

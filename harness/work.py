@@ -39,10 +39,10 @@ class Work(Record):
 
     `token_read_bytes` are the weights read for one decoded token, of which `expert_read_bytes`
     belong to routed experts, that hold `expert_bytes` in all. `n_params_multiplied` are the
-    weights one token is multiplied with, less embedding and output head, for which a prompt pays
-    only once. `n_blocks` counts pairs of mixer and feed-forward part. `type_params` splits
-    `n_params_multiplied` by tensor type, `type_read_bytes` splits `token_read_bytes` (empty: not
-    known).
+    weights that each token of a prompt is multiplied with: less embedding and output head, and less
+    the last block's feed-forward part where only the last token goes through it. `n_blocks` counts
+    pairs of mixer and feed-forward part. `type_params` splits `n_params_multiplied` by tensor type,
+    `type_read_bytes` splits `token_read_bytes` (empty: not known).
     """
 
     architecture: str

@@ -26,6 +26,14 @@ _FULL_COMES_FIRST = ("cohere2moe", "laguna", "smallthinker")
 # Windows that the engine takes where the header has none; llama4's are chunks.
 _DEFAULT_WINDOWS = {"gemma2": 4096, "llama4": 8192}
 
+# In the last block most architectures go on with the positions alone whose logits are wanted, of a
+# prompt the last one, once attention is done (inp_out_ids in llama.cpp's src/models). These do so
+# only behind the last block, unless the layer that guesses ahead is asked for.
+_WHOLE_LAST_BLOCK = (
+    "bailingmoe3", "cohere2moe", "gemma4", "gpt-oss", "hy-v3", "nemotron_h", "nemotron_h_moe",
+    "qwen35", "qwen35moe", "qwen3next", "step35",
+)  # fmt: skip
+
 _QUERIES = ("attn_q.", "attn_q_a.", "attn_q_b.", "attn_qkv.")
 _STATES = ("ssm_", "time_mix_", "shortconv.")
 
@@ -52,7 +60,7 @@ def work_of(headers: Sequence[Header], name: str = "the model") -> Work:
     type_params: Counter[str] = Counter()
     for reading in read:
         type_read_bytes[reading.tensor.type_name] += reading.n_bytes
-        if _multiplies(reading):
+        if _multiplies(reading, facts):
             type_params[reading.tensor.type_name] += reading.n_elements
     weights_bytes = sum(tensor.n_bytes for tensor in tensors)
     token_read_bytes = sum(type_read_bytes.values())
@@ -72,9 +80,18 @@ def work_of(headers: Sequence[Header], name: str = "the model") -> Work:
     )
 
 
-def _multiplies(reading: Reading) -> bool:
+def skips_last_feed_forward(architecture: str) -> bool:
+    """Whether only the last token of a prompt goes through the last block's feed-forward part."""
+    return architecture not in _WHOLE_LAST_BLOCK
+
+
+def _multiplies(reading: Reading, facts: HeaderFacts) -> bool:
     """Whether every token of a prompt is multiplied with it: a matrix within the blocks."""
-    return reading.layer is not None and len(reading.tensor.shape) > 1
+    if reading.layer is None or len(reading.tensor.shape) == 1:
+        return False
+    is_last = reading.layer == facts.n_trunk - 1
+    is_skipped = is_last and skips_last_feed_forward(facts.architecture)
+    return not (is_skipped and reading.tensor.name.split(".", 2)[2].startswith("ffn_"))
 
 
 class _Layers:

@@ -12,6 +12,7 @@ import re
 
 from harness.models.model_spec import ModelSpec, Shape, Variant
 from harness.models.tensor_types import TENSOR_TYPES
+from harness.models.work_of import skips_last_feed_forward
 from harness.work import Attention, Work
 
 _TYPE_NAMES = {kind.name for kind in TENSOR_TYPES.values()}
@@ -39,7 +40,7 @@ def work_of_spec(spec: ModelSpec, variant: Variant) -> Work | None:
     # is the output head as well; those of a mixture never do (model_spec.py).
     is_counted = spec.kind == "dense" and not shape.tied_embeddings
     n_read = active - (embedding if is_counted else 0)
-    n_multiplied = n_read - embedding
+    n_multiplied = n_read - embedding - _n_last_params(spec, shape)
     if n_multiplied <= 0:
         return None
     # The shape's counts leave out layers for guessing ahead, which lie in the file all the same.
@@ -64,6 +65,17 @@ def work_of_spec(spec: ModelSpec, variant: Variant) -> Work | None:
         is_recurrent=shape.linear_attention is not None,
         is_latent=shape.mla is not None,
     )
+
+
+def _n_last_params(spec: ModelSpec, shape: Shape) -> int:
+    """Weights of the last block's feed-forward part, if but one token of a prompt meets them."""
+    if not skips_last_feed_forward(spec.architecture or ""):
+        return 0
+    n_ff = shape.n_ff or 0
+    if spec.kind == "moe":
+        n_used = (shape.n_expert_used or 0) + (shape.n_expert_shared or 0)
+        n_ff = n_used * (shape.n_ff_exp or 0)
+    return 3 * shape.n_embd * n_ff
 
 
 def _expert_width(variant: Variant, n_bytes: int, n_stored: float, n_experts: float) -> float:

@@ -40,11 +40,16 @@ ENGINE = EngineInfo(
 )
 DECODE = DecodeSpeed(
     weights_bytes_per_s=25e9,
-    cache_bytes_per_s=6e9,
+    cache_bytes_per_s=math.inf,
+    attention_s_per_flop=6e-11,
+    narrow_attention_s_per_flop=4e-11,
     block_s=6e-5,
     spread=Spread(0, 0),
     expert_s_per_byte=1.5e-11,
     type_bytes_per_s={"Q8_0": 30e9, "Q4_K": 25e9, "Q6_K": 28e9, "IQ3_S": 7e9},
+)
+DECODE_GPU = replace(
+    DECODE, cache_bytes_per_s=6e9, attention_s_per_flop=0.0, narrow_attention_s_per_flop=0.0
 )
 PREFILL = PrefillSpeed(
     flops_per_s=3e11,
@@ -56,9 +61,10 @@ PREFILL = PrefillSpeed(
 )
 
 
-def dense(shares: dict[str, int], n_blocks: int = 4) -> Work:
+def dense(shares: dict[str, int], n_blocks: int = 4, n_key_elements: int = 256) -> Work:
     """Bytes by type; as many weights as bytes, which is as good as any other number."""
     total = sum(shares.values())
+    attention = make_attention(n_layer=n_blocks, n_key_elements=n_key_elements)
     return make_work(
         token_read_bytes=total,
         weights_bytes=total,
@@ -66,7 +72,7 @@ def dense(shares: dict[str, int], n_blocks: int = 4) -> Work:
         type_params=shares,
         type_read_bytes=shares,
         n_blocks=n_blocks,
-        attention=(make_attention(n_layer=n_blocks),),
+        attention=(attention,),
     )
 
 
@@ -74,7 +80,7 @@ MIXTURE = dense({"Q4_K": 60_000_000}).model_copy(
     update={"expert_read_bytes": 40_000_000, "expert_bytes": 320_000_000}
 )
 MODELS = {
-    "wide": dense({"Q8_0": 180_000_000}),
+    "wide": dense({"Q8_0": 180_000_000}, n_key_elements=512),
     "deep": dense({"Q8_0": 160_000_000}, n_blocks=40),
     "Q4_K": dense({"Q4_K": 170_000_000}),
     "Q6_K": dense({"Q6_K": 175_000_000}),
@@ -86,21 +92,21 @@ MODELS = {
 WORKLOADS = ("tg32", "tg16@d2048", "pp64", "pp512", "pp256@d2048")
 
 
-def seconds(work: Work, workload: str) -> float:
+def seconds(work: Work, workload: str, decode: DecodeSpeed) -> float:
     task = parse_workload(workload)
     if task.kind == "tg":
-        return decode_seconds(work, DECODE, task.depth + (task.n + 1) / 2, SETTINGS)[0]
+        return decode_seconds(work, decode, task.depth + (task.n + 1) / 2, SETTINGS)[0]
     return prefill_seconds(work, PREFILL, task.n, task.depth, 512)[0] / task.n
 
 
-def calibrated(noise: float = 0.0, **changes: Any) -> Calibration:
+def calibrated(noise: float = 0.0, decode: DecodeSpeed = DECODE, **changes: Any) -> Calibration:
     rng = np.random.default_rng(1)
     samples = tuple(
         CalibrationSample(
             name=name,
             work=work,
             workload=workload,
-            tok_per_s=math.exp(noise * rng.standard_normal()) / seconds(work, workload),
+            tok_per_s=math.exp(noise * rng.standard_normal()) / seconds(work, workload, decode),
             n_trials=3,
             n_ubatch=512,
         )
@@ -126,7 +132,8 @@ def test_the_fit_finds_the_rates_that_made_the_samples() -> None:
     assert speed.prefill
     decode, prefill = speed.decode, speed.prefill
     assert decode.block_s == pytest.approx(DECODE.block_s, rel=1e-6)
-    assert decode.cache_bytes_per_s == pytest.approx(DECODE.cache_bytes_per_s, rel=1e-6)
+    assert decode.attention_s_per_flop == pytest.approx(6e-11, rel=1e-6)
+    assert decode.narrow_attention_s_per_flop == pytest.approx(4e-11, rel=1e-6)
     assert decode.expert_s_per_byte == pytest.approx(DECODE.expert_s_per_byte, rel=1e-6)
     for name, rate in DECODE.type_bytes_per_s.items():
         assert decode.type_bytes_per_s[name] == pytest.approx(rate, rel=1e-6)
@@ -134,6 +141,20 @@ def test_the_fit_finds_the_rates_that_made_the_samples() -> None:
     assert prefill.stream_bytes_per_s == pytest.approx(8e10, rel=1e-6)
     for name, rate in PREFILL.type_flops_per_s.items():
         assert prefill.type_flops_per_s[name] == pytest.approx(rate, rel=1e-6)
+
+
+def test_on_a_gpu_the_cache_costs_its_bytes() -> None:
+    speed = speed_of(calibrated(decode=DECODE_GPU, has_gpu=True))
+    assert speed
+    assert speed.decode.cache_bytes_per_s == pytest.approx(6e9, rel=1e-6)
+    assert speed.decode.attention_s_per_flop == speed.decode.narrow_attention_s_per_flop == 0
+
+
+def test_without_wide_rows_in_the_samples_they_cost_what_narrow_ones_do() -> None:
+    samples = tuple(sample for sample in calibrated().samples if sample.name != "wide")
+    speed = speed_of(calibrated(samples=samples))
+    assert speed
+    assert speed.decode.attention_s_per_flop == pytest.approx(4e-11, rel=1e-6)
 
 
 @given(st.integers(1, 64), st.integers(1, 4 * 10**9), st.integers(0, 4 * 10**9))

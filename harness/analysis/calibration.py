@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
+from harness.analysis.least_squares import nonnegative
 from harness.analysis.mbu import CACHE_ELEMENT_BYTES
 from harness.analysis.predict import MachineSpeed
 from harness.analysis.predict_rates import (
@@ -34,8 +35,9 @@ CALIBRATION_VERSION = 3
 # History of the calibration file. 1 (2026-11): the first. 2 (2026-11): models whose weights have
 # scales that vary, as those of real ones do; constant scales had made decoding 1.2 to 1.5 times
 # too fast. 3 (2026-11): the last block's feed-forward part, a fifth of a model of five blocks, is
-# no longer taken for work of every token of a prompt; it had made prompts of models with many
-# blocks up to 20 % too fast. Another number is as good as no file: a calibration takes two minutes.
+# no longer taken for work of every token of a prompt, which had made prompts of models with many
+# blocks up to 20 % too fast; and a deep cache with wide rows is measured too. Another number is as
+# good as no file: a calibration takes two minutes.
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
 _KIN = {
@@ -112,7 +114,9 @@ def has_gpu(engine: EngineInfo) -> bool:
 
 def speed_of(calibration: Calibration, memory_bytes: int | None = None) -> MachineSpeed | None:
     """The rates behind a calibration; None where too little of it was measured."""
-    decode = _fit(calibration.samples, "tg", _decode_parts)
+    decode = _fit(
+        calibration.samples, "tg", _decode_parts_gpu if calibration.has_gpu else _decode_parts_cpu
+    )
     prefill = _fit(calibration.samples, "pp", _prefill_parts)
     if decode is None:
         return None
@@ -166,45 +170,40 @@ def _fit(
         return None
     matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows])
     scale = matrix.max(axis=0)
-    solution = _nonnegative(matrix / scale, np.ones(len(rows)))
+    solution = nonnegative(matrix / scale, np.ones(len(rows)))
     left_over = matrix / scale @ solution - 1
     n_free = max(len(rows) - int((solution > 0).sum()), 0)
     residual = float(np.sqrt((left_over**2).sum() / n_free)) if n_free else 0.0
     return _Fit(dict(zip(names, (solution / scale).tolist(), strict=True)), residual, n_free)
 
 
-def _nonnegative(
-    matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    target: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """
-    Least squares without negative shares: the most negative one is set to zero until none is.
-
-    Simpler than the exact method, and the same where, as here, hardly any share is near zero.
-    """
-    kept = list(range(matrix.shape[1]))
-    solution = np.zeros(matrix.shape[1])
-    while kept:
-        found = np.linalg.lstsq(matrix[:, kept], target, rcond=None)[0]
-        lowest = int(found.argmin())
-        if found[lowest] >= 0:
-            solution[kept] = found
-            break
-        del kept[lowest]
-    return solution
-
-
-def _decode_parts(sample: CalibrationSample, workload: Workload) -> Parts:
+def _decode_parts(sample: CalibrationSample) -> Parts:
     work = sample.work
-    n_context = workload.depth + (workload.n + 1) / 2
     parts: Parts = {"block": float(work.n_blocks)}
     for name, n_bytes in work.type_read_bytes.items():
         parts[_of_type(name)] = parts.get(_of_type(name), 0.0) + n_bytes
-    f16 = CACHE_ELEMENT_BYTES["f16"]
-    parts["cache"] = work.cache_read_bytes(n_context, f16, f16)
     if work.is_mixture:
         parts["expert"] = float(work.expert_read_bytes)
     return parts
+
+
+def _decode_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
+    f16 = CACHE_ELEMENT_BYTES["f16"]
+    cache = sample.work.cache_read_bytes(_mean_context(workload), f16, f16)
+    return _decode_parts(sample) | {"cache": cache}
+
+
+def _decode_parts_cpu(sample: CalibrationSample, workload: Workload) -> Parts:
+    # Each head goes through the cache by itself: arithmetic, and how far rows lie apart.
+    narrow, wide = (
+        sample.work.attention_flops(_mean_context(workload), is_narrow=is_narrow)
+        for is_narrow in (True, False)
+    )
+    return _decode_parts(sample) | {"narrow": narrow, "wide": wide}
+
+
+def _mean_context(workload: Workload) -> float:
+    return workload.depth + (workload.n + 1) / 2
 
 
 def _prefill_parts(sample: CalibrationSample, workload: Workload) -> Parts:
@@ -247,10 +246,14 @@ def _with_kin(measured: Mapping[str, float]) -> dict[str, float]:
 
 def _decode_speed(fit: _Fit) -> DecodeSpeed:
     rates = _rates(fit)
+    narrow, wide = (fit.seconds.get(part, 0.0) for part in ("narrow", "wide"))
     usual = median(rates.values()) if rates else _NEVER
     return DecodeSpeed(
         weights_bytes_per_s=usual,
         cache_bytes_per_s=fit.rate("cache"),
+        # Of a kind that was not measured, what the other one takes.
+        attention_s_per_flop=wide or narrow,
+        narrow_attention_s_per_flop=narrow or wide,
         block_s=fit.seconds.get("block", 0.0),
         expert_s_per_byte=fit.seconds.get("expert", 0.0),
         type_bytes_per_s=_with_kin(rates),

@@ -50,9 +50,11 @@ class DecodeSpeed:
 
     `block_s` is what every block of the model costs whatever its size; `mixture_factor` and
     `recurrent_factor` are added to 1 and multiply it. `type_bytes_per_s` holds tensor types whose
-    rate is known apart. `expert_s_per_byte` is what a byte of a routed expert costs beyond that;
-    `latent_cache_factor` multiplies the time of a latent cache. `only_a_range` says why, where the
-    figures are too loose to be called predictions.
+    rate is known apart. What the cache costs goes with its bytes on a GPU, on a CPU with the
+    arithmetic of attention: `attention_s_per_flop` and, where rows of keys are narrow,
+    `narrow_attention_s_per_flop`. `expert_s_per_byte` is what a byte of a routed expert costs
+    beyond that; `latent_cache_factor` multiplies the time of a latent cache. `only_a_range` says
+    why, where the figures are too loose to be called predictions.
     """
 
     weights_bytes_per_s: float
@@ -63,6 +65,8 @@ class DecodeSpeed:
     mixture_factor: float = 0.0
     recurrent_factor: float = 0.0
     expert_s_per_byte: float = 0.0
+    attention_s_per_flop: float = 0.0
+    narrow_attention_s_per_flop: float = 0.0
     latent_cache_factor: float = 1.0
     type_bytes_per_s: Mapping[str, float] = field(default_factory=dict)
     only_a_range: str | None = None
@@ -98,6 +102,8 @@ def decode_seconds(
     cache = cache_bytes(work, n_context, settings) / speed.cache_bytes_per_s
     if work.is_latent:
         cache *= speed.latent_cache_factor
+    cache += work.attention_flops(n_context, is_narrow=False) * speed.attention_s_per_flop
+    cache += work.attention_flops(n_context, is_narrow=True) * speed.narrow_attention_s_per_flop
     return fixed + _weights_seconds(work, speed) + cache, cache
 
 

@@ -42,10 +42,11 @@ _USUAL = ("tg32", "pp256")
 # The same time for types of few bits, of which the same bytes are twice the arithmetic.
 _LARGE = ("tg32", "pp128")
 _LARGE_PARAMS = 250_000_000
-# The shape with many blocks also tells what a deep cache costs, and a prompt's second length what
-# comes with each micro-batch rather than with each token.
+# The shapes with many blocks also tell what a deep cache costs whose rows are narrow, the wide one
+# what one with wide rows does; and a prompt's second length what comes with each micro-batch rather
+# than with each token.
 _DEEP = ("tg32", "pp256", "tg16@d1536", "pp128@d1536")
-_WIDE = ("tg32", "pp64", "pp512")
+_WIDE = ("tg32", "pp64", "pp512", "tg32@d1536")
 _MIXED = ("tg64", "pp512")
 # A worker loads the weights once more, repacked, beside the file's pages.
 _COPIES = 3

@@ -165,7 +165,7 @@ def _fit(
                 seconds *= workload.n
             parts = parts_of(sample, workload)
             rows.append({name: amount / seconds for name, amount in parts.items()})
-    names = sorted({name for row in rows for name in row})
+    names = sorted({name for row in rows for name, amount in row.items() if amount > 0})
     if not rows:
         return None
     matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows])

@@ -109,6 +109,10 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
             "laid out; let the hub be asked for the header"
         )
     repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
+    if head_type and repo.startswith("unsloth/"):
+        # Its "_L" is not bartowski's: MiniMax M2's Q2_K_L is 0.45 GB smaller than that rule makes
+        # it, and 0.15 GB larger than the plain one.
+        return (Mix(plain, has_imatrix=True, stands_for=name),)
     if "qat" in repo.lower().split("/")[-1].split("-"):
         # Google's quantization-aware Gemma 3 as ggml-org ships it: sizes fit a Q8_0 embedding.
         return (Mix(plain, head_type="Q8_0"),)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import keyword
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -72,7 +74,7 @@ def main() -> None:
     try:
         # Named, or `python -m harness` would call itself that in its help.
         exit_code = group.main(prog_name="harness", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         _fail("interrupted", ExitCode.INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -83,7 +85,7 @@ def main() -> None:
         _fail(error.format_message(), ExitCode.ERROR)
     except HarnessError as error:
         _fail(str(error), error.exit_code)
-    sys.exit(exit_code if isinstance(exit_code, int) else ExitCode.DONE)
+    _end(exit_code if isinstance(exit_code, int) else ExitCode.DONE)
 
 
 def _usage_message(error: click.UsageError) -> str:
@@ -97,4 +99,10 @@ def _fail(message: str, exit_code: ExitCode) -> NoReturn:
     color = False if os.environ.get("NO_COLOR") else None
     click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=color)
     click.echo(message, err=True)
+    _end(exit_code)
+
+
+def _end(exit_code: int) -> NoReturn:
+    # All is said and stored: a Ctrl-C while Python cleans up would only kill it, and hide the code.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     sys.exit(exit_code)

@@ -78,7 +78,7 @@ def main() -> None:
         _fail("interrupted", ExitCode.INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
+        _end(error.exit_code)
     except click.UsageError as error:
         _fail(_usage_message(error), ExitCode.USAGE)
     except click.ClickException as error:

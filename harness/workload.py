@@ -57,6 +57,15 @@ class Workload:
         return self.depth + (SUSTAIN_LAP_TOKENS if self.kind == "sustain" else self.n)
 
     @property
+    def mean_positions(self) -> float:
+        """
+        Positions that a step of tg reads in the mean.
+
+        Step i of n behind d cached tokens reads d + i, its own among them: d + (n + 1) / 2.
+        """
+        return self.depth + (self.n + 1) / 2
+
+    @property
     def n_ctx_min(self) -> int:
         """Positions it cannot do without; a chat's prompt may be cut, the others' tokens not."""
         return 4 * CHAT_TOKENS if self.kind == "chat" else self.n_ctx

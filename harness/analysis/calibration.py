@@ -189,21 +189,17 @@ def _decode_parts(sample: CalibrationSample) -> Parts:
 
 def _decode_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
     f16 = CACHE_ELEMENT_BYTES["f16"]
-    cache = sample.work.cache_read_bytes(_mean_context(workload), f16, f16)
+    cache = sample.work.cache_read_bytes(workload.mean_positions, f16, f16)
     return _decode_parts(sample) | {"cache": cache}
 
 
 def _decode_parts_cpu(sample: CalibrationSample, workload: Workload) -> Parts:
     # Each head goes through the cache by itself: arithmetic, and how far rows lie apart.
     narrow, wide = (
-        sample.work.attention_flops(_mean_context(workload), is_narrow=is_narrow)
+        sample.work.attention_flops(workload.mean_positions, is_narrow=is_narrow)
         for is_narrow in (True, False)
     )
     return _decode_parts(sample) | {"narrow": narrow, "wide": wide}
-
-
-def _mean_context(workload: Workload) -> float:
-    return workload.depth + (workload.n + 1) / 2
 
 
 def _prefill_parts(sample: CalibrationSample, workload: Workload) -> Parts:

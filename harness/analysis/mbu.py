@@ -61,10 +61,9 @@ def token_bytes(model: ModelFile, settings: Settings, workload: Workload) -> flo
     """
     Bytes read for a token of `workload`: weights, and the cache at its mean length.
 
-    Step i of n behind d cached tokens reads d + i positions (its own among them), so the mean
-    is d + (n + 1) / 2. Layers with a sliding window count as full, so far behind a window this
-    is an upper bound; where the cache's share is unknown it is a lower one. Only for models
-    whose `token_read_bytes` are known.
+    Layers with a sliding window count as full, so far behind a window this is an upper bound;
+    where the cache's share is unknown it is a lower one. Only for models whose
+    `token_read_bytes` are known.
     """
     assert model.token_read_bytes is not None
     per_position = model.kv_read_bytes_per_position
@@ -74,5 +73,4 @@ def token_bytes(model: ModelFile, settings: Settings, workload: Workload) -> flo
         return float(model.token_read_bytes)
     # `kv_read_bytes_per_position` is told for f16, 2 bytes each, K and V of the same size.
     scale = (k + v) / 4
-    mean_positions = workload.depth + (workload.n + 1) / 2
-    return model.token_read_bytes + per_position * scale * mean_positions
+    return model.token_read_bytes + per_position * scale * workload.mean_positions

@@ -143,12 +143,12 @@ class _Teller:
         return self._told(component, convert(seconds), (bounds[0], bounds[1]), speed.only_a_range)
 
     def _mean_context(self) -> float:
-        # As mbu.token_bytes: step i of n behind d cached tokens reads d + i positions.
         workload = self.workload
         if workload.kind == "chat":
             return CHAT_PROMPT_TOKENS + CHAT_TOKENS / 2
-        n_steps = SUSTAIN_LAP_TOKENS if workload.kind == "sustain" else workload.n
-        return workload.depth + (n_steps + 1) / 2
+        if workload.kind == "sustain":
+            workload = Workload("tg", SUSTAIN_LAP_TOKENS, workload.depth)
+        return workload.mean_positions
 
     def _told(
         self,

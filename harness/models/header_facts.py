@@ -121,6 +121,11 @@ class Reading:
         return self.tensor.n_elements * self.n_used // self.n_parts
 
     @property
+    def part(self) -> str:
+        """Its name within the block, "attn_q.weight"; only for those in one."""
+        return self.tensor.name.split(".", 2)[2]
+
+    @property
     def is_routed(self) -> bool:
         """Whether it holds experts of which a token picks some."""
         return self.n_parts > 1

@@ -91,7 +91,7 @@ def _multiplies(reading: Reading, facts: HeaderFacts) -> bool:
         return False
     is_last = reading.layer == facts.n_trunk - 1
     is_skipped = is_last and skips_last_feed_forward(facts.architecture)
-    return not (is_skipped and reading.tensor.name.split(".", 2)[2].startswith("ffn_"))
+    return not (is_skipped and reading.part.startswith("ffn_"))
 
 
 class _Layers:
@@ -102,7 +102,7 @@ class _Layers:
         self._parts: list[set[str]] = [set() for _ in range(facts.n_trunk)]
         for reading in read:
             if reading.layer is not None:
-                self._parts[reading.layer].add(reading.tensor.name.split(".", 2)[2])
+                self._parts[reading.layer].add(reading.part)
         self.is_recurrent = any(self._has(layer, _STATES) for layer in range(facts.n_trunk))
         # Files converted before the engine kept latents hold kv_b instead, and full keys.
         self.is_latent = any("attn_k_b.weight" in parts for parts in self._parts)

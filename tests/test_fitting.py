@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from records_factory import CPU, GPU, make_machine
 
 from harness.hardware import Device
 from harness.measure import fitting
-from harness.measure.fitting import ModelFit, Room, context_lengths, fit_model, room_of
+from harness.measure.fits import ModelFit, Room, judged, room_of
+from harness.measure.fitting import context_lengths, fit_model
+from harness.measure.hints import hints
 from harness.measure.planned import (
     ContextWish,
     Limit,
@@ -153,11 +156,15 @@ def found(tiny_model: Path) -> FoundHeaders:
 def fitted(
     monkeypatch: pytest.MonkeyPatch,
     found: FoundHeaders,
-    plan: MemoryPlan,
+    plan: MemoryPlan | Callable[[Settings], MemoryPlan],
     room: Room,
 ) -> ModelFit:
-    """The fit of a model of which `plan` is the plan."""
-    monkeypatch.setattr(fitting, "plan_memory", lambda *_, **__: plan)
+    """The fit of a model of which `plan` is the plan, whatever the settings or by them."""
+
+    def planned(_path: Path, _headers: object, settings: Settings, *_: object, **__: object) -> Any:
+        return plan(settings) if callable(plan) else plan
+
+    monkeypatch.setattr(fitting, "plan_memory", planned)
     return fit_model(found, SETTINGS, room, lengths=[512])
 
 
@@ -208,22 +215,74 @@ def test_a_model_that_is_too_large_is_told_to_take_a_compact_cache_or_wait(
     assert "4096 positions" in fit.hints[1]
 
 
-def test_a_card_that_is_too_small_is_given_fewer_layers(
-    monkeypatch: pytest.MonkeyPatch, found: FoundHeaders
-) -> None:
-    card = GPU.model_copy(update={"free_bytes": 3 * GB, "total_bytes": 3 * GB})
-    plan = MemoryPlan(
+def on_card(
+    settings: Settings, n_layer: int, layer: int, experts: int, card_bytes: int = 3 * GB
+) -> MemoryPlan:
+    """`n_layer` layers of `layer` bytes, `experts` of them of experts, and 1 GB of cache."""
+    n_gpu = n_layer if settings.n_gpu_layers == -1 else min(settings.n_gpu_layers, n_layer)
+    # As the engine: layers go to the GPU from the last one on, experts leave it from the first on.
+    n_moved = max(0, settings.n_cpu_moe - (n_layer - n_gpu))
+    on_gpu = n_gpu * layer - n_moved * experts
+    card = GPU.model_copy(update={"free_bytes": card_bytes, "total_bytes": card_bytes})
+    return MemoryPlan(
         Outcome(status="ok"),
         engine(card, CPU),
-        {"CUDA0": 4 * GB, "CPU": GB},
-        5 * GB,
+        {"CUDA0": on_gpu, "CPU": n_layer * layer - on_gpu + GB},
+        n_layer * layer + GB,
         (context(512, GB, "CUDA0"),),
         (largest(None), largest(None, "q8_0")),
     )
+
+
+def test_a_card_that_is_too_small_is_given_as_many_layers_as_the_planner_finds_to_fit(
+    monkeypatch: pytest.MonkeyPatch, found: FoundHeaders
+) -> None:
+    # 5 GB are wanted where 3 GB are, and 1 GB of it stays whatever is moved.
+    n_layer = found.file.n_layer
+    assert n_layer == 4
+
+    def plan(settings: Settings) -> MemoryPlan:
+        return on_card(settings, 4, GB, 0)
+
     fit = fitted(monkeypatch, found, plan, Room(30 * GB, 32 * GB))
     assert [each.fits for each in fit.contexts] == ["no"]
-    # 5 GB are wanted where 3 GB are: three fifths of 4 layers.
-    assert "about 2 of 4 layers on the GPU: -ngl 2" in fit.hints
+    assert fit.hints[0] == "2 of 4 layers on the GPU, the rest in system memory: -ngl 2"
+
+
+def test_no_layers_are_moved_to_a_system_memory_that_has_no_room_for_them(
+    monkeypatch: pytest.MonkeyPatch, found: FoundHeaders
+) -> None:
+    fit = fitted(monkeypatch, found, lambda s: on_card(s, 4, GB, 0), Room(2 * GB, 2 * GB))
+    assert not any("-ngl" in hint for hint in fit.hints)
+
+
+GPT_OSS = find_headers("gpt-oss-20b", asks_hub=False)
+EXPERTS = sum(
+    tensor.n_bytes
+    for header in GPT_OSS.headers
+    for tensor in header.tensors
+    if tensor.name.startswith("blk.0.") and "_exps." in tensor.name
+)
+
+
+@given(st.integers(GB, 16 * GB), st.integers(0, EXPERTS))
+def test_experts_that_are_moved_are_as_few_as_it_takes(card_bytes: int, beside: int) -> None:
+    n_layer = GPT_OSS.file.n_layer
+    assert n_layer == 24
+    room = Room(64 * GB, 64 * GB)
+
+    def plan_of(settings: Settings, _: object = None) -> MemoryPlan:
+        return on_card(settings, n_layer, EXPERTS + beside, EXPERTS, card_bytes)
+
+    plan = plan_of(SETTINGS)
+    contexts = tuple(judged(each, plan, room) for each in plan.contexts)
+    told = [*hints(ModelFit(GPT_OSS, SETTINGS, room, plan, contexts, ()), None, plan_of), ""][0]
+    excess = GB + n_layer * (EXPERTS + beside) - card_bytes
+    n_least = -(-excess // EXPERTS)
+    if 0 < n_least <= n_layer:
+        assert told == (f"the experts of {n_least} of 24 layers in system memory: -ncmoe {n_least}")
+    else:
+        assert "-ncmoe" not in told
 
 
 def test_the_smaller_variant_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

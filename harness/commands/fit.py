@@ -21,7 +21,7 @@ from harness.errors import ExitCode, HarnessError, ShapeUnknown, UsageError
 from harness.hardware import Machine
 from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
-from harness.measure.fitting import ModelFit, Room, room_of
+from harness.measure.fits import ModelFit, Room, room_of
 from harness.models.catalog import Catalog, load_catalog
 from harness.models.headers import FoundHeaders, find_headers
 from harness.records.listing import list_experiments

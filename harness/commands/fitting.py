@@ -11,7 +11,8 @@ from harness.errors import HarnessError
 from harness.hardware import Machine
 from harness.machine.bandwidth import sample_bandwidth
 from harness.measure.calibration_file import speed_here
-from harness.measure.fitting import ModelFit, Room, fit_model
+from harness.measure.fits import ModelFit, Room
+from harness.measure.fitting import fit_model
 from harness.models.headers import FoundHeaders
 from harness.models.work_of import work_of
 from harness.prediction import Refusal

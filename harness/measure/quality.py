@@ -20,7 +20,7 @@ from harness import __version__
 from harness.errors import NotComparable
 from harness.hardware import Machine
 from harness.measure import runner
-from harness.measure.fitting import room_of
+from harness.measure.fits import room_of
 from harness.measure.planned import SYSTEM, ContextWish, is_within, limits_of
 from harness.measure.planning import MemoryPlan, plan_memory
 from harness.measure.protocol import Event, Job

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from harness import units
 from harness.analysis.audit import ComponentAudit
-from harness.measure.fitting import ContextFit, Fits, ModelFit, Room
+from harness.measure.fits import ContextFit, Fits, ModelFit, Room
 from harness.prediction import Prediction, Refusal
 from harness.report.text import harmless, wrapped
 

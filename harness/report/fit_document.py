@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.analysis.audit import ComponentAudit, Pair
 from harness.hardware import Machine
-from harness.measure.fitting import ContextFit, ModelFit, Room
+from harness.measure.fits import ContextFit, ModelFit, Room
 from harness.prediction import Prediction
 from harness.report.fit import Failure, Told
 

@@ -55,7 +55,8 @@ class Work(Record):
     weights that each token of a prompt is multiplied with: less embedding and output head, and less
     the last block's feed-forward part where only the last token goes through it. `n_blocks` counts
     pairs of mixer and feed-forward part. `type_params` splits `n_params_multiplied` by tensor type,
-    `type_read_bytes` splits `token_read_bytes` (empty: not known).
+    `expert_params` those of them in routed experts; `type_read_bytes` splits `token_read_bytes`
+    (empty: not known).
     """
 
     architecture: str
@@ -65,6 +66,7 @@ class Work(Record):
     expert_bytes: NonNegativeInt
     n_params_multiplied: PositiveInt
     type_params: dict[str, int]
+    expert_params: dict[str, int] = Field(default_factory=dict)
     type_read_bytes: dict[str, int] = Field(default_factory=dict)
     n_blocks: PositiveInt
     attention: tuple[Attention, ...]

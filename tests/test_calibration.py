@@ -56,7 +56,7 @@ PREFILL = PrefillSpeed(
     attention_flops_per_s=4e10,
     stream_bytes_per_s=8e10,
     spread=Spread(0, 0),
-    expert_s_per_flop=2e-12,
+    type_expert_s_per_flop={"Q4_K": 2e-12},
     type_flops_per_s={"Q8_0": 2.4e11, "Q4_K": 3e11, "Q6_K": 3.4e11, "IQ3_S": 4e11},
 )
 
@@ -77,7 +77,11 @@ def dense(shares: dict[str, int], n_blocks: int = 4, n_key_elements: int = 256) 
 
 
 MIXTURE = dense({"Q4_K": 60_000_000}).model_copy(
-    update={"expert_read_bytes": 40_000_000, "expert_bytes": 320_000_000}
+    update={
+        "expert_read_bytes": 40_000_000,
+        "expert_bytes": 320_000_000,
+        "expert_params": {"Q4_K": 50_000_000},
+    }
 )
 MODELS = {
     "wide": dense({"Q8_0": 180_000_000}, n_key_elements=512),
@@ -141,6 +145,29 @@ def test_the_fit_finds_the_rates_that_made_the_samples() -> None:
     assert prefill.stream_bytes_per_s == pytest.approx(8e10, rel=1e-6)
     for name, rate in PREFILL.type_flops_per_s.items():
         assert prefill.type_flops_per_s[name] == pytest.approx(rate, rel=1e-6)
+    assert prefill.type_expert_s_per_flop == {"Q4_K": pytest.approx(2e-12, rel=1e-6)}
+
+
+def test_a_prompts_arithmetic_in_experts_is_told_by_weights_and_not_by_bytes() -> None:
+    speed = speed_of(calibrated())
+    assert speed
+    assert speed.prefill
+    # An output head as large as all the rest is read for every token and multiplied with the
+    # last one only: it takes nothing from what a prompt does in experts.
+    with_head = MIXTURE.model_copy(update={"token_read_bytes": 2 * MIXTURE.token_read_bytes})
+    streams = replace(speed.prefill, stream_bytes_per_s=math.inf)
+    times = [prefill_seconds(work, streams, 512, 0, 512)[0] for work in (MIXTURE, with_head)]
+    assert times[0] == times[1]
+    dense_twin = MIXTURE.model_copy(update={"expert_params": {}})
+    more = times[0] - prefill_seconds(dense_twin, streams, 512, 0, 512)[0]
+    assert more == pytest.approx(512 * 2 * 50_000_000 * 2e-12, rel=1e-6)
+
+
+def test_experts_of_a_type_that_was_not_measured_are_slowed_as_the_others_are() -> None:
+    speed = speed_of(calibrated())
+    assert speed
+    assert speed.prefill
+    assert speed.prefill.expert_s_per_flop == pytest.approx(2e-12, rel=1e-6)
 
 
 def test_on_a_gpu_the_cache_costs_its_bytes() -> None:

@@ -30,6 +30,7 @@ def card(name: str, vendor: str = "NVIDIA", **more: int) -> Accelerator:
         ("NVIDIA GeForce RTX 3090", "RTX 3090"),
         ("NVIDIA GeForce RTX 3080 Ti", "RTX 3080 Ti"),
         ("NVIDIA RTX 6000 Ada Generation", "RTX 6000 Ada"),
+        ("NVIDIA H100 PCIe", "H100 PCIe"),
         ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "RTX PRO 6000"),
         ("NVIDIA GB10", "GB10"),
         ("AMD Radeon RX 7900 XTX", "RX 7900 XTX"),

@@ -86,7 +86,13 @@ def test_a_prompt_multiplies_the_active_weights_without_embedding_and_head() -> 
     last_params = 8 * 3 * 2048 * 768 + 2048 * 128
     expected = 3_041_867_776 - head_params - last_params
     assert work.n_params_multiplied == pytest.approx(expected, rel=1e-4)
+    assert sum(work.expert_params.values()) == 47 * 8 * 3 * 2048 * 768
     assert work.n_blocks == 48
+
+
+def test_gpt_oss_takes_every_token_of_a_prompt_through_the_experts_of_all_blocks() -> None:
+    work = work_of_mixture(GPT_OSS_20B, attention__sliding_window=128)
+    assert work.expert_params["MXFP4"] == 24 * 4 * 3 * 2880 * 2880
 
 
 @pytest.mark.parametrize(

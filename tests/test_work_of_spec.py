@@ -60,6 +60,8 @@ def test_the_catalogue_agrees_with_the_tensor_table(name: str) -> None:
         assert coarse.token_read_bytes == pytest.approx(exact.token_read_bytes, rel=0.05)
     assert coarse.n_params_multiplied == pytest.approx(exact.n_params_multiplied, rel=0.005)
     assert coarse.expert_bytes == pytest.approx(exact.expert_bytes, rel=0.03)
+    routed = [sum(each.expert_params.values()) for each in (coarse, exact)]
+    assert routed[0] == pytest.approx(routed[1], rel=0.005)
     assert coarse.cache_read_bytes(4224) == exact.cache_read_bytes(4224)
     assert coarse.attention_flops(4224) == exact.attention_flops(4224)
     assert coarse.n_blocks == exact.n_blocks

@@ -23,7 +23,6 @@ from harness.analysis.predict_rates import (
     DecodeSpeed,
     PrefillSpeed,
     Spread,
-    expert_flops,
     streamed_bytes,
 )
 from harness.hardware import Machine, Record
@@ -31,13 +30,15 @@ from harness.schema import EngineInfo
 from harness.work import Work
 from harness.workload import Workload, parse_workload
 
-CALIBRATION_VERSION = 3
+CALIBRATION_VERSION = 4
 # History of the calibration file. 1 (2026-11): the first. 2 (2026-11): models whose weights have
 # scales that vary, as those of real ones do; constant scales had made decoding 1.2 to 1.5 times
 # too fast. 3 (2026-11): the last block's feed-forward part, a fifth of a model of five blocks, is
 # no longer taken for work of every token of a prompt, which had made prompts of models with many
-# blocks up to 20 % too fast; and a deep cache with wide rows is measured too. Another number is as
-# good as no file: a calibration takes two minutes.
+# blocks up to 20 % too fast; and a deep cache with wide rows is measured too. 4 (2026-11): what of
+# a prompt's arithmetic is done in experts is counted; their share of a token's bytes, an output
+# head among them, had stood for it. Another number is as good as no file: calibrating takes two
+# minutes.
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
 _KIN = {
@@ -58,6 +59,7 @@ _FURTHER_PREFILL = 0.12
 _STUDENT = (2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81, 1.80, 1.78)
 # How much the cache's share of the time may be off; chosen too.
 _DEPTH_SPREAD = 0.3
+_EXPERT = "expert "  # begins the names of parts, as "type " does
 _NEVER = 1e30  # bytes or operations per second of a part that took no time
 
 
@@ -212,8 +214,8 @@ def _prefill_parts(sample: CalibrationSample, workload: Workload) -> Parts:
     }
     for name, n_params in work.type_params.items():
         parts[_of_type(name)] = parts.get(_of_type(name), 0.0) + 2.0 * n_params * workload.n
-    if work.is_mixture:
-        parts["expert"] = expert_flops(work) * workload.n
+    for name, n_params in work.expert_params.items():
+        parts[f"{_EXPERT}{name}"] = 2.0 * n_params * workload.n
     return parts
 
 
@@ -260,12 +262,18 @@ def _decode_speed(fit: _Fit) -> DecodeSpeed:
 def _prefill_speed(fit: _Fit) -> PrefillSpeed:
     rates = _rates(fit)
     usual = median(rates.values()) if rates else _NEVER
+    experts = {
+        part.removeprefix(_EXPERT): seconds
+        for part, seconds in fit.seconds.items()
+        if part.startswith(_EXPERT)
+    }
     return PrefillSpeed(
         flops_per_s=usual,
         attention_flops_per_s=fit.rate("attention"),
         stream_bytes_per_s=fit.rate("stream"),
-        expert_s_per_flop=fit.seconds.get("expert", 0.0),
+        expert_s_per_flop=median(experts.values()) if experts else 0.0,
         type_flops_per_s=_with_kin(rates),
+        type_expert_s_per_flop=experts,
         spread=_spread(fit, _FURTHER_PREFILL),
     )
 

@@ -75,7 +75,7 @@ _ROWS: tuple[tuple[ChipClass, Family, str], ...] = (
     (
         "nvidia-hbm",
         "hbm",
-        "A100 80GB 1935 19.5, A100-SXM4-80GB 2039 19.5, H100 PCIe 80GB 2000 51.2",
+        "A100 80GB 1935 19.5, A100-SXM4-80GB 2039 19.5, H100 PCIe 2000 51.2",
     ),
     (
         "amd",

@@ -78,6 +78,8 @@ class PrefillSpeed:
     Rates for a prompt; `flops_per_s` counts a multiplication and an addition as two.
 
     `stream_bytes_per_s` is the rate at which weights come from memory once for a micro-batch.
+    `type_expert_s_per_flop` is what arithmetic takes longer in routed experts, by their type, and
+    `expert_s_per_flop` the same of types whose experts were not measured.
     """
 
     flops_per_s: float
@@ -89,6 +91,7 @@ class PrefillSpeed:
     expert_s_per_flop: float = 0.0
     latent_attention_factor: float = 1.0
     type_flops_per_s: Mapping[str, float] = field(default_factory=dict)
+    type_expert_s_per_flop: Mapping[str, float] = field(default_factory=dict)
     only_a_range: str | None = None
 
 
@@ -146,14 +149,11 @@ def _multiplying_seconds(work: Work, speed: PrefillSpeed) -> float:
         2 * n_params / speed.type_flops_per_s.get(name, speed.flops_per_s)
         for name, n_params in by_type.items()
     )
-    seconds += expert_flops(work) * speed.expert_s_per_flop
+    seconds += sum(
+        2 * n_params * speed.type_expert_s_per_flop.get(name, speed.expert_s_per_flop)
+        for name, n_params in work.expert_params.items()
+    )
     return seconds * speed.recurrent_factor if work.is_recurrent else seconds
-
-
-def expert_flops(work: Work) -> float:
-    """Operations of one token in routed experts, taking them for their share of the bytes."""
-    share = work.expert_read_bytes / work.token_read_bytes
-    return 2 * share * work.n_params_multiplied
 
 
 def streamed_bytes(work: Work, n_tokens: int) -> float:

@@ -58,10 +58,13 @@ def work_of(headers: Sequence[Header], name: str = "the model") -> Work:
     routed = [reading for reading in read if reading.is_routed]
     type_read_bytes: Counter[str] = Counter()
     type_params: Counter[str] = Counter()
+    expert_params: Counter[str] = Counter()
     for reading in read:
         type_read_bytes[reading.tensor.type_name] += reading.n_bytes
         if _multiplies(reading, facts):
             type_params[reading.tensor.type_name] += reading.n_elements
+            if reading.is_routed:
+                expert_params[reading.tensor.type_name] += reading.n_elements
     weights_bytes = sum(tensor.n_bytes for tensor in tensors)
     token_read_bytes = sum(type_read_bytes.values())
     return Work(
@@ -72,6 +75,7 @@ def work_of(headers: Sequence[Header], name: str = "the model") -> Work:
         expert_bytes=sum(reading.tensor.n_bytes for reading in routed),
         n_params_multiplied=sum(type_params.values()) or 1,
         type_params=dict(type_params),
+        expert_params=dict(expert_params),
         type_read_bytes=dict(type_read_bytes),
         n_blocks=layers.n_blocks(),
         attention=layers.attention(),

@@ -52,6 +52,8 @@ def work_of_spec(spec: ModelSpec, variant: Variant) -> Work | None:
     if n_used > n_read:
         return None
     token_bytes = int(n_used * expert_width + (n_read - n_used) * rest_width)
+    type_name = _type_name(variant.quantization)
+    n_routed = n_used - _n_last_routed(spec, shape)
     return Work(
         architecture=spec.architecture or "unknown",
         weights_bytes=n_bytes,
@@ -59,7 +61,8 @@ def work_of_spec(spec: ModelSpec, variant: Variant) -> Work | None:
         expert_read_bytes=int(n_used * expert_width),
         expert_bytes=expert_bytes,
         n_params_multiplied=n_multiplied,
-        type_params={_type_name(variant.quantization): n_multiplied},
+        type_params={type_name: n_multiplied},
+        expert_params={type_name: n_routed} if n_routed > 0 else {},
         n_blocks=shape.n_layer,
         attention=_attention(shape),
         is_recurrent=shape.linear_attention is not None,
@@ -71,11 +74,17 @@ def _n_last_params(spec: ModelSpec, shape: Shape) -> int:
     """Weights of the last block's feed-forward part, if but one token of a prompt meets them."""
     if not skips_last_feed_forward(spec.architecture or ""):
         return 0
-    n_ff = shape.n_ff or 0
     if spec.kind == "moe":
-        n_used = (shape.n_expert_used or 0) + (shape.n_expert_shared or 0)
-        n_ff = n_used * (shape.n_ff_exp or 0)
-    return 3 * shape.n_embd * n_ff
+        n_shared = (shape.n_expert_shared or 0) * (shape.n_ff_exp or 0)
+        return _n_last_routed(spec, shape) + 3 * shape.n_embd * n_shared
+    return 3 * shape.n_embd * (shape.n_ff or 0)
+
+
+def _n_last_routed(spec: ModelSpec, shape: Shape) -> int:
+    """Those of them in the experts that a token is sent to."""
+    if spec.kind != "moe" or not skips_last_feed_forward(spec.architecture or ""):
+        return 0
+    return 3 * shape.n_embd * (shape.n_expert_used or 0) * (shape.n_ff_exp or 0)
 
 
 def _expert_width(variant: Variant, n_bytes: int, n_stored: float, n_experts: float) -> float:

@@ -18,7 +18,8 @@ import numpy as np
 from tabulate import tabulate
 
 from harness.analysis import trust
-from harness.analysis.calibration import Calibration, speed_of
+from harness.analysis.calibration import Calibration
+from harness.analysis.calibration_fit import speed_of
 from harness.analysis.predict import MachineSpeed, predict_speed
 from harness.hardware import Machine
 from harness.machine.probe import default_threads, probe_machine

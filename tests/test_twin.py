@@ -24,7 +24,7 @@ from harness.models.shape_header import write_shape_header
 from harness.models.shards import check_parts
 from harness.models.tensor_types import FILE_TYPES
 from harness.models.transfer import FetchProgress
-from harness.models.twin import Stocks, twin_file, twin_of, write_twin
+from harness.models.twin import Stocks, embedding_rms, twin_file, twin_of, write_twin
 
 _PROBE = Path(__file__).with_name("twin_probe.py")
 _BLOCKED = [name for name in FILE_TYPES.values() if name != "NVFP4"]
@@ -47,8 +47,9 @@ def small_twin(
     spec = spec_of(architecture, quantization, **changes)
     shape, path = folder / "shape.gguf", folder / f"{architecture}-{quantization}.gguf"
     write_shape_header(spec, spec.variants[0], shape)
-    stocks = Stocks(np.random.default_rng(1))
-    write_twin(path, part_of(shape), stocks, lambda _: None)
+    part = part_of(shape)
+    stocks = Stocks(np.random.default_rng(1), embedding_rms([part]))
+    write_twin(path, part, stocks, lambda _: None)
     return path
 
 
@@ -81,6 +82,16 @@ def test_tokens_spread_over_the_experts_in_deep_layers_too(tmp_path: Path) -> No
         # Of the last layer only the last token's part is computed.
         assert len(by_layer) >= 11, architecture
         assert min(by_layer[:-1]) >= 14, architecture
+
+
+@pytest.mark.slow
+def test_no_expert_of_a_wide_twin_is_busier_than_chance_has_it(tmp_path: Path) -> None:
+    """What all tokens have in common grows with depth and width; no router may go by it."""
+    wide = {"n_layer": 16, "n_embd": 1024, "n_ff_exp": 1024, "n_head": 32, "n_head_kv": 8}
+    (answer,) = probed([small_twin(tmp_path, "gpt-oss", "MXFP4", **wide)])
+    assert len(answer["busiest"]) == 16
+    # Of 136 choices among 16 an expert gets 8.5 and 16 at the very most.
+    assert max(answer["busiest"].values()) < 0.15
 
 
 def test_the_engine_decodes_finite_logits_from_every_type(tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ import pytest
 
 from harness.errors import ModelInvalid
 from harness.models.tensor_types import TENSOR_TYPES
-from harness.models.twin_blocks import EMBEDDING_RMS, WEIGHT_RMS, random_blocks, stored
+from harness.models.twin_blocks import (
+    EMBEDDING_RMS,
+    ROUTED_EMBEDDING_RMS,
+    WEIGHT_RMS,
+    random_blocks,
+    stored,
+)
 
 _READABLE = sorted(
     kind.name
@@ -17,7 +23,7 @@ _READABLE = sorted(
 )
 
 
-@pytest.mark.parametrize("wanted", [WEIGHT_RMS, EMBEDDING_RMS])
+@pytest.mark.parametrize("wanted", [WEIGHT_RMS, EMBEDDING_RMS, ROUTED_EMBEDDING_RMS])
 @pytest.mark.parametrize("type_name", _READABLE)
 def test_random_blocks_hold_weights_of_the_size_asked_for(type_name: str, wanted: float) -> None:
     blocks = random_blocks(type_name, 500, np.random.default_rng(1), wanted)

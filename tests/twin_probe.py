@@ -11,6 +11,7 @@ import ctypes
 import json
 import re
 import sys
+from collections import Counter
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
@@ -33,7 +34,7 @@ class _Tensor(ctypes.Structure):
 
 
 def probe(path: str) -> dict[str, object]:
-    chosen: dict[str, set[int]] = {}
+    chosen: dict[str, Counter[int]] = {}
 
     @lib.ggml_backend_sched_eval_callback  # type: ignore[untyped-decorator]
     def watch(address: int, asks: bool, _: object) -> bool:
@@ -46,7 +47,7 @@ def probe(path: str) -> dict[str, object]:
             for row in range(tensor.ne[1]):
                 start = row * tensor.nb[1]
                 experts = np.frombuffer(data.raw, dtype="<i4", count=tensor.ne[0], offset=start)
-                chosen.setdefault(name, set()).update(experts.tolist())
+                chosen.setdefault(name, Counter()).update(experts.tolist())
         return is_choice
 
     params = lib.llama_model_default_params()
@@ -71,6 +72,9 @@ def probe(path: str) -> dict[str, object]:
         "finite": bool(np.isfinite(logits).all()),
         "deviation": float(logits.std()),
         "experts": {name: len(experts) for name, experts in chosen.items()},
+        "busiest": {
+            name: max(experts.values()) / experts.total() for name, experts in chosen.items()
+        },
     }
 
 

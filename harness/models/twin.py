@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -25,7 +25,13 @@ from harness.models.headers import FoundHeaders, HeaderPart
 from harness.models.split_header import split_part
 from harness.models.tensor_types import TENSOR_TYPES
 from harness.models.transfer import FetchProgress, OnProgress, require_space, written_whole
-from harness.models.twin_blocks import EMBEDDING_RMS, WEIGHT_RMS, random_blocks, stored
+from harness.models.twin_blocks import (
+    EMBEDDING_RMS,
+    ROUTED_EMBEDDING_RMS,
+    WEIGHT_RMS,
+    random_blocks,
+    stored,
+)
 from harness.models.twin_tensors import small_numbers
 from harness.schema import ModelFile
 from harness.units import file_size
@@ -145,7 +151,7 @@ def _write_all(twin: _Twin, report: OnProgress) -> None:
     try:
         twin.folder.mkdir(parents=True, exist_ok=True)
         require_space(twin.folder, n_bytes, what, variable="--dir")
-        stocks = Stocks(np.random.default_rng(_SEED))
+        stocks = Stocks(np.random.default_rng(_SEED), embedding_rms(twin.parts))
         for path, part in zip(twin.paths, twin.parts, strict=True):
             n_before = n_done
             write_twin(path, part, stocks, advance)
@@ -158,11 +164,26 @@ def _write_all(twin: _Twin, report: OnProgress) -> None:
         ) from error
 
 
-class Stocks:
-    """Random weights of each type, made when first needed and used again from changing places."""
+def embedding_rms(parts: Sequence[HeaderPart]) -> float:
+    """How large the embeddings of a model of these parts are to be; see twin_blocks.py."""
+    keys = parts[0].header.metadata
+    n_expert = keys.get(f"{keys.get('general.architecture')}.expert_count")
+    has_head = any(
+        tensor.name == "output.weight" for part in parts for tensor in part.header.tensors
+    )
+    return ROUTED_EMBEDDING_RMS if n_expert and has_head else EMBEDDING_RMS
 
-    def __init__(self, rng: Generator) -> None:
+
+class Stocks:
+    """
+    Random weights of each type, made when first needed and used again from changing places.
+
+    `embedding_rms` is the root mean square of what tokens are looked up in.
+    """
+
+    def __init__(self, rng: Generator, embedding_rms: float = EMBEDDING_RMS) -> None:
         self.rng = rng
+        self._embedding_rms = embedding_rms
         self._stocks: dict[tuple[str, float], memoryview] = {}
 
     def pieces(self, tensor: Tensor) -> Iterator[memoryview]:
@@ -173,7 +194,7 @@ class Stocks:
                 yield stored(numbers, tensor.type_name).data
                 return
         block_bytes = _BLOCKS[tensor.type_name].block_bytes
-        rms = EMBEDDING_RMS if "token_embd." in tensor.name else WEIGHT_RMS
+        rms = self._embedding_rms if "token_embd." in tensor.name else WEIGHT_RMS
         stock = self._stock(tensor.type_name, rms)
         start = int(self.rng.integers(len(stock) // block_bytes)) * block_bytes
         n_left = tensor.n_bytes

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records_factory import make_machine
+from records_factory import CPU, GPU, make_machine
 from test_calibration import ENGINE, calibrated
 
 from harness.analysis.calibration import Calibration
@@ -24,6 +24,7 @@ from harness.measure.calibration_file import (
 from harness.models.calibration_models import (
     CalibrationModel,
     calibration_models,
+    gpu_calibration_models,
     write_calibration_model,
 )
 from harness.models.gguf import read_header
@@ -54,6 +55,34 @@ def test_every_model_is_larger_than_the_cache_and_all_types_differ() -> None:
     assert models[0].n_bytes == models[-1].n_bytes
     larger = calibration_models(64 << 20)
     assert all(model.n_bytes > 4 * (64 << 20) for model in larger)
+
+
+def test_a_gpus_models_grow_with_its_memory_and_have_the_proportions_of_large_ones() -> None:
+    names = [[model.name for model in gpu_calibration_models(gb << 30)] for gb in (8, 24, 80)]
+    assert names[0] == names[1] == names[2]
+    assert {model.type_name for model in gpu_calibration_models(None)} == {
+        model.type_name for model in calibration_models(None)
+    }
+    for n_gb, least, most in ((8, 0.35e9, 1.1e9), (24, 0.35e9, 1.1e9), (80, 0.9e9, 2.2e9)):
+        for model in gpu_calibration_models(n_gb << 30):
+            assert least < model.n_bytes < most
+            assert model.n_bytes < (n_gb << 30) / 4
+            if " " not in model.name:
+                assert model.n_ff < 4.1 * model.n_embd
+
+
+@pytest.mark.parametrize(("kind", "is_on_gpu"), [("gpu", True), ("igpu", True), ("accel", False)])
+def test_a_gpu_is_calibrated_with_models_and_workloads_of_its_own(
+    kind: Any, is_on_gpu: bool
+) -> None:
+    device = GPU.model_copy(update={"kind": kind})
+    engine = ENGINE.model_copy(update={"devices": (CPU, device)})
+    models = calibrating._models(make_machine(), engine)
+    on_gpu = gpu_calibration_models(device.total_bytes)
+    assert (models == on_gpu) == is_on_gpu
+    asked = {model.name: calibrating._gpu_workloads(model) for model in on_gpu}
+    assert "tg64@d4096" in asked["Q8_0 deep"]
+    assert asked["MXFP4 deep experts"] == ("tg128", "pp512")
 
 
 TYPES = sorted({model.type_name for model in calibration_models(None)})

@@ -14,9 +14,9 @@ from work_factory import make_attention, make_work
 from harness.analysis.calibration import (
     Calibration,
     CalibrationSample,
-    speed_of,
     staleness,
 )
+from harness.analysis.calibration_fit import speed_of
 from harness.analysis.predict_rates import (
     DecodeSpeed,
     PrefillSpeed,
@@ -49,7 +49,11 @@ DECODE = DecodeSpeed(
     type_bytes_per_s={"Q8_0": 30e9, "Q4_K": 25e9, "Q6_K": 28e9, "IQ3_S": 7e9},
 )
 DECODE_GPU = replace(
-    DECODE, cache_bytes_per_s=6e9, attention_s_per_flop=0.0, narrow_attention_s_per_flop=0.0
+    DECODE,
+    cache_bytes_per_s=6e9,
+    attention_s_per_flop=0.0,
+    narrow_attention_s_per_flop=0.0,
+    mixture_block_s=9e-6,
 )
 PREFILL = PrefillSpeed(
     flops_per_s=3e11,
@@ -91,26 +95,33 @@ MODELS = {
     "IQ3_S": dense({"IQ3_S": 170_000_000}),
     "both": dense({"Q4_K": 120_000_000, "Q6_K": 60_000_000}, n_blocks=16),
     "experts": MIXTURE,
+    "deep experts": MIXTURE.model_copy(update={"n_blocks": 24}),
     "again": dense({"Q8_0": 180_000_000}),
 }
 WORKLOADS = ("tg32", "tg16@d2048", "pp64", "pp512", "pp256@d2048")
 
 
-def seconds(work: Work, workload: str, decode: DecodeSpeed) -> float:
+def seconds(work: Work, workload: str, decode: DecodeSpeed, prefill: PrefillSpeed) -> float:
     task = parse_workload(workload)
     if task.kind == "tg":
         return decode_seconds(work, decode, task.depth + (task.n + 1) / 2, SETTINGS)[0]
-    return prefill_seconds(work, PREFILL, task.n, task.depth, 512)[0] / task.n
+    return prefill_seconds(work, prefill, task.n, task.depth, 512)[0] / task.n
 
 
-def calibrated(noise: float = 0.0, decode: DecodeSpeed = DECODE, **changes: Any) -> Calibration:
+def calibrated(
+    noise: float = 0.0,
+    decode: DecodeSpeed = DECODE,
+    prefill: PrefillSpeed = PREFILL,
+    **changes: Any,
+) -> Calibration:
     rng = np.random.default_rng(1)
     samples = tuple(
         CalibrationSample(
             name=name,
             work=work,
             workload=workload,
-            tok_per_s=math.exp(noise * rng.standard_normal()) / seconds(work, workload, decode),
+            tok_per_s=math.exp(noise * rng.standard_normal())
+            / seconds(work, workload, decode, prefill),
             n_trials=3,
             n_ubatch=512,
         )
@@ -175,6 +186,19 @@ def test_on_a_gpu_the_cache_costs_its_bytes() -> None:
     assert speed
     assert speed.decode.cache_bytes_per_s == pytest.approx(6e9, rel=1e-6)
     assert speed.decode.attention_s_per_flop == speed.decode.narrow_attention_s_per_flop == 0
+
+
+def test_on_a_gpu_every_block_costs_its_kernels_and_one_with_experts_more() -> None:
+    prefill = replace(PREFILL, block_s=4e-5, mixture_block_s=2e-5)
+    speed = speed_of(calibrated(decode=DECODE_GPU, prefill=prefill, has_gpu=True))
+    assert speed
+    assert speed.prefill
+    assert speed.decode.mixture_block_s == pytest.approx(9e-6, rel=1e-5)
+    assert speed.decode.block_s == pytest.approx(DECODE.block_s, rel=1e-5)
+    assert speed.prefill.block_s == pytest.approx(4e-5, rel=1e-5)
+    assert speed.prefill.mixture_block_s == pytest.approx(2e-5, rel=1e-5)
+    short = MODELS["deep"], speed.prefill, 8, 0, 512
+    assert prefill_seconds(*short)[0] > 40 * 4e-5
 
 
 def test_without_wide_rows_in_the_samples_they_cost_what_narrow_ones_do() -> None:

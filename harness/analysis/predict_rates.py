@@ -49,7 +49,8 @@ class DecodeSpeed:
     Rates for one token at a time.
 
     `block_s` is what every block of the model costs whatever its size; `mixture_factor` and
-    `recurrent_factor` are added to 1 and multiply it. `type_bytes_per_s` holds tensor types whose
+    `recurrent_factor` are added to 1 and multiply it, `mixture_block_s` is added where it holds
+    experts. `type_bytes_per_s` holds tensor types whose
     rate is known apart. What the cache costs goes with its bytes on a GPU, on a CPU with the
     arithmetic of attention: `attention_s_per_flop` and, where rows of keys are narrow,
     `narrow_attention_s_per_flop`. `expert_s_per_byte` is what a byte of a routed expert costs
@@ -63,6 +64,7 @@ class DecodeSpeed:
     spread: Spread
     token_s: float = 0.0
     mixture_factor: float = 0.0
+    mixture_block_s: float = 0.0
     recurrent_factor: float = 0.0
     expert_s_per_byte: float = 0.0
     attention_s_per_flop: float = 0.0
@@ -77,7 +79,9 @@ class PrefillSpeed:
     """
     Rates for a prompt; `flops_per_s` counts a multiplication and an addition as two.
 
-    `stream_bytes_per_s` is the rate at which weights come from memory once for a micro-batch.
+    `stream_bytes_per_s` is the rate at which weights come from memory once for a micro-batch;
+    `block_s` is what each block costs once for a micro-batch whatever its size, and
+    `mixture_block_s` what one with experts costs beyond that.
     `type_expert_s_per_flop` is what arithmetic takes longer in routed experts, by their type, and
     `expert_s_per_flop` the same of types whose experts were not measured.
     """
@@ -87,6 +91,8 @@ class PrefillSpeed:
     stream_bytes_per_s: float
     spread: Spread
     batch_s: float = 0.0
+    block_s: float = 0.0
+    mixture_block_s: float = 0.0
     recurrent_factor: float = 1.0
     expert_s_per_flop: float = 0.0
     latent_attention_factor: float = 1.0
@@ -102,6 +108,7 @@ def decode_seconds(
     fixed = speed.token_s + work.n_blocks * speed.block_s * (
         1 + speed.mixture_factor * work.is_mixture + speed.recurrent_factor * work.is_recurrent
     )
+    fixed += work.n_blocks * speed.mixture_block_s * work.is_mixture
     cache = cache_bytes(work, n_context, settings) / speed.cache_bytes_per_s
     if work.is_latent:
         cache *= speed.latent_cache_factor
@@ -121,7 +128,8 @@ def prefill_seconds(
     if work.is_latent:
         attention *= speed.latent_attention_factor
     streamed = streamed_bytes(work, min(n_ubatch, n_prompt)) / speed.stream_bytes_per_s
-    return matrices + attention + n_batches * (streamed + speed.batch_s), attention
+    fixed = work.n_blocks * (speed.block_s + speed.mixture_block_s * work.is_mixture)
+    return matrices + attention + n_batches * (streamed + fixed + speed.batch_s), attention
 
 
 def cache_bytes(work: Work, n_context: float, settings: Settings) -> float:

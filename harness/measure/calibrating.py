@@ -22,6 +22,7 @@ from harness.measure.protocol import Job
 from harness.models.calibration_models import (
     CalibrationModel,
     calibration_models,
+    gpu_calibration_models,
     write_calibration_model,
 )
 from harness.models.digest import cache_dir
@@ -48,6 +49,10 @@ _LARGE_PARAMS = 250_000_000
 _DEEP = ("tg32", "pp256", "tg16@d1536", "pp128@d1536")
 _WIDE = ("tg32", "pp64", "pp512", "tg32@d1536")
 _MIXED = ("tg64", "pp512")
+# A GPU is done with those before the counters tick, and its kernels want a whole micro-batch.
+_GPU = ("tg128", "pp512")
+_GPU_DEEP = (*_GPU, "tg64@d4096", "pp512@d4096")
+_GPU_WIDE = (*_GPU, "pp128", "tg64@d4096")
 # A worker loads the weights once more, repacked, beside the file's pages.
 _COPIES = 3
 _SILENCE_NS = 120_000_000_000
@@ -82,7 +87,8 @@ def calibrate(
         FetchFailed: The cache folder has no room for a model.
         HarnessError: A model could not be measured.
     """
-    models = models or calibration_models(machine.last_level_cache_bytes)
+    on_gpu = has_gpu(engine)
+    models = models or _models(machine, engine)
     _check_memory(models)
     settings = Settings(n_threads=n_threads)
     started_ns = perf_counter_ns()
@@ -94,7 +100,8 @@ def calibrate(
         for index, model in enumerate(models):
             if on_progress:
                 on_progress(index, len(models), model.name)
-            samples += _measure_patiently(model, Path(place), settings, machine)
+            asked = _gpu_workloads(model) if on_gpu else _workloads(model)
+            samples += _measure_patiently(model, asked, Path(place), settings, machine)
     _check_drift(samples)
     return Calibration(
         machine_id=machine.id,
@@ -102,7 +109,7 @@ def calibrate(
         engine_version=engine.library_version,
         engine_commit=engine.library_commit,
         n_threads=n_threads,
-        has_gpu=has_gpu(engine),
+        has_gpu=on_gpu,
         duration_ns=perf_counter_ns() - started_ns,
         samples=tuple(samples),
     )
@@ -118,18 +125,34 @@ def _check_memory(models: Sequence[CalibrationModel]) -> None:
         )
 
 
+def _models(machine: Machine, engine: EngineInfo) -> tuple[CalibrationModel, ...]:
+    """What fits this machine: its GPU, where the engine computes on one, or its last cache."""
+    if has_gpu(engine):
+        cards = [device for device in engine.devices if device.kind in ("gpu", "igpu")]
+        return gpu_calibration_models(min(card.total_bytes for card in cards))
+    return calibration_models(machine.last_level_cache_bytes)
+
+
 def _measure_patiently(
-    model: CalibrationModel, place: Path, settings: Settings, machine: Machine
+    model: CalibrationModel,
+    workloads: tuple[str, ...],
+    place: Path,
+    settings: Settings,
+    machine: Machine,
 ) -> list[CalibrationSample]:
     """What `_measure` says, asked again where something short came between."""
     for _ in range(_N_ATTEMPTS - 1):
         with suppress(MachineBusy):
-            return _measure(model, place, settings, machine)
-    return _measure(model, place, settings, machine)
+            return _measure(model, workloads, place, settings, machine)
+    return _measure(model, workloads, place, settings, machine)
 
 
 def _measure(
-    model: CalibrationModel, place: Path, settings: Settings, machine: Machine
+    model: CalibrationModel,
+    workloads: tuple[str, ...],
+    place: Path,
+    settings: Settings,
+    machine: Machine,
 ) -> list[CalibrationSample]:
     path = place / "model.gguf"
     try:
@@ -137,7 +160,7 @@ def _measure(
         with path.open("rb") as file:
             work = work_of([read_header(file, path.stat().st_size, model.name)], model.name)
         report = runner.run_worker(
-            _job(model, path, settings, machine),
+            _job(path, workloads, settings, machine),
             log=place / "worker.log",
             on_event=lambda _: None,
             silence_ns=_SILENCE_NS,
@@ -152,8 +175,7 @@ def _measure(
             "see `harness machine` for the engine, and report this"
         )
     return [
-        _sample(model, work, workload, report.trials, settings, machine)
-        for workload in _workloads(model)
+        _sample(model, work, workload, report.trials, settings, machine) for workload in workloads
     ]
 
 
@@ -167,12 +189,18 @@ def _workloads(model: CalibrationModel) -> tuple[str, ...]:
     return _LARGE if model.n_params > _LARGE_PARAMS else _USUAL
 
 
-def _job(model: CalibrationModel, path: Path, settings: Settings, machine: Machine) -> Job:
+def _gpu_workloads(model: CalibrationModel) -> tuple[str, ...]:
+    if model.name.endswith("wide"):
+        return _GPU_WIDE
+    return _GPU_DEEP if model.name.endswith("deep") else _GPU
+
+
+def _job(path: Path, workloads: tuple[str, ...], settings: Settings, machine: Machine) -> Job:
     started_ns = perf_counter_ns()
     return Job(
         model_path=str(path),
         settings=settings,
-        workloads=_workloads(model),
+        workloads=workloads,
         n_trials=_N_TRIALS,
         n_trials_max=_N_TRIALS_MAX,
         seed=1,
@@ -220,7 +248,11 @@ def _sample(
 
 def _check_drift(samples: Sequence[CalibrationSample]) -> None:
     """MachineBusy if the first model ran at quite another speed when it came again."""
-    decodes = [sample for sample in samples if sample.workload == "tg32" and " " in sample.name]
+    decodes = [
+        sample
+        for sample in samples
+        if sample.workload in (_USUAL[0], _GPU[0]) and " " in sample.name
+    ]
     first = [sample.tok_per_s for sample in decodes if sample.name.endswith("wide")]
     again = [sample.tok_per_s for sample in decodes if sample.name.endswith("again")]
     if first and again and abs(again[0] / first[0] - 1) > _DRIFT_LIMIT:

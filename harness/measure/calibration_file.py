@@ -16,9 +16,9 @@ from harness.analysis.calibration import (
     CALIBRATION_VERSION,
     Calibration,
     has_gpu,
-    speed_of,
     staleness,
 )
+from harness.analysis.calibration_fit import speed_of
 from harness.analysis.machine_class import speed_of_machine
 from harness.analysis.predict import MachineSpeed
 from harness.hardware import Machine

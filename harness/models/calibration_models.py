@@ -17,7 +17,7 @@ import numpy as np
 from harness.models.headers import made_part
 from harness.models.shape_header import write_header
 from harness.models.tensor_types import TENSOR_TYPES, TensorType
-from harness.models.twin import Stocks, write_twin
+from harness.models.twin import Stocks, embedding_rms, write_twin
 
 # Weights that fit into the last cache are not read from memory. At four times its size a quarter
 # could lie there at most, and plain reads no longer gain from it (see mbu.py).
@@ -25,8 +25,17 @@ _CACHE_MULTIPLE = 5
 # Where the cache's size is unknown: a GPU's or a Mac's, 48 to 128 MB, taken at the middle.
 _UNKNOWN_CACHE_BYTES = 80 << 20
 _MIN_BYTES = 160_000_000
+# A GPU's kernels reach their speed with matrices as wide as those of large models, so its models
+# are larger: this share of its memory, within these bounds.
+_GPU_SHARE = 1 / 64
+_GPU_LEAST_BYTES, _GPU_MOST_BYTES = 400_000_000, 1_000_000_000
+_GPU_WIDE_BYTES = 800_000_000
 _N_VOCAB = 4096
 _HEAD_WIDTH = 128
+_TYPES = (
+    "Q4_K", "Q4_0", "Q6_K", "Q5_K", "F16", "MXFP4", "IQ4_XS", "IQ4_NL", "Q3_K", "Q2_K", "Q4_1",
+    "Q5_0", "Q5_1", "IQ3_S", "BF16",
+)  # fmt: skip
 # Rows are multiples of 256, the largest block.
 _BLOCK = 256
 
@@ -84,14 +93,8 @@ def calibration_models(last_level_cache_bytes: int | None) -> tuple[CalibrationM
     """
     cache_bytes = last_level_cache_bytes or _UNKNOWN_CACHE_BYTES
     n_bytes = max(_MIN_BYTES, _CACHE_MULTIPLE * cache_bytes)
-    types = [
-        "Q4_K", "Q4_0", "Q6_K", "Q5_K", "F16", "MXFP4", "IQ4_XS", "IQ4_NL", "Q3_K", "Q2_K", "Q4_1",
-        "Q5_0", "Q5_1", "IQ3_S", "BF16",
-    ]  # fmt: skip
     return (
-        _dense("Q8_0 wide", "Q8_0", n_bytes, n_layer=4, n_embd=2048),
-        _dense("Q8_0 deep", "Q8_0", n_bytes, n_layer=40, n_embd=768),
-        *(_dense(name, name, n_bytes, n_layer=5, n_embd=2048) for name in types),
+        *_one_of_each_type(n_bytes, n_embd=2048, n_layer=5),
         _dense("Q4_K and Q6_K", "Q4_K", n_bytes, n_layer=16, n_embd=1280, down_type="Q6_K"),
         _dense("Q4_K deep", "Q4_K", n_bytes, n_layer=24, n_embd=1024),
         _dense("Q4_1 thin", "Q4_1", n_bytes, n_layer=40, n_embd=512),
@@ -99,6 +102,43 @@ def calibration_models(last_level_cache_bytes: int | None) -> tuple[CalibrationM
         _mixture("MXFP4 experts", "MXFP4", n_bytes),
         _dense("Q8_0 again", "Q8_0", n_bytes, n_layer=4, n_embd=2048),
     )
+
+
+def gpu_calibration_models(gpu_memory_bytes: int | None) -> tuple[CalibrationModel, ...]:
+    """
+    The same for a GPU with so much memory.
+
+    Starting a kernel takes as long there as a small matrix: a mixture with many blocks tells what
+    those of its blocks cost.
+    """
+    share = int((gpu_memory_bytes or 0) * _GPU_SHARE)
+    n_bytes = min(max(_GPU_LEAST_BYTES, share), _GPU_MOST_BYTES)
+    wide = 4096 if n_bytes >= _GPU_WIDE_BYTES else 2048
+    return (
+        *_one_of_each_type(n_bytes, n_embd=wide, n_layer=None),
+        _dense("Q4_K and Q6_K", "Q4_K", n_bytes, n_layer=16, n_embd=wide // 2, down_type="Q6_K"),
+        _dense("Q4_K deep", "Q4_K", n_bytes, n_layer=24, n_embd=wide // 2),
+        _mixture("Q4_K experts", "Q4_K", n_bytes, n_embd=wide // 2),
+        _mixture("MXFP4 experts", "MXFP4", n_bytes, n_embd=wide // 2),
+        _mixture("MXFP4 deep experts", "MXFP4", n_bytes, n_layer=24),
+        _dense("Q8_0 again", "Q8_0", n_bytes, n_layer=4, n_embd=wide),
+    )
+
+
+def _one_of_each_type(n_bytes: int, n_embd: int, n_layer: int | None) -> Iterator[CalibrationModel]:
+    """With `n_layer` None as many blocks as it takes to have the proportions of a large model."""
+    yield _dense("Q8_0 wide", "Q8_0", n_bytes, n_layer=4, n_embd=n_embd)
+    yield _dense("Q8_0 deep", "Q8_0", n_bytes, n_layer=40, n_embd=768)
+    for name in _TYPES:
+        n = n_layer or _n_usual_layers(name, n_bytes, n_embd)
+        yield _dense(name, name, n_bytes, n_layer=n, n_embd=n_embd)
+
+
+def _n_usual_layers(type_name: str, n_bytes: int, n_embd: int) -> int:
+    # Attention takes 2.5 n_embd^2 weights, a feed-forward part of 3.5 times the width (Llama 3's)
+    # 10.5 of them.
+    kind = _kind(type_name)
+    return max(4, round(n_bytes * kind.block_elements / kind.block_bytes / (13 * n_embd**2)))
 
 
 def _dense(
@@ -112,9 +152,11 @@ def _dense(
     return CalibrationModel(name, type_name, n_layer, n_embd, n_ff, down_type or type_name)
 
 
-def _mixture(name: str, type_name: str, n_bytes: int) -> CalibrationModel:
+def _mixture(
+    name: str, type_name: str, n_bytes: int, *, n_layer: int = 4, n_embd: int = 1024
+) -> CalibrationModel:
     """32 experts of which 4 run, as in gpt-oss-20b; what one token reads is above the cache."""
-    n_expert, n_used, n_layer, n_embd = 32, 4, 4, 1024
+    n_expert, n_used = 32, 4
     kind = _kind(type_name)
     n_params = 2 * n_bytes * kind.block_elements // kind.block_bytes // n_layer // n_expert
     n_ff = max(_BLOCK, round(n_params / (3 * n_embd) / _BLOCK) * _BLOCK)
@@ -142,7 +184,8 @@ def write_calibration_model(model: CalibrationModel, path: Path) -> None:
         header_path = Path(folder) / "header.gguf"
         write_header(header_path, "llama", f"calibration {model.name}", _keys(model), shapes, types)
         part = made_part(header_path, path.name)
-    write_twin(path, part, Stocks(np.random.default_rng(1)), lambda _: None)
+    stocks = Stocks(np.random.default_rng(1), embedding_rms([part]))
+    write_twin(path, part, stocks, lambda _: None)
 
 
 def _keys(model: CalibrationModel) -> dict[str, int | float]:

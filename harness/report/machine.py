@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness import units
-from harness.analysis.calibration import Calibration, speed_of
+from harness.analysis.calibration import Calibration
+from harness.analysis.calibration_fit import speed_of
 from harness.hardware import BandwidthSample, Conditions, Machine
 from harness.machine.energy import AtRest
 from harness.report.text import harmless, wrapped

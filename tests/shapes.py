@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.models.model_spec import HubSource, LatentAttention, ModelSpec, Shape, Variant
+from harness.models.model_spec import (
+    HubSource,
+    LatentAttention,
+    ModelSpec,
+    Shape,
+    StateSpace,
+    Variant,
+)
 
 _DENSE: dict[str, Any] = {
     "n_layer": 2, "n_embd": 256, "n_head": 4, "n_head_kv": 2, "head_dim": 64, "n_ff": 512,
@@ -19,6 +26,13 @@ _SHARED: dict[str, Any] = {
 _LATENT = LatentAttention(
     q_lora_rank=128, kv_lora_rank=128, qk_nope_head_dim=64, qk_rope_head_dim=32, v_head_dim=64
 )
+# Four heads of values on two of keys.
+_DELTA_NET: dict[str, Any] = {
+    "n_layer": 4, "n_layer_full_attn": 1, "linear_attention": "Gated DeltaNet",
+    "ssm": StateSpace(
+        conv_kernel=4, inner_size=256, state_size=64, time_step_rank=4, group_count=2
+    ),
+}  # fmt: skip
 
 SHAPES: dict[str, dict[str, Any]] = {
     "llama": _DENSE,
@@ -32,6 +46,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     "minimax-m2": _MIXTURE,
     "glm4moe": {**_SHARED, "n_layer_nextn": 1},
     "deepseek2": {**_SHARED, "n_head_kv": 1, "head_dim": None, "mla": _LATENT},
+    "qwen3next": {**_MIXTURE, **_DELTA_NET, "n_ff_shexp": 256, "n_expert_shared": 1},
+    "qwen35": {**_DENSE, **_DELTA_NET, "n_layer_nextn": 1},
+    "qwen35moe": {**_MIXTURE, **_DELTA_NET, "n_ff_shexp": 256, "n_expert_shared": 1},
 }
 
 

@@ -30,6 +30,9 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "many experts": ("qwen3moe", {"n_layer": 24}),
     "latent attention": ("deepseek2", {"n_layer": 24}),
     "a layer that guesses ahead": ("glm4moe", {"n_layer": 23}),
+    "states beside attention": ("qwen35moe", {"n_layer": 24, "n_layer_full_attn": 6}),
+    "states in a dense model": ("qwen35", {"n_layer": 24, "n_layer_full_attn": 6}),
+    "both gates of a state in one": ("qwen3next", {"n_layer": 24, "n_layer_full_attn": 6}),
     "odd rows": ("llama", {"n_layer": 9, "n_embd": 288, "n_ff": 416, "head_dim": 72}),
     "very odd rows": ("llama", {"n_layer": 9, "n_embd": 280, "n_ff": 280, "head_dim": 70}),
 }
@@ -66,9 +69,22 @@ def test_experts_of_gpt_oss_stay_as_they_were_trained() -> None:
 
 
 def test_a_mix_without_published_rules_is_named_as_a_stand_in() -> None:
-    assert [mix.file_type for mix in mixes_of(_variant("UD-Q4_K_XL"))] == ["Q4_K_M", "Q4_K_S"]
+    assert [mix.file_type for mix in mixes_of(_variant("UD-Q4_K_XL"))] == [
+        "Q4_K_M", "Q4_K_S", "Q5_K_S",
+    ]  # fmt: skip
     assert {mix.stands_for for mix in mixes_of(_variant("UD-Q4_K_XL"))} == {"UD-Q4_K_XL"}
     assert [mix.stands_for for mix in mixes_of(_variant("Q4_K_M"))] == [None]
+
+
+def test_ggml_org_stores_the_trunk_of_qwen_3_6_wider_than_its_experts() -> None:
+    spec = spec_of("qwen35moe")
+    source = HubSource(kind="hub", repo="ggml-org/Qwen3.6-35B-A3B-GGUF")
+    types = layout_of(spec, Variant(quantization="Q4_K_M", source=source)).types
+    assert types["token_embd.weight"] == types["blk.3.ffn_down_exps.weight"] == "Q4_K"
+    assert types["output.weight"] == "Q6_K"
+    assert types["blk.0.ssm_out.weight"] == types["blk.3.attn_output.weight"] == "Q8_0"
+    assert types["blk.0.ffn_up_shexp.weight"] == "Q8_0"
+    assert types["blk.0.ffn_gate_inp.weight"] == types["blk.0.ssm_conv1d.weight"] == "F32"
 
 
 def test_a_mix_that_nobody_knows_is_refused() -> None:

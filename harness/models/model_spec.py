@@ -131,6 +131,22 @@ class LatentAttention(Record):
     v_head_dim: PositiveInt
 
 
+class StateSpace(Record):
+    """
+    What a layer keeps instead of a cache; names and meanings of a header's keys `ssm.*`.
+
+    Of Gated DeltaNet: `time_step_rank` heads of values and `group_count` of keys, each `state_size`
+    wide. Of Mamba-2: `time_step_rank` heads in `group_count` groups. `inner_size` is the width of
+    all heads together.
+    """
+
+    conv_kernel: PositiveInt
+    inner_size: PositiveInt
+    state_size: PositiveInt
+    time_step_rank: PositiveInt
+    group_count: PositiveInt
+
+
 class Shape(Record):
     """
     What memory and speed follow from.
@@ -138,9 +154,9 @@ class Shape(Record):
     `n_layer` are the layers run for a token; `n_layer_nextn` more lie in the file for guessing
     ahead. `n_layer_full_attn` layers attend to the whole context (None: all do); the others to a
     window of `swa` positions, or they keep a state of fixed size (`linear_attention` names the
-    kind). `swa_pattern` is "sliding:full" among layers. Where full-attention layers are built
-    differently, `head_dim_full` and `n_head_kv_full` are theirs. Keys and values of a head have
-    `head_dim` elements, or `key_length` and `value_length`.
+    kind, `ssm` has its size). `swa_pattern` is "sliding:full" among layers. Where full-attention
+    layers are built differently, `head_dim_full` and `n_head_kv_full` are theirs. Keys and values
+    of a head have `head_dim` elements, or `key_length` and `value_length`.
     """
 
     n_layer: PositiveInt
@@ -158,6 +174,7 @@ class Shape(Record):
     swa: PositiveInt | None = None
     swa_pattern: Annotated[str, Field(pattern=r"^[0-9]+:[0-9]+$")] | None = None
     linear_attention: _Text | None = None
+    ssm: StateSpace | None = None
     n_ff: PositiveInt | None = None
     n_ff_exp: PositiveInt | None = None
     n_ff_shexp: PositiveInt | None = None

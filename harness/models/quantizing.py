@@ -50,11 +50,25 @@ _STAND_INS = {
     "UD-Q2_K_XL": ("Q2_K", "Q2_K_S"),
     "UD-Q3_K_XL": ("Q3_K_M", "Q3_K_S", "Q3_K_L"),
     "UD-Q4_K_M": ("Q4_K_M", "Q4_K_S"),
-    "UD-Q4_K_XL": ("Q4_K_M", "Q4_K_S"),
+    "UD-Q4_K_XL": ("Q4_K_M", "Q4_K_S", "Q5_K_S"),
     "UD-Q5_K_XL": ("Q5_K_M", "Q5_K_S"),
     "UD-Q6_K_XL": ("Q6_K",),
     "UD-Q8_K_XL": ("Q8_0",),
 }
+# ggml-org's Q4_K_M of Qwen 3.6 and 3.8: feed-forward parts, routed experts and embedding all in
+# Q4_K, the head in Q6_K, everything else in Q8_0; in 3.8 what is called like the head is stored
+# like it. That gives the number of tensors of each type and the bytes of all three files
+# (19,095,766,304, 20,419,565,568 and 18,973,870,528, less their headers) exactly.
+_WIDE_TRUNK = (
+    ("output.weight", "Q6_K"), ("token_embd.weight", "Q4_K"), ("_shexp.", "Q8_0"),
+    (".ffn_", "Q4_K"), ("", "Q8_0"),
+)  # fmt: skip
+_WIDE_TRUNKS = {
+    "ggml-org/Qwen3.6-27B-GGUF": (("attn_output.weight", "Q8_0"), *_WIDE_TRUNK),
+    "ggml-org/Qwen3.6-35B-A3B-GGUF": (("attn_output.weight", "Q8_0"), *_WIDE_TRUNK),
+    "ggml-org/Qwen3.8-27B-GGUF": _WIDE_TRUNK,
+}
+
 # Makers who quantize with an importance matrix, which changes a few choices.
 _WITH_IMATRIX = ("bartowski/", "unsloth/")
 
@@ -77,13 +91,15 @@ class Mix:
     How a file is quantized.
 
     `file_type` is llama-quantize's name. `head_type` is given to output and embedding whatever
-    the rules say. `stands_for` is the name of a mix whose rules nobody published: then `file_type`
+    the rules say, and `named_types` to the tensors in whose names their keys occur, the first that
+    does. `stands_for` is the name of a mix whose rules nobody published: then `file_type`
     is only the nearest plain one.
     """
 
     file_type: str
     has_imatrix: bool = False
     head_type: str | None = None
+    named_types: tuple[tuple[str, str], ...] = ()
     stands_for: str | None = None
 
     @property
@@ -113,10 +129,18 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
         # Its "_L" is not bartowski's: MiniMax M2's Q2_K_L is 0.45 GB smaller than that rule makes
         # it, and 0.15 GB larger than the plain one.
         return (Mix(plain, has_imatrix=True, stands_for=name),)
+    if has_wide_trunk(variant):
+        return (Mix(plain, named_types=_WIDE_TRUNKS[repo]),)
     if "qat" in repo.lower().split("/")[-1].split("-"):
         # Google's quantization-aware Gemma 3 as ggml-org ships it: sizes fit a Q8_0 embedding.
         return (Mix(plain, head_type="Q8_0"),)
     return (Mix(plain, repo.startswith(_WITH_IMATRIX), head_type),)
+
+
+def has_wide_trunk(variant: Variant) -> bool:
+    """Whether its maker is known to keep more than the name's bits beside experts."""
+    repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
+    return variant.quantization == "Q4_K_M" and repo in _WIDE_TRUNKS
 
 
 def tensor_types(
@@ -161,6 +185,7 @@ def _type_of(name: str, shape: Sequence[int], rules: Rules, model: QuantizedMode
     chosen = rules.choose(name, shape)
     if mix.head_type and name in ("output.weight", "token_embd.weight"):
         chosen = mix.head_type
+    chosen = next((kind for part, kind in mix.named_types if part in name), chosen)
     return fitting(chosen, shape[0])
 
 

@@ -37,7 +37,11 @@ _LAYERS_OF_70B = 80
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """What the rules ask of a model; `n_layer` counts all layers in the file."""
+    """
+    What the rules ask of a model.
+
+    `n_layer` counts all layers in the file; `n_head_kv` are the first layer's heads.
+    """
 
     architecture: str
     n_layer: int
@@ -47,8 +51,8 @@ class QuantizedModel:
 
     @property
     def n_sharing(self) -> int:
-        """Heads that share one key."""
-        return self.n_head // max(self.n_head_kv, 1)
+        """Heads that share one key in the first layer; 0 where it does not attend."""
+        return self.n_head // self.n_head_kv if self.n_head_kv else 0
 
     @property
     def is_70b(self) -> bool:

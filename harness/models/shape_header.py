@@ -125,11 +125,12 @@ def _layout(spec: ModelSpec, mix: Mix, *, has_head: bool) -> Layout:
     plan.key("context_length", spec.context_trained or 0)
     plan.key("vocab_size", plan.need("n_vocab"))
     lay_out(plan)
+    n_head_kv = plan.keys[f"{plan.architecture}.attention.head_count_kv"]
     model = QuantizedModel(
         plan.architecture,
         n_layer=plan.shape.n_layer + (plan.shape.n_layer_nextn or 0),
         n_head=plan.n_head,
-        n_head_kv=plan.n_head_kv,
+        n_head_kv=int(n_head_kv[0] if isinstance(n_head_kv, list) else n_head_kv),
         n_expert=plan.shape.n_expert or 0,
     )
     return Layout(spec, mix, plan.keys, plan.tensors, tensor_types(plan.tensors, model, mix))

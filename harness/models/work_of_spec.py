@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from harness.models.model_spec import ModelSpec, Shape, Variant
+from harness.models.quantizing import has_wide_trunk
 from harness.models.tensor_types import TENSOR_TYPES
 from harness.models.work_of import skips_last_feed_forward
 from harness.work import Attention, Work
@@ -21,8 +22,11 @@ _MIX = re.compile(r"^(?:UD-)?(?P<type>I?T?Q\d_(?:K|\d|X*[SMXLN]+)).*$")
 # Files called MXFP4 have it in the experts alone: 17 bytes for 32 weights (ggml-common.h).
 _MXFP4_BYTES = 17 / 32
 # Unsloth's dynamic mixes of 2026 keep what is not an expert in Q8_0, 34 bytes for 32 weights (seen
-# in those of Qwen3.6-35B-A3B); what earlier ones did varies.
-_DYNAMIC_TRUNK_BYTES = 34 / 32
+# in those of Qwen3.6-35B-A3B), and ggml-org does too where quantizing.py says so; what earlier ones
+# did varies.
+_WIDE_TRUNK_BYTES = 34 / 32
+# Routers stay F32 in every file. Of 512 experts they are a tenth of what a token reads.
+_ROUTER_BYTES = 4
 _OTHER_NAMES = {"FP16": "F16", "FP32": "F32"}
 
 
@@ -45,13 +49,17 @@ def work_of_spec(spec: ModelSpec, variant: Variant) -> Work | None:
         return None
     # The shape's counts leave out layers for guessing ahead, which lie in the file all the same.
     extra = 1 + (shape.n_layer_nextn or 0) / shape.n_layer
-    expert_width = _expert_width(variant, n_bytes, total * extra, experts * extra)
+    routers = _n_router_params(shape, variant)
+    others_bytes = n_bytes - int(routers * extra) * _ROUTER_BYTES
+    n_others = (total - routers) * extra
+    expert_width = _expert_width(variant, others_bytes, n_others, experts * extra)
     expert_bytes = int(experts * extra * expert_width)
-    rest_width = (n_bytes - expert_bytes) / ((total - experts) * extra)
+    rest_width = (others_bytes - expert_bytes) / (n_others - experts * extra)
     n_used = experts * (shape.n_expert_used or 0) // (shape.n_expert or 1)
-    if n_used > n_read:
+    n_rest = n_read - n_used - routers
+    if n_rest < 0:
         return None
-    token_bytes = int(n_used * expert_width + (n_read - n_used) * rest_width)
+    token_bytes = int(n_used * expert_width + n_rest * rest_width + routers * _ROUTER_BYTES)
     type_name = _type_name(variant.quantization)
     n_routed = n_used - _n_last_routed(spec, shape)
     return Work(
@@ -95,8 +103,8 @@ def _expert_width(variant: Variant, n_bytes: int, n_stored: float, n_experts: fl
         return mean
     if variant.quantization == "MXFP4":
         width = _MXFP4_BYTES
-    elif variant.quantization.startswith("UD-"):
-        width = (n_bytes - n_rest * _DYNAMIC_TRUNK_BYTES) / n_experts
+    elif variant.quantization.startswith("UD-") or has_wide_trunk(variant):
+        width = (n_bytes - n_rest * _WIDE_TRUNK_BYTES) / n_experts
     else:
         return mean
     # A sparing mix leaves the trunk less than that.
@@ -109,9 +117,20 @@ def _n_expert_params(spec: ModelSpec, shape: Shape, total: int) -> int | None:
         return 0
     if shape.n_expert is None or shape.n_expert_used is None or shape.n_ff_exp is None:
         return None
-    n_layer = shape.n_layer - (shape.leading_dense_layers or 0)
+    n_layer = _n_mixture_layers(shape)
     # Gate, up and down of each expert.
     return min(total, n_layer * shape.n_expert * 3 * shape.n_embd * shape.n_ff_exp)
+
+
+def _n_router_params(shape: Shape, variant: Variant) -> int:
+    """Weights of all routers; 0 where the trunk's width follows from the file's size."""
+    if variant.quantization == "MXFP4":
+        return 0
+    return _n_mixture_layers(shape) * shape.n_embd * (shape.n_expert or 0)
+
+
+def _n_mixture_layers(shape: Shape) -> int:
+    return shape.n_layer - (shape.leading_dense_layers or 0)
 
 
 def _attention(shape: Shape) -> tuple[Attention, ...]:

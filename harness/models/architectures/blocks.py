@@ -26,9 +26,11 @@ def frame(plan: Blueprint, *, always_has_head: bool = False) -> None:
         plan.key("feed_forward_length", shape.n_ff)
 
 
-def attention(plan: Blueprint, layer: int, *, has_bias: bool = False) -> None:
-    """Query, key, value and output of grouped-query attention."""
-    n_query = plan.n_head * plan.key_length
+def attention(
+    plan: Blueprint, layer: int, *, has_bias: bool = False, has_gate: bool = False
+) -> None:
+    """Query (with a gate, both in one matrix), key, value and output of grouped-query attention."""
+    n_query = plan.n_head * plan.key_length * (2 if has_gate else 1)
     n_key, n_value = plan.n_head_kv * plan.key_length, plan.n_head_kv * plan.value_length
     for part, width in (("q", n_query), ("k", n_key), ("v", n_value)):
         plan.tensor(f"blk.{layer}.attn_{part}.weight", plan.n_embd, width)
@@ -72,6 +74,27 @@ def expert_keys(plan: Blueprint) -> None:
     plan.key("expert_count", plan.need("n_expert"))
     plan.key("expert_used_count", plan.need("n_expert_used"))
     plan.key("expert_feed_forward_length", plan.need("n_ff_exp"))
+
+
+def guess_ahead(plan: Blueprint, layer: int, *, has_tables: bool) -> None:
+    """
+    What joins a layer that predicts a further token to the model (MTP, "nextn").
+
+    `has_tables`: with an embedding and an output head of its own.
+    """
+    block = f"blk.{layer}.nextn"
+    plan.tensor(f"{block}.eh_proj.weight", 2 * plan.n_embd, plan.n_embd)
+    for name in ("enorm", "hnorm", "shared_head_norm"):
+        plan.tensor(f"{block}.{name}.weight", plan.n_embd)
+    if has_tables:
+        for name in ("embed_tokens", "shared_head_head"):
+            plan.tensor(f"{block}.{name}.weight", plan.n_embd, plan.need("n_vocab"))
+
+
+def state_keys(plan: Blueprint) -> None:
+    """The size of what recurrent layers keep."""
+    for name, value in plan.need_state().model_dump().items():
+        plan.key(f"ssm.{name}", value)
 
 
 def window_keys(plan: Blueprint) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from harness.errors import ShapeUnknown
-from harness.models.model_spec import LatentAttention, ModelSpec, Shape
+from harness.models.model_spec import LatentAttention, ModelSpec, Shape, StateSpace
 
 KeyValue = int | float | bool | str | list[int] | list[bool]
 
@@ -54,6 +54,12 @@ class Blueprint:
         if self.shape.mla is None:
             self.fail("shape.mla")
         return self.shape.mla
+
+    def need_state(self) -> StateSpace:
+        """The size of what recurrent layers keep; ShapeUnknown without."""
+        if self.shape.ssm is None:
+            self.fail("shape.ssm")
+        return self.shape.ssm
 
     def fail(self, what: str) -> NoReturn:
         """ShapeUnknown that names `what` as missing."""

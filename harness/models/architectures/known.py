@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.models.architectures import dense, mixtures
+from harness.models.architectures import dense, hybrids, mixtures
 from harness.models.architectures.blueprint import Blueprint
 
 LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
@@ -19,5 +19,8 @@ LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
     "minimax-m2": mixtures.minimax_m2,
     "glm4moe": mixtures.glm4moe,
     "deepseek2": mixtures.deepseek2,
+    "qwen3next": hybrids.qwen3next,
+    "qwen35": hybrids.qwen35,
+    "qwen35moe": hybrids.qwen35moe,
 }
 """By the names of llama.cpp's architectures."""

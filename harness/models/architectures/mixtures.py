@@ -74,7 +74,7 @@ def glm4moe(plan: Blueprint) -> None:
             blocks.head_norms(plan, layer)
         _dense_or_experts(plan, layer)
         if layer >= shape.n_layer:
-            _guess_ahead(plan, layer)
+            blocks.guess_ahead(plan, layer, has_tables=True)
 
 
 def deepseek2(plan: Blueprint) -> None:
@@ -124,13 +124,3 @@ def _dense_or_experts(plan: Blueprint, layer: int) -> None:
     blocks.experts(plan, layer, has_selection_bias=True)
     n_shared = plan.need("n_ff_exp") * plan.need("n_expert_shared")
     blocks.feed_forward(plan, layer, n_shared, "_shexp")
-
-
-def _guess_ahead(plan: Blueprint, layer: int) -> None:
-    """What joins a layer that predicts a further token to the model (MTP, "nextn")."""
-    block = f"blk.{layer}.nextn"
-    plan.tensor(f"{block}.eh_proj.weight", 2 * plan.n_embd, plan.n_embd)
-    for name in ("enorm", "hnorm", "shared_head_norm"):
-        plan.tensor(f"{block}.{name}.weight", plan.n_embd)
-    for name in ("embed_tokens", "shared_head_head"):
-        plan.tensor(f"{block}.{name}.weight", plan.n_embd, plan.need("n_vocab"))

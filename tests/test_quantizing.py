@@ -33,6 +33,11 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "states beside attention": ("qwen35moe", {"n_layer": 24, "n_layer_full_attn": 6}),
     "states in a dense model": ("qwen35", {"n_layer": 24, "n_layer_full_attn": 6}),
     "both gates of a state in one": ("qwen3next", {"n_layer": 24, "n_layer_full_attn": 6}),
+    "experts beside a dense part": ("gemma4", {"n_layer": 30}),
+    "heads that differ by layer": (
+        "gemma4",
+        {"n_layer": 24, "n_expert": None, "n_expert_used": None, "n_ff_exp": None},
+    ),
     "odd rows": ("llama", {"n_layer": 9, "n_embd": 288, "n_ff": 416, "head_dim": 72}),
     "very odd rows": ("llama", {"n_layer": 9, "n_embd": 280, "n_ff": 280, "head_dim": 70}),
 }
@@ -85,6 +90,23 @@ def test_ggml_org_stores_the_trunk_of_qwen_3_6_wider_than_its_experts() -> None:
     assert types["blk.0.ssm_out.weight"] == types["blk.3.attn_output.weight"] == "Q8_0"
     assert types["blk.0.ffn_up_shexp.weight"] == "Q8_0"
     assert types["blk.0.ffn_gate_inp.weight"] == types["blk.0.ssm_conv1d.weight"] == "F32"
+
+
+@pytest.mark.parametrize(
+    ("repo", "quantization", "kind"),
+    [
+        ("ggml-org/gemma-3-27b-it-qat-GGUF", "Q4_0", "Q8_0"),
+        ("google/gemma-4-31B-it-qat-q4_0-gguf", "Q4_0", "Q6_K"),
+        ("ggml-org/gemma-4-26B-A4B-it-GGUF", "Q4_K_M", "Q6_K"),
+        ("unsloth/gemma-4-31B-it-GGUF", "Q4_K_M", "Q4_K"),
+    ],
+)
+def test_makers_store_an_embedding_that_is_the_head_differently(
+    repo: str, quantization: str, kind: str
+) -> None:
+    spec = spec_of("gemma4")
+    variant = Variant(quantization=quantization, source=HubSource(kind="hub", repo=repo))
+    assert layout_of(spec, variant).types["token_embd.weight"] == kind
 
 
 def test_a_mix_that_nobody_knows_is_refused() -> None:

@@ -112,11 +112,22 @@ def test_a_copy_of_the_embedding_as_head_is_told_from_the_size(catalog: Catalog)
     assert "output.weight" not in layout_of(tied, tied.variants[0]).shapes
 
 
+def test_the_size_of_a_mix_without_rules_does_not_tell_whether_the_head_is_a_copy() -> None:
+    spec = spec_of("gemma4", "UD-Q4_K_XL")
+    plain = layout_of(spec, spec.variants[0])
+    variant = spec.variants[0].model_copy(update={"n_bytes": 2 * plain.data_bytes})
+    assert "output.weight" not in layout_of(spec, variant).shapes
+
+
 def test_what_the_shape_lacks_is_named() -> None:
     with pytest.raises(ShapeUnknown, match=r"shape\.n_ff of small-llama"):
         layout_of(spec := spec_of("llama", n_ff=None), spec.variants[0])
     with pytest.raises(ShapeUnknown, match=r"shape\.mla"):
         layout_of(spec := spec_of("deepseek2", mla=None), spec.variants[0])
+    with pytest.raises(ShapeUnknown, match=r"shape\.ssm"):
+        layout_of(spec := spec_of("qwen35", ssm=None), spec.variants[0])
+    with pytest.raises(ShapeUnknown, match=r"shape\.swa_pattern"):
+        layout_of(spec := spec_of("gemma4", swa_pattern=None), spec.variants[0])
 
 
 def test_an_architecture_without_a_layout_is_refused_by_name() -> None:

@@ -34,6 +34,8 @@ def with_headers() -> list[str]:
         is_plain = spec.shape is not None and spec.shape.tied_embeddings is not None
         if not spec.variants or not spec.variants[0].n_bytes or not is_plain:
             continue
+        if spec.variants[0].quantization.startswith("UD-"):
+            continue
         try:
             find_headers(spec.name, catalog=CATALOG, asks_hub=False)
         except HarnessError:

@@ -131,9 +131,13 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
         return (Mix(plain, has_imatrix=True, stands_for=name),)
     if has_wide_trunk(variant):
         return (Mix(plain, named_types=_WIDE_TRUNKS[repo]),)
-    if "qat" in repo.lower().split("/")[-1].split("-"):
+    if repo.startswith("ggml-org/") and "qat" in repo.lower().split("-"):
         # Google's quantization-aware Gemma 3 as ggml-org ships it: sizes fit a Q8_0 embedding.
+        # Google's own Gemma 4 has what llama-quantize chooses, Q6_K.
         return (Mix(plain, head_type="Q8_0"),)
+    if (repo, name) == ("unsloth/gemma-4-31B-it-GGUF", "Q4_K_M"):
+        # Less a tokenizer as large as in Google's file, its size fits Q4_K there to 700 bytes.
+        head_type = "Q4_K"
     return (Mix(plain, repo.startswith(_WITH_IMATRIX), head_type),)
 
 

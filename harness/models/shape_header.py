@@ -96,13 +96,13 @@ def _has_head(variant: Variant, with_head: Layout, without: Layout) -> bool:
     Whether the file has an output head of its own.
 
     A model whose head is its embedding table may be shipped with a copy of it all the same
-    (Qwen2.5-0.5B is): the size tells.
+    (Qwen2.5-0.5B is): the size tells, unless the mix is only one that comes near.
     """
     spec = with_head.spec
     assert spec.shape is not None
     if spec.shape.tied_embeddings is False:
         return True
-    if variant.n_bytes is not None:
+    if variant.n_bytes is not None and with_head.mix.stands_for is None:
         return _is_nearer(variant.n_bytes, with_head.data_bytes, without.data_bytes)
     if spec.shape.tied_embeddings is None and spec.parameters.total is not None:
         return _is_nearer(spec.parameters.total, with_head.n_params, without.n_params)

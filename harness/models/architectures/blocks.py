@@ -98,15 +98,24 @@ def state_keys(plan: Blueprint) -> None:
 
 
 def window_keys(plan: Blueprint) -> None:
-    """
-    The sliding window, where the shape has one.
-
-    "5:1" stands for five sliding layers, then a full one: the engine's pattern of every sixth.
-    """
+    """The sliding window, where the shape has one."""
     if plan.shape.swa:
         plan.key("attention.sliding_window", plan.shape.swa)
     if plan.shape.swa_pattern:
-        n_sliding, _, n_full = plan.shape.swa_pattern.partition(":")
-        period = int(n_sliding) + int(n_full)
-        slides = [index % period < int(n_sliding) for index in range(plan.shape.n_layer)]
-        plan.key("attention.sliding_window_pattern", slides)
+        plan.key("attention.sliding_window_pattern", slides(plan))
+
+
+def slides(plan: Blueprint) -> list[bool]:
+    """
+    For each layer whether a window limits its attention.
+
+    "5:1" stands for five sliding layers, then a full one: the engine's pattern of every sixth.
+
+    Raises:
+        ShapeUnknown: The shape has no pattern.
+    """
+    if plan.shape.swa_pattern is None:
+        plan.fail("shape.swa_pattern")
+    n_sliding, _, n_full = plan.shape.swa_pattern.partition(":")
+    period = int(n_sliding) + int(n_full)
+    return [index % period < int(n_sliding) for index in range(plan.shape.n_layer)]

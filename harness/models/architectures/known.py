@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.models.architectures import dense, hybrids, mixtures
+from harness.models.architectures import dense, gemma4, hybrids, mixtures
 from harness.models.architectures.blueprint import Blueprint
 
 LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
@@ -12,6 +12,7 @@ LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
     "qwen2": dense.qwen2,
     "qwen3": dense.qwen3,
     "gemma3": dense.gemma3,
+    "gemma4": gemma4.gemma4,
     "phi3": dense.phi3,
     "olmo2": dense.olmo2,
     "gpt-oss": mixtures.gpt_oss,

@@ -33,6 +33,12 @@ _DELTA_NET: dict[str, Any] = {
         conv_kernel=4, inner_size=256, state_size=64, time_step_rank=4, group_count=2
     ),
 }  # fmt: skip
+_MAMBA2: dict[str, Any] = {
+    "layer_pattern": "ME*E", "linear_attention": "Mamba-2", "n_ff_shexp": 512, "n_expert_shared": 1,
+    "ssm": StateSpace(
+        conv_kernel=4, inner_size=512, state_size=64, time_step_rank=8, group_count=2
+    ),
+}  # fmt: skip
 
 SHAPES: dict[str, dict[str, Any]] = {
     "llama": _DENSE,
@@ -56,6 +62,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "minimax-m2": _MIXTURE,
     "glm4moe": {**_SHARED, "n_layer_nextn": 1},
     "deepseek2": {**_SHARED, "n_head_kv": 1, "head_dim": None, "mla": _LATENT},
+    "nemotron_h_moe": {**_MIXTURE, **_MAMBA2, "n_layer": 4, "n_layer_full_attn": 1},
     "qwen3next": {**_MIXTURE, **_DELTA_NET, "n_ff_shexp": 256, "n_expert_shared": 1},
     "qwen35": {**_DENSE, **_DELTA_NET, "n_layer_nextn": 1},
     "qwen35moe": {**_MIXTURE, **_DELTA_NET, "n_ff_shexp": 256, "n_expert_shared": 1},
@@ -66,7 +73,7 @@ def spec_of(architecture: str, quantization: str = "Q4_K_M", **changes: Any) -> 
     """The entry of a small model of `architecture`, its shape changed by `changes`."""
     source = HubSource(kind="hub", repo="nobody/nothing")
     return ModelSpec(
-        name=f"small-{architecture}",
+        name=f"small-{architecture.replace('_', '-')}",
         lab="nobody",
         country=None,
         licence=None,

@@ -153,6 +153,7 @@ def test_any_other_text_is_not_found_rather_than_crashing(text: str) -> None:
         ("kind: moe", "kind: dense", r"m\.yaml:3: .*in a dense model all parameters are active"),
         ("kind: moe", "kind: sparse", r"m\.yaml:9: models\[0\]\.kind: .*'dense' or 'moe'"),
         ("n_expert_used: 2", "n_expert_used: 9", r"\.shape: more experts used than there are"),
+        ("swa: 128", "layer_pattern: M", r"\.shape: the pattern has another number of layers"),
         ("swa: 128", "sliding: 128", r"m\.yaml:\d+: .*\.shape\.sliding: Extra inputs"),
         ("repo: b-lab/Beta-2B-GGUF", "repo: ../etc", r"m\.yaml:\d+: .*source\.repo: "),
         ("repo: b-lab/Beta-2B-GGUF", "repo: https://x/y", r"\.source\.repo: "),

@@ -38,6 +38,14 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "gemma4",
         {"n_layer": 24, "n_expert": None, "n_expert_used": None, "n_ff_exp": None},
     ),
+    "layers of one part alone": (
+        "nemotron_h_moe",
+        {"n_layer": 24, "layer_pattern": "MEMEM*EMEMEM*EMEMEM*EMEM"},
+    ),
+    "experts on fewer elements": (
+        "nemotron_h_moe",
+        {"n_layer": 24, "layer_pattern": "MEMEM*EMEMEM*EMEMEM*EMEM", "moe_latent_size": 128},
+    ),
     "odd rows": ("llama", {"n_layer": 9, "n_embd": 288, "n_ff": 416, "head_dim": 72}),
     "very odd rows": ("llama", {"n_layer": 9, "n_embd": 280, "n_ff": 280, "head_dim": 70}),
 }

@@ -9,6 +9,7 @@ from harness.errors import ShapeUnknown
 from harness.models.architectures.known import LAYOUTS
 from harness.models.catalog import Catalog, load_catalog
 from harness.models.gguf import Header, read_header
+from harness.models.header_facts import HeaderFacts, readings
 from harness.models.model_file import model_file_of
 from harness.models.model_spec import ModelSpec
 from harness.models.shape_header import layout_of, stand_in, write_shape_header
@@ -60,13 +61,32 @@ def test_counts_of_parameters_are_the_published_ones(catalog: Catalog) -> None:
         is_laid_out = spec.architecture in LAYOUTS and spec.shape is not None
         if not is_laid_out or total is None or total % 1_000_000 == 0 or "glm" in spec.name:
             continue
-        layout = layout_of(spec, spec.variants[-1])
+        variant = spec.variants[-1] if spec.variants else spec_of("llama").variants[0]
+        layout = layout_of(spec, variant)
         n_copied = layout.n_params - total  # a head that is a copy of the embedding
         shape = spec.shape
         assert shape is not None
         assert n_copied in (0, shape.n_embd * (shape.n_vocab or 0)), spec.name
         n_compared += 1
-    assert n_compared >= 35
+    assert n_compared >= 45
+
+
+def test_a_token_reads_the_active_weights_of_every_mixture(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    # What labs round to six zeros says nothing.
+    n_compared = 0
+    for spec in catalog.models:
+        active = spec.parameters.active
+        is_mixture = spec.architecture in LAYOUTS and spec.shape and spec.kind == "moe"
+        if not is_mixture or active is None or active % 1_000_000 == 0:
+            continue
+        plain = spec.model_copy(update={"variants": spec_of("llama", "F16").variants})
+        header = header_of(plain, tmp_path / "shape.gguf")
+        read = readings(HeaderFacts(header, spec.name), header.tensors)
+        assert sum(each.n_elements for each in read) == pytest.approx(active, rel=1e-3), spec.name
+        n_compared += 1
+    assert n_compared >= 20
 
 
 def test_sizes_are_within_half_a_percent_of_the_exact_ones_in_the_catalogue(
@@ -84,7 +104,7 @@ def test_sizes_are_within_half_a_percent_of_the_exact_ones_in_the_catalogue(
             assert made <= variant.n_bytes * 1.005, (spec.name, variant.quantization)
             assert made + 14_000_000 >= variant.n_bytes * 0.995, (spec.name, variant.quantization)
             n_compared += 1
-    assert n_compared >= 80
+    assert n_compared >= 100
 
 
 @pytest.mark.slow
@@ -128,6 +148,8 @@ def test_what_the_shape_lacks_is_named() -> None:
         layout_of(spec := spec_of("qwen35", ssm=None), spec.variants[0])
     with pytest.raises(ShapeUnknown, match=r"shape\.swa_pattern"):
         layout_of(spec := spec_of("gemma4", swa_pattern=None), spec.variants[0])
+    with pytest.raises(ShapeUnknown, match=r"shape\.layer_pattern"):
+        layout_of(spec := spec_of("nemotron_h_moe", layer_pattern=None), spec.variants[0])
 
 
 def test_an_architecture_without_a_layout_is_refused_by_name() -> None:

@@ -155,8 +155,10 @@ class Shape(Record):
     ahead. `n_layer_full_attn` layers attend to the whole context (None: all do); the others to a
     window of `swa` positions, or they keep a state of fixed size (`linear_attention` names the
     kind, `ssm` has its size). `swa_pattern` is "sliding:full" among layers. Where full-attention
-    layers are built differently, `head_dim_full` and `n_head_kv_full` are theirs. Keys and values
-    of a head have `head_dim` elements, or `key_length` and `value_length`.
+    layers are built differently, `head_dim_full` and `n_head_kv_full` are theirs. `layer_pattern`
+    has a letter for each layer of models whose layers are one part alone: M for a state, * for
+    attention, E for experts. Experts may work on `moe_latent_size` elements instead of `n_embd`.
+    Keys and values of a head have `head_dim` elements, or `key_length` and `value_length`.
     """
 
     n_layer: PositiveInt
@@ -175,9 +177,11 @@ class Shape(Record):
     swa_pattern: Annotated[str, Field(pattern=r"^[0-9]+:[0-9]+$")] | None = None
     linear_attention: _Text | None = None
     ssm: StateSpace | None = None
+    layer_pattern: Annotated[str, Field(pattern=r"^[ME*]+$")] | None = None
     n_ff: PositiveInt | None = None
     n_ff_exp: PositiveInt | None = None
     n_ff_shexp: PositiveInt | None = None
+    moe_latent_size: PositiveInt | None = None
     n_expert: PositiveInt | None = None
     n_expert_used: PositiveInt | None = None
     n_expert_shared: PositiveInt | None = None
@@ -191,6 +195,8 @@ class Shape(Record):
             raise ValueError("more layers of full attention than there are layers")
         if (self.n_expert_used or 0) > (self.n_expert or 0):
             raise ValueError("more experts used than there are")
+        if self.layer_pattern is not None and len(self.layer_pattern) != self.n_layer:
+            raise ValueError("the pattern has another number of layers")
         return self
 
 

@@ -71,11 +71,16 @@ def work_of_spec(spec: ModelSpec, variant: Variant) -> Work | None:
         n_params_multiplied=n_multiplied,
         type_params={type_name: n_multiplied},
         expert_params={type_name: n_routed} if n_routed > 0 else {},
-        n_blocks=shape.n_layer,
+        n_blocks=_n_blocks(shape),
         attention=_attention(shape),
         is_recurrent=shape.linear_attention is not None,
         is_latent=shape.mla is not None,
     )
+
+
+def _n_blocks(shape: Shape) -> int:
+    """Pairs of mixer and feed-forward part; of layers that are one part alone half as many."""
+    return (shape.n_layer + 1) // 2 if shape.layer_pattern else shape.n_layer
 
 
 def _n_last_params(spec: ModelSpec, shape: Shape) -> int:
@@ -117,9 +122,10 @@ def _n_expert_params(spec: ModelSpec, shape: Shape, total: int) -> int | None:
         return 0
     if shape.n_expert is None or shape.n_expert_used is None or shape.n_ff_exp is None:
         return None
-    n_layer = _n_mixture_layers(shape)
-    # Gate, up and down of each expert.
-    return min(total, n_layer * shape.n_expert * 3 * shape.n_embd * shape.n_ff_exp)
+    # Gate, up and down of each expert; no gate where layers are one part alone (Nemotron).
+    n_matrices = 2 if shape.layer_pattern else 3
+    n_expert = n_matrices * (shape.moe_latent_size or shape.n_embd) * shape.n_ff_exp
+    return min(total, _n_mixture_layers(shape) * shape.n_expert * n_expert)
 
 
 def _n_router_params(shape: Shape, variant: Variant) -> int:
@@ -130,6 +136,8 @@ def _n_router_params(shape: Shape, variant: Variant) -> int:
 
 
 def _n_mixture_layers(shape: Shape) -> int:
+    if shape.layer_pattern:
+        return shape.layer_pattern.count("E")
     return shape.n_layer - (shape.leading_dense_layers or 0)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness.models.architectures.blueprint import Blueprint
 
-# Only kept from zero division: the value does not change what is computed.
-_RMS_EPS = 1e-6
+NORM_EPSILON = 1e-6
+"""Only keeps from division by zero: no value changes how much is computed."""
 
 
 def frame(plan: Blueprint, *, always_has_head: bool = False) -> None:
@@ -21,7 +21,7 @@ def frame(plan: Blueprint, *, always_has_head: bool = False) -> None:
     plan.key("attention.head_count_kv", plan.n_head_kv)
     plan.key("attention.key_length", plan.key_length)
     plan.key("attention.value_length", plan.value_length)
-    plan.key("attention.layer_norm_rms_epsilon", _RMS_EPS)
+    plan.key("attention.layer_norm_rms_epsilon", NORM_EPSILON)
     if shape.n_ff:
         plan.key("feed_forward_length", shape.n_ff)
 

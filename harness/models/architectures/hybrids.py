@@ -107,3 +107,64 @@ def _qwen_experts(plan: Blueprint, layer: int) -> None:
     blocks.experts(plan, layer)
     plan.tensor(f"blk.{layer}.ffn_gate_inp_shexp.weight", plan.n_embd)
     blocks.feed_forward(plan, layer, plan.need("n_ff_shexp"), "_shexp")
+
+
+def nemotron_h_moe(plan: Blueprint) -> None:
+    """Nemotron 3: each layer is Mamba-2, attention or experts alone; experts have no gate."""
+    if plan.shape.layer_pattern is None:
+        plan.fail("shape.layer_pattern")
+    pattern = plan.shape.layer_pattern
+    _nemotron_keys(plan, pattern)
+    for layer, kind in enumerate(pattern):
+        blocks.norms(plan, layer, "attn_norm")
+        if kind == "M":
+            _mamba2(plan, layer)
+        elif kind == "*":
+            blocks.attention(plan, layer)
+        else:
+            _gateless_experts(plan, layer)
+
+
+def _nemotron_keys(plan: Blueprint, pattern: str) -> None:
+    blocks.frame(plan)
+    blocks.state_keys(plan)
+    blocks.expert_keys(plan)
+    # The engine tells the kinds of layers by these two.
+    plan.key("attention.head_count_kv", [plan.n_head_kv * (kind == "*") for kind in pattern])
+    plan.key("feed_forward_length", [plan.need("n_ff_exp") * (kind == "E") for kind in pattern])
+    plan.key("attention.layer_norm_epsilon", blocks.NORM_EPSILON)
+    plan.key("expert_shared_count", plan.need("n_expert_shared"))
+    plan.key("expert_shared_feed_forward_length", plan.need("n_ff_shexp"))
+    plan.key("expert_weights_norm", True)
+    if plan.shape.moe_latent_size:
+        plan.key("moe_latent_size", plan.shape.moe_latent_size)
+
+
+def _mamba2(plan: Blueprint, layer: int) -> None:
+    state, block = plan.need_state(), f"blk.{layer}"
+    n_inner, n_head = state.inner_size, state.time_step_rank
+    n_mixed = n_inner + 2 * state.group_count * state.state_size
+    plan.tensor(f"{block}.ssm_in.weight", plan.n_embd, n_inner + n_mixed + n_head)
+    plan.tensor(f"{block}.ssm_conv1d.weight", state.conv_kernel, n_mixed)
+    plan.tensor(f"{block}.ssm_conv1d.bias", n_mixed)
+    plan.tensor(f"{block}.ssm_dt.bias", n_head)
+    for name in ("ssm_a", "ssm_d"):
+        plan.tensor(f"{block}.{name}", 1, n_head)
+    plan.tensor(f"{block}.ssm_norm.weight", n_inner // state.group_count, state.group_count)
+    plan.tensor(f"{block}.ssm_out.weight", n_inner, plan.n_embd)
+
+
+def _gateless_experts(plan: Blueprint, layer: int) -> None:
+    """Up and down of each expert, of the larger models between two shared matrices."""
+    block, n_ff, n_expert = f"blk.{layer}", plan.need("n_ff_exp"), plan.need("n_expert")
+    width = plan.shape.moe_latent_size or plan.n_embd
+    plan.tensor(f"{block}.ffn_gate_inp.weight", plan.n_embd, n_expert)
+    plan.tensor(f"{block}.exp_probs_b.bias", n_expert)
+    if width != plan.n_embd:
+        plan.tensor(f"{block}.ffn_latent_down.weight", plan.n_embd, width)
+        plan.tensor(f"{block}.ffn_latent_up.weight", width, plan.n_embd)
+    plan.tensor(f"{block}.ffn_up_exps.weight", width, n_ff, n_expert)
+    plan.tensor(f"{block}.ffn_down_exps.weight", n_ff, width, n_expert)
+    n_shared = plan.need("n_ff_shexp")
+    plan.tensor(f"{block}.ffn_up_shexp.weight", plan.n_embd, n_shared)
+    plan.tensor(f"{block}.ffn_down_shexp.weight", n_shared, plan.n_embd)

@@ -20,6 +20,7 @@ LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
     "minimax-m2": mixtures.minimax_m2,
     "glm4moe": mixtures.glm4moe,
     "deepseek2": mixtures.deepseek2,
+    "nemotron_h_moe": hybrids.nemotron_h_moe,
     "qwen3next": hybrids.qwen3next,
     "qwen35": hybrids.qwen35,
     "qwen35moe": hybrids.qwen35moe,

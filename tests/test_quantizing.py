@@ -46,6 +46,8 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "nemotron_h_moe",
         {"n_layer": 24, "layer_pattern": "MEMEM*EMEMEM*EMEMEM*EMEM", "moe_latent_size": 128},
     ),
+    "latent attention, fused experts": ("mistral4", {"n_layer": 24}),
+    "a gate beside attention": ("muse-glimmer", {"n_layer": 24}),
     "odd rows": ("llama", {"n_layer": 9, "n_embd": 288, "n_ff": 416, "head_dim": 72}),
     "very odd rows": ("llama", {"n_layer": 9, "n_embd": 280, "n_ff": 280, "head_dim": 70}),
 }
@@ -98,6 +100,15 @@ def test_ggml_org_stores_the_trunk_of_qwen_3_6_wider_than_its_experts() -> None:
     assert types["blk.0.ssm_out.weight"] == types["blk.3.attn_output.weight"] == "Q8_0"
     assert types["blk.0.ffn_up_shexp.weight"] == "Q8_0"
     assert types["blk.0.ffn_gate_inp.weight"] == types["blk.0.ssm_conv1d.weight"] == "F32"
+
+
+def test_metas_own_name_is_a_known_mix_with_a_smaller_head() -> None:
+    spec = spec_of("muse-glimmer")
+    source = HubSource(kind="hub", repo="meta-models/Muse-Glimmer-30B-GGUF")
+    mixed = layout_of(spec, Variant(quantization="KQUANT-17GB", source=source)).types
+    plain = layout_of(spec, Variant(quantization="Q4_K_M", source=source)).types
+    assert {name for name in plain if plain[name] != mixed[name]} == {"output.weight"}
+    assert mixed["output.weight"] == "Q5_K"
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_the_engine_decodes_finite_logits_from_every_architecture(tmp_path: Path
 def test_tokens_spread_over_the_experts_in_deep_layers_too(tmp_path: Path) -> None:
     mixtures = [
         "gpt-oss", "qwen3moe", "minimax-m2", "glm4moe", "deepseek2", "qwen3next", "qwen35moe",
-        "gemma4",
+        "gemma4", "mistral4",
     ]  # fmt: skip
     paths = [small_twin(tmp_path, each, n_layer=12, n_layer_full_attn=3) for each in mixtures]
     for architecture, answer in zip(mixtures, probed(paths), strict=True):

@@ -38,9 +38,9 @@ _OTHER_NAMES = {
     "Q5_K_L": ("Q5_K_M", "Q8_0"),
     "Q6_K_L": ("Q6_K", "Q8_0"),
 }
-# Unsloth's dynamic quantizations choose the type of each tensor by measurement, and publish no
-# rule. Of these plain ones the nearest in size stands for each (benchmarks/shape_sizes.py says how
-# near that is); the first where no size is known.
+# Unsloth's dynamic quantizations, and Meta's, choose the type of each tensor by measurement, and
+# nobody published a rule. Of these plain ones the nearest in size stands for each
+# (benchmarks/shape_sizes.py says how near that is); the first where no size is known.
 _STAND_INS = {
     "UD-TQ1_0": ("IQ1_S", "IQ1_M"),
     "UD-IQ1_S": ("IQ1_M", "IQ1_S", "IQ2_XXS"),
@@ -54,21 +54,8 @@ _STAND_INS = {
     "UD-Q5_K_XL": ("Q5_K_M", "Q5_K_S"),
     "UD-Q6_K_XL": ("Q6_K",),
     "UD-Q8_K_XL": ("Q8_0",),
+    "KQUANT-DYNAMIC": ("Q5_K_M", "Q5_K_S"),
 }
-# ggml-org's Q4_K_M of Qwen 3.6 and 3.8: feed-forward parts, routed experts and embedding all in
-# Q4_K, the head in Q6_K, everything else in Q8_0; in 3.8 what is called like the head is stored
-# like it. That gives the number of tensors of each type and the bytes of all three files
-# (19,095,766,304, 20,419,565,568 and 18,973,870,528, less their headers) exactly.
-_WIDE_TRUNK = (
-    ("output.weight", "Q6_K"), ("token_embd.weight", "Q4_K"), ("_shexp.", "Q8_0"),
-    (".ffn_", "Q4_K"), ("", "Q8_0"),
-)  # fmt: skip
-_WIDE_TRUNKS = {
-    "ggml-org/Qwen3.6-27B-GGUF": (("attn_output.weight", "Q8_0"), *_WIDE_TRUNK),
-    "ggml-org/Qwen3.6-35B-A3B-GGUF": (("attn_output.weight", "Q8_0"), *_WIDE_TRUNK),
-    "ggml-org/Qwen3.8-27B-GGUF": _WIDE_TRUNK,
-}
-
 # Makers who quantize with an importance matrix, which changes a few choices.
 _WITH_IMATRIX = ("bartowski/", "unsloth/")
 
@@ -108,6 +95,29 @@ class Mix:
         return _DEFAULT_TYPES.get(self.file_type, self.file_type)
 
 
+# ggml-org's Q4_K_M of Qwen 3.6 and 3.8: feed-forward parts, routed experts and embedding all in
+# Q4_K, the head in Q6_K, everything else in Q8_0; in 3.8 what is called like the head is stored
+# like it. That gives the number of tensors of each type and the bytes of all three files
+# (19,095,766,304, 20,419,565,568 and 18,973,870,528, less their headers) exactly.
+_WIDE_TRUNK = (
+    ("output.weight", "Q6_K"), ("token_embd.weight", "Q4_K"), ("_shexp.", "Q8_0"),
+    (".ffn_", "Q4_K"), ("", "Q8_0"),
+)  # fmt: skip
+_WIDE_TRUNK_36 = (("attn_output.weight", "Q8_0"), *_WIDE_TRUNK)
+# Files that follow no rule of their name, by repository and quantization.
+_KNOWN_FILES = {
+    ("ggml-org/Qwen3.6-27B-GGUF", "Q4_K_M"): Mix("Q4_K_M", named_types=_WIDE_TRUNK_36),
+    ("ggml-org/Qwen3.6-35B-A3B-GGUF", "Q4_K_M"): Mix("Q4_K_M", named_types=_WIDE_TRUNK_36),
+    ("ggml-org/Qwen3.8-27B-GGUF", "Q4_K_M"): Mix("Q4_K_M", named_types=_WIDE_TRUNK),
+    # 365 tensors in Q4_K, 52 in Q6_K and one in Q5_K: Q4_K_M, but for the head.
+    ("meta-models/Muse-Glimmer-30B-GGUF", "KQUANT-17GB"): Mix(
+        "Q4_K_M", named_types=(("attn_output.weight", "Q4_K"), ("output.weight", "Q5_K"))
+    ),
+    # Less a tokenizer as large as in Google's file, its size fits Q4_K there to 700 bytes.
+    ("unsloth/gemma-4-31B-it-GGUF", "Q4_K_M"): Mix("Q4_K_M", has_imatrix=True, head_type="Q4_K"),
+}
+
+
 def mixes_of(variant: Variant) -> tuple[Mix, ...]:
     """
     How the file of `variant` may be quantized: one way, or plain ones that come near.
@@ -116,6 +126,9 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
         ShapeUnknown: Nobody published how, and nothing plain comes near.
     """
     name = variant.quantization
+    repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
+    if (repo, name) in _KNOWN_FILES:
+        return (_KNOWN_FILES[repo, name],)
     if name in _STAND_INS:
         return tuple(Mix(plain, has_imatrix=True, stands_for=name) for plain in _STAND_INS[name])
     plain, head_type = _OTHER_NAMES.get(name, (name, None))
@@ -124,27 +137,22 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
             f"which types {name} gives to which tensor is not published, so no file of it can be "
             "laid out; let the hub be asked for the header"
         )
-    repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
     if head_type and repo.startswith("unsloth/"):
         # Its "_L" is not bartowski's: MiniMax M2's Q2_K_L is 0.45 GB smaller than that rule makes
         # it, and 0.15 GB larger than the plain one.
         return (Mix(plain, has_imatrix=True, stands_for=name),)
-    if has_wide_trunk(variant):
-        return (Mix(plain, named_types=_WIDE_TRUNKS[repo]),)
     if repo.startswith("ggml-org/") and "qat" in repo.lower().split("-"):
         # Google's quantization-aware Gemma 3 as ggml-org ships it: sizes fit a Q8_0 embedding.
         # Google's own Gemma 4 has what llama-quantize chooses, Q6_K.
         return (Mix(plain, head_type="Q8_0"),)
-    if (repo, name) == ("unsloth/gemma-4-31B-it-GGUF", "Q4_K_M"):
-        # Less a tokenizer as large as in Google's file, its size fits Q4_K there to 700 bytes.
-        head_type = "Q4_K"
     return (Mix(plain, repo.startswith(_WITH_IMATRIX), head_type),)
 
 
 def has_wide_trunk(variant: Variant) -> bool:
     """Whether its maker is known to keep more than the name's bits beside experts."""
     repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
-    return variant.quantization == "Q4_K_M" and repo in _WIDE_TRUNKS
+    mix = _KNOWN_FILES.get((repo, variant.quantization))
+    return mix is not None and ("", "Q8_0") in mix.named_types
 
 
 def tensor_types(

@@ -69,6 +69,14 @@ def experts(plan: Blueprint, layer: int, *, has_selection_bias: bool = False) ->
     plan.tensor(f"blk.{layer}.ffn_down_exps.weight", n_ff, plan.n_embd, n_expert)
 
 
+def fused_experts(plan: Blueprint, layer: int) -> None:
+    """The router and all routed experts, their gates and ups in one tensor."""
+    block, n_ff, n_expert = f"blk.{layer}", plan.need("n_ff_exp"), plan.need("n_expert")
+    plan.tensor(f"{block}.ffn_gate_inp.weight", plan.n_embd, n_expert)
+    plan.tensor(f"{block}.ffn_gate_up_exps.weight", plan.n_embd, 2 * n_ff, n_expert)
+    plan.tensor(f"{block}.ffn_down_exps.weight", n_ff, plan.n_embd, n_expert)
+
+
 def expert_keys(plan: Blueprint) -> None:
     """How many experts there are, how many run, how wide each is."""
     plan.key("expert_count", plan.need("n_expert"))

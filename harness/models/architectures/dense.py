@@ -77,3 +77,18 @@ def olmo2(plan: Blueprint) -> None:
         plan.tensor(f"blk.{layer}.attn_k_norm.weight", plan.n_head_kv * plan.key_length)
         blocks.attention(plan, layer)
         blocks.feed_forward(plan, layer, plan.need("n_ff"))
+
+
+def muse_glimmer(plan: Blueprint) -> None:
+    """Muse Glimmer: three of four layers slide, attention has a gate, norms before and after."""
+    blocks.frame(plan, always_has_head=True)
+    blocks.window_keys(plan)
+    # Without it the engine refuses the file; no value changes how much is computed.
+    plan.key("logit_scale", 1.0)
+    n_query = plan.n_head * plan.key_length
+    for layer in range(plan.shape.n_layer):
+        blocks.norms(plan, layer, "attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")
+        blocks.attention(plan, layer)
+        blocks.head_norms(plan, layer)
+        plan.tensor(f"blk.{layer}.attn_gate.weight", plan.n_embd, n_query)
+        blocks.feed_forward(plan, layer, plan.need("n_ff"))

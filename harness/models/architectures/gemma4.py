@@ -56,11 +56,8 @@ def _attention(plan: Blueprint, layer: int, *, is_sliding: bool) -> None:
 
 
 def _experts(plan: Blueprint, layer: int) -> None:
-    """Beside the dense part, with norms of its own; gate and up are one tensor."""
-    block, n_ff, n_expert = f"blk.{layer}", plan.need("n_ff_exp"), plan.need("n_expert")
+    """Beside the dense part, with norms and scales of its own."""
     blocks.norms(plan, layer, "pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2")
-    plan.tensor(f"{block}.ffn_gate_inp.weight", plan.n_embd, n_expert)
-    plan.tensor(f"{block}.ffn_gate_inp.scale", plan.n_embd)
-    plan.tensor(f"{block}.ffn_gate_up_exps.weight", plan.n_embd, 2 * n_ff, n_expert)
-    plan.tensor(f"{block}.ffn_down_exps.weight", n_ff, plan.n_embd, n_expert)
-    plan.tensor(f"{block}.ffn_down_exps.scale", n_expert)
+    blocks.fused_experts(plan, layer)
+    plan.tensor(f"blk.{layer}.ffn_gate_inp.scale", plan.n_embd)
+    plan.tensor(f"blk.{layer}.ffn_down_exps.scale", plan.need("n_expert"))

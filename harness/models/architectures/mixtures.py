@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.models.architectures import blocks
 from harness.models.architectures.blueprint import Blueprint
 
-# llama.h, llama_expert_gating_func_type: the router's scores go through a sigmoid.
-_SIGMOID = 2
+# llama.h, llama_expert_gating_func_type: what the router's scores go through.
+_SOFTMAX, _SIGMOID = 1, 2
 _N_LAYER_OF_AIR = 46
 
 
@@ -79,6 +79,23 @@ def glm4moe(plan: Blueprint) -> None:
 
 def deepseek2(plan: Blueprint) -> None:
     """DeepSeek V3 and R1, Kimi K2: latent attention, dense layers first, a shared expert."""
+    _latent_keys(plan)
+    for layer in range(plan.shape.n_layer):
+        _latent_attention(plan, layer)
+        _dense_or_experts(plan, layer)
+
+
+def mistral4(plan: Blueprint) -> None:
+    """Mistral Small 4: latent attention, gate and up of all routed experts in one tensor."""
+    _latent_keys(plan)
+    plan.key("expert_gating_func", _SOFTMAX)
+    for layer in range(plan.shape.n_layer):
+        _latent_attention(plan, layer)
+        blocks.fused_experts(plan, layer)
+        _shared_expert(plan, layer)
+
+
+def _latent_keys(plan: Blueprint) -> None:
     latent = plan.need_latent()
     blocks.frame(plan)
     _shared_expert_keys(plan)
@@ -93,20 +110,23 @@ def deepseek2(plan: Blueprint) -> None:
     plan.key("attention.q_lora_rank", latent.q_lora_rank)
     plan.key("attention.kv_lora_rank", latent.kv_lora_rank)
     plan.key("rope.dimension_count", latent.qk_rope_head_dim)
-    for layer in range(plan.shape.n_layer):
-        blocks.norms(plan, layer, "attn_norm", "ffn_norm")
-        block = f"blk.{layer}"
-        plan.tensor(f"{block}.attn_q_a.weight", plan.n_embd, latent.q_lora_rank)
-        plan.tensor(f"{block}.attn_q_a_norm.weight", latent.q_lora_rank)
-        plan.tensor(f"{block}.attn_q_b.weight", latent.q_lora_rank, plan.n_head * n_key)
-        plan.tensor(f"{block}.attn_kv_a_mqa.weight", plan.n_embd, n_kept)
-        plan.tensor(f"{block}.attn_kv_a_norm.weight", latent.kv_lora_rank)
-        plan.tensor(
-            f"{block}.attn_k_b.weight", latent.qk_nope_head_dim, latent.kv_lora_rank, plan.n_head
-        )
-        plan.tensor(f"{block}.attn_v_b.weight", latent.kv_lora_rank, n_value, plan.n_head)
-        plan.tensor(f"{block}.attn_output.weight", plan.n_head * n_value, plan.n_embd)
-        _dense_or_experts(plan, layer)
+
+
+def _latent_attention(plan: Blueprint, layer: int) -> None:
+    latent, block = plan.need_latent(), f"blk.{layer}"
+    n_key, n_value = latent.qk_nope_head_dim + latent.qk_rope_head_dim, latent.v_head_dim
+    n_kept = latent.kv_lora_rank + latent.qk_rope_head_dim
+    blocks.norms(plan, layer, "attn_norm", "ffn_norm")
+    plan.tensor(f"{block}.attn_q_a.weight", plan.n_embd, latent.q_lora_rank)
+    plan.tensor(f"{block}.attn_q_a_norm.weight", latent.q_lora_rank)
+    plan.tensor(f"{block}.attn_q_b.weight", latent.q_lora_rank, plan.n_head * n_key)
+    plan.tensor(f"{block}.attn_kv_a_mqa.weight", plan.n_embd, n_kept)
+    plan.tensor(f"{block}.attn_kv_a_norm.weight", latent.kv_lora_rank)
+    plan.tensor(
+        f"{block}.attn_k_b.weight", latent.qk_nope_head_dim, latent.kv_lora_rank, plan.n_head
+    )
+    plan.tensor(f"{block}.attn_v_b.weight", latent.kv_lora_rank, n_value, plan.n_head)
+    plan.tensor(f"{block}.attn_output.weight", plan.n_head * n_value, plan.n_embd)
 
 
 def _shared_expert_keys(plan: Blueprint) -> None:
@@ -122,5 +142,9 @@ def _dense_or_experts(plan: Blueprint, layer: int) -> None:
         blocks.feed_forward(plan, layer, plan.need("n_ff"))
         return
     blocks.experts(plan, layer, has_selection_bias=True)
+    _shared_expert(plan, layer)
+
+
+def _shared_expert(plan: Blueprint, layer: int) -> None:
     n_shared = plan.need("n_ff_exp") * plan.need("n_expert_shared")
     blocks.feed_forward(plan, layer, n_shared, "_shexp")

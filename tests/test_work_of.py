@@ -194,7 +194,9 @@ def test_a_mixer_and_a_feed_forward_part_in_layers_of_their_own_are_one_block() 
         "attention.head_count_kv": [0, 0, 2, 0],
     }
     layers = [("ssm_in", "ssm_out"), ("ffn_up", "ffn_down"), PLAIN[:4], ("ffn_up", "ffn_down")]
-    work = layered("nemotron_h", layers, metadata)
+    # As in published files, where every layer has it.
+    normed = [("attn_norm", *layer) for layer in layers]
+    work = layered("nemotron_h", normed, metadata)
     assert work.n_blocks == 2
     assert [(part.n_layer, part.n_key_elements) for part in work.attention] == [(1, 32)]
 

@@ -115,7 +115,9 @@ class _Layers:
         """Pairs of mixer and feed-forward part; some hybrids give each a layer of its own."""
         n_halves = 0
         for layer in range(self._facts.n_trunk):
-            has_mixer = self._attends(layer) or self._has(layer, (*_STATES, "attn_"))
+            # Before a feed-forward part alone, too, the norm is called attn_norm.
+            mixes = [part for part in self._parts[layer] if not part.startswith("attn_norm.")]
+            has_mixer = any(part.startswith((*_STATES, "attn_")) for part in mixes)
             n_halves += has_mixer + self._has(layer, ("ffn_",))
         return max(1, (n_halves + 1) // 2)
 

@@ -6,6 +6,9 @@ Bytes come from the tensor table, the rest from the shape; see docs/method.md, "
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from harness.hardware import Record
@@ -107,3 +110,35 @@ class Work(Record):
             for part in self.attention
             if is_narrow is None or part.is_narrow == is_narrow
         )
+
+
+def compressed_attention(
+    ratios: Sequence[int], n_head: int, width: int, window: int, index_width: int
+) -> tuple[Attention, ...]:
+    """
+    What DeepSeek V4's layers read, whose key is their value too.
+
+    In each a window; behind it one vector of `width` for as many positions as `ratios` has for the
+    layer (0: none). Where that is the smallest, an indexer reads vectors of `index_width` as well.
+    On a CPU all of them are read, also those that the indexer does not choose.
+    """
+    parts: Counter[Attention] = Counter()
+    least = min((ratio for ratio in ratios if ratio), default=0)
+    for ratio in ratios:
+        parts[_shared_part(n_head, width, width, window)] += 1
+        if ratio:
+            elements = (width + (index_width if ratio == least else 0)) // ratio
+            parts[_shared_part(n_head, elements, width // ratio, None)] += 1
+    return tuple(part.model_copy(update={"n_layer": n}) for part, n in parts.items())
+
+
+def _shared_part(n_head: int, key: int, value: int, window: int | None) -> Attention:
+    return Attention(
+        n_layer=1,
+        n_positions_max=window,
+        n_key_elements=key,
+        n_value_elements=0,
+        n_head=n_head,
+        head_key_length=key,
+        head_value_length=max(1, value),
+    )

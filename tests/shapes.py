@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.models.model_spec import (
+    CompressedAttention,
     HubSource,
     LatentAttention,
     ModelSpec,
@@ -39,6 +40,11 @@ _MAMBA2: dict[str, Any] = {
         conv_kernel=4, inner_size=512, state_size=64, time_step_rank=8, group_count=2
     ),
 }  # fmt: skip
+COMPRESSED = CompressedAttention(
+    ratios=(0, 4, 128, 4), q_lora_rank=128, output_lora_rank=64, output_group_count=2,
+    rope_dimension_count=32, indexer_head_count=4, indexer_key_length=64, indexer_top_k=16,
+    hyper_connection_count=4, hash_layer_count=1,
+)  # fmt: skip
 
 SHAPES: dict[str, dict[str, Any]] = {
     "llama": _DENSE,
@@ -54,6 +60,14 @@ SHAPES: dict[str, dict[str, Any]] = {
         "n_head_kv_full": 1,
         "head_dim_full": 128,
         "tied_embeddings": True,
+    },
+    "deepseek4": {
+        **_MIXTURE,
+        "n_layer": 4,
+        "n_head_kv": 1,
+        "n_expert_shared": 1,
+        "swa": 64,
+        "compressed": COMPRESSED,
     },
     "mistral4": {
         **_SHARED,

@@ -227,7 +227,7 @@ def test_the_document_holds_what_the_file_holds() -> None:
     assert "fits" not in first
     kimi = rows["kimi-k2-thinking"]
     assert kimi["variants"][0]["n_bytes"] is None
-    assert rows["deepseek-v4-flash"]["n_params"] is None
+    assert rows["qwen3.8-flash-next"]["n_params"] is None
 
 
 def test_the_document_of_one_model_has_the_same_form(memory: None) -> None:

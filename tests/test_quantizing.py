@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shapes import spec_of
+from shapes import COMPRESSED, spec_of
 
 from harness.errors import ShapeUnknown
 from harness.models.model_spec import HubSource, Variant
@@ -48,6 +48,10 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "latent attention, fused experts": ("mistral4", {"n_layer": 24}),
     "a gate beside attention": ("muse-glimmer", {"n_layer": 24}),
+    "compressed attention": (
+        "deepseek4",
+        {"n_layer": 24, "compressed": COMPRESSED.model_copy(update={"ratios": (0, 4, 128) * 8})},
+    ),
     "odd rows": ("llama", {"n_layer": 9, "n_embd": 288, "n_ff": 416, "head_dim": 72}),
     "very odd rows": ("llama", {"n_layer": 9, "n_embd": 280, "n_ff": 280, "head_dim": 70}),
 }

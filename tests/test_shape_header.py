@@ -148,6 +148,8 @@ def test_what_the_shape_lacks_is_named() -> None:
         layout_of(spec := spec_of("qwen35", ssm=None), spec.variants[0])
     with pytest.raises(ShapeUnknown, match=r"shape\.swa_pattern"):
         layout_of(spec := spec_of("gemma4", swa_pattern=None), spec.variants[0])
+    with pytest.raises(ShapeUnknown, match=r"shape\.compressed"):
+        layout_of(spec := spec_of("deepseek4", compressed=None), spec.variants[0])
     with pytest.raises(ShapeUnknown, match=r"shape\.layer_pattern"):
         layout_of(spec := spec_of("nemotron_h_moe", layer_pattern=None), spec.variants[0])
 

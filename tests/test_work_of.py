@@ -180,6 +180,22 @@ def test_sliding_layers_may_have_heads_of_another_width() -> None:
     assert (full.n_positions_max, full.n_key_elements) == (None, 64)
 
 
+def test_compressed_layers_read_a_window_and_a_vector_for_many_positions() -> None:
+    metadata: dict[str, Value] = {
+        "attention.compress_ratios": [0, 4, 128, 4, 0],
+        "attention.head_count_kv": 1,
+        "attention.key_length": 512,
+        "attention.value_length": 512,
+        "attention.sliding_window": 128,
+        "attention.indexer.key_length": 128,
+    }
+    layer = ("attn_q_a", "attn_q_b", "attn_kv", "attn_output_a", "ffn_up", "ffn_down")
+    work = layered("deepseek4", [layer] * 4, metadata)
+    read = {(part.n_layer, part.n_positions_max, part.n_key_elements) for part in work.attention}
+    assert read == {(4, 128, 512), (2, None, 160), (1, None, 4)}
+    assert {part.n_value_elements for part in work.attention} == {0}
+
+
 def test_linear_layers_do_not_attend() -> None:
     linear = ("attn_qkv", "attn_gate", "ssm_out", "ffn_up", "ffn_down")
     work = layered("qwen3next", [linear, linear, linear, PLAIN], {})

@@ -84,7 +84,7 @@ def test_a_dynamic_mix_keeps_its_trunk_wider_than_its_experts() -> None:
     assert mixed.token_read_bytes - used > used
 
 
-@pytest.mark.parametrize("name", ["deepseek-v4-flash", "qwen3.8-flash-next", "glm-5.3-flash"])
+@pytest.mark.parametrize("name", ["kimi-k3", "qwen3.8-flash-next", "glm-5.3-flash"])
 def test_what_the_catalogue_does_not_know_is_not_made_up(name: str) -> None:
     spec = CATALOG.spec(name)
 

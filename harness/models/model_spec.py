@@ -12,7 +12,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from harness.hardware import Record
 
@@ -131,6 +131,27 @@ class LatentAttention(Record):
     v_head_dim: PositiveInt
 
 
+class CompressedAttention(Record):
+    """
+    DeepSeek V4's attention: a window, and behind it one vector for as many positions as `ratios`
+    has for the layer (0: none), of which an indexer chooses `indexer_top_k` where they are 4.
+
+    Names are those of a header's keys. In the first `hash_layer_count` layers a table has the
+    experts of each token. The residual has `hyper_connection_count` streams.
+    """
+
+    ratios: tuple[Literal[0, 4, 128], ...]
+    q_lora_rank: PositiveInt
+    output_lora_rank: PositiveInt
+    output_group_count: PositiveInt
+    rope_dimension_count: PositiveInt
+    indexer_head_count: PositiveInt
+    indexer_key_length: PositiveInt
+    indexer_top_k: PositiveInt
+    hyper_connection_count: PositiveInt
+    hash_layer_count: NonNegativeInt
+
+
 class StateSpace(Record):
     """
     What a layer keeps instead of a cache; names and meanings of a header's keys `ssm.*`.
@@ -173,6 +194,7 @@ class Shape(Record):
     key_length: PositiveInt | None = None
     value_length: PositiveInt | None = None
     mla: LatentAttention | None = None
+    compressed: CompressedAttention | None = None
     swa: PositiveInt | None = None
     swa_pattern: Annotated[str, Field(pattern=r"^[0-9]+:[0-9]+$")] | None = None
     linear_attention: _Text | None = None
@@ -197,6 +219,8 @@ class Shape(Record):
             raise ValueError("more experts used than there are")
         if self.layer_pattern is not None and len(self.layer_pattern) != self.n_layer:
             raise ValueError("the pattern has another number of layers")
+        if self.compressed is not None and len(self.compressed.ratios) != self.n_layer:
+            raise ValueError("there is another number of ratios than of layers")
         return self
 
 

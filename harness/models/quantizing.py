@@ -187,6 +187,8 @@ def _position(name: str) -> tuple[int, str]:
 
 
 def _type_of(name: str, shape: Sequence[int], rules: Rules, model: QuantizedModel, mix: Mix) -> str:
+    if "ffn_gate_tid2eid" in name:
+        return "I32"
     if len(shape) < 2 or not name.endswith("weight") or any(part in name for part in _KEPT):
         return "F32"
     if model.architecture == "gpt-oss" and "_exps." in name:

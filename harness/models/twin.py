@@ -32,7 +32,7 @@ from harness.models.twin_blocks import (
     random_blocks,
     stored,
 )
-from harness.models.twin_tensors import small_numbers
+from harness.models.twin_tensors import expert_table, is_expert_table, small_numbers
 from harness.schema import ModelFile
 from harness.units import file_size
 
@@ -186,8 +186,11 @@ class Stocks:
         self._embedding_rms = embedding_rms
         self._stocks: dict[tuple[str, float], memoryview] = {}
 
-    def pieces(self, tensor: Tensor) -> Iterator[memoryview]:
-        """The data of `tensor`, in pieces of at most some megabytes."""
+    def pieces(self, tensor: Tensor, n_expert: int = 1) -> Iterator[memoryview]:
+        """The data of `tensor` of a model with `n_expert`, in pieces of at most some megabytes."""
+        if is_expert_table(tensor):
+            yield expert_table(tensor, n_expert, self.rng).data
+            return
         if tensor.type_name in _FLOATS:
             numbers = small_numbers(tensor, self.rng)
             if numbers is not None:
@@ -237,10 +240,12 @@ def write_twin(
         OSError: It cannot be written.
     """
     header = part.header
+    architecture = header.metadata.get("general.architecture")
+    n_expert = header.metadata.get(f"{architecture}.expert_count")
     with written_whole(path) as unfinished, unfinished.open("wb", buffering=0) as file:
         _write(file, memoryview(part.data))
         for tensor in header.tensors:
-            for piece in stocks.pieces(tensor):
+            for piece in stocks.pieces(tensor, n_expert if isinstance(n_expert, int) else 1):
                 _write(file, piece)
                 advance(len(piece))
             _write(file, memoryview(bytes(-tensor.n_bytes % header.alignment)))

@@ -57,6 +57,18 @@ _DRAWS: tuple[tuple[re.Pattern[str], Callable[[Tensor, Generator], Floats]], ...
 )
 
 
+def is_expert_table(tensor: Tensor) -> bool:
+    """Whether it has, for each token, the experts that the token is sent to."""
+    return "ffn_gate_tid2eid." in tensor.name and len(tensor.shape) == 2
+
+
+def expert_table(tensor: Tensor, n_expert: int, rng: Generator) -> NDArray[np.uint8]:
+    """The bytes of such a table: for each token neighbours from a random expert on."""
+    n_used, n_tokens = tensor.shape
+    first = rng.integers(n_expert, size=(n_tokens, 1))
+    return ((first + np.arange(n_used)) % n_expert).astype("<i4").reshape(-1).view(np.uint8)
+
+
 def small_numbers(tensor: Tensor, rng: Generator) -> Floats | None:
     """The values of `tensor`, one by one; None where any random weights will do."""
     for pattern, draw in _DRAWS:

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.models.gguf import Header
+from harness.models.gguf import Header, Value
 from harness.models.header_facts import HeaderFacts, Reading, readings
 from harness.models.shards import check_parts
-from harness.work import Attention, Work
+from harness.work import Attention, Work, compressed_attention
 
 # How often a layer attends to everything where no list in the header says so: every n-th, the
 # last of each n. From load_swa_pattern in llama.cpp's src/models; architectures that are not here
@@ -126,6 +126,9 @@ class _Layers:
         heads = self._facts.per_layer("attention.head_count")
         if heads is None or not any(heads):
             return ()
+        ratios = self._facts.metadata.get(f"{self._facts.architecture}.attention.compress_ratios")
+        if isinstance(ratios, tuple):
+            return self._compressed(ratios, max(heads))
         kv_heads = self._facts.per_layer("attention.head_count_kv") or heads
         slides = self._slides()
         window = self._window()
@@ -138,6 +141,14 @@ class _Layers:
                 part = part.model_copy(update={"n_positions_max": window})
             alike[part] += 1
         return tuple(part.model_copy(update={"n_layer": n}) for part, n in alike.items())
+
+    def _compressed(self, ratios: Sequence[Value], n_head: int) -> tuple[Attention, ...]:
+        facts = self._facts
+        # The list may be longer than the model: layers that guess ahead come last.
+        counts = [int(ratio) for ratio in ratios[: facts.n_trunk] if isinstance(ratio, int)]
+        width, window = facts.required("attention.key_length"), self._window() or 1
+        index_width = facts.optional("attention.indexer.key_length") or 0
+        return compressed_attention(counts, n_head, width, window, index_width)
 
     def _one(self, n_head: int, n_head_kv: int, is_sliding: bool, most_heads: int) -> Attention:
         facts = self._facts

@@ -14,7 +14,7 @@ from harness.models.model_spec import ModelSpec, Shape, Variant
 from harness.models.quantizing import has_wide_trunk
 from harness.models.tensor_types import TENSOR_TYPES
 from harness.models.work_of import skips_last_feed_forward
-from harness.work import Attention, Work
+from harness.work import Attention, Work, compressed_attention
 
 _TYPE_NAMES = {kind.name for kind in TENSOR_TYPES.values()}
 # "UD-Q4_K_XL" and "Q4_K_M" are mixes whose most common type is Q4_K; "FP16" is F16.
@@ -144,6 +144,11 @@ def _n_mixture_layers(shape: Shape) -> int:
 def _attention(shape: Shape) -> tuple[Attention, ...]:
     if shape.n_head is None:
         return ()
+    if shape.compressed is not None:
+        index_width = shape.compressed.indexer_key_length
+        return compressed_attention(
+            shape.compressed.ratios, shape.n_head, shape.head_dim or 1, shape.swa or 1, index_width
+        )
     if shape.mla is not None:
         latent = shape.mla.kv_lora_rank + shape.mla.qk_rope_head_dim
         part = Attention(

@@ -10,7 +10,13 @@ from __future__ import annotations
 from typing import NoReturn
 
 from harness.errors import ShapeUnknown
-from harness.models.model_spec import LatentAttention, ModelSpec, Shape, StateSpace
+from harness.models.model_spec import (
+    CompressedAttention,
+    LatentAttention,
+    ModelSpec,
+    Shape,
+    StateSpace,
+)
 
 KeyValue = int | float | bool | str | list[int] | list[bool]
 
@@ -54,6 +60,12 @@ class Blueprint:
         if self.shape.mla is None:
             self.fail("shape.mla")
         return self.shape.mla
+
+    def need_compressed(self) -> CompressedAttention:
+        """How attention is compressed; ShapeUnknown without."""
+        if self.shape.compressed is None:
+            self.fail("shape.compressed")
+        return self.shape.compressed
 
     def need_state(self) -> StateSpace:
         """The size of what recurrent layers keep; ShapeUnknown without."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.models.architectures import dense, gemma4, hybrids, mixtures
+from harness.models.architectures import deepseek4, dense, gemma4, hybrids, mixtures
 from harness.models.architectures.blueprint import Blueprint
 
 LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
@@ -21,6 +21,7 @@ LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
     "minimax-m2": mixtures.minimax_m2,
     "glm4moe": mixtures.glm4moe,
     "deepseek2": mixtures.deepseek2,
+    "deepseek4": deepseek4.deepseek4,
     "mistral4": mixtures.mistral4,
     "nemotron_h_moe": hybrids.nemotron_h_moe,
     "qwen3next": hybrids.qwen3next,

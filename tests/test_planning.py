@@ -96,6 +96,18 @@ def test_sliding_windows_and_rearranged_weights_are_planned_too(
     assert (plan.copied_bytes > 0.1 * plan.weights_bytes) == (is_rearranged and load_mode == "mmap")
 
 
+@pytest.mark.parametrize("name", ["qwen3.6-35b-a3b", "nemotron-3-nano-30b-a3b"])
+def test_the_state_of_recurrent_layers_is_what_the_shape_says(name: str) -> None:
+    found = find_headers(name, asks_hub=False)
+    assert found.spec is not None
+    assert found.spec.shape is not None
+    with ghost(found) as empty:
+        wish = ContextWish(n_ctx=512, type_k="f16", type_v="f16")
+        plan = plan_memory(empty, found.headers, Settings(n_threads=1), [wish])
+    kinds = {buffer.kind: buffer.n_bytes for buffer in plan.contexts[0].buffers}
+    assert kinds["recurrent"] == pytest.approx(found.spec.shape.state_bytes, abs=0.01 * MIB)
+
+
 @pytest.mark.slow
 def test_smollm2_takes_what_was_planned_and_its_process_no_more(tmp_path: Path) -> None:
     found = find_headers("smollm2-135m", asks_hub=False)

@@ -183,7 +183,7 @@ def _need(spec: ModelSpec, variant: Variant, asked: Asked) -> Figure | None:
         needed = need_bytes(variant) or size
         return Figure(needed, size, 2 * needed - size, "estimated from the size")
     compute = _FLOAT_BYTES * _UBATCH * (shape.n_vocab + _WIDTHS * shape.n_embd)
-    context = _cache_bytes(work) + compute
+    context = _cache_bytes(work) + shape.state_bytes + compute
     return _around(size, context, "estimated from the shape")
 
 

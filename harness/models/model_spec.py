@@ -167,6 +167,12 @@ class StateSpace(Record):
     time_step_rank: PositiveInt
     group_count: PositiveInt
 
+    @property
+    def n_bytes(self) -> int:
+        """What one layer keeps, in F32: the last inputs of its convolution, and its state."""
+        n_mixed = self.inner_size + 2 * self.group_count * self.state_size
+        return 4 * ((self.conv_kernel - 1) * n_mixed + self.state_size * self.inner_size)
+
 
 class Shape(Record):
     """
@@ -210,6 +216,16 @@ class Shape(Record):
     leading_dense_layers: PositiveInt | None = None
     n_vocab: PositiveInt | None = None
     tied_embeddings: bool | None = None
+
+    @property
+    def state_bytes(self) -> int:
+        """What all recurrent layers keep, however long the context; 0 where nobody knows."""
+        if self.ssm is None:
+            return 0
+        n_attending = self.n_layer_full_attn or self.n_layer
+        pattern = self.layer_pattern
+        n_recurrent = pattern.count("M") if pattern else self.n_layer - n_attending
+        return n_recurrent * self.ssm.n_bytes
 
     @model_validator(mode="after")
     def _parts_are_parts(self) -> Self:

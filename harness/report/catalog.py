@@ -180,7 +180,8 @@ def _attention(shape: Shape) -> str:
     if shape.n_layer_full_attn:
         texts.append(f"{shape.n_layer_full_attn} layers see the whole context")
     if shape.swa:
-        texts.append(f"a window of {shape.swa} in the others")
+        elsewhere = "and compressed positions behind it" if shape.compressed else "in the others"
+        texts.append(f"a window of {shape.swa} {elsewhere}")
     if shape.linear_attention:
         texts.append(f"{shape.linear_attention} in others")
     if shape.mla:

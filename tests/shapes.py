@@ -90,6 +90,16 @@ SHAPES: dict[str, dict[str, Any]] = {
     "qwen35moe": {**_MIXTURE, **_DELTA_NET, "n_ff_shexp": 256, "n_expert_shared": 1},
 }
 
+_DEEP: dict[str, Any] = {"n_layer": 12, "n_layer_full_attn": 3}
+DEEP_MIXTURES: dict[str, dict[str, Any]] = {
+    "gpt-oss": _DEEP, "qwen3moe": _DEEP, "minimax-m2": _DEEP, "glm4moe": _DEEP, "deepseek2": _DEEP,
+    "qwen3next": _DEEP, "qwen35moe": _DEEP, "gemma4": _DEEP, "mistral4": _DEEP,
+    "deepseek4": {
+        **_DEEP, "compressed": COMPRESSED.model_copy(update={"ratios": (0, 4, 128) * 4}),
+    },
+}  # fmt: skip
+"""Mixtures, and what makes them deep enough to tell whether tokens still spread in the end."""
+
 
 def spec_of(architecture: str, quantization: str = "Q4_K_M", **changes: Any) -> ModelSpec:
     """The entry of a small model of `architecture`, its shape changed by `changes`."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shapes import COMPRESSED, spec_of
+from shapes import DEEP_MIXTURES, spec_of
 
 from harness.errors import FetchFailed
 from harness.models import transfer, twin
@@ -73,15 +73,8 @@ def test_the_engine_decodes_finite_logits_from_every_architecture(tmp_path: Path
 
 
 def test_tokens_spread_over_the_experts_in_deep_layers_too(tmp_path: Path) -> None:
-    mixtures = [
-        "gpt-oss", "qwen3moe", "minimax-m2", "glm4moe", "deepseek2", "qwen3next", "qwen35moe",
-        "gemma4", "mistral4", "deepseek4",
-    ]  # fmt: skip
-    changes: dict[str, Any] = {"n_layer": 12, "n_layer_full_attn": 3}
-    compressed = COMPRESSED.model_copy(update={"ratios": (0, 4, 128) * 4})
-    for_all = {"deepseek4": {**changes, "compressed": compressed}}
-    paths = [small_twin(tmp_path, each, **for_all.get(each, changes)) for each in mixtures]
-    for architecture, answer in zip(mixtures, probed(paths), strict=True):
+    paths = [small_twin(tmp_path, each, **more) for each, more in DEEP_MIXTURES.items()]
+    for architecture, answer in zip(DEEP_MIXTURES, probed(paths), strict=True):
         experts = answer["experts"]
         by_layer = [experts[name] for name in sorted(experts, key=lambda name: int(name[13:]))]
         # 32 tokens choose 4 of 16 each: by chance all are chosen, with ties only the first four.

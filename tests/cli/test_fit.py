@@ -135,7 +135,9 @@ def test_an_audit_names_a_file_that_cannot_be_read(home: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_every_entry_with_a_shape_is_fitted_offline(home: Home) -> None:
+    # Half a second each, more for hybrids: their states the engine allocates even when it plans.
     done = home.harness("fit", "--all", **OFFLINE)
 
     assert done.exit_code == 0, done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -12,6 +13,7 @@ from shape_models import as_if_remote, small_shape
 
 from harness.analysis.memory import group_values
 from harness.errors import HarnessError
+from harness.measure import planning
 from harness.measure.foretelling import memory_predictions
 from harness.measure.planned import SYSTEM, ContextWish
 from harness.measure.planning import MemoryPlan, plan_memory
@@ -283,3 +285,26 @@ def test_what_a_run_needs_by_its_record_is_what_was_planned(
     plan = planned(tiny_model, Settings(n_threads=1), 512)
     told = {it.component: it.value for it in memory_predictions(plan, plan.contexts[0])}
     assert told["total_bytes"] == pytest.approx(group_values(run)["need"], rel=0.02)
+
+
+# What the engine reported on an H100 with a mapped file, in MiB of system memory and of the card.
+@pytest.mark.parametrize(
+    ("n_cpu_moe", "in_system", "on_card"),
+    [(0, 586.82, 10949.38), (12, 6354.92, 6095.70), (24, 11536.18, 1242.03)],
+)
+def test_experts_beside_a_gpu_are_counted_as_the_stretch_of_the_file_that_is_mapped(
+    n_cpu_moe: int, in_system: float, on_card: float
+) -> None:
+    (header,) = find_headers("gpt-oss-20b", asks_hub=False).headers
+    beside = re.compile(r"token_embd|blk\.(\d+)\.ffn_(?:up|down|gate)_exps")
+    pinned = [
+        tensor.name
+        for tensor in header.tensors
+        if (match := beside.match(tensor.name)) and int(match[1] or -1) < n_cpu_moe
+    ]
+    others = [tensor.name for tensor in header.tensors if tensor.name not in pinned]
+    sizes = {tensor.name: tensor.n_bytes for tensor in header.tensors}
+    reported = planning._reported_bytes(
+        {"CUDA_Host": pinned, "CUDA0": others}, [header], sizes, is_mapped=True
+    )
+    assert reported / MIB == pytest.approx(in_system + on_card, abs=0.05)

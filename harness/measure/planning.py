@@ -155,8 +155,13 @@ def _reported_bytes(
 
 
 def _is_file_itself(buffer: str) -> bool:
-    """Whether a mapped file serves as this buffer: plain system memory, and Metal's."""
-    return buffer == SYSTEM or buffer.startswith(("MTL", "Metal"))
+    """
+    Whether a mapped file serves as this buffer: plain system memory, and Metal's.
+
+    Unmapped, as the planner has to load, what stays beside a GPU lies in memory pinned for it
+    ("CUDA_Host"); mapped, it stays in the file.
+    """
+    return buffer == SYSTEM or buffer.endswith("_Host") or buffer.startswith(("MTL", "Metal"))
 
 
 def _range_bytes(header: Header, names: frozenset[str]) -> int:

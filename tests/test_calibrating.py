@@ -64,7 +64,9 @@ def test_a_gpus_models_grow_with_its_memory_and_have_the_proportions_of_large_on
         model.type_name for model in calibration_models(None)
     }
     for n_gb, least, most in ((8, 0.35e9, 1.1e9), (24, 0.35e9, 1.1e9), (80, 0.9e9, 2.2e9)):
-        for model in gpu_calibration_models(n_gb << 30):
+        *models, tiny, _ = gpu_calibration_models(n_gb << 30)
+        assert tiny.n_bytes < 10**7
+        for model in models:
             assert least < model.n_bytes < most
             assert model.n_bytes < (n_gb << 30) / 4
             if " " not in model.name:

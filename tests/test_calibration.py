@@ -22,6 +22,7 @@ from harness.analysis.predict_rates import (
     PrefillSpeed,
     Spread,
     decode_seconds,
+    picked_expert_bytes,
     prefill_seconds,
 )
 from harness.schema import EngineInfo, Settings
@@ -54,6 +55,7 @@ DECODE_GPU = replace(
     attention_s_per_flop=0.0,
     narrow_attention_s_per_flop=0.0,
     mixture_block_s=9e-6,
+    token_s=3e-5,
 )
 PREFILL = PrefillSpeed(
     flops_per_s=3e11,
@@ -188,17 +190,29 @@ def test_on_a_gpu_the_cache_costs_its_bytes() -> None:
     assert speed.decode.attention_s_per_flop == speed.decode.narrow_attention_s_per_flop == 0
 
 
-def test_on_a_gpu_every_block_costs_its_kernels_and_one_with_experts_more() -> None:
-    prefill = replace(PREFILL, block_s=4e-5, mixture_block_s=2e-5)
+def test_on_a_gpu_blocks_tokens_and_picked_experts_cost_something_of_their_own() -> None:
+    prefill = replace(
+        PREFILL, type_expert_s_per_flop={}, block_s=4e-5, token_s=7e-6, expert_s_per_byte=2e-12
+    )
     speed = speed_of(calibrated(decode=DECODE_GPU, prefill=prefill, has_gpu=True))
     assert speed
     assert speed.prefill
     assert speed.decode.mixture_block_s == pytest.approx(9e-6, rel=1e-5)
     assert speed.decode.block_s == pytest.approx(DECODE.block_s, rel=1e-5)
+    assert speed.decode.token_s == pytest.approx(3e-5, rel=1e-5)
     assert speed.prefill.block_s == pytest.approx(4e-5, rel=1e-5)
-    assert speed.prefill.mixture_block_s == pytest.approx(2e-5, rel=1e-5)
-    short = MODELS["deep"], speed.prefill, 8, 0, 512
-    assert prefill_seconds(*short)[0] > 40 * 4e-5
+    assert speed.prefill.token_s == pytest.approx(7e-6, rel=1e-5)
+    assert speed.prefill.expert_s_per_byte == pytest.approx(2e-12, rel=1e-5)
+    assert not speed.prefill.type_expert_s_per_flop
+
+
+def test_more_experts_for_the_same_tokens_make_a_gpus_prompt_slower() -> None:
+    prefill = replace(PREFILL, expert_s_per_byte=2e-12)
+    more = MIXTURE.model_copy(update={"expert_bytes": 4 * MIXTURE.expert_bytes})
+    few, many = (prefill_seconds(work, prefill, 512, 0, 512)[0] for work in (MIXTURE, more))
+    picked = picked_expert_bytes(more, 512) - picked_expert_bytes(MIXTURE, 512)
+    assert picked > 2.9 * MIXTURE.expert_bytes
+    assert many - few == pytest.approx(picked * (2e-12 + 1 / prefill.stream_bytes_per_s))
 
 
 def test_without_wide_rows_in_the_samples_they_cost_what_narrow_ones_do() -> None:

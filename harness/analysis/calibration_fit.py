@@ -23,9 +23,9 @@ from harness.analysis.predict_rates import (
     DecodeSpeed,
     PrefillSpeed,
     Spread,
+    picked_expert_bytes,
     streamed_bytes,
 )
-from harness.work import Work
 from harness.workload import Workload, parse_workload
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
@@ -57,7 +57,7 @@ def speed_of(calibration: Calibration, memory_bytes: int | None = None) -> Machi
         calibration.samples, "tg", _decode_parts_gpu if calibration.has_gpu else _decode_parts_cpu
     )
     prefill = _fit(
-        calibration.samples, "pp", _prefill_parts_gpu if calibration.has_gpu else _prefill_parts
+        calibration.samples, "pp", _prefill_parts_gpu if calibration.has_gpu else _prefill_parts_cpu
     )
     if decode is None:
         return None
@@ -131,7 +131,11 @@ def _decode_parts(sample: CalibrationSample) -> Parts:
 def _decode_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
     f16 = CACHE_ELEMENT_BYTES["f16"]
     cache = sample.work.cache_read_bytes(workload.mean_positions, f16, f16)
-    return _decode_parts(sample) | {"cache": cache, "mixture": _mixture_blocks(sample.work)}
+    return _decode_parts(sample) | {
+        "cache": cache,
+        "mixture": float(sample.work.n_blocks * sample.work.is_mixture),
+        "token": 1.0,
+    }
 
 
 def _decode_parts_cpu(sample: CalibrationSample, workload: Workload) -> Parts:
@@ -153,22 +157,28 @@ def _prefill_parts(sample: CalibrationSample, workload: Workload) -> Parts:
     }
     for name, n_params in work.type_params.items():
         parts[_of_type(name)] = parts.get(_of_type(name), 0.0) + 2.0 * n_params * workload.n
-    for name, n_params in work.expert_params.items():
-        parts[f"{_EXPERT}{name}"] = 2.0 * n_params * workload.n
     return parts
 
 
-def _prefill_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
-    # Starting a kernel takes some microseconds, as much as a small matrix.
-    n_batches = math.ceil(workload.n / sample.n_ubatch)
+def _prefill_parts_cpu(sample: CalibrationSample, workload: Workload) -> Parts:
+    # Tokens go through their experts one by one.
     return _prefill_parts(sample, workload) | {
-        "block": float(n_batches * sample.work.n_blocks),
-        "mixture": n_batches * _mixture_blocks(sample.work),
+        f"{_EXPERT}{name}": 2.0 * n_params * workload.n
+        for name, n_params in sample.work.expert_params.items()
     }
 
 
-def _mixture_blocks(work: Work) -> float:
-    return float(work.n_blocks * work.is_mixture)
+def _prefill_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
+    # Starting a kernel takes some microseconds, as much as a small matrix; a token some too, of the
+    # CPU (on an H100 with 16 cores 7 of them, half of the prompt's time in a model of 1 GB); and a
+    # tile of an expert that few tokens picked as long as a full one.
+    n_batches = math.ceil(workload.n / sample.n_ubatch)
+    picked = picked_expert_bytes(sample.work, min(workload.n, sample.n_ubatch))
+    return _prefill_parts(sample, workload) | {
+        "block": float(n_batches * sample.work.n_blocks),
+        "token": float(workload.n),
+        "picked": n_batches * picked,
+    }
 
 
 def _of_type(name: str) -> str:
@@ -204,6 +214,7 @@ def _decode_speed(fit: _Fit) -> DecodeSpeed:
         # Of a kind that was not measured, what the other one takes.
         attention_s_per_flop=wide or narrow,
         narrow_attention_s_per_flop=narrow or wide,
+        token_s=fit.seconds.get("token", 0.0),
         block_s=fit.seconds.get("block", 0.0),
         mixture_block_s=fit.seconds.get("mixture", 0.0),
         expert_s_per_byte=fit.seconds.get("expert", 0.0),
@@ -225,7 +236,8 @@ def _prefill_speed(fit: _Fit) -> PrefillSpeed:
         attention_flops_per_s=fit.rate("attention"),
         stream_bytes_per_s=fit.rate("stream"),
         block_s=fit.seconds.get("block", 0.0),
-        mixture_block_s=fit.seconds.get("mixture", 0.0),
+        token_s=fit.seconds.get("token", 0.0),
+        expert_s_per_byte=fit.seconds.get("picked", 0.0),
         expert_s_per_flop=median(experts.values()) if experts else 0.0,
         type_flops_per_s=_with_kin(rates),
         type_expert_s_per_flop=experts,

@@ -79,9 +79,10 @@ class PrefillSpeed:
     """
     Rates for a prompt; `flops_per_s` counts a multiplication and an addition as two.
 
-    `stream_bytes_per_s` is the rate at which weights come from memory once for a micro-batch;
-    `block_s` is what each block costs once for a micro-batch whatever its size, and
-    `mixture_block_s` what one with experts costs beyond that.
+    `stream_bytes_per_s` is the rate at which weights come from memory once for a micro-batch, and
+    `expert_s_per_byte` what those of the experts that are picked cost beyond that: a GPU multiplies
+    the tokens of one expert in tiles, full or not. `block_s` is what each block costs once for a
+    micro-batch whatever its size, `token_s` what each token does whatever the model.
     `type_expert_s_per_flop` is what arithmetic takes longer in routed experts, by their type, and
     `expert_s_per_flop` the same of types whose experts were not measured.
     """
@@ -92,7 +93,8 @@ class PrefillSpeed:
     spread: Spread
     batch_s: float = 0.0
     block_s: float = 0.0
-    mixture_block_s: float = 0.0
+    token_s: float = 0.0
+    expert_s_per_byte: float = 0.0
     recurrent_factor: float = 1.0
     expert_s_per_flop: float = 0.0
     latent_attention_factor: float = 1.0
@@ -127,9 +129,11 @@ def prefill_seconds(
     attention = n_prompt * work.attention_flops(depth + n_prompt / 2) / speed.attention_flops_per_s
     if work.is_latent:
         attention *= speed.latent_attention_factor
-    streamed = streamed_bytes(work, min(n_ubatch, n_prompt)) / speed.stream_bytes_per_s
-    fixed = work.n_blocks * (speed.block_s + speed.mixture_block_s * work.is_mixture)
-    return matrices + attention + n_batches * (streamed + fixed + speed.batch_s), attention
+    n_together = min(n_ubatch, n_prompt)
+    once = streamed_bytes(work, n_together) / speed.stream_bytes_per_s
+    once += picked_expert_bytes(work, n_together) * speed.expert_s_per_byte
+    once += work.n_blocks * speed.block_s + speed.batch_s
+    return matrices + attention + n_batches * once + n_prompt * speed.token_s, attention
 
 
 def cache_bytes(work: Work, n_context: float, settings: Settings) -> float:
@@ -165,9 +169,13 @@ def _multiplying_seconds(work: Work, speed: PrefillSpeed) -> float:
 
 
 def streamed_bytes(work: Work, n_tokens: int) -> float:
-    """Weights that `n_tokens` together touch: each picks its experts, nearly all get picked."""
-    dense = work.token_read_bytes - work.expert_read_bytes
+    """Weights that `n_tokens` together touch."""
+    return work.token_read_bytes - work.expert_read_bytes + picked_expert_bytes(work, n_tokens)
+
+
+def picked_expert_bytes(work: Work, n_tokens: int) -> float:
+    """Those of them in experts: each token picks its own, and soon nearly all are picked."""
     if not work.expert_bytes:
-        return float(dense)
+        return 0.0
     share = work.expert_read_bytes / work.expert_bytes
-    return dense + work.expert_bytes * (1 - (1 - share) ** n_tokens)
+    return work.expert_bytes * (1 - (1 - share) ** n_tokens)

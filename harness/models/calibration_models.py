@@ -109,7 +109,8 @@ def gpu_calibration_models(gpu_memory_bytes: int | None) -> tuple[CalibrationMod
     The same for a GPU with so much memory.
 
     Starting a kernel takes as long there as a small matrix: a mixture with many blocks tells what
-    those of its blocks cost.
+    those of its blocks cost, one with many experts what an expert costs that few tokens pick, and
+    a model of next to nothing what a token costs without one.
     """
     share = int((gpu_memory_bytes or 0) * _GPU_SHARE)
     n_bytes = min(max(_GPU_LEAST_BYTES, share), _GPU_MOST_BYTES)
@@ -121,6 +122,8 @@ def gpu_calibration_models(gpu_memory_bytes: int | None) -> tuple[CalibrationMod
         _mixture("Q4_K experts", "Q4_K", n_bytes, n_embd=wide // 2),
         _mixture("MXFP4 experts", "MXFP4", n_bytes, n_embd=wide // 2),
         _mixture("MXFP4 deep experts", "MXFP4", n_bytes, n_layer=24),
+        _mixture("Q4_K many experts", "Q4_K", n_bytes, n_embd=wide // 2, n_expert=128),
+        CalibrationModel("F16 tiny", "F16", 1, 256, 256, "F16"),
         _dense("Q8_0 again", "Q8_0", n_bytes, n_layer=4, n_embd=wide),
     )
 
@@ -153,10 +156,19 @@ def _dense(
 
 
 def _mixture(
-    name: str, type_name: str, n_bytes: int, *, n_layer: int = 4, n_embd: int = 1024
+    name: str,
+    type_name: str,
+    n_bytes: int,
+    *,
+    n_layer: int = 4,
+    n_embd: int = 1024,
+    n_expert: int = 32,
 ) -> CalibrationModel:
-    """32 experts of which 4 run, as in gpt-oss-20b; what one token reads is above the cache."""
-    n_expert, n_used = 32, 4
+    """
+    4 experts run, of 32 as in gpt-oss-20b or of 128 as in the larger one; what one token reads
+    of 32 is above the cache.
+    """
+    n_used = 4
     kind = _kind(type_name)
     n_params = 2 * n_bytes * kind.block_elements // kind.block_bytes // n_layer // n_expert
     n_ff = max(_BLOCK, round(n_params / (3 * n_embd) / _BLOCK) * _BLOCK)

@@ -57,7 +57,14 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", _MODELS)
+# The engine is asked for thirty file types of each: a second apiece.
+_QUICK = ("odd rows", "experts beside a dense part", "states beside attention")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in _MODELS],
+)
 def test_types_are_those_that_llama_quantize_chooses(name: str, tmp_path: Path) -> None:
     architecture, changes = _MODELS[name]
     source = spec_of(architecture, "F16", **changes)

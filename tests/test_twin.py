@@ -93,6 +93,7 @@ def test_no_expert_of_a_wide_twin_is_busier_than_chance_has_it(tmp_path: Path) -
     assert max(answer["busiest"].values()) < 0.15
 
 
+@pytest.mark.slow
 def test_the_engine_decodes_finite_logits_from_every_type(tmp_path: Path) -> None:
     known = [name for name in _BLOCKED if name not in ("Q1_0", "Q2_0")]
     answers = probed([small_twin(tmp_path, "llama", name) for name in known])

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from records_factory import (
+    CPU,
+    GPU,
     SETTINGS,
     make_experiment,
     make_failed_run,
@@ -26,7 +28,7 @@ from harness.report import legend
 from harness.report.settings import settings_text
 from harness.report.tables import Format, render
 from harness.report.text import harmless, wrapped
-from harness.schema import Run, Settings
+from harness.schema import Buffer, Run, Settings
 
 ALL = ("pp512", "tg128", "tg128@d4096", "chat", "sustain8")
 FORMATS: tuple[Format, ...] = ("plain", "github", "csv", "tsv")
@@ -170,6 +172,20 @@ def test_groups_are_told_apart_by_what_differs_in_their_settings() -> None:
     text = render(groups_of(make_runs(2), ("tg128",), settings=(SETTINGS, other)))
     assert "threads 2, flash-attn auto" in text
     assert "threads 2, flash-attn on" in text
+
+
+def test_the_heading_names_the_card_that_weights_lay_on() -> None:
+    experiment = make_experiment(("tg128",))
+    engine = experiment.provenance.engine.model_copy(update={"devices": (GPU, CPU)})
+    provenance = experiment.provenance.model_copy(update={"engine": engine})
+    there = experiment.model_copy(update={"provenance": provenance})
+    on_card = (Buffer(device="CUDA0", kind="weights", n_bytes=92 << 20),)
+    headings = [
+        render(summarize(there, runs)).splitlines()[0]
+        for runs in (make_runs(2, weights=on_card), make_runs(2))
+    ]
+    assert headings[0].endswith("threads 2 · on RTX")
+    assert headings[1].endswith("threads 2")
 
 
 def test_settings_name_what_is_not_the_default() -> None:

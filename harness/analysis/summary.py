@@ -70,8 +70,8 @@ class GroupSummary:
     """
     One model under one Settings: what concerns all its cases, and the cases.
 
-    `memory_sources` name where the process's memory figures come from, `origin` which program
-    measured.
+    `memory_sources` name where the process's memory figures come from, `gpus` what weights lay on
+    beside the CPU, `origin` which program measured.
     """
 
     model: ModelFile
@@ -83,6 +83,7 @@ class GroupSummary:
     n_trials: int
     n_contaminated: int
     memory_sources: tuple[str, ...]
+    gpus: tuple[str, ...] = ()
     origin: Literal["harness", "llama-bench"] = "harness"
 
 
@@ -139,7 +140,18 @@ def _group(
         n_trials=sum(case.n_trials for case in cases),
         n_contaminated=sum(case.n_contaminated for case in cases),
         memory_sources=tuple(sorted({mark.source for run in runs for mark in run.memory})),
+        gpus=_gpus(experiment, runs),
         origin=experiment.origin,
+    )
+
+
+def _gpus(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, ...]:
+    """The graphics cards that weights lay on, as their drivers call them."""
+    buffers = {buffer.device for run in runs for buffer in run.weights if buffer.n_bytes}
+    return tuple(
+        device.description
+        for device in experiment.provenance.engine.devices
+        if device.kind in ("gpu", "igpu") and buffers & {device.name, f"{device.name}_Mapped"}
     )
 
 

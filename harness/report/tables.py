@@ -80,6 +80,7 @@ def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
         *(["rehearsed"] if model.is_twin else []),
         *(["imported from llama-bench"] if group.origin == "llama-bench" else []),
         settings_text(group.settings, [other.settings for other in groups]),
+        *([f"on {', '.join(group.gpus)}"] if group.gpus else []),
     ]
     return harmless(" · ".join(parts))
 

@@ -80,6 +80,8 @@ class _Planner:
 
         Bisection, for memory only grows with a context.
         """
+        if not is_within(self._weights, self._limits):
+            return PlannedContext(wish=wish, is_largest=True, n_ctx=None)
         best = self.planned(wish)
         if best.n_ctx is None or self._is_within(best):
             return best.model_copy(update={"is_largest": True})

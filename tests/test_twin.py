@@ -24,7 +24,7 @@ from harness.models.shape_header import write_shape_header
 from harness.models.shards import check_parts
 from harness.models.tensor_types import FILE_TYPES
 from harness.models.transfer import FetchProgress
-from harness.models.twin import Stocks, embedding_rms, twin_file, twin_of, write_twin
+from harness.models.twin import Stocks, stocks_for, twin_file, twin_of, write_twin
 
 _PROBE = Path(__file__).with_name("twin_probe.py")
 _BLOCKED = [name for name in FILE_TYPES.values() if name != "NVFP4"]
@@ -48,7 +48,7 @@ def small_twin(
     shape, path = folder / "shape.gguf", folder / f"{architecture}-{quantization}.gguf"
     write_shape_header(spec, spec.variants[0], shape)
     part = part_of(shape)
-    stocks = Stocks(np.random.default_rng(1), embedding_rms([part]))
+    stocks = stocks_for([part], np.random.default_rng(1))
     write_twin(path, part, stocks, lambda _: None)
     return path
 

@@ -17,7 +17,7 @@ import numpy as np
 from harness.models.headers import made_part
 from harness.models.shape_header import write_header
 from harness.models.tensor_types import TENSOR_TYPES, TensorType
-from harness.models.twin import Stocks, embedding_rms, write_twin
+from harness.models.twin import stocks_for, write_twin
 
 # Weights that fit into the last cache are not read from memory. At four times its size a quarter
 # could lie there at most, and plain reads no longer gain from it (see mbu.py).
@@ -196,7 +196,7 @@ def write_calibration_model(model: CalibrationModel, path: Path) -> None:
         header_path = Path(folder) / "header.gguf"
         write_header(header_path, "llama", f"calibration {model.name}", _keys(model), shapes, types)
         part = made_part(header_path, path.name)
-    stocks = Stocks(np.random.default_rng(1), embedding_rms([part]))
+    stocks = stocks_for([part], np.random.default_rng(1))
     write_twin(path, part, stocks, lambda _: None)
 
 

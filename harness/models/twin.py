@@ -151,7 +151,7 @@ def _write_all(twin: _Twin, report: OnProgress) -> None:
     try:
         twin.folder.mkdir(parents=True, exist_ok=True)
         require_space(twin.folder, n_bytes, what, variable="--dir")
-        stocks = Stocks(np.random.default_rng(_SEED), embedding_rms(twin.parts))
+        stocks = stocks_for(twin.parts, np.random.default_rng(_SEED))
         for path, part in zip(twin.paths, twin.parts, strict=True):
             n_before = n_done
             write_twin(path, part, stocks, advance)
@@ -164,14 +164,16 @@ def _write_all(twin: _Twin, report: OnProgress) -> None:
         ) from error
 
 
-def embedding_rms(parts: Sequence[HeaderPart]) -> float:
-    """How large the embeddings of a model of these parts are to be; see twin_blocks.py."""
+def stocks_for(parts: Sequence[HeaderPart], rng: Generator) -> Stocks:
+    """What a model of these parts is filled from; its keys stand in the first one."""
     keys = parts[0].header.metadata
     n_expert = keys.get(f"{keys.get('general.architecture')}.expert_count")
+    if not isinstance(n_expert, int) or not n_expert:
+        return Stocks(rng)
     has_head = any(
         tensor.name == "output.weight" for part in parts for tensor in part.header.tensors
     )
-    return ROUTED_EMBEDDING_RMS if n_expert and has_head else EMBEDDING_RMS
+    return Stocks(rng, ROUTED_EMBEDDING_RMS if has_head else EMBEDDING_RMS, n_expert)
 
 
 class Stocks:
@@ -181,15 +183,18 @@ class Stocks:
     `embedding_rms` is the root mean square of what tokens are looked up in.
     """
 
-    def __init__(self, rng: Generator, embedding_rms: float = EMBEDDING_RMS) -> None:
+    def __init__(
+        self, rng: Generator, embedding_rms: float = EMBEDDING_RMS, n_expert: int = 1
+    ) -> None:
         self.rng = rng
         self._embedding_rms = embedding_rms
+        self._n_expert = n_expert
         self._stocks: dict[tuple[str, float], memoryview] = {}
 
-    def pieces(self, tensor: Tensor, n_expert: int = 1) -> Iterator[memoryview]:
-        """The data of `tensor` of a model with `n_expert`, in pieces of at most some megabytes."""
+    def pieces(self, tensor: Tensor) -> Iterator[memoryview]:
+        """The data of `tensor`, in pieces of at most some megabytes."""
         if is_expert_table(tensor):
-            yield expert_table(tensor, n_expert, self.rng).data
+            yield expert_table(tensor, self._n_expert, self.rng).data
             return
         if tensor.type_name in _FLOATS:
             numbers = small_numbers(tensor, self.rng)
@@ -240,12 +245,10 @@ def write_twin(
         OSError: It cannot be written.
     """
     header = part.header
-    architecture = header.metadata.get("general.architecture")
-    n_expert = header.metadata.get(f"{architecture}.expert_count")
     with written_whole(path) as unfinished, unfinished.open("wb", buffering=0) as file:
         _write(file, memoryview(part.data))
         for tensor in header.tensors:
-            for piece in stocks.pieces(tensor, n_expert if isinstance(n_expert, int) else 1):
+            for piece in stocks.pieces(tensor):
                 _write(file, piece)
                 advance(len(piece))
             _write(file, memoryview(bytes(-tensor.n_bytes % header.alignment)))

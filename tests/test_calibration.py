@@ -17,6 +17,7 @@ from harness.analysis.calibration import (
     staleness,
 )
 from harness.analysis.calibration_fit import speed_of
+from harness.analysis.machine_class_fit import FITTED
 from harness.analysis.predict_rates import (
     DecodeSpeed,
     PrefillSpeed,
@@ -213,6 +214,20 @@ def test_more_experts_for_the_same_tokens_make_a_gpus_prompt_slower() -> None:
     picked = picked_expert_bytes(more, 512) - picked_expert_bytes(MIXTURE, 512)
     assert picked > 2.9 * MIXTURE.expert_bytes
     assert many - few == pytest.approx(picked * (2e-12 + 1 / prefill.stream_bytes_per_s))
+
+
+def test_a_prompt_through_layers_that_keep_a_state_takes_longer() -> None:
+    speed = speed_of(calibrated())
+    assert speed
+    assert speed.prefill
+    work = MODELS["Q4_K"]
+    free = replace(speed.prefill, stream_bytes_per_s=math.inf, attention_flops_per_s=math.inf)
+    plain, recurrent = (
+        prefill_seconds(work.model_copy(update={"is_recurrent": it}), free, 512, 0, 512)[0]
+        for it in (False, True)
+    )
+    assert recurrent == pytest.approx(FITTED.recurrent_prefill_factor * plain)
+    assert FITTED.recurrent_prefill_factor > 1
 
 
 def test_without_wide_rows_in_the_samples_they_cost_what_narrow_ones_do() -> None:

@@ -176,3 +176,8 @@ class Device(Record):
     kind: Literal["cpu", "gpu", "igpu", "accel", "meta"]
     total_bytes: NonNegativeInt
     free_bytes: NonNegativeInt
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is a graphics card, with memory of its own or in the system's."""
+        return self.kind in ("gpu", "igpu")

@@ -69,4 +69,4 @@ def staleness(
 
 def has_gpu(engine: EngineInfo) -> bool:
     """Whether this engine computes on a GPU, so far as it is left to."""
-    return any(device.kind in ("gpu", "igpu") for device in engine.devices)
+    return any(device.is_gpu for device in engine.devices)

@@ -44,7 +44,8 @@ _USUAL_WORTH = 4
 # these benchmarks/predict_here.py found 37 of 40 figures of 10 models in their 90 % intervals.
 _FURTHER_DECODE = 0.07
 _FURTHER_PREFILL = 0.12
-# Of six models on an H100, the only GPU that was at hand, 13 of 15 prompts lie in such intervals.
+# On a GPU: all 15 prompts of six models on an H100, the only one at hand, lie in such intervals,
+# the farthest 44 % off; but the formula was chosen on them.
 _FURTHER_PREFILL_GPU = 0.2
 # Two-sided 90 % of Student's t by degrees of freedom, from 4 on; 1.7 beyond these.
 _STUDENT = (2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81, 1.80, 1.78)
@@ -172,9 +173,9 @@ def _prefill_parts_cpu(sample: CalibrationSample, workload: Workload) -> Parts:
 
 
 def _prefill_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
-    # Starting a kernel takes some microseconds, as much as a small matrix; a token some too, of the
-    # CPU (on an H100 with 16 cores 7 of them, half of the prompt's time in a model of 1 GB); and a
-    # tile of an expert that few tokens picked as long as a full one.
+    # Starting a kernel takes some microseconds, as much as a small matrix; a token some too (on an
+    # H100 with 16 cores 7 of them, a quarter of the time of a prompt in a Q4_K model of 1 GB); and
+    # a tile of an expert that few tokens picked as long as a full one.
     n_batches = math.ceil(workload.n / sample.n_ubatch)
     picked = picked_expert_bytes(sample.work, min(workload.n, sample.n_ubatch))
     return _prefill_parts(sample, workload) | {

@@ -38,7 +38,7 @@ def obstacle(model: ModelFile, settings: Settings, machine: MachineFacts, run: R
     """Why there is no MBU for this Run, or None where there is one."""
     if model.token_read_bytes is None:
         return "the record does not tell what a token reads"
-    has_gpu = any(device.kind in ("gpu", "igpu") for device in run.devices_before)
+    has_gpu = any(device.is_gpu for device in run.devices_before)
     if has_gpu and settings.n_gpu_layers != 0:
         return "a GPU computes, and its memory's speed is not measured"
     cache_bytes = machine.last_level_cache_bytes or _LARGEST_CACHE_BYTES

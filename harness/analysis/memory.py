@@ -72,7 +72,7 @@ def _gpu(run: Run) -> Values:
 
 
 def _free_gpu_bytes(devices: Iterable[Device]) -> dict[str, int]:
-    return {device.name: device.free_bytes for device in devices if device.kind in ("gpu", "igpu")}
+    return {device.name: device.free_bytes for device in devices if device.is_gpu}
 
 
 def _bandwidth(run: Run) -> Values:

@@ -91,7 +91,6 @@ class PrefillSpeed:
     attention_flops_per_s: float
     stream_bytes_per_s: float
     spread: Spread
-    batch_s: float = 0.0
     block_s: float = 0.0
     token_s: float = 0.0
     expert_s_per_byte: float = 0.0
@@ -132,7 +131,7 @@ def prefill_seconds(
     n_together = min(n_ubatch, n_prompt)
     once = streamed_bytes(work, n_together) / speed.stream_bytes_per_s
     once += picked_expert_bytes(work, n_together) * speed.expert_s_per_byte
-    once += work.n_blocks * speed.block_s + speed.batch_s
+    once += work.n_blocks * speed.block_s
     return matrices + attention + n_batches * once + n_prompt * speed.token_s, attention
 
 

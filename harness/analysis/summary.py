@@ -151,7 +151,7 @@ def _gpus(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(
         device.description
         for device in experiment.provenance.engine.devices
-        if device.kind in ("gpu", "igpu") and buffers & {device.name, f"{device.name}_Mapped"}
+        if device.is_gpu and buffers & {device.name, f"{device.name}_Mapped"}
     )
 
 

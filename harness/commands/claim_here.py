@@ -55,7 +55,7 @@ def _speed(machine: Machine, engine: EngineInfo) -> SpeedHere:
 
 
 def _place(machine: Machine, engine: EngineInfo, speed: SpeedHere, available_bytes: int) -> Place:
-    gpus = [device for device in engine.devices if device.kind in ("gpu", "igpu")]
+    gpus = [device for device in engine.devices if device.is_gpu]
     if not gpus:
         return Place(available_bytes, speed.speed)
     # One GPU's memory, however many there are: what splitting costs nobody has foretold.

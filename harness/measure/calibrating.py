@@ -129,7 +129,7 @@ def _check_memory(models: Sequence[CalibrationModel]) -> None:
 def _models(machine: Machine, engine: EngineInfo) -> tuple[CalibrationModel, ...]:
     """What fits this machine: its GPU, where the engine computes on one, or its last cache."""
     if has_gpu(engine):
-        cards = [device for device in engine.devices if device.kind in ("gpu", "igpu")]
+        cards = [device for device in engine.devices if device.is_gpu]
         return gpu_calibration_models(min(card.total_bytes for card in cards))
     return calibration_models(machine.last_level_cache_bytes)
 

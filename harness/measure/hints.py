@@ -4,14 +4,13 @@ What would make a model fit that does not: cache, load mode, GPU and system memo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 
-from harness.measure.fits import ContextFit, ModelFit, free_limits, judged
+from harness.hardware import Device
+from harness.measure.fits import ContextFit, ModelFit, Room, free_limits, judged
 from harness.measure.planned import SYSTEM, PlannedContext
 from harness.measure.planning import MemoryPlan
 
-_COMPACT_CACHE = "q8_0"
 # Half a second each. The sizes of the layers nearly tell; once or twice it takes one more.
 _N_PLANS = 4
 
@@ -35,9 +34,9 @@ def hints(fit: ModelFit, compact: PlannedContext | None, plan_of: PlanOf) -> Ite
     if smallest.fits == "when-freed":
         yield "close other programs: it fits into this machine's memory when that is free"
     if compact is not None and compact.n_ctx and _gains(fit, compact):
+        key, value = compact.wish.type_k, compact.wish.type_v
         yield (
-            f"a cache in {_COMPACT_CACHE} (-ctk {_COMPACT_CACHE} -ctv {_COMPACT_CACHE}) "
-            f"makes room for {compact.n_ctx} positions"
+            f"a cache in {key} (-ctk {key} -ctv {value}) makes room for {compact.n_ctx} positions"
         )
     yield from _about_copies(fit)
     yield from _about_gpus(fit, smallest, plan_of)
@@ -67,7 +66,7 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
 
     Experts first: a token reads few of them, so they cost the least on the wrong side of the bus.
     """
-    excess, on_gpu = _on_small_gpus(fit, smallest)
+    excess, on_gpu = _on_small_gpus(fit.plan.devices, fit.room, smallest)
     if not excess:
         return
     n_layer, wish = _n_layer(fit), smallest.context.wish
@@ -79,7 +78,7 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
         again = judged(plan.contexts[0], plan, fit.room) if plan.contexts else None
         if again is None or again.fits is None:
             return None
-        lacking = _on_small_gpus(replace(fit, plan=plan), again)[0]
+        lacking, _ = _on_small_gpus(plan.devices, fit.room, again)
         return lacking if lacking or again.fits == "yes" else None
 
     if of_layer := _expert_layer_bytes(fit):
@@ -101,10 +100,10 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
         yield f"{n} of {n_layer} layers on the GPU, the rest in system memory: -ngl {n}"
 
 
-def _on_small_gpus(fit: ModelFit, context: ContextFit) -> tuple[int, int]:
+def _on_small_gpus(devices: Sequence[Device], room: Room, context: ContextFit) -> tuple[int, int]:
     """Of the GPUs that are too small for `context`: bytes they lack, and bytes wanted of them."""
     lacking = wanted = 0
-    for limit in free_limits(fit.plan.devices, fit.room):
+    for limit in free_limits(devices, room):
         if SYSTEM in limit.devices:
             continue
         taken = sum(context.by_device.get(name, 0) for name in limit.devices)

@@ -115,7 +115,7 @@ def limits_of(
         system_bytes: Of system memory.
         gpu_limit_bytes: Metal's working set, where GPU and CPU share the memory (macOS).
     """
-    cards = [device for device in devices if device.kind in ("gpu", "igpu")]
+    cards = [device for device in devices if device.is_gpu]
     if gpu_limit_bytes is not None:
         names = tuple(card.name for card in cards)
         together = Limit(devices=(SYSTEM, *names), n_bytes=system_bytes)

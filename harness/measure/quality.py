@@ -129,7 +129,7 @@ def fits_together(
     # The engine keeps the scored rows; of those a copy in doubles is worked on, piece by piece.
     logits = 2 * wanted.n_ctx * n_vocab * 4
     weights = subject.file.weights_bytes + reference.file.weights_bytes
-    has_gpu = any(device.kind in ("gpu", "igpu") for device in subject.engine.devices)
+    has_gpu = any(device.is_gpu for device in subject.engine.devices)
     # Mapped weights may lie there twice, rearranged; the compute buffers are no larger than this.
     if not has_gpu and 2 * (weights + logits) < free_bytes / 2:
         return True

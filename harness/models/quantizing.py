@@ -126,7 +126,7 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
         ShapeUnknown: Nobody published how, and nothing plain comes near.
     """
     name = variant.quantization
-    repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
+    repo = _repo(variant)
     if (repo, name) in _KNOWN_FILES:
         return (_KNOWN_FILES[repo, name],)
     if name in _STAND_INS:
@@ -150,9 +150,12 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
 
 def has_wide_trunk(variant: Variant) -> bool:
     """Whether its maker is known to keep more than the name's bits beside experts."""
-    repo = variant.source.repo if isinstance(variant.source, HubSource) else ""
-    mix = _KNOWN_FILES.get((repo, variant.quantization))
+    mix = _KNOWN_FILES.get((_repo(variant), variant.quantization))
     return mix is not None and ("", "Q8_0") in mix.named_types
+
+
+def _repo(variant: Variant) -> str:
+    return variant.source.repo if isinstance(variant.source, HubSource) else ""
 
 
 def tensor_types(

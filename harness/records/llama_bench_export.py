@@ -177,7 +177,7 @@ def _row(
 
 def _machine_fields(engine: EngineInfo) -> dict[str, str]:
     cpus = [each.description for each in engine.devices if each.kind in ("cpu", "accel")]
-    gpus = [each.description for each in engine.devices if each.kind in ("gpu", "igpu")]
+    gpus = [each.description for each in engine.devices if each.is_gpu]
     # build_number is not told by the binding; 0 is what llama-bench itself writes then.
     return {
         "build_commit": engine.library_commit.split("-")[0] or "unknown",

@@ -77,6 +77,12 @@ def fused_experts(plan: Blueprint, layer: int) -> None:
     plan.tensor(f"{block}.ffn_down_exps.weight", n_ff, plan.n_embd, n_expert)
 
 
+def shared_expert(plan: Blueprint, layer: int) -> None:
+    """The experts that every token goes through, as one as wide as all of them."""
+    n_shared = plan.need("n_ff_exp") * plan.need("n_expert_shared")
+    feed_forward(plan, layer, n_shared, "_shexp")
+
+
 def expert_keys(plan: Blueprint) -> None:
     """How many experts there are, how many run, how wide each is."""
     plan.key("expert_count", plan.need("n_expert"))

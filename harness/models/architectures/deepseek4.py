@@ -33,8 +33,7 @@ def deepseek4(plan: Blueprint) -> None:
             # Which experts a token is sent to is looked up by the token.
             n_used, n_vocab = plan.need("n_expert_used"), plan.need("n_vocab")
             plan.tensor(f"blk.{layer}.ffn_gate_tid2eid.weight", n_used, n_vocab)
-        n_shared = plan.need("n_ff_exp") * plan.need("n_expert_shared")
-        blocks.feed_forward(plan, layer, n_shared, "_shexp")
+        blocks.shared_expert(plan, layer)
 
 
 def _keys(plan: Blueprint) -> None:

@@ -92,7 +92,7 @@ def mistral4(plan: Blueprint) -> None:
     for layer in range(plan.shape.n_layer):
         _latent_attention(plan, layer)
         blocks.fused_experts(plan, layer)
-        _shared_expert(plan, layer)
+        blocks.shared_expert(plan, layer)
 
 
 def _latent_keys(plan: Blueprint) -> None:
@@ -142,9 +142,4 @@ def _dense_or_experts(plan: Blueprint, layer: int) -> None:
         blocks.feed_forward(plan, layer, plan.need("n_ff"))
         return
     blocks.experts(plan, layer, has_selection_bias=True)
-    _shared_expert(plan, layer)
-
-
-def _shared_expert(plan: Blueprint, layer: int) -> None:
-    n_shared = plan.need("n_ff_exp") * plan.need("n_expert_shared")
-    blocks.feed_forward(plan, layer, n_shared, "_shexp")
+    blocks.shared_expert(plan, layer)

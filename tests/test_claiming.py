@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records_factory import make_end, make_experiment, make_machine, make_model, run_of
+from records_factory import SETTINGS, make_end, make_experiment, make_machine, make_model, run_of
 from trials_factory import make_trial
 
 from harness.analysis.claim import HERE, Cell, Row
@@ -19,7 +19,7 @@ from harness.models.model_spec import HubSource, ModelSpec, Parameters, Shape, V
 from harness.models.reference_machines import load_reference_machines
 from harness.models.work_of_spec import work_of_spec
 from harness.records.store import ExperimentWriter
-from harness.schema import ModelFile, Trial
+from harness.schema import ModelFile, Settings, Trial
 
 GIB = 1 << 30
 CATALOG = load_catalog()
@@ -138,6 +138,23 @@ def test_a_model_without_known_size_is_only_too_large_or_unknown() -> None:
     assert level_of(cell_of(spec_of(billions=None), site(1))) is None
 
 
+def test_a_size_that_nobody_published_is_what_the_shape_comes_to_give_or_take() -> None:
+    nameless = spec_of(variant("Q4_K_M", None))
+    asked = Asked(lambda _, __: work_of_spec(THREE, THREE.variants[0]), {}, {"m:Q4_K_M": 10 * GIB})
+    (row,) = rows([nameless], [site(32)], asked, {})
+    assert (row.size_bytes, row.is_size_estimated) == (10 * GIB, True)
+    assert level_of(row.cells[0]) == "comfortable"
+    # 0.8 GiB are as unsure as those 10 GiB by a twelfth of them: both fit and do not, perhaps.
+    limits = [cell_of(nameless, site(gib), asked).verdict for gib in (9.8, 10.5, 12.2)]
+    assert [verdict.level for verdict in limits if verdict] == ["does-not-run"] * 2 + [
+        "comfortable"
+    ]
+    assert [verdict.is_borderline for verdict in limits if verdict] == [False, True, False]
+
+    (published,) = rows([THREE], [site(32)], asked, {})
+    assert not published.is_size_estimated
+
+
 def test_a_model_without_a_shape_is_judged_by_its_size_alone() -> None:
     shapeless = spec_of(variant("Q4_K_M", 14), shape=None)
 
@@ -211,6 +228,7 @@ def stored(
     started_at: str = "2026-11-23T17:54:00+00:00",
     machine_id: str = "3f2a91c04d",
     model: ModelFile | None = None,
+    settings: Settings = SETTINGS,
 ) -> None:
     model = model or make_model(sha256=None)
     trials: list[Trial] = [make_trial("tg128@d4096", rate), make_trial("pp1024", 2000.0)]
@@ -220,9 +238,10 @@ def stored(
         started_at=started_at,
         models=(model,),
         machine=make_machine(id=machine_id),
+        settings=(settings,),
     )
     with ExperimentWriter(folder, experiment) as writer:
-        writer.append_run(run_of(*trials, model=model.key))
+        writer.append_run(run_of(*trials, model=model.key, settings=settings))
         writer.finish(make_end(1))
 
 
@@ -249,6 +268,16 @@ def test_the_newest_experiment_of_this_machine_counts(tmp_path: Path) -> None:
     assert measured.cells["smollm2-135m"].variant == "Q4_1"
     assert measured.cells["smollm2-135m"].machine == HERE
     assert measured.problems == []
+
+
+def test_trying_slower_settings_takes_nothing_back(tmp_path: Path) -> None:
+    slower = Settings(n_threads=2, n_cpu_moe=12)
+    stored(tmp_path, 50.0, id="plain1", started_at="2026-11-20T10:00:00+00:00")
+    stored(tmp_path, 25.0, id="slow22", started_at="2026-11-22T10:00:00+00:00", settings=slower)
+    assert rate_of(here(tmp_path)) == 50
+    stored(tmp_path, 15.0, id="plain3", started_at="2026-11-23T10:00:00+00:00")
+
+    assert rate_of(here(tmp_path)) == 25  # the plain settings are slower by now
 
 
 def test_a_rehearsal_never_takes_the_place_of_a_measurement(tmp_path: Path) -> None:

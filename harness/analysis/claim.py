@@ -53,7 +53,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model: whose it is, how large, and how it runs where."""
+    """
+    One model: whose it is, how large, and how it runs where.
+
+    `is_size_estimated`: nobody published the file's size, it is what the shape comes to.
+    """
 
     model: str
     lab: str
@@ -63,6 +67,7 @@ class Row:
     variant: str | None
     size_bytes: int | None
     cells: tuple[Cell, ...]
+    is_size_estimated: bool = False
 
     def cell(self, machine: str) -> Cell | None:
         """The cell of one machine."""

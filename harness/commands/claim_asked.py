@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.analysis.verdict_foretold import DECODE
 from harness.commands.claiming import Asked, Site, is_close
@@ -51,6 +51,15 @@ class _Models:
             )
         return self.works[key]
 
+    def shape_bytes(self) -> dict[str, int]:
+        """Of each variant of unpublished size what its header comes to, where there is one."""
+        return {
+            f"{spec.name}:{variant.quantization}": found.file.n_bytes
+            for spec in self.catalog.models
+            for variant in spec.variants
+            if variant.size_bytes is None and (found := self.headers(spec, variant))
+        }
+
 
 def asked_of(catalog: Catalog, sites: Sequence[Site]) -> Asked:
     """
@@ -60,13 +69,13 @@ def asked_of(catalog: Catalog, sites: Sequence[Site]) -> Asked:
     one of `sites`: planning takes half a second, and for most the answer is clear without.
     """
     models = _Models(catalog)
-    estimated = Asked(models.work, {})
+    estimated = Asked(models.work, {}, models.shape_bytes())
     planned = {
         spec.name: n_bytes
         for spec in catalog.models
         if is_close(spec, sites, estimated) and (n_bytes := _planned(spec, models)) is not None
     }
-    return Asked(models.work, planned)
+    return replace(estimated, context_bytes=planned)
 
 
 def _planned(spec: ModelSpec, models: _Models) -> int | None:

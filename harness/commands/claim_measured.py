@@ -8,13 +8,13 @@ from pathlib import Path
 
 from harness.analysis.claim import HERE, Cell
 from harness.analysis.summary import summarize
-from harness.analysis.verdict import LEVELS, Verdict
+from harness.analysis.verdict import LEVELS, Evidence, Verdict
 from harness.analysis.verdict_measured import judge
 from harness.errors import ResultsInvalid
 from harness.models.catalog import Catalog, Entry
 from harness.records.listing import Listing, list_experiments
 from harness.records.store import StoredExperiment, load
-from harness.schema import ModelFile
+from harness.schema import ModelFile, Settings
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Measured:
     """
     Verdicts by the model's name in the catalogue; `problems` are files that cannot be read.
 
-    Of each model the newest experiment counts, one on the real weights before a rehearsal, and
-    one of its usual variant before others; of several settings the best.
+    Of each model and its settings the newest experiment counts; of several settings the best, by
+    level and then by speed: trying out what is slower takes nothing back. One on the real weights
+    comes before a rehearsal, and one of the usual variant before others.
     """
 
     cells: dict[str, Cell] = field(default_factory=dict)
@@ -38,6 +39,7 @@ def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> Measured:
         ResultsInvalid: The folder itself cannot be read.
     """
     found = Measured()
+    seen: set[tuple[str, Evidence, Settings]] = set()
     by_sha256 = {e.variant.sha256: e for e in catalog.entries() if e.variant.sha256}
     for listing in reversed(list_experiments(folder)):
         if listing.problem:
@@ -48,8 +50,11 @@ def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> Measured:
             except ResultsInvalid as error:
                 found.problems.append(str(error))
                 continue
-            for entry, verdict in _verdicts(stored, catalog, by_sha256):
-                _take(found.cells, entry, verdict)
+            for entry, settings, verdict in _verdicts(stored, catalog, by_sha256):
+                what = entry.key, verdict.evidence, settings
+                if what not in seen:
+                    seen.add(what)
+                    _take(found.cells, entry, verdict)
     return found
 
 
@@ -66,18 +71,13 @@ def _is_wanted(
 
 def _verdicts(
     stored: StoredExperiment, catalog: Catalog, by_sha256: dict[str, Entry]
-) -> Iterator[tuple[Entry, Verdict]]:
-    """One for each model of the experiment that allows one: the best over its settings."""
-    best: dict[str, tuple[Entry, Verdict]] = {}
+) -> Iterator[tuple[Entry, Settings, Verdict]]:
+    """One for each model and settings of the experiment that allow one."""
     for group in summarize(stored.experiment, stored.runs):
         entry = _entry(group.model, catalog, by_sha256)
         verdict = judge(group, stored.runs, stored.experiment.machine)
-        if entry is None or not isinstance(verdict, Verdict):
-            continue
-        before = best.get(entry.key)
-        if before is None or LEVELS.index(verdict.level) < LEVELS.index(before[1].level):
-            best[entry.key] = entry, verdict
-    yield from best.values()
+        if entry is not None and isinstance(verdict, Verdict):
+            yield entry, group.settings, verdict
 
 
 def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> Entry | None:
@@ -95,7 +95,7 @@ def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> E
 
 
 def _take(cells: dict[str, Cell], entry: Entry, verdict: Verdict) -> None:
-    """Keeps the verdict, unless there is a newer or better founded one."""
+    """Keeps the verdict, unless there is a better or better founded one."""
     is_usual = entry.variant is entry.spec.variants[0]
     cell = Cell(HERE, entry.variant.quantization, is_usual, verdict)
     before = cells.get(entry.spec.name)
@@ -103,6 +103,12 @@ def _take(cells: dict[str, Cell], entry: Entry, verdict: Verdict) -> None:
         cells[entry.spec.name] = cell
 
 
-def _weight(cell: Cell) -> tuple[bool, bool]:
-    assert cell.verdict is not None
-    return cell.verdict.evidence == "measured", cell.is_usual_variant
+def _weight(cell: Cell) -> tuple[bool, bool, int, float]:
+    verdict = cell.verdict
+    assert verdict is not None
+    return (
+        verdict.evidence == "measured",
+        cell.is_usual_variant,
+        -LEVELS.index(verdict.level),
+        verdict.decode.value if verdict.decode else 0.0,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness import units
 from harness.analysis.claim import HERE, Cell, Row
@@ -31,6 +31,8 @@ _LEAST_BYTES_PER_WEIGHT = 50 / 256
 # 14 % for 58 models of the catalogue, for 48 within 8 %; but compute buffers, up to half of it, are
 # laid out otherwise for each device, and the planner knows only the devices here.
 _CONTEXT_SPREAD = 0.2
+# What a shape comes to where nobody published the size: mixes of one name differ by some percent.
+_SHAPE_SPREAD = 0.08
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,19 @@ class Asked:
 
     `works` gives the Work of a variant, None where it is not known. `context_bytes` is what each
     model (by name) takes beside its weights at 4,096 positions, as the engine plans it; a model
-    that is not in it is estimated.
+    that is not in it is estimated. `shape_bytes` is what the shapes of variants of unpublished
+    size come to (by "name:QUANTIZATION"); one that is not in it is of unknown size.
     """
 
     works: Callable[[ModelSpec, Variant], Work | None]
     context_bytes: Mapping[str, int]
+    shape_bytes: Mapping[str, int] = field(default_factory=dict)
+
+    def size_bytes(self, spec: ModelSpec, variant: Variant) -> int | None:
+        """Of the variant's file: published, else made from the shape; None where neither is."""
+        if variant.size_bytes is not None:
+            return variant.size_bytes
+        return self.shape_bytes.get(f"{spec.name}:{variant.quantization}")
 
 
 def reference_site(machine: ReferenceMachine) -> Site:
@@ -110,6 +120,7 @@ def is_close(spec: ModelSpec, sites: Sequence[Site], asked: Asked) -> bool:
 
 def _row(spec: ModelSpec, sites: Sequence[Site], asked: Asked, measured: Cell | None) -> Row:
     usual = spec.variants[0] if spec.variants else None
+    size = asked.size_bytes(spec, usual) if usual else None
     cells = [
         measured if measured and site.name == HERE else _cell(spec, site, asked) for site in sites
     ]
@@ -120,7 +131,8 @@ def _row(spec: ModelSpec, sites: Sequence[Site], asked: Asked, measured: Cell | 
         n_params=spec.parameters.total,
         n_params_active=spec.parameters.active,
         variant=usual.quantization if usual else None,
-        size_bytes=usual.size_bytes if usual else None,
+        size_bytes=size,
+        is_size_estimated=size is not None and usual is not None and usual.size_bytes is None,
         cells=tuple(cells),
     )
 
@@ -170,12 +182,13 @@ def _chosen(
 
 def _need(spec: ModelSpec, variant: Variant, asked: Asked) -> Figure | None:
     """Memory at 4,096 positions: planned by the engine, else estimated."""
-    size = variant.size_bytes
+    size = asked.size_bytes(spec, variant)
     if size is None:
         return None
+    unsure = 0.0 if variant.size_bytes is not None else _SHAPE_SPREAD * size
     planned = asked.context_bytes.get(spec.name)
     if planned is not None:
-        return _around(size, planned, "planned by the engine")
+        return _around(size, planned, unsure, "planned by the engine")
     # The cache is the same in all variants, and finding out about each takes time.
     work = asked.works(spec, spec.variants[0])
     shape = spec.shape
@@ -184,7 +197,7 @@ def _need(spec: ModelSpec, variant: Variant, asked: Asked) -> Figure | None:
         return Figure(needed, size, 2 * needed - size, "estimated from the size")
     compute = _FLOAT_BYTES * _UBATCH * (shape.n_vocab + _WIDTHS * shape.n_embd)
     context = _cache_bytes(work) + shape.state_bytes + compute
-    return _around(size, context, "estimated from the shape")
+    return _around(size, context, unsure, "estimated from the shape")
 
 
 def _cache_bytes(work: Work) -> int:
@@ -198,7 +211,7 @@ def _cache_bytes(work: Work) -> int:
     )
 
 
-def _around(size: int, context_bytes: int, what: str) -> Figure:
-    spread = _CONTEXT_SPREAD * context_bytes
+def _around(size: int, context_bytes: int, unsure_bytes: float, what: str) -> Figure:
+    spread = _CONTEXT_SPREAD * context_bytes + unsure_bytes
     need = size + context_bytes
     return Figure(need, need - spread, need + spread, what)

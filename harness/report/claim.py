@@ -26,7 +26,8 @@ _KEYS = (
     "c comfortable, u usable, s slow, p pages, - does not run, ? not known.",
     "Small letters are predicted, capitals measured here, with r rehearsed here.",
     "+ and ~: perhaps better, perhaps worse; both: either. * another variant than the usual one.",
-    "total, used: parameters in billions, in all and for a token; size: GB, usual variant.",
+    "total, used: parameters in billions, in all and for a token; size: GB, usual variant, "
+    "~ not published but what its shape comes to.",
 )
 _NAME_WIDTH = 29
 
@@ -182,10 +183,11 @@ def _sizes(row: Row, params_unit: str = "", size_unit: str = "") -> tuple[str, s
         text = "<0.1" if billions < 0.1 else units.significant(billions, 3 if billions >= 1 else 2)
         return text + unit
 
+    about = "~" if row.is_size_estimated else ""
     return (
         scaled(row.n_params, params_unit),
         scaled(row.n_params_active, params_unit),
-        scaled(row.size_bytes, size_unit),
+        about + scaled(row.size_bytes, size_unit),
     )
 
 

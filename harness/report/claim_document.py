@@ -45,6 +45,7 @@ def _row(row: Row) -> dict[str, Any]:
         "n_params_active": row.n_params_active,
         "variant": row.variant,
         "size_bytes": row.size_bytes,
+        "is_size_estimated": row.is_size_estimated,
         "cells": [_cell(cell) for cell in row.cells],
     }
 

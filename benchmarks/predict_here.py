@@ -1,14 +1,17 @@
 """
 Whether this machine's calibration foretells models it did not see: predicted beside measured.
 
-    python -m benchmarks.predict_here [--calibration FILE]
+    python -m benchmarks.predict_here [--calibration FILE] [--rounds N]
 
-Random-weight models of well-known shapes and several types, up to 2 GB, and the default model.
+Random-weight models of well-known shapes and several types, up to 2 GB, and the default model. Each
+is measured in as many processes as there are rounds, as `harness run` does it: where one process's
+memory happens to lie is no property of the machine.
 """
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
@@ -34,7 +37,7 @@ from harness.models.fetch import ensure
 from harness.models.gguf import read_header
 from harness.models.work_of import work_of
 from harness.prediction import Prediction
-from harness.schema import Settings
+from harness.schema import Settings, Trial
 from harness.work import Work
 from harness.workload import parse_workload
 
@@ -59,7 +62,15 @@ _PATIENCE_S = 3600
 @click.command(help="Predict models on this machine, then measure them.")
 @click.option("--calibration", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--keep", type=click.Path(dir_okay=False, path_type=Path), help="Write it here.")
-def main(calibration: Path | None, keep: Path | None) -> None:
+@click.option(
+    "--rounds",
+    "n_rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How often each model is measured, all of them in each round.",
+)
+def main(calibration: Path | None, keep: Path | None, n_rounds: int) -> None:
     machine = probe_machine()
     settings = Settings(n_threads=default_threads(machine))
     alone = measuring("predict_here", wait_s=_PATIENCE_S, on_wait=click.echo)
@@ -74,13 +85,16 @@ def main(calibration: Path | None, keep: Path | None) -> None:
             keep.write_text(made.model_dump_json(), encoding="utf-8")
         speed = speed_of(made, machine.memory_bytes)
         assert speed
-        rows = _measure("smollm2-135m", _real_model(), speed, settings, machine, place)
-        for model in MODELS:
-            path = place / "model.gguf"
-            write_calibration_model(model, path)
-            rows += _measure(model.name, path, speed, settings, machine, place)
-            path.unlink()
-    _show(rows, made)
+        bench = _Bench(speed, settings, machine, place)
+        for index in range(n_rounds):
+            bench.measure("smollm2-135m", _real_model())
+            for model in MODELS:
+                path = place / "model.gguf"
+                write_calibration_model(model, path)
+                bench.measure(model.name, path)
+                path.unlink()
+            click.echo(f"\nAfter {index + 1} of {n_rounds} rounds, medians over them:\n")
+            _show(bench.rows(), made)
 
 
 Row = tuple[str, str, Prediction, float]
@@ -90,46 +104,61 @@ def _real_model() -> Path:
     return ensure("smollm2-135m", lambda _: None, load_catalog(())).path
 
 
-def _measure(
-    name: str, path: Path, speed: MachineSpeed, settings: Settings, machine: Machine, place: Path
-) -> list[Row]:
-    work = _work(path)
-    started_ns = perf_counter_ns()
-    job = Job(
-        model_path=str(path),
-        settings=settings,
-        workloads=_WORKLOADS,
-        n_trials=_TRIALS,
-        n_trials_max=_TRIALS_MAX,
-        n_cores_logical=machine.n_cores_logical,
-        n_cores_usable=machine.n_cores_usable,
-        started_ns=started_ns,
-        deadline_ns=started_ns + 300_000_000_000,
-    )
-    report = runner.run_worker(job, log=place / "worker.log", on_event=lambda _: None)
-    rows: list[Row] = []
-    for workload in _WORKLOADS:
-        told = predict_speed(work, speed, parse_workload(workload), name, settings)[0]
-        rates = [
-            trial.n_tokens / trial.total_ns * 1e9
-            for trial in report.trials
-            if trial.workload == workload
-            and not trial.is_warm_up
-            and not trust.is_contaminated(
-                trial.counters,
-                machine.n_cores_logical,
-                settings.n_threads,
-                machine.n_cores_usable,
-            )
-        ]
-        if rates and isinstance(told, Prediction):
-            rows.append((name, workload, told, median(rates)))
-            click.echo(
-                f"{name} {workload}: {told.value:.1f} ({told.low:.1f} to {told.high:.1f}) "
-                f"foretold, {median(rates):.1f} measured",
-                err=True,
-            )
-    return rows
+@dataclass
+class _Bench:
+    """What was foretold of each model and workload, and what the rounds so far measured."""
+
+    speed: MachineSpeed
+    settings: Settings
+    machine: Machine
+    place: Path
+    told: dict[tuple[str, str], Prediction] = field(default_factory=dict)
+    measured: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+
+    def measure(self, name: str, path: Path) -> None:
+        """One worker process: each workload's median over its clean trials."""
+        work = _work(path)
+        started_ns = perf_counter_ns()
+        job = Job(
+            model_path=str(path),
+            settings=self.settings,
+            workloads=_WORKLOADS,
+            n_trials=_TRIALS,
+            n_trials_max=_TRIALS_MAX,
+            n_cores_logical=self.machine.n_cores_logical,
+            n_cores_usable=self.machine.n_cores_usable,
+            started_ns=started_ns,
+            deadline_ns=started_ns + 300_000_000_000,
+        )
+        report = runner.run_worker(job, log=self.place / "worker.log", on_event=lambda _: None)
+        for workload in _WORKLOADS:
+            parsed = parse_workload(workload)
+            told = predict_speed(work, self.speed, parsed, name, self.settings)[0]
+            rates = [
+                trial.n_tokens / trial.total_ns * 1e9
+                for trial in report.trials
+                if trial.workload == workload and self._is_clean(trial)
+            ]
+            if rates and isinstance(told, Prediction):
+                self.told[name, workload] = told
+                self.measured.setdefault((name, workload), []).append(median(rates))
+                click.echo(
+                    f"{name} {workload}: {told.value:.1f} ({told.low:.1f} to {told.high:.1f}) "
+                    f"foretold, {median(rates):.1f} measured",
+                    err=True,
+                )
+
+    def rows(self) -> list[Row]:
+        """Each figure's prediction beside the median over rounds."""
+        return [(*key, self.told[key], median(rates)) for key, rates in self.measured.items()]
+
+    def _is_clean(self, trial: Trial) -> bool:
+        return not trial.is_warm_up and not trust.is_contaminated(
+            trial.counters,
+            self.machine.n_cores_logical,
+            self.settings.n_threads,
+            self.machine.n_cores_usable,
+        )
 
 
 def _work(path: Path) -> Work:

@@ -10,12 +10,12 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from statistics import median
-from time import perf_counter_ns
 
 import click
 from tabulate import tabulate
@@ -23,7 +23,6 @@ from tabulate import tabulate
 from benchmarks import setting_up
 from benchmarks.contenders import Sample, Worker
 from benchmarks.pairing import Cell, measure
-from harness import units
 from harness.measure.protocol import Event, LoadedEvent, MemoryEvent
 from harness.models.headers import find_headers
 from harness.models.transfer import untold
@@ -34,17 +33,23 @@ _SAME_RANGE = (0.97, 1.03)
 _PIECE_BYTES = 8 << 20  # as models/twin.py
 
 
+Maker = Callable[[Path, Path], AbstractContextManager[Path]]
+"""Writes what stands for the model at the first path into the folder at the second."""
+
+
 @dataclass
 class Side:
     """
     One side of the pairs: copies of the real files, or their twins.
 
-    `paths` are what is measured, by the paths of the real files.
+    Each process gets a file written for it: how the pages of a file happen to lie in memory decides
+    a good part of how fast one is read, and of one file it would be the same in every pair.
     """
 
     name: str
     worker: Worker
-    paths: dict[Path, Path] = field(default_factory=dict)
+    make: Maker
+    folder: Path
     peaks: dict[Path, list[int]] = field(default_factory=dict)
     weights: dict[Path, int] = field(default_factory=dict)
 
@@ -58,7 +63,8 @@ class Side:
             if isinstance(event, LoadedEvent):
                 self.weights[model] = sum(buffer.n_bytes for buffer in event.weights)
 
-        return self.worker.measure(self.paths[model], workload, seed, look)
+        with self.make(model, self.folder) as path:
+            return self.worker.measure(path, workload, seed, look)
 
 
 @click.command()
@@ -82,51 +88,37 @@ def main(
     """Compare twins with their models, in interleaved pairs of fresh processes."""
     machine, settings = setting_up.machine_and_settings(threads)
     todo = [Cell(local, task) for local, task in setting_up.cells(models, workloads)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        setting_up.alone(__file__, wait),
-        ExitStack() as twins,
-    ):
+    with setting_up.alone(__file__, wait), tempfile.TemporaryDirectory(dir=directory) as folder:
         sides = [
-            Side(name, Worker(machine, settings, Path(folder) / f"{name}.log", reps, reps))
-            for name in ("twin", "model")
+            Side(
+                name,
+                Worker(machine, settings, Path(folder) / f"{name}.log", reps, reps),
+                make,
+                Path(folder),
+            )
+            for name, make in (("twin", _twin), ("model", _copy))
         ]
-        for cell in todo:
-            path, where = cell.local.path, directory or Path(folder)
-            if path not in sides[0].paths:
-                sides[0].paths[path] = _twin(path, where, twins)
-                sides[1].paths[path] = _copy(path, Path(folder))
         limits = (min_pairs, max_pairs, precision)
         measure(todo, sides[0], sides[1], Random(seed), limits, budget)
     documents = [_document(cell, *sides) for cell in todo if cell.pairs]
     click.echo(json.dumps(documents, indent=1) if as_json else _table(documents))
 
 
-def _twin(path: Path, folder: Path, stack: ExitStack) -> Path:
-    found = find_headers(str(path))
-    started_ns = perf_counter_ns()
-    made = stack.enter_context(twin_of(found, folder, untold))
-    seconds = (perf_counter_ns() - started_ns) / 1e9
-    n_bytes = made.stat().st_size
-    setting_up.tell(
-        f"{path.name}: twin of {units.file_size(n_bytes)} written in {seconds:.2f} s, "
-        f"{n_bytes / seconds / 1e9:.2f} GB/s"
-    )
-    return made
+def _twin(model: Path, folder: Path) -> AbstractContextManager[Path]:
+    return twin_of(find_headers(str(model)), folder, untold)
 
 
-def _copy(path: Path, folder: Path) -> Path:
-    """
-    The real file, written as twins are.
-
-    How a file was written decides how its pages lie in memory: the same bytes, written anew,
-    decoded 9 % faster than the file that had been fetched.
-    """
-    copy = folder / f"copy-{path.name}"
-    with path.open("rb") as source, copy.open("wb", buffering=0) as target:
+@contextmanager
+def _copy(model: Path, folder: Path) -> Iterator[Path]:
+    """The real file, written as twins are."""
+    copy = folder / f"copy-{model.name}"
+    with model.open("rb") as source, copy.open("wb", buffering=0) as target:
         shutil.copyfileobj(source, target, _PIECE_BYTES)
         os.fsync(target.fileno())
-    return copy
+    try:
+        yield copy
+    finally:
+        copy.unlink()
 
 
 def _document(cell: Cell, twin: Side, model: Side) -> dict[str, object]:

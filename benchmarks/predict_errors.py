@@ -8,14 +8,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from random import Random
-from statistics import fmean
 
 import numpy as np
 
 from benchmarks.predict_data import Case, place
 from benchmarks.predict_fit import fit_classes
+from harness.analysis.anchors import Anchor, correction
 from harness.analysis.machine_class import speed_of_chip
 from harness.analysis.machine_class_parameters import ClassParameters
 from harness.analysis.predict_rates import Spread, decode_seconds, prefill_seconds
@@ -75,10 +75,14 @@ def _miss(case: Case, parameters: ClassParameters) -> Miss:
     return Miss(case, math.log(seconds / case.n / case.seconds), deep / seconds)
 
 
-def anchored(found: Sequence[Miss], n_known: int = 1) -> list[Miss]:
+Chooser = Callable[[Sequence[Miss], Random], list[tuple[Miss, ...]]]
+"""From the results of other models on one machine to the choices of those that are known."""
+
+
+def anchored(found: Sequence[Miss], choose: Chooser, *, is_class_loose: bool = False) -> list[Miss]:
     """
-    Every case once for each choice of `n_known` results of other models, of the same chip and
-    source, missed by what remains when the mean of these misses is known.
+    Every case once for each choice of results of other models, of the same chip and source, as the
+    product corrects its class with them.
 
     Of the many choices of several results each case takes the same number, drawn with a seed.
     """
@@ -87,23 +91,41 @@ def anchored(found: Sequence[Miss], n_known: int = 1) -> list[Miss]:
         groups[miss.case.chip.name, miss.case.source].append(miss)
     rng = Random(0)
     return [
-        replace(miss, log_ratio=miss.log_ratio - fmean(anchor.log_ratio for anchor in anchors))
+        replace(miss, log_ratio=miss.log_ratio - _correction(anchors, miss, is_class_loose))
         for group in groups.values()
         for miss in group
-        for anchors in _choices(group, miss, n_known, rng)
+        for anchors in choose([it for it in group if it.case.model != miss.case.model], rng)
     ]
 
 
-def _choices(group: Sequence[Miss], of: Miss, n_known: int, rng: Random) -> list[tuple[Miss, ...]]:
-    others = [miss for miss in group if miss.case.model != of.case.model]
-    choices = [
-        choice
-        for choice in combinations(others, n_known)
-        if len({miss.case.model for miss in choice}) == n_known
-    ]
-    if n_known == 1 or len(choices) <= _MOST_CHOICES:
-        return choices
-    return rng.sample(choices, _MOST_CHOICES)
+def several(n_known: int) -> Chooser:
+    """Any `n_known` models."""
+
+    def choose(others: Sequence[Miss], rng: Random) -> list[tuple[Miss, ...]]:
+        choices = [
+            choice
+            for choice in combinations(others, n_known)
+            if len({miss.case.model for miss in choice}) == n_known
+        ]
+        return choices if n_known == 1 else _some(choices, rng)
+
+    return choose
+
+
+def dense_and_mixture(others: Sequence[Miss], rng: Random) -> list[tuple[Miss, ...]]:
+    """One model of each kind, as a calibration measures both."""
+    dense = [miss for miss in others if not miss.case.work.is_mixture]
+    mixtures = [miss for miss in others if miss.case.work.is_mixture]
+    return _some(list(product(dense, mixtures)), rng)
+
+
+def _some(choices: list[tuple[Miss, ...]], rng: Random) -> list[tuple[Miss, ...]]:
+    return choices if len(choices) <= _MOST_CHOICES else rng.sample(choices, _MOST_CHOICES)
+
+
+def _correction(known: Sequence[Miss], of: Miss, is_class_loose: bool) -> float:
+    anchors = [Anchor(miss.case.model, miss.case.work, miss.log_ratio) for miss in known]
+    return math.log(correction(anchors, of.case.work, is_class_loose=is_class_loose))
 
 
 def depth_ratios(found: Sequence[Miss]) -> list[Miss]:
@@ -188,3 +210,8 @@ def _spread(found: Sequence[Miss], inflation: float) -> Spread:
     tail = (1 - COVERAGE) / 2
     low, high = np.interp([tail, 1 - tail], places, values)
     return Spread(max(0.0, -float(low)) * inflation, max(0.0, float(high)) * inflation)
+
+
+def remaining(found: Sequence[Miss]) -> Spread:
+    """What holds 90 % of `found`, of machines whose other results are known."""
+    return _spread([miss for miss in found if miss.case.is_shallow], 1.0)

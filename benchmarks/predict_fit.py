@@ -48,7 +48,11 @@ def fit_classes(cases: Sequence[Case]) -> ClassParameters:
     prefill = _Prefill([case for case in cases if case.kind == "pp" and case.chip.kind != "cpu"])
     shared = {**decode.shared(), **prefill.shared()}
     return ClassParameters(
-        decode={**decode.classes(), "cpu": cpu}, prefill=prefill.families(), **shared
+        known_decode=_NONE,
+        known_prefill=_NONE,
+        decode={**decode.classes(), "cpu": cpu},
+        prefill=prefill.families(),
+        **shared,
     )
 
 

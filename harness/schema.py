@@ -23,10 +23,12 @@ from harness.hardware import (
     Record,
 )
 from harness.prediction import Prediction
+from harness.work import Work
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 4 (2026-11): works of an experiment.
 # 3 (2026-11): energy of a trial, at rest and why there is none; the origin of an experiment.
 # 2 (2026-11): predictions of an experiment; is_twin of a model.
 # 1 (2026-11): the first.
@@ -260,7 +262,11 @@ class StoredPrediction(Prediction):
 
 
 class Experiment(Record):
-    """Line 1 of an experiment file: one measuring command, or what `origin` says it came from."""
+    """
+    Line 1 of an experiment file: one measuring command, or what `origin` says it came from.
+
+    `works` are what its models ask of a machine, so that later predictions can learn from it.
+    """
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA_VERSION
     kind: Literal["experiment"] = "experiment"
@@ -272,6 +278,7 @@ class Experiment(Record):
     provenance: Provenance
     plan: Plan
     predictions: tuple[StoredPrediction, ...] = ()
+    works: dict[ModelKey, Work] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _knows_its_machine(self) -> Self:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import pytest
 
@@ -9,10 +10,12 @@ from benchmarks.predict_data import Case, published
 from benchmarks.predict_errors import (
     anchored,
     coverage,
+    dense_and_mixture,
     depth_ratios,
     left_out,
     misses,
     nested_coverage,
+    several,
     spreads,
 )
 from benchmarks.predict_fit import fit_classes
@@ -60,6 +63,9 @@ def test_the_shipped_parameters_are_the_fitted_ones(cases: list[Case]) -> None:
         assert of_class.block_s == pytest.approx(shipped.block_s, rel=0.02)
         assert of_class.spread.low == pytest.approx(shipped.spread.low, abs=0.02)
         assert of_class.spread.high == pytest.approx(shipped.spread.high, abs=0.02)
+    for known in ("known_decode", "known_prefill"):
+        assert getattr(fitted, known).low == pytest.approx(getattr(FITTED, known).low, abs=0.02)
+        assert getattr(fitted, known).high == pytest.approx(getattr(FITTED, known).high, abs=0.02)
     for name, family in fitted.prefill.items():
         assert family.peak_share == pytest.approx(FITTED.prefill[name].peak_share, rel=0.02)
 
@@ -85,7 +91,26 @@ def test_intervals_hold_what_was_left_out(cases: list[Case]) -> None:
 
 def test_an_anchor_takes_away_what_it_shares_with_its_target(cases: list[Case]) -> None:
     found = misses([case for case in cases if case.kind == "tg"], FITTED)
-    pairs = anchored(found)
+    pairs = anchored(found, several(1), is_class_loose=True)
     assert pairs
     assert sum(miss.log_ratio for miss in pairs) == pytest.approx(0, abs=1e-6)
     assert all(miss.error == abs(math.exp(-miss.log_ratio) - 1) for miss in pairs)
+
+
+def test_known_are_other_models_and_where_asked_one_of_each_kind(cases: list[Case]) -> None:
+    found = misses([case for case in cases if case.chip.name == "GB10"], FITTED)
+    for anchors in dense_and_mixture(found, Random(0)):
+        assert [it.case.work.is_mixture for it in anchors] == [False, True]
+    for anchors in several(3)(found, Random(0)):
+        assert len({it.case.model for it in anchors}) == 3
+
+
+@pytest.mark.slow
+def test_a_dense_model_and_a_mixture_known_correct_the_others_as_the_page_says(
+    cases: list[Case],
+) -> None:
+    by_chip = predicted(left_out(cases, lambda case: case.chip.name), "tg")
+    shallow = [miss for miss in by_chip if miss.case.is_shallow]
+    errors = sorted(miss.error for miss in anchored(shallow, dense_and_mixture))
+    assert errors[len(errors) // 2] < 0.08
+    assert errors[len(errors) * 9 // 10] < 0.20

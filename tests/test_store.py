@@ -20,6 +20,7 @@ from harness.schema import SCHEMA_VERSION, Experiment, Run
 GOLD = Path(__file__).parent / "gold" / "experiment-1.jsonl"
 GOLD_2 = GOLD.with_name("experiment-2.jsonl")
 GOLD_3 = GOLD.with_name("experiment-3.jsonl")
+GOLD_4 = GOLD.with_name("experiment-4.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -264,6 +265,13 @@ def test_files_of_schema_3_stay_readable() -> None:
     assert taken.joules == pytest.approx(40 * run.trials[1].total_ns / 1e9)
     assert run.energy_obstacles == {"nvml": "no NVIDIA driver answers"}
     assert stored.experiment.origin == "harness"
+    assert stored.experiment.works == {}
+
+
+def test_files_of_schema_4_stay_readable() -> None:
+    work = load(GOLD_4).experiment.works["smollm2-135m:Q4_1"]
+    assert (work.token_read_bytes, work.is_mixture, work.is_recurrent) == (11 * 10**8, True, True)
+    assert (work.attention[0].n_positions_max, work.expert_params) == (128, {"Q4_K": 400_000_000})
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

@@ -116,4 +116,6 @@ FITTED = ClassParameters(
             spread=Spread(low=1.05, high=0.811, depth=0.6),
         ),
     },
+    known_decode=Spread(low=0.232, high=0.262, depth=0.0),
+    known_prefill=Spread(low=0.614, high=0.632, depth=0.0),
 )

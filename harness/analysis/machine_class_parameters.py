@@ -44,7 +44,8 @@ class ClassParameters:
 
     `cache_factor` multiplies the time of the cache's bytes, which kernels read less well than
     weights. `first_generation_share` multiplies the bandwidth share of Apple's M1. `stream_share`
-    is the part of the bandwidth at which a micro-batch reads its weights.
+    is the part of the bandwidth at which a micro-batch reads its weights. `known_decode` and
+    `known_prefill` are what remains once another model's result of the machine is known.
     """
 
     mixture_factor: float
@@ -56,3 +57,5 @@ class ClassParameters:
     stream_share: float
     decode: Mapping[str, ClassDecode]
     prefill: Mapping[str, FamilyPrefill]
+    known_decode: Spread
+    known_prefill: Spread

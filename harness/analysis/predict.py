@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness import units
+from harness.analysis.anchors import Anchors, Phase, correction
 from harness.analysis.predict_rates import (
     DecodeSpeed,
     PrefillSpeed,
+    Spread,
     cache_bytes,
     decode_seconds,
     prefill_seconds,
@@ -40,6 +42,7 @@ class MachineSpeed:
     `note` names the class or the calibration. `memory_bytes` is the fast memory that a model may
     fill (None: not known, then fitting is the caller's matter); with `has_gpu` the rates are
     those of the GPU, for models wholly on it. `prefill` is None where nothing is known of it.
+    `anchors` are results of the machine that correct what its class says.
     """
 
     method: Method
@@ -48,6 +51,7 @@ class MachineSpeed:
     decode: DecodeSpeed
     prefill: PrefillSpeed | None
     memory_bytes: int | None = None
+    anchors: Anchors | None = None
 
 
 Foretold = Prediction | Refusal
@@ -95,6 +99,17 @@ def predict_ttft(
 
 
 @dataclass(frozen=True)
+class _Known:
+    """What a speed by rates is multiplied with, and what is then said of it."""
+
+    factor: float
+    spread: Spread
+    only_a_range: str | None
+    method: Method
+    note: str
+
+
+@dataclass(frozen=True)
 class _Teller:
     """One model on one machine: figures, or why there are none."""
 
@@ -110,8 +125,10 @@ class _Teller:
         seconds, of_cache = decode_seconds(
             self.work, self.speed.decode, self._mean_context(), self.settings
         )
-        bounds = self.speed.decode.spread.around(1 / seconds, of_cache / seconds)
-        return self._told("tok_per_s", 1 / seconds, bounds, self.speed.decode.only_a_range)
+        speed = self.speed.decode
+        known = self._known("decode", speed.spread, speed.only_a_range)
+        bounds = known.spread.around(known.factor / seconds, of_cache / seconds)
+        return self._told("tok_per_s", known.factor / seconds, bounds, known)
 
     def prefill(self) -> Foretold:
         """Tokens per second of the workload's prompt."""
@@ -137,10 +154,24 @@ class _Teller:
             return self._refused(component, "nothing is known of this machine's prompt speed")
         n_ubatch = min(self.settings.n_ubatch, self.settings.n_batch)
         seconds, of_attention = prefill_seconds(self.work, speed, n_prompt, depth, n_ubatch)
+        known = self._known("prefill", speed.spread, speed.only_a_range)
+        share, seconds = of_attention / seconds, seconds / known.factor
         # The spread is one of speeds: the faster bound is the shorter time.
-        slow, fast = speed.spread.around(1 / seconds, of_attention / seconds, further)
+        slow, fast = known.spread.around(1 / seconds, share, further)
         bounds = sorted((convert(1 / slow), convert(1 / fast)))
-        return self._told(component, convert(seconds), (bounds[0], bounds[1]), speed.only_a_range)
+        return self._told(component, convert(seconds), (bounds[0], bounds[1]), known)
+
+    def _known(self, phase: Phase, spread: Spread, only_a_range: str | None) -> _Known:
+        """What the machine's results make of its rates."""
+        anchors = self.speed.anchors.of(phase) if self.speed.anchors else ()
+        # Of classes whose decode is a range too little is published to say what a result adds.
+        if not anchors or (phase == "decode" and only_a_range):
+            return _Known(1.0, spread, only_a_range, self.speed.method, self.speed.note)
+        assert self.speed.anchors
+        factor = correction(anchors, self.work, is_class_loose=bool(only_a_range))
+        what = f"{len(anchors)} result{'s' if len(anchors) > 1 else ''} here"
+        note = f"{self.speed.note}, x{factor:.2f} by {what}"
+        return _Known(factor, self.speed.anchors.spread(phase, spread), None, "anchors", note)
 
     def _mean_context(self) -> float:
         workload = self.workload
@@ -155,7 +186,7 @@ class _Teller:
         component: Component,
         value: float,
         bounds: tuple[float, float],
-        only_a_range: str | None,
+        known: _Known,
     ) -> Foretold:
         low, high = bounds
         if reason := self._obstacle():
@@ -163,8 +194,8 @@ class _Teller:
             if component == "ttft_ms":
                 return self._refused(component, reason, low=low)
             return self._refused(component, reason, high=high)
-        if only_a_range:
-            return self._refused(component, only_a_range, low, high)
+        if known.only_a_range:
+            return self._refused(component, known.only_a_range, low, high)
         return Prediction(
             model=self.model,
             workload=self.workload.name,
@@ -172,8 +203,8 @@ class _Teller:
             value=value,
             low=low,
             high=high,
-            method=self.speed.method,
-            note=self.speed.note,
+            method=known.method,
+            note=known.note,
         )
 
     def _refused(

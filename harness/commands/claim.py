@@ -59,7 +59,7 @@ def command(
     wanted = [name.lower() for name in names]
     others = [name for name in wanted if name != HERE]
     shown = () if wanted and not others else chosen(references, others)
-    here = look_here() if not wanted or HERE in wanted else None
+    here = look_here(results) if not wanted or HERE in wanted else None
     measured = measured_here(results, here.machine.id, catalog) if here else Measured()
     for problem in (*measured.problems, *([here.note] if here and here.note else [])):
         terminal.warn(console, problem)

@@ -29,9 +29,12 @@ class Here:
     note: str | None
 
 
-def look_here() -> Here:
+def look_here(results: Path | None = None) -> Here:
     """
     The machine at hand, now. Takes about a second, and another one without a calibration.
+
+    Args:
+        results: Where experiments lie that tell of its speed; None learns nothing from them.
 
     Raises:
         HarnessError: The engine does not start, or the memory cannot be measured.
@@ -40,15 +43,15 @@ def look_here() -> Here:
     with tempfile.TemporaryDirectory(prefix="harness-") as folder:
         engine = describe_engine(Path(folder) / "engine.log")
     available_bytes = available_memory_bytes()
-    speed = _speed(machine, engine)
+    speed = _speed(machine, engine, results)
     place = _place(machine, engine, speed, available_bytes)
     title = f"{machine.cpu}; {units.memory_size(place.usable_bytes)} for a model now"
     return Here(machine, Site(HERE, title, None, place), speed.note)
 
 
-def _speed(machine: Machine, engine: EngineInfo) -> SpeedHere:
+def _speed(machine: Machine, engine: EngineInfo, results: Path | None) -> SpeedHere:
     n_threads = default_threads(machine)
-    known = speed_here(machine, engine, n_threads)
+    known = speed_here(machine, engine, n_threads, results=results)
     if known.speed is not None:
         return known
     return speed_here(machine, engine, n_threads, _bandwidth(machine))

@@ -107,6 +107,7 @@ def command(models: tuple[str, ...], catalogs: tuple[Path, ...], **given: Any) -
         settings=_settings(given, default_threads(machine)),
         lengths=given["lengths"],
         types=tuple(product(given["types_k"], given["types_v"])),
+        results=given["results"],
         console=terminal.console(is_quiet=given["quiet"]),
         as_json=given["as_json"],
     )
@@ -125,6 +126,7 @@ class _Asked:
     settings: Settings
     lengths: tuple[int, ...]
     types: tuple[tuple[str, str], ...]
+    results: Path
     console: Console
     as_json: bool
 
@@ -149,7 +151,7 @@ def _fit_named(asked: _Asked, models: Sequence[str], *, asks_hub: bool) -> int:
             continue
         results.append(asked.fit(found))
     fetching.done()
-    teller = Teller(asked.machine, asked.settings)
+    teller = Teller(asked.machine, asked.settings, asked.results)
     told = [(result, teller.speeds(result)) for result in results if isinstance(result, ModelFit)]
     failures = [result for result in results if isinstance(result, Failure)]
     for note in teller.notes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from harness.analysis.calibration import has_gpu
 from harness.analysis.predict import MachineSpeed, predict_speed, predict_ttft
@@ -31,6 +32,7 @@ class Teller:
 
     machine: Machine
     settings: Settings
+    results: Path | None = None
     notes: list[str] = field(default_factory=list)
     _speeds: dict[bool, MachineSpeed | None] = field(default_factory=dict)
 
@@ -81,7 +83,7 @@ class Teller:
         return self._speeds[computes_on_gpu]
 
     def _look(self, engine: EngineInfo) -> MachineSpeed | None:
-        here = speed_here(self.machine, engine, self.settings.n_threads)
+        here = speed_here(self.machine, engine, self.settings.n_threads, results=self.results)
         if here.note:
             self.notes.append(here.note)
         if here.speed is not None:

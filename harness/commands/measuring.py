@@ -113,7 +113,7 @@ def take(
         is_decided: As for Sweep; it is also told the experiment.
     """
     plan = measurement.plan
-    experiment = foretell(experiments.new_experiment(plan, measurement.machine), paths)
+    experiment = foretell(experiments.new_experiment(plan, measurement.machine), paths, results)
     for warning in experiments.warnings(experiment):
         terminal.warn(console, warning)
     progress = Progress(console, plan.n_runs_max * len(plan.settings) * len(plan.models))

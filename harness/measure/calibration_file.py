@@ -22,6 +22,7 @@ from harness.analysis.calibration_fit import speed_of
 from harness.analysis.machine_class import speed_of_machine
 from harness.analysis.predict import MachineSpeed
 from harness.hardware import Machine
+from harness.measure.anchoring import anchored
 from harness.models.digest import cache_dir
 from harness.models.transfer import written_whole
 from harness.schema import EngineInfo
@@ -41,9 +42,11 @@ def speed_here(
     n_threads: int,
     bandwidth_bytes_per_s: float | None = None,
     folder: Path | None = None,
+    results: Path | None = None,
 ) -> SpeedHere:
     """
-    The machine's speed: as calibrated, or where that is missing or stale, as its class has it.
+    The machine's speed: as calibrated, or where that is missing or stale, as its class has it; a
+    GPU's class is corrected by what was measured on it.
 
     Args:
         machine: The one this runs on.
@@ -51,22 +54,32 @@ def speed_here(
         n_threads: The threads it would compute with.
         bandwidth_bytes_per_s: What plain reads of memory reached, if that was measured.
         folder: Where calibrations lie; None is the cache folder.
+        results: Where experiments lie; None corrects nothing.
     """
     fallback = speed_of_machine(
         machine, has_gpu=has_gpu(engine), bandwidth_bytes_per_s=bandwidth_bytes_per_s
     )
     calibration = load_calibration(machine, is_gpu=has_gpu(engine), folder=folder)
     if calibration is None:
-        return SpeedHere(fallback)
+        return SpeedHere(_corrected(fallback, results, machine, engine))
     if stale := staleness(calibration, machine, engine, n_threads):
         return SpeedHere(
-            fallback,
+            _corrected(fallback, results, machine, engine),
             f"The calibration of {calibration.measured_at[:10]} is not used: {stale}. "
             "Run `harness machine --calibrate` again.",
         )
     limits = (machine.memory_bytes, machine.memory_limit_bytes)
     memory_bytes = fallback.memory_bytes if fallback else min(it for it in limits if it)
     return SpeedHere(speed_of(calibration, memory_bytes) or fallback)
+
+
+def _corrected(
+    by_class: MachineSpeed | None, results: Path | None, machine: Machine, engine: EngineInfo
+) -> MachineSpeed | None:
+    # CPUs of one class differ too much for one model's result to say much of another's.
+    if by_class is None or results is None or not by_class.has_gpu:
+        return by_class
+    return anchored(by_class, results, machine.id, engine)
 
 
 def calibration_path(machine: Machine, *, is_gpu: bool, folder: Path | None = None) -> Path:

@@ -26,33 +26,43 @@ _KINDS: dict[Component, tuple[str, ...]] = {
 _WITHOUT_EFFECT = {"n_threads": 1}
 
 
-def foretell(experiment: Experiment, paths: Mapping[ModelKey, Path]) -> Experiment:
+def foretell(
+    experiment: Experiment, paths: Mapping[ModelKey, Path], results: Path | None = None
+) -> Experiment:
     """
-    The experiment with its predictions: memory by the engine's planner, speed where it is known.
+    The experiment with its predictions: memory by the engine's planner, speed where it is known;
+    and with what its models ask, from which later predictions learn.
 
     Takes half a second for each model and for each of its memory settings. Whatever cannot be
     foretold is left out: no prediction is worth a measurement.
+
+    Args:
+        experiment: Without them.
+        paths: Where each model of the plan lies.
+        results: Where earlier experiments lie, to learn from; None learns nothing.
     """
     found: list[StoredPrediction] = []
+    works: dict[ModelKey, Work] = {}
     for key in (model.key for model in experiment.plan.models):
         try:
             headers = local_headers(paths[key], key)
             work = work_of(headers.headers, key)
         except HarnessError:
             continue  # the worker will say what is wrong with it
-        found += _of_model(headers, paths[key], work, experiment)
-    return experiment.model_copy(update={"predictions": tuple(found)})
+        works[key] = work
+        found += _of_model(headers, paths[key], work, experiment, results)
+    return experiment.model_copy(update={"predictions": tuple(found), "works": works})
 
 
 def _of_model(
-    found: FoundHeaders, path: Path, work: Work, experiment: Experiment
+    found: FoundHeaders, path: Path, work: Work, experiment: Experiment, results: Path | None
 ) -> Iterator[StoredPrediction]:
     plans: dict[Settings, MemoryPlan] = {}
     for index, settings in enumerate(experiment.plan.settings):
         same = settings.model_copy(update=_WITHOUT_EFFECT)
         if same not in plans:
             plans[same] = _plan(found, path, settings, experiment.plan)
-        speed = _speed(experiment, settings)
+        speed = _speed(experiment, settings, results)
         for workload in map(parse_workload, experiment.plan.workloads):
             context = _context(plans[same], _n_ctx(workload, settings, found))
             memory = [] if context is None else memory_predictions(plans[same], context)
@@ -88,10 +98,11 @@ def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
     return next((each for each in plan.contexts if each.wish.n_ctx == n_ctx and each.n_ctx), None)
 
 
-def _speed(experiment: Experiment, settings: Settings) -> MachineSpeed | None:
+def _speed(experiment: Experiment, settings: Settings, results: Path | None) -> MachineSpeed | None:
     machine = experiment.machine
     assert isinstance(machine, Machine)  # of this machine, so told in full
-    return speed_here(machine, experiment.provenance.engine, settings.n_threads).speed
+    engine = experiment.provenance.engine
+    return speed_here(machine, engine, settings.n_threads, results=results).speed
 
 
 def memory_predictions(plan: MemoryPlan, context: PlannedContext) -> Sequence[Prediction]:

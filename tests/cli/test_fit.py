@@ -107,6 +107,8 @@ def test_a_run_keeps_what_was_foretold_and_the_audit_judges_it(home: Home) -> No
         "total_bytes",
     }
     assert {each["settings_index"] for each in experiment["predictions"]} == {0, 1}
+    (model,) = experiment["plan"]["models"]
+    assert experiment["works"][model["key"]]["n_blocks"] == model["n_layer"]
 
     done = home.harness("fit", "--audit")
     assert (done.exit_code, done.stderr) == (0, "")

@@ -5,7 +5,8 @@ Whether this machine's calibration foretells models it did not see: predicted be
 
 Random-weight models of well-known shapes and several types, up to 2 GB, and the default model. Each
 is measured in as many processes as there are rounds, as `harness run` does it: where one process's
-memory happens to lie is no property of the machine.
+memory happens to lie is no property of the machine. Each round begins with a calibration, which
+joins those before it, so that calibrating and measuring see the same hours of a shared host.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import numpy as np
 from tabulate import tabulate
 
 from harness.analysis import trust
-from harness.analysis.calibration import Calibration
+from harness.analysis.calibration import Calibration, joined
 from harness.analysis.calibration_fit import speed_of
-from harness.analysis.predict import MachineSpeed, predict_speed
+from harness.analysis.predict import predict_speed
 from harness.hardware import Machine
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
@@ -68,7 +69,7 @@ _PATIENCE_S = 3600
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="How often each model is measured, all of them in each round.",
+    help="How often to calibrate and to measure each model.",
 )
 def main(calibration: Path | None, keep: Path | None, n_rounds: int) -> None:
     machine = probe_machine()
@@ -76,17 +77,12 @@ def main(calibration: Path | None, keep: Path | None, n_rounds: int) -> None:
     alone = measuring("predict_here", wait_s=_PATIENCE_S, on_wait=click.echo)
     with alone, tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
         place = Path(folder)
-        if calibration:
-            made = Calibration.model_validate_json(calibration.read_bytes())
-        else:
-            engine = runner.describe_engine(place / "engine.log")
-            made = calibrate(machine, engine, settings.n_threads)
-        if keep:
-            keep.write_text(made.model_dump_json(), encoding="utf-8")
-        speed = speed_of(made, machine.memory_bytes)
-        assert speed
-        bench = _Bench(speed, settings, machine, place)
+        bench = _Bench(settings, machine, place)
+        made: Calibration | None = None
         for index in range(n_rounds):
+            made = _calibrated(calibration, made, machine, settings, place)
+            if keep:
+                keep.write_text(made.model_dump_json(), encoding="utf-8")
             bench.measure("smollm2-135m", _real_model())
             for model in MODELS:
                 path = place / "model.gguf"
@@ -94,7 +90,22 @@ def main(calibration: Path | None, keep: Path | None, n_rounds: int) -> None:
                 bench.measure(model.name, path)
                 path.unlink()
             click.echo(f"\nAfter {index + 1} of {n_rounds} rounds, medians over them:\n")
-            _show(bench.rows(), made)
+            _show(bench.rows(made), made)
+
+
+def _calibrated(
+    path: Path | None,
+    before: Calibration | None,
+    machine: Machine,
+    settings: Settings,
+    place: Path,
+) -> Calibration:
+    """The one at `path`, else a new one beside those of the rounds before."""
+    if path:
+        return Calibration.model_validate_json(path.read_bytes())
+    engine = runner.describe_engine(place / "engine.log")
+    made = calibrate(machine, engine, settings.n_threads)
+    return joined(made, before) if before else made
 
 
 Row = tuple[str, str, Prediction, float]
@@ -106,18 +117,17 @@ def _real_model() -> Path:
 
 @dataclass
 class _Bench:
-    """What was foretold of each model and workload, and what the rounds so far measured."""
+    """What each model asks, and what the rounds so far measured of each workload."""
 
-    speed: MachineSpeed
     settings: Settings
     machine: Machine
     place: Path
-    told: dict[tuple[str, str], Prediction] = field(default_factory=dict)
+    works: dict[str, Work] = field(default_factory=dict)
     measured: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
     def measure(self, name: str, path: Path) -> None:
         """One worker process: each workload's median over its clean trials."""
-        work = _work(path)
+        self.works[name] = _work(path)
         started_ns = perf_counter_ns()
         job = Job(
             model_path=str(path),
@@ -132,25 +142,26 @@ class _Bench:
         )
         report = runner.run_worker(job, log=self.place / "worker.log", on_event=lambda _: None)
         for workload in _WORKLOADS:
-            parsed = parse_workload(workload)
-            told = predict_speed(work, self.speed, parsed, name, self.settings)[0]
             rates = [
                 trial.n_tokens / trial.total_ns * 1e9
                 for trial in report.trials
                 if trial.workload == workload and self._is_clean(trial)
             ]
-            if rates and isinstance(told, Prediction):
-                self.told[name, workload] = told
+            if rates:
                 self.measured.setdefault((name, workload), []).append(median(rates))
-                click.echo(
-                    f"{name} {workload}: {told.value:.1f} ({told.low:.1f} to {told.high:.1f}) "
-                    f"foretold, {median(rates):.1f} measured",
-                    err=True,
-                )
+                click.echo(f"{name} {workload}: {median(rates):.1f} measured", err=True)
 
-    def rows(self) -> list[Row]:
-        """Each figure's prediction beside the median over rounds."""
-        return [(*key, self.told[key], median(rates)) for key, rates in self.measured.items()]
+    def rows(self, made: Calibration) -> list[Row]:
+        """What `made` foretells of each figure, beside the median over rounds."""
+        speed = speed_of(made, self.machine.memory_bytes)
+        assert speed
+        rows: list[Row] = []
+        for (name, workload), rates in self.measured.items():
+            task = parse_workload(workload)
+            told = predict_speed(self.works[name], speed, task, name, self.settings)[0]
+            if isinstance(told, Prediction):
+                rows.append((name, workload, told, median(rates)))
+        return rows
 
     def _is_clean(self, trial: Trial) -> bool:
         return not trial.is_warm_up and not trust.is_contaminated(
@@ -182,7 +193,8 @@ def _show(rows: list[Row], made: Calibration) -> None:
             f"{workload}: median {np.median(errors):.1%}, p90 {np.quantile(errors, 0.9):.1%}, "
             f"{inside} of {len(mine)} in their interval"
         )
-    click.echo(f"calibrated in {made.duration_ns / 1e9:.0f} s, {made.measured_at}")
+    for one in (made, *made.earlier):
+        click.echo(f"calibrated in {one.duration_ns / 1e9:.0f} s, {one.measured_at}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from work_factory import make_attention, make_work
 from harness.analysis.calibration import (
     Calibration,
     CalibrationSample,
+    joined,
     staleness,
 )
 from harness.analysis.calibration_fit import speed_of
@@ -315,3 +316,40 @@ def test_threads_do_not_matter_on_a_gpu() -> None:
     engine = ENGINE.model_copy(update={"devices": (GPU, CPU)})
     calibration = calibrated(has_gpu=True, n_threads=8)
     assert staleness(calibration, make_machine(), engine, 2) is None
+
+
+def at(day: int, faster: float = 1.0, **changes: Any) -> Calibration:
+    """A calibration of one day, on which all ran so much faster."""
+    made = calibrated(measured_at=f"2026-11-{day:02}T10:00:00+00:00", **changes)
+    samples = [it.model_copy(update={"tok_per_s": it.tok_per_s * faster}) for it in made.samples]
+    return made.model_copy(update={"samples": tuple(samples)})
+
+
+def test_calibrations_of_one_machine_count_together() -> None:
+    both = joined(at(24, 1.1), at(23, 1 / 1.1))
+    assert [one.measured_at[8:10] for one in (both, *both.earlier)] == ["24", "23"]
+    speed, alone = speed_of(both), speed_of(at(24, 1.1))
+    assert speed
+    assert alone
+    # Halfway between both days, and less sure of it than a single one would have been.
+    assert speed.decode.type_bytes_per_s["Q8_0"] == pytest.approx(30e9, rel=0.02)
+    assert speed.decode.spread.low > alone.decode.spread.low
+    assert speed.note.startswith("calibrated 2 times, 2026-11-23 to 2026-11-24")
+
+
+def test_only_the_last_few_are_kept() -> None:
+    made = at(1)
+    for day in range(2, 9):
+        made = joined(at(day), made)
+    assert [one.measured_at[8:10] for one in (made, *made.earlier)] == ["08", "07", "06", "05"]
+    assert all(one.earlier == () for one in made.earlier)
+    assert len(made.all_samples) == 4 * len(made.samples)
+
+
+@pytest.mark.parametrize(
+    "other", [at(22, 0.6), at(22, 1.5), at(22, samples=())], ids=["slower", "faster", "empty"]
+)
+def test_another_speed_altogether_is_another_machine(other: Calibration) -> None:
+    assert joined(at(24), other).earlier == ()
+    between = other.model_copy(update={"earlier": (at(21),)})
+    assert joined(at(24), between).earlier == (at(21),)

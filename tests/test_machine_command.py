@@ -96,6 +96,24 @@ def test_force_calibrates_even_so_and_it_is_shown(
     assert len(document["samples"]) == len(calibrated().samples)
 
 
+def test_calibrating_again_joins_what_still_holds_and_tells_what_does_not(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slower = tuple(
+        it.model_copy(update={"tok_per_s": it.tok_per_s / 2}) for it in calibrated().samples
+    )
+    save_calibration(calibrated(engine_commit="fffffff"), make_machine())
+    monkeypatch.setattr(command, "calibrate", lambda *_: calibrated())
+    _, stdout, stderr = invoke("--calibrate", "--force")
+    assert ("2026-11-23," in stdout, "dropped" in stderr) == (True, False)
+    _, stdout, stderr = invoke("--calibrate", "--force")
+    assert ("of 2026-11-23 and 1 before" in stdout, "dropped" in stderr) == (True, False)
+    monkeypatch.setattr(command, "calibrate", lambda *_: calibrated(samples=slower))
+    _, stdout, stderr = invoke("--calibrate", "--force")
+    assert "and 1 before" not in stdout
+    assert "The calibration of 2026-11-23 is dropped" in " ".join(stderr.split())
+
+
 def test_a_stale_calibration_is_named_as_such(invoke: Invoke) -> None:
     save_calibration(calibrated(engine_commit="fffffff"), make_machine())
     _, stdout, _ = invoke()

@@ -4,6 +4,9 @@ What a machine's rates are derived from: small models measured on it, and whethe
 
 from __future__ import annotations
 
+import math
+from statistics import median
+
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from harness.hardware import Machine, Record
@@ -20,6 +23,11 @@ CALIBRATION_VERSION = 4
 # head among them, had stood for it. Another number is as good as no file: calibrating takes two
 # minutes.
 
+_MOST_EARLIER = 3
+# A guest on a shared host was seen to differ from itself by 19 % within two minutes. A laptop on
+# battery or another power plan differs by more than this.
+_SAME_MACHINE = math.log(1.3)
+
 
 class CalibrationSample(Record):
     """One workload of one model: the median over its clean trials, with an f16 cache."""
@@ -33,7 +41,12 @@ class CalibrationSample(Record):
 
 
 class Calibration(Record):
-    """What was measured to tell how fast models run here; facts only, the rates are derived."""
+    """
+    What was measured to tell how fast models run here; facts only, the rates are derived.
+
+    `earlier` are calibrations before it that still hold, newest first: machines, above all those
+    that share their hardware, are faster at one hour than at another.
+    """
 
     version: int = CALIBRATION_VERSION
     machine_id: str
@@ -44,6 +57,39 @@ class Calibration(Record):
     has_gpu: bool
     duration_ns: NonNegativeInt
     samples: tuple[CalibrationSample, ...]
+    earlier: tuple[Calibration, ...] = ()
+
+    @property
+    def all_samples(self) -> tuple[CalibrationSample, ...]:
+        """Those of the earlier ones too."""
+        return self.samples + tuple(sample for one in self.earlier for sample in one.samples)
+
+
+def joined(new: Calibration, last: Calibration) -> Calibration:
+    """
+    `new` together with those of `last` and its earlier ones that were taken of the same machine.
+
+    At most `_MOST_EARLIER` of them, and none in which models decoded at quite another speed: on
+    battery, say, or with half of the memory modules.
+    """
+    rounds = [last.model_copy(update={"earlier": ()}), *last.earlier]
+    alike = [one for one in rounds if abs(_log_level(one, new)) <= _SAME_MACHINE]
+    return new.model_copy(update={"earlier": tuple(alike[:_MOST_EARLIER])})
+
+
+def _log_level(one: Calibration, other: Calibration) -> float:
+    """How much faster the same models decoded in `one`, a logarithm; endless without any."""
+    others = {_which(it): it.tok_per_s for it in other.samples}
+    ratios = [
+        math.log(sample.tok_per_s / others[_which(sample)])
+        for sample in one.samples
+        if sample.workload.startswith("tg") and _which(sample) in others
+    ]
+    return median(ratios) if ratios else math.inf
+
+
+def _which(sample: CalibrationSample) -> tuple[str, str, int]:
+    return sample.name, sample.workload, sample.work.weights_bytes
 
 
 def staleness(

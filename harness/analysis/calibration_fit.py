@@ -58,22 +58,34 @@ _NEVER = 1e30  # bytes or operations per second of a part that took no time
 def speed_of(calibration: Calibration, memory_bytes: int | None = None) -> MachineSpeed | None:
     """The rates behind a calibration; None where too little of it was measured."""
     decode = _fit(
-        calibration.samples, "tg", _decode_parts_gpu if calibration.has_gpu else _decode_parts_cpu
+        calibration.all_samples,
+        "tg",
+        _decode_parts_gpu if calibration.has_gpu else _decode_parts_cpu,
     )
     prefill = _fit(
-        calibration.samples, "pp", _prefill_parts_gpu if calibration.has_gpu else _prefill_parts_cpu
+        calibration.all_samples,
+        "pp",
+        _prefill_parts_gpu if calibration.has_gpu else _prefill_parts_cpu,
     )
     if decode is None:
         return None
-    day = calibration.measured_at[:10]
+    build = calibration.engine_commit or calibration.engine_version
     return MachineSpeed(
         method="calibration",
-        note=f"calibrated {day}, engine {calibration.engine_commit or calibration.engine_version}",
+        note=f"{_when(calibration)}, engine {build}",
         has_gpu=calibration.has_gpu,
         memory_bytes=memory_bytes,
         decode=_decode_speed(decode),
         prefill=None if prefill is None else _prefill_speed(prefill, calibration.has_gpu),
     )
+
+
+def _when(calibration: Calibration) -> str:
+    day = calibration.measured_at[:10]
+    if not calibration.earlier:
+        return f"calibrated {day}"
+    n_times, first = 1 + len(calibration.earlier), calibration.earlier[-1].measured_at[:10]
+    return f"calibrated {n_times} times" + (f" on {day}" if first == day else f", {first} to {day}")
 
 
 # ---------------------------------------------------------------- the least squares

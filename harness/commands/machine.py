@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.analysis.calibration import Calibration, has_gpu, staleness
+from harness.analysis.calibration import Calibration, has_gpu, joined, staleness
 from harness.commands import options
 from harness.errors import MachineBusy
 from harness.hardware import Conditions, Machine
@@ -85,8 +85,18 @@ def _calibrate(
     def told(n_done: int, n_total: int, name: str) -> None:
         console.print(f"calibrating: {n_done + 1} of {n_total} · {name}")
 
+    last = load_calibration(machine, is_gpu=has_gpu(engine))
     with measuring("calibration"), keep_awake():
-        save_calibration(calibrate(machine, engine, n_threads, told), machine)
+        made = calibrate(machine, engine, n_threads, told)
+    if last and not staleness(last, machine, engine, n_threads):
+        made = joined(made, last)
+        if not made.earlier:
+            terminal.warn(
+                console,
+                f"The calibration of {last.measured_at[:10]} is dropped: models decoded at quite "
+                "another speed then (battery, heat, a busy host).",
+            )
+    save_calibration(made, machine)
 
 
 def _energy_facts(energy: AtRest) -> dict[str, object]:

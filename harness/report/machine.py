@@ -147,4 +147,5 @@ def _calibration(calibration: Calibration | None, stale: str | None) -> str:
         return f"of {day}, not used: {stale or 'too little was measured'}; calibrate again"
     rates = speed.decode.type_bytes_per_s
     slowest, fastest = (units.bandwidth(pick(rates.values())) for pick in (min, max))
-    return f"of {day}, weights read at {slowest} to {fastest} by type"
+    more = f" and {len(calibration.earlier)} before" if calibration.earlier else ""
+    return f"of {day}{more}, weights read at {slowest} to {fastest} by type"

@@ -161,6 +161,7 @@ def socket_buffers() -> int:
     return sum(int(Path(end).read_text().split()[2]) for end in ends)
 
 
+@pytest.mark.slow
 def test_a_second_pull_waits_for_the_first_and_fetches_nothing(hub: Hub, puller: Puller) -> None:
     content = serve(hub, 4_000_000)
     hub.bytes_per_s = 3e6
@@ -173,6 +174,7 @@ def test_a_second_pull_waits_for_the_first_and_fetches_nothing(hub: Hub, puller:
     assert len(hub.bodies()) == 1
 
 
+@pytest.mark.slow
 def test_a_pull_goes_on_when_the_one_it_waits_for_is_killed(hub: Hub, puller: Puller) -> None:
     content = serve(hub, 4_000_000)
     hub.bytes_per_s = 2e6

@@ -7,6 +7,7 @@ to be filled with random weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Layout:
     @property
     def n_params(self) -> int:
         """Weights in the file."""
-        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
 
 def write_shape_header(spec: ModelSpec, variant: Variant, path: Path) -> None:
@@ -214,4 +215,4 @@ def _add_key(writer: gguf.GGUFWriter, key: str, value: KeyValue) -> None:
 
 def _n_bytes(type_name: str, shape: tuple[int, ...]) -> int:
     kind = _TYPES[type_name]
-    return int(np.prod(shape)) // kind.block_elements * kind.block_bytes
+    return math.prod(shape) // kind.block_elements * kind.block_bytes

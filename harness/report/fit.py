@@ -10,11 +10,13 @@ from tabulate import tabulate
 from harness import units
 from harness.analysis.audit import ComponentAudit
 from harness.measure.fits import ContextFit, Fits, ModelFit, Room
-from harness.prediction import Prediction, Refusal
+from harness.prediction import Method, Prediction, Refusal
 from harness.report.text import harmless, wrapped
 
 _FITS: dict[Fits | None, str] = {"yes": "yes", "when-freed": "if freed", "no": "no", None: ""}
 _ORIGINS = {"local": "of the file here", "hub": "from", "shape": "made from"}
+# A class that earlier results corrected is one still; the note says by how much.
+_METHODS: dict[Method, str] = {"anchors": "machine-class"}
 _SHOWN: dict[str, Callable[[float], str]] = {
     "tok_per_s": lambda rate: f"{units.significant(rate)} tok/s",
     "ttft_ms": lambda ms: units.duration(ms * 1e6),
@@ -163,7 +165,8 @@ def _speed_lines(speeds: Sequence[Told]) -> list[str]:
         shown = _SHOWN[figure.component]
         if isinstance(figure, Prediction):
             rows.append([told.title, shown(figure.value), _range(figure.low, figure.high, shown)])
-            notes.setdefault(f"by {figure.method}, {figure.note}", []).append(told.title)
+            method = _METHODS.get(figure.method, figure.method)
+            notes.setdefault(f"by {method}, {figure.note}", []).append(told.title)
         else:
             rows.append([told.title, "–", _range(figure.low, figure.high, shown)])
             notes.setdefault(figure.reason, []).append(told.title)

@@ -96,7 +96,7 @@ def test_two_runs_and_failed_runs_are_inconclusive(kept: Home) -> None:
 def test_a_baseline_of_a_newer_harness_is_inconclusive_and_says_why(kept: Home) -> None:
     path = put(kept.results, make_candidate("cand01"))
     newer = kept.folder / "newer.jsonl"
-    newer.write_bytes(path.read_bytes().replace(b'{"schema":3', b'{"schema":99', 1))
+    newer.write_bytes(path.read_bytes().replace(b'{"schema":4', b'{"schema":99', 1))
     done = kept.harness("gate", "--baseline", newer)
     assert done.exit_code == 4
     assert "Upgrade the harness" in done.stdout

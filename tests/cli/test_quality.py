@@ -71,6 +71,7 @@ def test_two_models_against_one_reference_are_one_document(desk: Desk, two: Done
     assert "coarse.gguf against fine.gguf · 3 of 3 chunks" in two.stderr
 
 
+@pytest.mark.slow
 def test_a_model_alone_has_a_perplexity(desk: Desk) -> None:
     done = desk.quality("./fine.gguf", "--format", "csv", "-q")
     assert (done.exit_code, done.stderr) == (0, "")

@@ -142,6 +142,7 @@ def test_more_threads_than_cores_are_warned_of_and_measured(home: Home) -> None:
     assert [case["outcome"]["status"] for case in cases] == ["ok", "ok"]
 
 
+@pytest.mark.slow
 def test_a_context_beyond_the_trained_one_fails_its_row_and_no_other(home: Home) -> None:
     workloads = "tg8,tg8@d9999,tg8@d999999"
     done = home.harness("run", "tiny-random", *QUICK, "-w", workloads, "--json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import subprocess
 import sys
@@ -24,7 +25,15 @@ from harness.models.shape_header import write_shape_header
 from harness.models.shards import check_parts
 from harness.models.tensor_types import FILE_TYPES
 from harness.models.transfer import FetchProgress
-from harness.models.twin import Stocks, stocks_for, twin_file, twin_of, write_twin
+from harness.models.twin import (
+    _PIECE_BYTES,
+    Stocks,
+    _Pieces,
+    stocks_for,
+    twin_file,
+    twin_of,
+    write_twin,
+)
 
 _PROBE = Path(__file__).with_name("twin_probe.py")
 _BLOCKED = [name for name in FILE_TYPES.values() if name != "NVFP4"]
@@ -167,11 +176,11 @@ def test_a_kept_twin_of_another_header_is_written_anew(found: FoundHeaders, tmp_
         assert path.read_bytes()[:200] == found.parts[0].data[:200]
 
 
-def test_progress_ends_at_the_size_of_the_weights(found: FoundHeaders, tmp_path: Path) -> None:
+def test_progress_ends_at_the_size_of_the_file(found: FoundHeaders, tmp_path: Path) -> None:
     told: list[FetchProgress] = []
-    with twin_of(found, tmp_path, told.append):
-        pass
-    assert told[-1].n_bytes_done == sum(tensor.n_bytes for tensor in found.headers[0].tensors)
+    with twin_of(found, tmp_path, told.append) as path:
+        n_bytes = path.stat().st_size
+    assert (told[-1].n_bytes_done, told[-1].n_bytes_total) == (n_bytes, n_bytes)
     assert {progress.phase for progress in told} == {"generating"}
 
 
@@ -299,3 +308,24 @@ def test_weights_do_not_repeat_from_row_to_row(tmp_path: Path) -> None:
     row_bytes = embedding.n_bytes // embedding.shape[1]
     rows = {data[i : i + row_bytes] for i in range(0, len(data), row_bytes)}
     assert len(rows) == embedding.shape[1]
+
+
+def test_a_twin_is_written_in_pieces_of_one_size_as_copies_are(tmp_path: Path) -> None:
+    written: list[tuple[int, int]] = []
+
+    class Watched(io.FileIO):
+        def write(self, data: Any) -> int:
+            written.append((self.tell(), len(data)))
+            return super().write(data)
+
+    sizes = (5, _PIECE_BYTES, 3, 2 * _PIECE_BYTES + 7)
+    data = [bytes([index]) * size for index, size in enumerate(sizes)]
+    told: list[int] = []
+    with Watched(tmp_path / "file", "w") as file:
+        pieces = _Pieces(file, told.append)
+        for each in data:
+            pieces.add(memoryview(each))
+        pieces.flush()
+    assert (tmp_path / "file").read_bytes() == b"".join(data)
+    assert [at % _PIECE_BYTES for at, _ in written] == [0] * 4
+    assert [size for _, size in written] == [*[_PIECE_BYTES] * 3, 15] == told

@@ -40,6 +40,10 @@ from harness.units import file_size
 # longer than writing. Large enough that no cache of a processor holds it and no file system
 # finds the repetition, small enough to be made in some milliseconds.
 _STOCK_BYTES = 8 << 20
+# Files are written in such pieces, as copies of files are: pages that came in one piece lie side by
+# side in memory. Written tensor by tensor, the twin of a model of 98 MB decoded at 0.962 (0.929 to
+# 0.997, 25 pairs) of its own copy.
+_PIECE_BYTES = 8 << 20
 _SEED = 20261123
 # As large as the hub lets a file be, and so the parts of published models.
 _SPLIT_BYTES = 50 * 10**9
@@ -246,17 +250,44 @@ def write_twin(
     """
     header = part.header
     with written_whole(path) as unfinished, unfinished.open("wb", buffering=0) as file:
-        _write(file, memoryview(part.data))
+        pieces = _Pieces(file, advance)
+        pieces.add(memoryview(part.data))
         for tensor in header.tensors:
             for piece in stocks.pieces(tensor):
-                _write(file, piece)
-                advance(len(piece))
-            _write(file, memoryview(bytes(-tensor.n_bytes % header.alignment)))
+                pieces.add(piece)
+            pieces.add(memoryview(bytes(-tensor.n_bytes % header.alignment)))
+        pieces.flush()
         # The last tensor needs no padding, and a true file may have something behind it.
         file.truncate(part.n_bytes)
 
 
-def _write(file: FileIO, data: memoryview) -> None:
-    # An unbuffered write may take less than it is given.
-    while data:
-        data = data[file.write(data) or 0 :]
+class _Pieces:
+    """
+    Bytes on their way to a file, written in whole pieces; `advance` is told how many each time.
+    """
+
+    def __init__(self, file: FileIO, advance: Callable[[int], None]) -> None:
+        self._file = file
+        self._advance = advance
+        self._buffer = memoryview(bytearray(_PIECE_BYTES))
+        self._n_held = 0
+
+    def add(self, data: memoryview) -> None:
+        """Takes all of `data`, single bytes, and writes as many pieces as are full."""
+        while data:
+            n = min(len(data), _PIECE_BYTES - self._n_held)
+            self._buffer[self._n_held : self._n_held + n] = data[:n]
+            self._n_held += n
+            data = data[n:]
+            if self._n_held == _PIECE_BYTES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Writes what is held."""
+        left = self._buffer[: self._n_held]
+        while left:
+            # An unbuffered write may take less than it is given.
+            n = self._file.write(left) or 0
+            left = left[n:]
+            self._advance(n)
+        self._n_held = 0

@@ -10,7 +10,7 @@ from harness.commands.claiming import Asked, Site, is_close
 from harness.errors import HarnessError
 from harness.measure.planned import ContextWish
 from harness.measure.planning import plan_memory
-from harness.models.catalog import Catalog
+from harness.models.catalog import Catalog, Entry
 from harness.models.ghost import ghost
 from harness.models.headers import FoundHeaders, find_headers
 from harness.models.model_spec import ModelSpec, Variant
@@ -33,7 +33,7 @@ class _Models:
 
     def headers(self, spec: ModelSpec, variant: Variant) -> FoundHeaders | None:
         """From the file if it is here, else from the shape; None where neither is to be had."""
-        key = f"{spec.name}:{variant.quantization}"
+        key = Entry(spec, variant).key
         if key not in self.found:
             try:
                 self.found[key] = find_headers(key, catalog=self.catalog, asks_hub=False)
@@ -43,7 +43,7 @@ class _Models:
 
     def work(self, spec: ModelSpec, variant: Variant) -> Work | None:
         """By the header's tensor table; without one by the catalogue's figures."""
-        key = f"{spec.name}:{variant.quantization}"
+        key = Entry(spec, variant).key
         if key not in self.works:
             headers = self.headers(spec, variant)
             self.works[key] = (
@@ -54,7 +54,7 @@ class _Models:
     def shape_bytes(self) -> dict[str, int]:
         """Of each variant of unpublished size what its header comes to, where there is one."""
         return {
-            f"{spec.name}:{variant.quantization}": found.file.n_bytes
+            Entry(spec, variant).key: found.file.n_bytes
             for spec in self.catalog.models
             for variant in spec.variants
             if variant.size_bytes is None and (found := self.headers(spec, variant))

@@ -95,7 +95,7 @@ def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> E
 
 
 def _take(cells: dict[str, Cell], entry: Entry, verdict: Verdict) -> None:
-    """Keeps the verdict, unless there is a better or better founded one."""
+    """Keeps the verdict, unless there is one that is better, or better founded."""
     is_usual = entry.variant is entry.spec.variants[0]
     cell = Cell(HERE, entry.variant.quantization, is_usual, verdict)
     before = cells.get(entry.spec.name)

@@ -12,7 +12,9 @@ from harness.analysis.machine_class import cpu_speed, speed_of_chip
 from harness.analysis.machine_class_chips import Chip
 from harness.analysis.verdict import Figure, Verdict, by_memory
 from harness.analysis.verdict_foretold import DECODE, Place, foretell
+from harness.models.catalog import Entry
 from harness.models.choosing import need_bytes
+from harness.models.headers import SIZE_TOLERANCE
 from harness.models.model_spec import ModelSpec, Variant
 from harness.models.reference_machines import ReferenceMachine
 from harness.work import Work
@@ -31,8 +33,6 @@ _LEAST_BYTES_PER_WEIGHT = 50 / 256
 # 14 % for 58 models of the catalogue, for 48 within 8 %; but compute buffers, up to half of it, are
 # laid out otherwise for each device, and the planner knows only the devices here.
 _CONTEXT_SPREAD = 0.2
-# What a shape comes to where nobody published the size: mixes of one name differ by some percent.
-_SHAPE_SPREAD = 0.08
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Asked:
         """Of the variant's file: published, else made from the shape; None where neither is."""
         if variant.size_bytes is not None:
             return variant.size_bytes
-        return self.shape_bytes.get(f"{spec.name}:{variant.quantization}")
+        return self.shape_bytes.get(Entry(spec, variant).key)
 
 
 def reference_site(machine: ReferenceMachine) -> Site:
@@ -147,7 +147,7 @@ def _cell(spec: ModelSpec, site: Site, asked: Asked) -> Cell:
         return _cell_without_size(spec, site)
     variant, need = _chosen(spec, needs, site.place)
     work = asked.works(spec, variant)
-    found = foretell(work, need, site.place, f"{spec.name}:{variant.quantization}")
+    found = foretell(work, need, site.place, Entry(spec, variant).key)
     is_usual = variant is spec.variants[0]
     if isinstance(found, Verdict):
         return Cell(site.name, variant.quantization, is_usual, found)
@@ -185,7 +185,7 @@ def _need(spec: ModelSpec, variant: Variant, asked: Asked) -> Figure | None:
     size = asked.size_bytes(spec, variant)
     if size is None:
         return None
-    unsure = 0.0 if variant.size_bytes is not None else _SHAPE_SPREAD * size
+    unsure = 0.0 if variant.size_bytes is not None else SIZE_TOLERANCE * size
     planned = asked.context_bytes.get(spec.name)
     if planned is not None:
         return _around(size, planned, unsure, "planned by the engine")

@@ -25,6 +25,9 @@ _KINDS: dict[Component, tuple[str, ...]] = {
 # What planning does not look at: a sweep over these is planned once.
 _WITHOUT_EFFECT = {"n_threads": 1}
 
+Speeds = Mapping[int, MachineSpeed | None]
+"""What is known of this machine's speed, by the engine's threads."""
+
 
 def foretell(
     experiment: Experiment, paths: Mapping[ModelKey, Path], results: Path | None = None
@@ -42,6 +45,7 @@ def foretell(
         results: Where earlier experiments lie, to learn from; None learns nothing.
     """
     found: list[StoredPrediction] = []
+    speeds = _speeds(experiment, results)
     works: dict[ModelKey, Work] = {}
     for key in (model.key for model in experiment.plan.models):
         try:
@@ -50,19 +54,19 @@ def foretell(
         except HarnessError:
             continue  # the worker will say what is wrong with it
         works[key] = work
-        found += _of_model(headers, paths[key], work, experiment, results)
+        found += _of_model(headers, paths[key], work, experiment, speeds)
     return experiment.model_copy(update={"predictions": tuple(found), "works": works})
 
 
 def _of_model(
-    found: FoundHeaders, path: Path, work: Work, experiment: Experiment, results: Path | None
+    found: FoundHeaders, path: Path, work: Work, experiment: Experiment, speeds: Speeds
 ) -> Iterator[StoredPrediction]:
     plans: dict[Settings, MemoryPlan] = {}
     for index, settings in enumerate(experiment.plan.settings):
         same = settings.model_copy(update=_WITHOUT_EFFECT)
         if same not in plans:
             plans[same] = _plan(found, path, settings, experiment.plan)
-        speed = _speed(experiment, settings, results)
+        speed = speeds[settings.n_threads]
         for workload in map(parse_workload, experiment.plan.workloads):
             context = _context(plans[same], _n_ctx(workload, settings, found))
             memory = [] if context is None else memory_predictions(plans[same], context)
@@ -98,11 +102,15 @@ def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
     return next((each for each in plan.contexts if each.wish.n_ctx == n_ctx and each.n_ctx), None)
 
 
-def _speed(experiment: Experiment, settings: Settings, results: Path | None) -> MachineSpeed | None:
+def _speeds(experiment: Experiment, results: Path | None) -> Speeds:
+    """Asked once for each number of threads: nothing else of the settings matters to it."""
     machine = experiment.machine
     assert isinstance(machine, Machine)  # of this machine, so told in full
     engine = experiment.provenance.engine
-    return speed_here(machine, engine, settings.n_threads, results=results).speed
+    return {
+        n_threads: speed_here(machine, engine, n_threads, results=results).speed
+        for n_threads in {settings.n_threads for settings in experiment.plan.settings}
+    }
 
 
 def memory_predictions(plan: MemoryPlan, context: PlannedContext) -> Sequence[Prediction]:

@@ -37,7 +37,7 @@ _N_ATTEMPTS = 3
 _TOKENIZER_BYTES = 32_000_000
 # Mixes of one name differ in which tensors get a larger type, by some percent of the whole; a
 # wrong count of layers or experts is off by more. A printed size may be rounded to two digits.
-_SIZE_TOLERANCE = 0.08
+SIZE_TOLERANCE = 0.08
 _ROUNDING = 0.05
 
 
@@ -283,7 +283,7 @@ def _require_agreement(entry: Entry, header: Header) -> None:
     stated = entry.variant.size_bytes
     if stated is None:
         return
-    tolerance = _SIZE_TOLERANCE + (0 if entry.variant.n_bytes else _ROUNDING)
+    tolerance = SIZE_TOLERANCE + (0 if entry.variant.n_bytes else _ROUNDING)
     made = header.data_end
     if made > stated * (1 + tolerance) or made + _TOKENIZER_BYTES < stated * (1 - tolerance):
         raise ModelInvalid(

@@ -24,6 +24,12 @@ from setup.progress import run_logged
 
 NAME = "llama-cpp-python"
 # Two cores of a shared x86-64 server took 6m45s (11m44s of processor time); one core twice that.
+# gcc takes the stores into a tile configuration for dead ones, for it does not know that
+# `ldtilecfg` reads them: the first multiplication with AMX then dies of an illegal instruction
+# (SIGILL; seen with gcc 12 on a Xeon, and reported to llama.cpp as pull request 26954). Without
+# AMX the same machine computes with AVX-512. Goes when the pinned engine has that mended.
+_WITHOUT_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+_CPUINFO = Path("/proc/cpuinfo")
 _ANNOUNCEMENT = (
     "  No ready-made engine for this machine: compiling llama.cpp, about six to twelve minutes on\n"
     "  two cores. Once: the result is kept in {kept}."
@@ -36,12 +42,27 @@ def requirement(pyproject: Path) -> str:
     return next(str(line) for line in declared if str(line).startswith(NAME))
 
 
+def compiler_flags(cpuinfo: Path = _CPUINFO) -> str:
+    """What the compilers are told beside what CMake tells them, for this machine's processor."""
+    try:
+        text = cpuinfo.read_text("utf-8", errors="replace")
+    except OSError:  # no Linux
+        return ""
+    return _WITHOUT_AMX if re.search(r"^flags\b.*\bamx_tile\b", text, re.MULTILINE) else ""
+
+
 def cache_folder(
-    cmake_args: str, environ: Mapping[str, str], platform_name: str = sys.platform
+    cmake_args: str,
+    environ: Mapping[str, str],
+    platform_name: str = sys.platform,
+    *,
+    flags: str = "",
 ) -> Path:
-    """Where wheels of the engine built with `cmake_args` are kept."""
+    """Where wheels of the engine built with `cmake_args` and compiler `flags` are kept."""
     key = hashlib.sha256(" ".join(cmake_args.split()).encode()).hexdigest()[:12]
     name = f"engine-{platform.machine()}-{key if cmake_args else 'plain'}"
+    if flags:
+        name += f"-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
     return _user_cache(environ, platform_name) / "inference-harness" / name
 
 
@@ -81,7 +102,7 @@ def check_build(wanted: str, cmake_args: str, environ: Mapping[str, str]) -> int
     Raises:
         SetupError: Something will be compiled and there is no compiler.
     """
-    folder = cache_folder(cmake_args, environ)
+    folder = cache_folder(cmake_args, environ, flags=compiler_flags())
     if is_cached(wanted, folder):
         return 0
     try:
@@ -104,7 +125,7 @@ def install(
     Raises:
         SetupError: It could not be fetched or did not build.
     """
-    folder = cache_folder(cmake_args, environ)
+    folder = cache_folder(cmake_args, environ, flags=compiler_flags())
     if not is_cached(wanted, folder):
         _build(python, wanted, cmake_args, folder, log=log, environ=environ)
     command = [str(python), "-m", "pip", "install", "--no-input", "--no-deps", "--no-index"]
@@ -136,11 +157,16 @@ def _build(
         tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as made,
     ):
         temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), temp)
+        flags = {
+            name: f"{environ.get(name, '')} {compiler_flags()}".strip()
+            for name in ("CFLAGS", "CXXFLAGS")
+            if compiler_flags()
+        }
         run_logged(
             [*command, "--wheel-dir", made, wanted],
             label=f"Making the engine {wanted}" + (f" ({cmake_args})" if cmake_args else ""),
             log=log,
-            environ={**environ, **temporary, "CMAKE_ARGS": cmake_args},
+            environ={**environ, **temporary, **flags, "CMAKE_ARGS": cmake_args},
             announce={f"Building wheel for {NAME}": _ANNOUNCEMENT.format(kept=folder)},
         )
         for wheel in Path(made).glob("*.whl"):

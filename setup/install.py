@@ -42,6 +42,7 @@ class State:
     engine: str
     cmake_args: str
     is_complete: bool
+    compiler_flags: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,6 +121,7 @@ def wanted_state(
         engine=engine.requirement(pyproject),
         cmake_args=" ".join(cmake_args.split()),
         is_complete=True,
+        compiler_flags=engine.compiler_flags(),
     )
 
 
@@ -211,8 +213,10 @@ def _has_engine(
     venv: Path, before: State | None, wanted: State, environ: Mapping[str, str]
 ) -> bool:
     if before is not None:
+        if before.compiler_flags != wanted.compiler_flags:
+            return False
         return (before.engine, before.cmake_args) == (wanted.engine, wanted.cmake_args)
-    if wanted.cmake_args:  # made by hand, nobody knows how
+    if wanted.cmake_args or wanted.compiler_flags:  # made by hand, nobody knows how
         return False
     version = engine.version_that_loads(interpreter(venv), environ)
     return wanted.engine == f"{engine.NAME}=={version}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import io
 import json
 import os
@@ -220,6 +221,29 @@ def test_each_cmake_args_has_a_cache_of_its_own() -> None:
 
     assert len({plain, cuda, vulkan}) == 3
     assert engine.cache_folder(" -DGGML_CUDA=on  ", home, "linux") == cuda
+
+
+def test_a_processor_with_amx_gets_an_engine_without_it_and_apart(tmp_path: Path) -> None:
+    amx, plain = tmp_path / "amx", tmp_path / "plain"
+    amx.write_text("model name\t: Xeon\nflags\t\t: fpu avx512_vnni amx_bf16 amx_tile amx_int8\n")
+    plain.write_text("flags\t\t: fpu avx2\n")
+
+    flags = engine.compiler_flags(amx)
+
+    assert "-mno-amx-tile" in flags
+    assert engine.compiler_flags(plain) == engine.compiler_flags(tmp_path / "none") == ""
+    home = {"HOME": "/home/a"}
+    assert engine.cache_folder("", home, "linux", flags=flags) != engine.cache_folder(
+        "", home, "linux"
+    )
+
+
+def test_an_engine_compiled_with_other_flags_is_not_kept(tree: Path) -> None:
+    wanted = state_of(tree, {}, None)
+    before = dataclasses.replace(wanted, compiler_flags="-mno-such-flag")
+
+    assert not install._has_engine(tree / ".venv", before, wanted, {})
+    assert install._has_engine(tree / ".venv", wanted, wanted, {})
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def is_compiled_here(
     """
     if is_cached(wanted, folder):
         return False
-    if cmake_args:  # a ready-made wheel would not be what was asked for
+    if cmake_args or compiler_flags():  # a ready-made wheel would not be what was asked for
         return True
     question = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-input"]
     question += ["--ignore-installed", "--break-system-packages", "--quiet", "--only-binary=:all:"]
@@ -148,7 +148,8 @@ def _build(
 ) -> None:
     """A wheel of `wanted` in `folder`: ready-made, from pip's cache, or compiled."""
     command = [str(python), "-m", "pip", "wheel", "-v", "--no-input", "--no-deps"]
-    if cmake_args:
+    # What pip kept, or its maker's own wheel, was compiled otherwise.
+    if cmake_args or compiler_flags():
         command += ["--no-cache-dir", "--no-binary", NAME]
     folder.mkdir(parents=True, exist_ok=True)
     # Folders of its own, so that an interrupted build leaves nothing behind, and no half wheel.

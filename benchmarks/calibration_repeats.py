@@ -12,10 +12,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from benchmarks.calibration_rounds import SLOWED, Value
-from harness.analysis.comparison import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK, THRESHOLD
 from harness.analysis.sides import is_more_better
-from harness.analysis.stats import lag1_autocorrelation
-from harness.analysis.student import t_quantile
+from harness.analysis.stats.interval import lag1_autocorrelation
+from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK, THRESHOLD
+from harness.analysis.stats.student import t_quantile
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.int8]

@@ -16,19 +16,21 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks import setting_up
-from harness.analysis import memory, metrics
+from harness.analysis import formulas as metrics
+from harness.analysis import memory
 from harness.analysis.sides import COMPARED
-from harness.hardware import Machine
 from harness.measure import experiment as experiments
 from harness.measure import runner
-from harness.measure.matrix import Cell
 from harness.measure.protocol import Event, Job
 from harness.measure.runner import Report
+from harness.measure.schedule import Cell
 from harness.measure.sweep import Sweep
 from harness.models.fetch import LocalModel
-from harness.models.model_file import describe
+from harness.models.gguf.model_file import describe
 from harness.records.store import ExperimentWriter
-from harness.schema import Run, Settings, Stop, Trial
+from harness.schema.experiment import Run, Stop, Trial
+from harness.schema.machine import Machine
+from harness.schema.settings import Settings
 
 SLOWED = 0.05
 """The share of its own time by which the slowed engine takes longer."""

@@ -28,7 +28,7 @@ from benchmarks.calibration_repeats import (
     verdicts,
 )
 from benchmarks.calibration_rounds import N_REPETITIONS, SLOWED, Value
-from harness.analysis.comparison import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
+from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
 
 _CUT = 12
 # The standard deviation of a round's log ratio, on a quiet machine and on a shared one.

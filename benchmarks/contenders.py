@@ -16,12 +16,13 @@ from typing import Protocol
 import click
 
 from benchmarks.worker_variant import VARIANTS
-from harness.analysis import trust
-from harness.hardware import Machine
+from harness.analysis import disturbance as trust
 from harness.measure import runner
 from harness.measure.protocol import Event, Job
-from harness.schema import EngineInfo, Settings, Trial
-from harness.workload import Workload
+from harness.schema.experiment import EngineInfo, Trial
+from harness.schema.machine import Machine
+from harness.schema.settings import Settings
+from harness.schema.workload import Workload
 
 _FOREVER_NS = 24 * 3600 * 1_000_000_000
 

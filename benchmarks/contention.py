@@ -22,7 +22,7 @@ from benchmarks.busy import Timeline, load
 from benchmarks.contenders import LlamaBench, Sample, Worker
 from benchmarks.ratios import Ratio, ratio_of
 from benchmarks.visits import PHASES, Phase, Visit, confusion, per_cycle, take_visit
-from harness.analysis import stats
+from harness.analysis.stats import interval as stats
 from harness.measure.sweep import ATTEMPTS_PER_TRIAL
 
 _HELP = """

@@ -20,7 +20,7 @@ from benchmarks import setting_up
 from benchmarks.contenders import VARIANT_NAMES, LlamaBench, Worker
 from benchmarks.pairing import Cell, measure, splits
 from benchmarks.ratios import Ratio
-from harness.analysis import stats
+from harness.analysis.stats import interval as stats
 
 _SAME_RANGE = (0.95, 1.05)
 

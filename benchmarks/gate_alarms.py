@@ -18,8 +18,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from harness.analysis.comparison import compare_apart
-from harness.analysis.gate import (
+from harness.analysis.stats.ratio import compare_apart
+from harness.commands.gate.judge import (
     PASS_CONFIDENCE,
     Check,
     Judgement,

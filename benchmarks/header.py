@@ -23,8 +23,8 @@ from tabulate import tabulate
 from benchmarks import setting_up
 from benchmarks.ratios import ratio_of
 from harness import units
-from harness.models.gguf import read_header
-from harness.models.remote_header import ReadAhead
+from harness.models.gguf.header import read_header
+from harness.models.hub.remote_header import ReadAhead
 
 # Gemma 3 has 262,144 tokens and no merges; Llama 4 and gpt-oss, of 200,000 tokens, have 440,000.
 _N_TOKENS = 262_144

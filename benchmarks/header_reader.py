@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter_ns
 
 from harness.machine.memory import read_memory
-from harness.models.gguf import read_header
+from harness.models.gguf.header import read_header
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from benchmarks import setting_up
 from benchmarks.contenders import Contender, Sample
 from benchmarks.ratios import Ratio, ratio_of
 from harness.models.fetch import LocalModel
-from harness.workload import Workload
+from harness.schema.workload import Workload
 
 # Setting one of them ends glibc's own tuning of both: mallopt(3).
 _MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")

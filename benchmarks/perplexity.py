@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from harness.measure.quality_text import default_text
+from harness.measure.jobs.score_text import default_text
 
 _HELP = """
 Score one text with both programs and compare the figures to three significant digits.

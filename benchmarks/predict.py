@@ -33,11 +33,11 @@ from benchmarks.predict_errors import (
     spreads,
 )
 from benchmarks.predict_fit import fit_classes
-from harness.analysis import machine_class_fit
-from harness.analysis.machine_class_parameters import ClassParameters
-from harness.analysis.predict_rates import Spread
+from harness.analysis.speed import class_rates as machine_class_fit
+from harness.analysis.speed.class_parameters import ClassParameters
+from harness.analysis.speed.rates import Spread
 
-# Told as ranges only (machine_class.py), so not among the predictions judged here.
+# Told as ranges only (analysis/speed/hardware_class.py), so not among the predictions judged here.
 _RANGES = ("cpu", "amd")
 
 # Which other results of the same machine and source are taken for known.

@@ -10,8 +10,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis.machine_class_chips import CHIPS, Chip
-from harness.work import Attention, Work
+from harness.analysis.speed.chips import CHIPS, Chip
+from harness.schema.work import Attention, Work
 
 _DATA = Path(__file__).with_name("data")
 # Memory alone is known of these: from its type and width, for the last five a guess.

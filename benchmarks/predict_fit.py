@@ -15,13 +15,9 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from benchmarks.predict_data import Case, place
-from harness.analysis.machine_class_chips import CHIPS
-from harness.analysis.machine_class_parameters import (
-    ClassDecode,
-    ClassParameters,
-    FamilyPrefill,
-)
-from harness.analysis.predict_rates import Spread, streamed_bytes
+from harness.analysis.speed.chips import CHIPS
+from harness.analysis.speed.class_parameters import ClassDecode, ClassParameters, FamilyPrefill
+from harness.analysis.speed.rates import Spread, streamed_bytes
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 

@@ -21,26 +21,27 @@ import click
 import numpy as np
 from tabulate import tabulate
 
-from harness.analysis import trust
-from harness.analysis.calibration import Calibration, joined
-from harness.analysis.calibration_fit import speed_of
-from harness.analysis.predict import predict_speed
-from harness.hardware import Machine
+from harness.analysis import disturbance as trust
+from harness.analysis.speed.calibration import Calibration, joined
+from harness.analysis.speed.calibration_fit import speed_of
+from harness.analysis.speed.predict import predict_speed
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
-from harness.measure.calibrating import calibrate
+from harness.measure.calibrate import calibrate
 from harness.measure.lock import measuring
 from harness.measure.protocol import Job
-from harness.models.calibration_models import CalibrationModel, write_calibration_model
-from harness.models.catalog import load_catalog
+from harness.models.catalog.catalog import load_catalog
 from harness.models.digest import cache_dir
 from harness.models.fetch import ensure
-from harness.models.gguf import read_header
-from harness.models.work_of import work_of
-from harness.prediction import Prediction
-from harness.schema import Settings, Trial
-from harness.work import Work
-from harness.workload import parse_workload
+from harness.models.gguf.header import read_header
+from harness.models.gguf.work import work_of
+from harness.models.twin.calibration_models import CalibrationModel, write_calibration_model
+from harness.schema.experiment import Trial
+from harness.schema.machine import Machine
+from harness.schema.prediction import Prediction
+from harness.schema.settings import Settings
+from harness.schema.work import Work
+from harness.schema.workload import parse_workload
 
 # Blocks, width and width of the feed-forward part of Llama-3.2-1B and 3B, Qwen3-0.6B and 1.7B and
 # SmolLM2-360M (to the next multiple of a head); mixtures after OLMoE and gpt-oss, fewer blocks.

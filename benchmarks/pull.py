@@ -97,7 +97,7 @@ def _write(path: Path, megabytes: int, rng: Random) -> str:
 
 @contextmanager
 def _serving(path: Path, sha256: str) -> Iterator[str]:
-    server = Path(__file__).parents[1] / "tests" / "hub_server.py"
+    server = Path(__file__).parents[1] / "tests" / "make" / "hub_server.py"
     command = [sys.executable, str(server), "--file", str(path), "--sha256", sha256]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

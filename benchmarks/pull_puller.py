@@ -14,11 +14,11 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
 from harness.machine.memory import read_memory
-from harness.models.catalog import load_catalog
-from harness.models.hub_files import HubReference
-from harness.models.hub_online import ask_hub
-from harness.models.hub_plan import request_of
-from harness.models.hub_pull import bring
+from harness.models.catalog.catalog import load_catalog
+from harness.models.hub.files import HubReference
+from harness.models.hub.online import ask_hub
+from harness.models.hub.plan import request_of
+from harness.models.hub.pull import bring
 
 REPOSITORY = "owner/big"
 FILE = "big-Q8_0.gguf"

@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from harness import units
-from harness.hardware import Machine
 from harness.machine.awake import keep_awake
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.lock import measuring
 from harness.models.fetch import LocalModel, ensure
-from harness.schema import Settings
-from harness.workload import Workload, parse_workload
+from harness.schema.machine import Machine
+from harness.schema.settings import Settings
+from harness.schema.workload import Workload, parse_workload
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions

@@ -14,9 +14,9 @@ import click
 from tabulate import tabulate
 
 from harness.errors import ShapeUnknown
-from harness.models.catalog import load_catalog
-from harness.models.model_spec import ModelSpec, Variant
-from harness.models.shape_header import layout_of
+from harness.models.catalog.catalog import load_catalog
+from harness.models.catalog.spec import ModelSpec, Variant
+from harness.models.shape.header import layout_of
 
 # Files in which nothing but the tokenizer can differ: every tensor has one possible type.
 _PLAIN = ("F32", "F16", "BF16", "FP16", "Q8_0", "Q6_K")

@@ -24,7 +24,7 @@ from benchmarks.ratios import ratio_of
 from harness import units
 from harness.records.listing import list_experiments
 from harness.records.store import ExperimentWriter, StoredExperiment, load, utc_time
-from harness.schema import End
+from harness.schema.experiment import End
 
 _BARE = "python -c pass"
 _ASKED_NS = {"harness --help": 200_000_000, "harness show": 500_000_000}

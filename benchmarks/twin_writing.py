@@ -19,12 +19,13 @@ from tabulate import tabulate
 
 from benchmarks import setting_up
 from benchmarks.ratios import ratio_of
+from harness.files import untold
 from harness.models.digest import cache_dir
-from harness.models.headers import FoundHeaders, find_headers
-from harness.models.transfer import untold
-from harness.models.twin import twin_of
+from harness.models.headers import find_headers
+from harness.models.model import FoundHeaders
+from harness.models.twin.twin import twin_of
 
-_PIECE_BYTES = 8 << 20  # as models/twin.py
+_PIECE_BYTES = 8 << 20  # as models/twin/twin.py
 
 _HELP = """
 Write a twin and a file of the same size, in random order each round, both forced to disk.

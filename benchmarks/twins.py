@@ -23,14 +23,14 @@ from tabulate import tabulate
 from benchmarks import setting_up
 from benchmarks.contenders import Sample, Worker
 from benchmarks.pairing import Cell, measure
+from harness.files import untold
 from harness.measure.protocol import Event, LoadedEvent, MemoryEvent
 from harness.models.headers import find_headers
-from harness.models.transfer import untold
-from harness.models.twin import twin_of
-from harness.workload import Workload
+from harness.models.twin.twin import twin_of
+from harness.schema.workload import Workload
 
 _SAME_RANGE = (0.97, 1.03)
-_PIECE_BYTES = 8 << 20  # as models/twin.py
+_PIECE_BYTES = 8 << 20  # as models/twin/twin.py
 
 
 Maker = Callable[[Path, Path], AbstractContextManager[Path]]

@@ -15,8 +15,8 @@ from benchmarks.busy import Interval, Timeline
 from benchmarks.contenders import LlamaBench, Sample, Worker
 from harness.measure.protocol import Event, TrialEvent
 from harness.models.fetch import LocalModel
-from harness.schema import Trial
-from harness.workload import Workload
+from harness.schema.experiment import Trial
+from harness.schema.workload import Workload
 
 Phase = Literal["quiet", "loaded"]
 PHASES: tuple[Phase, Phase] = ("quiet", "loaded")

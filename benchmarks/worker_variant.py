@@ -12,12 +12,12 @@ from dataclasses import replace
 from time import perf_counter_ns, process_time_ns
 from unittest.mock import patch
 
+from harness.engine.library import Engine
+from harness.engine.model import Model
 from harness.machine import counters
 from harness.machine.counters_snapshot import Snapshot
 from harness.measure import worker
-from harness.measure.engine.library import Engine
-from harness.measure.engine.model import Model
-from harness.measure.trials import Bench, Timing
+from harness.measure.jobs.measure_worker import Bench, Timing
 
 
 def _no_pool() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import importlib
-import keyword
 import os
 import signal
 import sys
@@ -37,6 +36,13 @@ _COMMANDS = {
     "claim": "Which open-weight models a consumer can run: all of them, on several machines.",
 }
 
+# Commands that share a package with others.
+_ELSEWHERE = {
+    "baseline": "gate.baseline_command",
+    "export": "exchange.export_command",
+    "import": "exchange.import_command",
+}
+
 
 class _Verbs(click.Group):
     """Commands that are imported only when they are used."""
@@ -47,8 +53,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        # No module can be called "import".
-        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = _ELSEWHERE.get(cmd_name, f"{cmd_name}.command")
         command = importlib.import_module(f"harness.commands.{module}").command
         assert isinstance(command, click.Command)
         return command

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from harness.models.synthetic import write_tiny_random
+from harness.models.twin.tiny import write_tiny_random
 
 # Whoever runs the tests may have a catalogue of their own, which is not what is tested.
 os.environ["HARNESS_CONFIG"] = str(Path(__file__).resolve().parent / "no-settings")

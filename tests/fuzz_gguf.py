@@ -19,10 +19,10 @@ import atheris  # type: ignore[import-untyped]
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 with atheris.instrument_imports(include=["harness.models"]):
     from harness.errors import ModelInvalid
-    from harness.models.gguf import read_header
-    from harness.models.model_file import model_file_of
+    from harness.models.gguf.header import read_header
+    from harness.models.gguf.model_file import model_file_of
 
-from gguf_factory import SMALL, Value, Weight, head
+from make.gguf import SMALL, Value, Weight, head
 
 _LARGEST_INPUT = 4096
 _MAX_BYTES = 64 << 20

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from make.records import make_experiment, make_run
+from make.trials import disturbed_counters, make_trial
 from numpy.typing import NDArray
-from records_factory import make_experiment, make_run
-from trials_factory import disturbed_counters, make_trial
 
 from benchmarks import calibration_rounds, calibration_tables, worker_delayed
 from benchmarks.calibration import main
@@ -39,8 +39,8 @@ from benchmarks.calibration_repeats import (
     verdicts,
 )
 from benchmarks.calibration_rounds import Value, read, recordings, values_of, write
-from harness.analysis.comparison import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK, compare_rounds
-from harness.hardware import Machine
+from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK, compare_rounds
+from harness.schema.machine import Machine
 
 Floats = NDArray[np.float64]
 SERIES = arrays.arrays(np.float64, st.tuples(st.just(3), st.integers(2, 30)),

@@ -19,8 +19,8 @@ from benchmarks.predict_errors import (
     spreads,
 )
 from benchmarks.predict_fit import fit_classes
-from harness.analysis.machine_class_fit import FITTED
-from harness.prediction import COVERAGE
+from harness.analysis.speed.class_rates import FITTED
+from harness.schema.prediction import COVERAGE
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from scipy import stats
 from benchmarks.busy import Interval, Timeline, bursts, load
 from benchmarks.contenders import parse_llama_bench
 from benchmarks.ratios import ratio_of
-from harness.schema import Settings
+from harness.schema.settings import Settings
 
 _RATES = st.floats(1.0, 1e5)
 _PAIRS = st.lists(st.tuples(_RATES, _RATES), min_size=2, max_size=20)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import units
-from harness.analysis.metrics import UNITS
+from harness.analysis.formulas import UNITS
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from statistics import median
 
 from harness import units
-from harness.analysis import stats, trust
-from harness.analysis.metrics import headline
+from harness.analysis import disturbance as trust
+from harness.analysis.formulas import headline
+from harness.analysis.stats import interval as stats
 from harness.analysis.summary import CaseSummary, GroupSummary
-from harness.schema import Experiment
-from harness.workload import parse_workload
+from harness.schema.experiment import Experiment
+from harness.schema.workload import parse_workload
 
 # Mapped weights beside a repacked copy make nearly two of everything; one copy and the rest of
 # the process stay below 1.6 for any model above some 100 MB.

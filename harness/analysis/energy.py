@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from harness import units
-from harness.analysis import stats
-from harness.analysis.stats import Estimate
-from harness.hardware import Energy, EnergySource
-from harness.schema import Run, Trial
+from harness.analysis.stats import interval as stats
+from harness.analysis.stats.interval import Estimate
+from harness.schema.experiment import Run, Trial
+from harness.schema.machine import Energy, EnergySource
 
 # A counter that moves every r ns misses up to r of a window at its end, and has up to r of what was
 # before at its beginning, half of each on average. Where the machine rests between windows, that

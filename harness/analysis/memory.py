@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.analysis import mbu
-from harness.analysis.metrics import Values
-from harness.hardware import Device, MemoryMark
-from harness.schema import Buffer, Run
+from harness.analysis import bandwidth as mbu
+from harness.analysis.formulas import Values
+from harness.schema.experiment import Buffer, Run
+from harness.schema.machine import Device, MemoryMark
 
 
 def group_values(run: Run) -> Values:

@@ -6,12 +6,15 @@ from collections import Counter as Tally
 from collections.abc import Sequence
 
 from harness import units
-from harness.analysis import mbu, metrics, stats, trust
-from harness.analysis.metrics import Values
-from harness.analysis.stats import Estimate
-from harness.hardware import MachineFacts
-from harness.schema import ModelFile, Plan, Run
-from harness.workload import parse_workload
+from harness.analysis import bandwidth as mbu
+from harness.analysis import disturbance as trust
+from harness.analysis import formulas as metrics
+from harness.analysis.formulas import Values
+from harness.analysis.stats import interval as stats
+from harness.analysis.stats.interval import Estimate
+from harness.schema.experiment import ModelFile, Plan, Run
+from harness.schema.machine import MachineFacts
+from harness.schema.workload import parse_workload
 
 
 def labels(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.summary import summarize
-from harness.schema import Experiment, Run
+from harness.schema.experiment import Experiment, Run
 
 State = Literal["measured", "failed", "disturbed", "absent"]
 """Of a figure; "disturbed": others took the CPU in each of its trials."""

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from harness.analysis.batch_means import mean_interval, percentile_interval
-from harness.analysis.stats import percentile
-from harness.quality_record import ChunkScores, Divergence, QualityRecord
+from harness.analysis.stats.batch_means import mean_interval, percentile_interval
+from harness.analysis.stats.interval import percentile
+from harness.schema.quality import ChunkScores, Divergence, QualityRecord
 
 # llama-perplexity gives no ± to fewer tokens.
 _LEAST_TOKENS = 11

@@ -6,8 +6,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.analysis import energy, memory, metrics, stats
-from harness.analysis.comparison import (
+from harness.analysis import energy, memory
+from harness.analysis import formulas as metrics
+from harness.analysis.presence import State, presence
+from harness.analysis.stats import interval as stats
+from harness.analysis.stats.interval import Estimate
+from harness.analysis.stats.ratio import (
     CONFIDENCE,
     THRESHOLD,
     Comparison,
@@ -15,10 +19,9 @@ from harness.analysis.comparison import (
     compare_exact,
     compare_rounds,
 )
-from harness.analysis.presence import State, presence
-from harness.analysis.stats import Estimate
-from harness.schema import Experiment, ModelFile, Run, Settings
-from harness.workload import parse_workload
+from harness.schema.experiment import Experiment, ModelFile, Run
+from harness.schema.settings import Settings
+from harness.schema.workload import parse_workload
 
 Kind = Literal["machine", "build", "settings", "evidence"]
 KINDS: tuple[Kind, ...] = ("machine", "build", "settings", "evidence")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis import metrics, stats
-from harness.hardware import Machine
-from harness.schema import Run
-from harness.workload import parse_workload
+from harness.analysis import formulas as metrics
+from harness.analysis.stats import interval as stats
+from harness.schema.experiment import Run
+from harness.schema.machine import Machine
+from harness.schema.workload import parse_workload
 
 
 def is_precise(

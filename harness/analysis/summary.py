@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from harness.analysis import energy, mbu, memory, metrics, noticed, stats, trust
+from harness.analysis import bandwidth as mbu
+from harness.analysis import disturbance as trust
+from harness.analysis import energy, memory, noticed
+from harness.analysis import formulas as metrics
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
-from harness.analysis.metrics import Values
-from harness.analysis.stats import Estimate
-from harness.hardware import MachineFacts
-from harness.schema import Experiment, ModelFile, Run, Settings
-from harness.workload import parse_workload
+from harness.analysis.formulas import Values
+from harness.analysis.stats import interval as stats
+from harness.analysis.stats.interval import Estimate
+from harness.schema.experiment import Experiment, ModelFile, Run
+from harness.schema.machine import MachineFacts
+from harness.schema.settings import Settings
+from harness.schema.workload import parse_workload
 
 Status = Literal["ok", "failed", "not-run"]
 

@@ -13,19 +13,22 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness import units
-from harness.analysis import mbu, metrics, verdict
-from harness.analysis.stats import Estimate
+from harness.analysis import bandwidth as mbu
+from harness.analysis import formulas as metrics
+from harness.analysis import verdict
+from harness.analysis.stats.interval import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.analysis.verdict import Evidence, Figure, Verdict
-from harness.hardware import MachineFacts
-from harness.schema import Reason, Run, Settings, Trial
-from harness.workload import Workload, parse_workload
+from harness.schema.experiment import Reason, Run, Trial
+from harness.schema.machine import MachineFacts
+from harness.schema.settings import Settings
+from harness.schema.workload import Workload, parse_workload
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
 # mostly. So with one byte in a hundred from the disk a token takes a tenth longer: from there on
 # paging, not memory, makes the speed.
 PAGED_LEAST_RATIO = 0.01
-# And nothing below 1 MiB a trial is weights: stray pages of the process (trust.py).
+# And nothing below 1 MiB a trial is weights: stray pages of the process (analysis/disturbance.py).
 _PAGED_LEAST_BYTES = 1 << 20
 
 # Failures that say of the model and the machine that they do not go together; others (a hung

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.machine import windows_native
+from harness.machine.windows import native as windows_native
 
 _STOP_S = 2.0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
-from harness.hardware import BandwidthSample
+from harness.schema.machine import BandwidthSample
 
 _CHILD = Path(__file__).with_name("bandwidth_child.py")
 _MIN_BUFFER_BYTES = 512 << 20

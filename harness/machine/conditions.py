@@ -12,13 +12,15 @@ from pathlib import Path
 
 import psutil
 
-from harness.hardware import Conditions, Machine
-from harness.machine import linux_state, macos, windows
-from harness.machine.linux import read_meminfo_bytes
+from harness.machine.linux import state as linux_state
+from harness.machine.linux.describe import read_meminfo_bytes
+from harness.machine.macos import describe as macos
 from harness.machine.memory import available_memory_bytes
 from harness.machine.processes import BusyProcess, parse_ps, watch_others
 from harness.machine.reading import ask
 from harness.machine.state import SystemState
+from harness.machine.windows import describe as windows
+from harness.schema.machine import Conditions, Machine
 from harness.units import memory_size
 
 # Below this share of the memory, systems begin to compress, swap and drop file pages.

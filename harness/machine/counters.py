@@ -20,14 +20,14 @@ from collections.abc import Mapping
 
 import psutil
 
-from harness.hardware import Counters
-from harness.machine import macos_native
 from harness.machine.counters_snapshot import Snapshot
+from harness.machine.macos import native as macos_native
+from harness.schema.machine import Counters
 
 if sys.platform != "win32":
     import resource
 if sys.platform == "linux":
-    from harness.machine.counters_linux import LinuxCounters
+    from harness.machine.linux.counters import LinuxCounters
 
 # 256 times 16 KiB fits the first level cache and takes 2.8 ms where the CPU has SHA instructions
 # (1.5 GB/s), three times that elsewhere: long beside the timer, short beside any trial.

@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.hardware import Accelerator
 from harness.machine.reading import Answer, ask, read_int, read_text, to_int
+from harness.schema.machine import Accelerator
 
 _MIB = 1 << 20
 # One unknown field name fails the whole query: these four are as old as the option itself.

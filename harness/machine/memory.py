@@ -13,10 +13,11 @@ from typing import Literal
 
 import psutil
 
-from harness.hardware import MemoryMark
-from harness.machine import cgroup, macos_native
-from harness.machine.linux import read_meminfo_bytes
+from harness.machine.linux import cgroup
+from harness.machine.linux.describe import read_meminfo_bytes
+from harness.machine.macos import native as macos_native
 from harness.machine.reading import read_int, read_text
+from harness.schema.machine import MemoryMark
 
 Moment = Literal["start", "loaded", "end"]
 

@@ -7,8 +7,10 @@ import json
 import sys
 
 from harness.errors import HarnessError
-from harness.hardware import Machine
-from harness.machine import linux, macos, windows
+from harness.machine.linux import describe as linux
+from harness.machine.macos import describe as macos
+from harness.machine.windows import describe as windows
+from harness.schema.machine import Machine
 
 
 def probe_machine() -> Machine:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, units
-from harness.hardware import Machine
 from harness.machine.conditions import read_conditions
 from harness.machine.memory import available_memory_bytes
-from harness.measure import matrix, runner
-from harness.schema import Experiment, ModelFile, Plan, Provenance
+from harness.measure import runner
+from harness.measure import schedule as matrix
+from harness.schema.experiment import Experiment, ModelFile, Plan, Provenance
+from harness.schema.machine import Machine
 
 
 @dataclass(frozen=True)

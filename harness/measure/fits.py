@@ -1,7 +1,7 @@
 """
 Whether contexts fit into this machine's memory: what they take, set against what there is.
 
-The engine's planner gives every figure (planning.py).
+The engine's planner gives every figure (measure/jobs/plan.py).
 """
 
 from __future__ import annotations
@@ -10,18 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.hardware import Device, Machine
-from harness.measure.planned import (
-    SYSTEM,
-    Limit,
-    PlannedContext,
-    device_of,
-    is_within,
-    limits_of,
-)
-from harness.measure.planning import MemoryPlan
-from harness.models.headers import FoundHeaders
-from harness.schema import Settings
+from harness.measure.jobs.plan import MemoryPlan
+from harness.models.model import FoundHeaders
+from harness.schema.machine import Device, Machine
+from harness.schema.planned import SYSTEM, Limit, PlannedContext, device_of, is_within, limits_of
+from harness.schema.settings import Settings
 
 Fits = Literal["yes", "when-freed", "no"]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from harness.measure.fits import ContextFit, ModelFit, Room, judged
 from harness.measure.hints import hints
-from harness.measure.planned import ContextWish, PlannedContext
-from harness.measure.planning import MemoryPlan, plan_memory
-from harness.models.ghost import ghost
-from harness.models.headers import FoundHeaders
-from harness.schema import Settings
+from harness.measure.jobs.plan import MemoryPlan, plan_memory
+from harness.models.model import FoundHeaders
+from harness.models.twin.stub import ghost
+from harness.schema.planned import ContextWish, PlannedContext
+from harness.schema.settings import Settings
 
 DEFAULT_CONTEXTS = (4096, 8192, 32_768, 131_072)
 # Where a header does not say how long a context the model was trained for.

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from harness.hardware import Device
 from harness.measure.fits import ContextFit, ModelFit, Room, free_limits, judged
-from harness.measure.planned import SYSTEM, PlannedContext
-from harness.measure.planning import MemoryPlan
+from harness.measure.jobs.plan import MemoryPlan
+from harness.schema.machine import Device
+from harness.schema.planned import SYSTEM, PlannedContext
 
 # Half a second each. The sizes of the layers nearly tell; once or twice it takes one more.
 _N_PLANS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from harness.schema import Outcome, Reason
+from harness.schema.experiment import Outcome, Reason
 from harness.units import duration
 
 _TAIL_BYTES = 16_384

@@ -12,12 +12,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
-from harness.hardware import Device, Energy, MemoryMark, Record
-from harness.measure.planned import PlannedContext, Planning
-from harness.measure.quantized import PlannedFile, Quantizing
-from harness.measure.scored import Scoring, Tokenizing
-from harness.quality_record import ChunkScores, Tokenization
-from harness.schema import Buffer, ContextFacts, EngineInfo, Load, Reason, Settings, Trial
+from harness.schema.experiment import Buffer, ContextFacts, EngineInfo, Load, Reason, Trial
+from harness.schema.machine import Device, Energy, MemoryMark
+from harness.schema.planned import PlannedContext, Planning
+from harness.schema.quality import ChunkScores, Tokenization
+from harness.schema.quantized import PlannedFile, Quantizing
+from harness.schema.record import Record
+from harness.schema.scored import Scoring, Tokenizing
+from harness.schema.settings import Settings
 
 GO = "go"
 

@@ -20,22 +20,22 @@ from typing import IO
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
-from harness.hardware import Device, Energy, MemoryMark
 from harness.measure import outcome, protocol
-from harness.measure.planned import PlannedContext
 from harness.measure.protocol import EVENT, GO, Event, Job
-from harness.measure.quantized import PlannedFile
-from harness.quality_record import ChunkScores, Tokenization
-from harness.schema import (
+from harness.schema.experiment import (
     Buffer,
     CaseFailure,
     ContextFacts,
     EngineInfo,
     Load,
     Outcome,
-    Settings,
     Trial,
 )
+from harness.schema.machine import Device, Energy, MemoryMark
+from harness.schema.planned import PlannedContext
+from harness.schema.quality import ChunkScores, Tokenization
+from harness.schema.quantized import PlannedFile
+from harness.schema.settings import Settings
 
 # -P: a folder of the user's that happens to hold a numpy.py must not be imported.
 WORKER = (sys.executable, "-P", "-m", "harness.measure.worker")

@@ -17,13 +17,14 @@ import numpy as np
 
 from harness.analysis.stopping import is_precise
 from harness.errors import HarnessError, ResultsUnwritable
-from harness.hardware import BandwidthSample, Machine
 from harness.machine.bandwidth import sample_bandwidth
-from harness.measure import interrupts, matrix, runner
-from harness.measure.matrix import Cell
+from harness.measure import interrupts, runner
+from harness.measure import schedule as matrix
 from harness.measure.protocol import Event, Job
+from harness.measure.schedule import Cell
 from harness.records.store import ExperimentWriter, logs_folder
-from harness.schema import End, Experiment, ModelKey, Plan, Run, Stop
+from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
+from harness.schema.machine import BandwidthSample, Machine
 
 ATTEMPTS_PER_TRIAL = 3
 """How often a disturbed trial is tried again: with a busy process two thirds of the time, three

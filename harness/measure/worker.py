@@ -23,22 +23,22 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from harness.analysis import trust
-from harness.hardware import Device
+from harness.analysis import disturbance as trust
+from harness.engine.context import Context
+from harness.engine.failure import EngineFailed
+from harness.engine.library import Engine
+from harness.engine.model import Model, load_model
 from harness.machine import counters, memory, pagecache
-from harness.machine.energy import NO_METERS, Meters, find_meters
+from harness.machine.energy.meters import NO_METERS, Meters, find_meters
 from harness.measure import protocol
-from harness.measure.engine.context import Context
-from harness.measure.engine.failure import EngineFailed
-from harness.measure.engine.library import Engine
-from harness.measure.engine.model import Model, load_model
-from harness.measure.planner import plan
+from harness.measure.jobs.measure_worker import Bench
+from harness.measure.jobs.plan_worker import plan
+from harness.measure.jobs.quantize_worker import quantize_job
+from harness.measure.jobs.score_worker import score_job, tokenize_job
 from harness.measure.protocol import Job
-from harness.measure.quantizing_worker import quantize_job
-from harness.measure.scorer import score_job, tokenize_job
-from harness.measure.trials import Bench
-from harness.schema import ContextFacts, Load, Trial
-from harness.workload import Workload, parse_workload
+from harness.schema.experiment import ContextFacts, Load, Trial
+from harness.schema.machine import Device
+from harness.schema.workload import Workload, parse_workload
 
 _COLD_RATIO = 0.05
 """A file of which less than this is cached counts as cold; reading the header alone brings back

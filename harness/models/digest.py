@@ -17,8 +17,8 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import ModelInvalid
-from harness.models.hub_files import Hasher
-from harness.models.transfer import FetchProgress, OnProgress, written_whole
+from harness.files import FetchProgress, OnProgress, written_whole
+from harness.models.hub.files import Hasher
 
 _CHUNK_BYTES = 1 << 20
 

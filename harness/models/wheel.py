@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import FetchFailed
-from harness.models.catalog import Variant, WheelSource
-from harness.models.transfer import FetchProgress, OnProgress, copy_verified, require_space
+from harness.files import FetchProgress, OnProgress, copy_verified, require_space
+from harness.models.catalog.catalog import Variant, WheelSource
 
 # How often the growing download is looked at; a person does not read faster.
 _LOOK_INTERVAL_S = 0.5

@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from harness.errors import ResultsInvalid, ResultsUnwritable, SchemaTooNew
-from harness.hardware import Record
-from harness.schema import SCHEMA_VERSION
+from harness.schema.experiment import SCHEMA_VERSION
+from harness.schema.record import Record
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
 Json = dict[str, Any]

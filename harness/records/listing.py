@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import ResultsInvalid
 from harness.records import lines, store
-from harness.schema import End, Experiment
+from harness.schema.experiment import End, Experiment
 
 # The last line is looked for from the back in pieces of this size: it takes in the end of an
 # ordinary experiment (some 400 bytes for each model and Settings) at the first attempt.

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.records import lines
-from harness.schema import End, Experiment, Run
+from harness.schema.experiment import End, Experiment, Run
 
 _SUFFIX = ".jsonl"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from harness.analysis.advice import trust_lines
 from harness.analysis.energy import CaseEnergy
-from harness.analysis.stats import Estimate
+from harness.analysis.stats.interval import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.analysis.verdict_measured import judge
 from harness.report.verdict import verdict_entry
-from harness.schema import Experiment, Run, Stop
+from harness.schema.experiment import Experiment, Run, Stop
 
 DOCUMENT_SCHEMA = 1
 # History of the document, newest first. A new key does not raise the number; a key that goes away

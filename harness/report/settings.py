@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.schema import Settings
+from harness.schema.settings import Settings
 
 _WORDS = {"n_threads": "threads", "n_batch": "batch-size", "n_ubatch": "ubatch-size"} | {
     "n_ctx": "ctx",

@@ -11,10 +11,9 @@ from typing import Literal
 from tabulate import tabulate
 
 from harness import units
-from harness.analysis import energy
-from harness.analysis.stats import Estimate
+from harness.analysis import energy, legend
+from harness.analysis.stats.interval import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
-from harness.report import legend
 from harness.report.settings import settings_text
 from harness.report.text import harmless, markdown, wrapped
 

@@ -10,7 +10,7 @@ import pytest
 from cli import gguf_damage
 from cli.commandline import ONE_THREAD, QUICK, Done, Home
 from harness.errors import ModelInvalid
-from harness.models.model_file import describe
+from harness.models.gguf.model_file import describe
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.commandline import QUICK, Done, Home
-from harness.models.catalog import load_catalog
+from harness.models.catalog.catalog import load_catalog
 
 MACHINES = [
     "here", "laptop-16", "laptop-32", "desktop-24", "macbook-64", "studio-96", "studio-192",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from small_models import write_small_model
+from make.small_models import write_small_model
 
 from cli import gguf_damage
 from cli.commandline import ONE_THREAD, Done, Home

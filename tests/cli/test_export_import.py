@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench_rows import as_database, as_json, as_jsonl, as_sql, make_row
-from records_factory import make_end, make_experiment, make_runs
+from make.bench_rows import as_database, as_json, as_jsonl, as_sql, make_row
+from make.records import make_end, make_experiment, make_runs
 
 from cli.commandline import Home
 from harness.records.store import ExperimentWriter, load

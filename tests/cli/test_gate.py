@@ -6,8 +6,8 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
-from gate_factory import make_candidate, put
-from records_factory import make_failed_run
+from make.gate import make_candidate, put
+from make.records import make_failed_run
 
 from cli.commandline import QUICK, Home
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cli.commandline import Home
-from harness.models.catalog import WheelSource, load_catalog
+from harness.models.catalog.catalog import WheelSource, load_catalog
 
 
 def test_models_lists_the_catalogue_within_80_columns(home: Home) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quality_factory import TEXT, other_vocabulary, perturbed, without_numbers
+from make.quality import TEXT, other_vocabulary, perturbed, without_numbers
 
 from cli.commandline import Done, Home, wait_until, workers
 

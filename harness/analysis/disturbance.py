@@ -1,0 +1,134 @@
+"""
+Was a trial disturbed? Judged from the counters around it, never from its speed.
+
+A contaminated trial (others took the CPU) is kept in the record and left out of the headline.
+Everything else here is a label beside the figure: a model that pages or a host that throttles is
+what this machine really does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Literal
+
+from harness import units
+from harness.schema.machine import Counters
+
+Label = Literal["paging", "slow host", "thermal throttling", "quota throttling"]
+
+# Share of all CPUs that others took. On a quiet 2-core machine it read -1 to 3 %; 4 to 8 % went
+# with 5 to 12 % less speed, a process of 10 % of one core with 2.5 to 11 %, one busy process with
+# 34 to 39 % and a quarter of the speed. 5 % lies above everything quiet.
+OTHERS_LIMIT_RATIO = 0.05
+
+# System-wide CPU times are counted in ticks (10 ms on Linux and macOS, 15.6 ms on Windows), and
+# truncated field by field. On a quiet machine others' time read -18 to +18 ms over trials of
+# 0.27 s, -8 to +25 ms over 1.1 s. Five of the longest ticks lie well above that; a trial too short
+# for them is judged by its waiting time, which Linux counts to the nanosecond.
+OTHERS_FLOOR_NS = 80_000_000
+
+# Time our threads stood ready without a CPU, summed over threads, as a share of the wall time: all
+# threads meet after each step, so each wait delays the whole step, and the sum is what was lost.
+# Measured with SmolLM2 on 2 threads: 0 to 2 % quiet; at 5 to 13 % the speed was down by 5 %, at
+# 16 % by 12 %, at 95 % by 70 %.
+WAITING_LIMIT_RATIO = 0.05
+# The system's own housekeeping costs each thread 0.25 to 0.5 % at rest, and that adds up.
+_WAITING_LIMIT_PER_THREAD = 0.01
+
+# Nothing in a trial needs the disk. A stray page of the interpreter is far below 1 MiB, and
+# weights that page come in much larger pieces.
+_PAGING_FLOOR_BYTES = 1 << 20
+
+# The reference loop's own spread is a few percent; a host that gives 15 % less is another host.
+_SLOW_HOST_RATIO = 1.15
+
+# A CPU quota that bit for less than a hundredth of a trial cannot be seen in its figure.
+_QUOTA_FLOOR_RATIO = 0.01
+
+
+def others_ratio(counters: Counters, n_logical: int) -> float | None:
+    """
+    Share of all CPUs that went to others while the counters ran, or None where unknown.
+
+    (system busy - own process) / (wall time x CPUs). What a host took away from its guest counts
+    as busy. Slightly below zero is possible: the system counts in ticks, the process exactly.
+    """
+    others_ns = _others_ns(counters)
+    return None if others_ns is None else others_ns / (counters.wall_ns * n_logical)
+
+
+def waiting_ratio(counters: Counters) -> float | None:
+    """Time our threads waited for a CPU, summed over threads, as a share of the wall time."""
+    if counters.run_delay_ns is None:
+        return None
+    return counters.run_delay_ns / counters.wall_ns
+
+
+def is_contaminated(
+    counters: Counters | None, n_logical: int, n_threads: int, n_usable: int
+) -> str | None:
+    """
+    Why a trial does not count for the headline ("others took 34 % of the CPUs"), or None.
+
+    Args:
+        counters: Differences over the trial; None where nobody counted, so nothing is known.
+        n_logical: CPUs that the system-wide times are summed over.
+        n_threads: Threads the engine computes with.
+        n_usable: CPUs this process may use; with more threads than those they wait for each
+            other, which is no fault of others.
+    """
+    if counters is None:
+        return None
+    others = others_ratio(counters, n_logical)
+    others_ns = _others_ns(counters)
+    if (
+        others is not None
+        and others_ns is not None
+        and others > OTHERS_LIMIT_RATIO
+        and others_ns > OTHERS_FLOOR_NS
+    ):
+        return f"others took {units.percent(others)} of the CPUs"
+    waiting = waiting_ratio(counters)
+    limit = max(WAITING_LIMIT_RATIO, _WAITING_LIMIT_PER_THREAD * n_threads)
+    if waiting is not None and n_threads <= n_usable and waiting > limit:
+        return f"threads waited for a CPU, {units.percent(waiting)} of the time"
+    return None
+
+
+def is_paging(counters: Counters) -> bool:
+    """Whether memory was swapped or weights were read from the disk while the counters ran."""
+    moved = (counters.swap_in_bytes, counters.swap_out_bytes, counters.disk_read_bytes)
+    return any(n_bytes is not None and n_bytes >= _PAGING_FLOOR_BYTES for n_bytes in moved)
+
+
+def usual_reference_ns(counters: Sequence[Counters]) -> float | None:
+    """The reference loop's median time over an experiment; None when nothing was counted."""
+    return median(item.reference_ns for item in counters) if counters else None
+
+
+def labels(counters: Counters, usual_reference_ns: float | None) -> tuple[Label, ...]:
+    """
+    What else is to be said of a trial; none of it takes the trial out of the headline.
+
+    Args:
+        counters: Differences over the trial.
+        usual_reference_ns: The reference loop's usual time; None for a trial that others
+            disturbed, since they slowed the loop too and nothing is known of the host.
+    """
+    found: list[Label] = []
+    if is_paging(counters):
+        found.append("paging")
+    if usual_reference_ns and counters.reference_ns > _SLOW_HOST_RATIO * usual_reference_ns:
+        found.append("slow host")
+    if counters.n_thermal_throttles:
+        found.append("thermal throttling")
+    if (counters.quota_throttled_ns or 0) > _QUOTA_FLOOR_RATIO * counters.wall_ns:
+        found.append("quota throttling")
+    return tuple(found)
+
+
+def _others_ns(counters: Counters) -> int | None:
+    if counters.system_busy_ns is None:
+        return None
+    return counters.system_busy_ns - counters.process_cpu_ns

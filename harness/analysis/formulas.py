@@ -1,0 +1,207 @@
+"""
+From trials to one value for each Run: the formulas of every figure that a workload yields.
+
+pp and tg   tok_per_s = n_tokens / total_ns; the median over the Run's trials.
+tg          itl_p50, itl_p95, itl_p99: percentiles over the decode steps of all of the Run's
+            trials together.
+chat        ttft: text in to first text out, tokenizing and the first sample included.
+            itl_*: percentiles over the gaps between later tokens.
+            end_to_end: text in to last text out.
+            prefill_tok_per_s = n_prompt / ttft (so it includes tokenizing and sampling).
+            decode_tok_per_s = number of gaps / their sum.
+sustain     tok_per_s = all tokens / all time. first_quarter and last_quarter are the rates over
+            the first and last fourth of the windows; throttle_ratio = last / first.
+all         joules_per_token = joules above the rest / tokens, over all of the Run's trials together
+            (energy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+from typing import Literal
+
+from harness.analysis import disturbance as trust
+from harness.analysis import energy
+from harness.analysis.energy import PerToken
+from harness.analysis.stats import interval as stats
+from harness.schema.experiment import Run, Trial
+from harness.schema.machine import Machine, MachineFacts
+from harness.schema.workload import Workload, parse_workload
+
+UNITS: dict[str, str] = {
+    "tok_per_s": "tok/s",
+    "ttft": "ns",
+    "itl_p50": "ns",
+    "itl_p95": "ns",
+    "itl_p99": "ns",
+    "end_to_end": "ns",
+    "prefill_tok_per_s": "tok/s",
+    "decode_tok_per_s": "tok/s",
+    "first_quarter": "tok/s",
+    "last_quarter": "tok/s",
+    "throttle_ratio": "ratio",
+    energy.METRIC: "J/token",
+    "mbu": "ratio",
+    "load_cold": "ns",
+    "load_warm": "ns",
+    "load": "ns",
+    "need": "bytes",
+    "weights": "bytes",
+    "kv": "bytes",
+    "compute": "bytes",
+    "anonymous": "bytes",
+    "file_backed": "bytes",
+    "peak": "bytes",
+    "footprint": "bytes",
+    "gpu_memory": "bytes",
+    "bandwidth": "bytes/s",
+    "bytes_per_token": "bytes",
+}
+"""Every metric's name and the unit of its figures, in the order shown; a headline comes first."""
+
+# The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
+_PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
+
+# Four quarters need four windows.
+_MIN_WINDOWS = 4
+
+Values = dict[str, float]
+TrialFilter = Literal["clean", "contaminated"]
+
+
+def headline(workload: Workload) -> str:
+    """The metric by which a workload is judged precise, and named first."""
+    return "ttft" if workload.kind == "chat" else "tok_per_s"
+
+
+def trials_of(run: Run, workload: str) -> list[Trial]:
+    """The trials of one workload in a Run, in order, without its warm-up."""
+    return [trial for trial in run.trials if trial.workload == workload and not trial.is_warm_up]
+
+
+def contamination(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
+    """
+    Why a trial does not count for the headline, or None where it does.
+
+    Of a trial that another program measured nothing of the kind is known, and it counts.
+    """
+    if not isinstance(machine, Machine):
+        return None
+    return trust.is_contaminated(
+        trial.counters,
+        n_logical=machine.n_cores_logical,
+        n_threads=run.settings.n_threads,
+        n_usable=machine.n_cores_usable,
+    )
+
+
+def run_values(
+    run: Run, workload: str, machine: MachineFacts, which: TrialFilter = "clean"
+) -> Values:
+    """
+    What one Run says of one workload: metric name to value, empty without any such trial.
+
+    Args:
+        run: The Run.
+        workload: Its name, "tg128@d4096".
+        machine: Where it ran; decides which trials are clean.
+        which: Take the clean trials, or those that others disturbed.
+    """
+    trials = _trials(run, workload, machine, which)
+    if not trials:
+        return {}
+    values = _FORMULAS[parse_workload(workload).kind](trials)
+    # Of a disturbed trial the counters hold what the others took as well.
+    joules = energy.per_token(run, trials).joules if which == "clean" else None
+    return values if joules is None else values | {energy.METRIC: joules}
+
+
+def run_energy(run: Run, workload: str, machine: MachineFacts) -> PerToken:
+    """The joules per token of one Run with all that is to be said of them, or the reason."""
+    return energy.per_token(run, _trials(run, workload, machine, "clean"))
+
+
+def _trials(run: Run, workload: str, machine: MachineFacts, which: TrialFilter) -> list[Trial]:
+    return [
+        trial
+        for trial in trials_of(run, workload)
+        if (contamination(trial, run, machine) is None) == (which == "clean")
+    ]
+
+
+def _prompt(trials: Sequence[Trial]) -> Values:
+    return {"tok_per_s": median(_tok_per_s(trial.n_tokens, trial.total_ns) for trial in trials)}
+
+
+def _decode(trials: Sequence[Trial]) -> Values:
+    return _prompt(trials) | _inter_token(trials)
+
+
+def _chat(trials: Sequence[Trial]) -> Values:
+    values: Values = {"end_to_end": median(trial.total_ns for trial in trials)}
+    answered = [(trial, trial.ttft_ns) for trial in trials if trial.ttft_ns]
+    if answered:
+        values["ttft"] = median(ttft_ns for _, ttft_ns in answered)
+    prefills = [_tok_per_s(trial.n_prompt, ttft) for trial, ttft in answered if trial.n_prompt]
+    if prefills:
+        values["prefill_tok_per_s"] = median(prefills)
+    decodes = [
+        _tok_per_s(len(trial.step_ns), sum(trial.step_ns)) for trial in trials if trial.step_ns
+    ]
+    if decodes:
+        values["decode_tok_per_s"] = median(decodes)
+    return values | _inter_token(trials)
+
+
+def _sustained(trials: Sequence[Trial]) -> Values:
+    values = _prompt(trials)
+    windowed = [trial for trial in trials if len(trial.window_ns) >= _MIN_WINDOWS]
+    if not windowed:
+        return values
+    firsts = [_window_rate(trial, slice(None, _quarter(trial))) for trial in windowed]
+    lasts = [_window_rate(trial, slice(-_quarter(trial), None)) for trial in windowed]
+    ratios = [last / first for first, last in zip(firsts, lasts, strict=True) if first]
+    values["first_quarter"] = median(firsts)
+    values["last_quarter"] = median(lasts)
+    if ratios:
+        values["throttle_ratio"] = median(ratios)
+    return values
+
+
+def _inter_token(trials: Sequence[Trial]) -> Values:
+    steps = sorted(step for trial in trials for step in trial.step_ns)
+    return {
+        name: stats.percentile(steps, percent)
+        for name, (percent, n_least) in _PERCENTILES.items()
+        if len(steps) >= n_least
+    }
+
+
+def _quarter(trial: Trial) -> int:
+    return len(trial.window_ns) // 4
+
+
+def _window_rate(trial: Trial, part: slice) -> float:
+    return _tok_per_s(sum(trial.window_tokens[part]), sum(trial.window_ns[part]))
+
+
+def _tok_per_s(n_tokens: int, ns: int) -> float:
+    return n_tokens / ns * 1e9
+
+
+_FORMULAS: dict[str, Callable[[Sequence[Trial]], Values]] = {
+    "pp": _prompt,
+    "tg": _decode,
+    "chat": _chat,
+    "sustain": _sustained,
+}
+
+
+def over_runs(values: Iterable[Values]) -> dict[str, list[float]]:
+    """One list of values for each metric, over the Runs that have one, in the order of UNITS."""
+    collected: dict[str, list[float]] = {}
+    for of_one_run in values:
+        for name, value in of_one_run.items():
+            collected.setdefault(name, []).append(value)
+    return {name: collected[name] for name in UNITS if name in collected}

@@ -1,0 +1,146 @@
+"""
+What a machine gives that nobody calibrated: by the class of its chip, fitted on published results.
+
+How the parameters were fitted and how far they are off is printed by benchmarks/predict.py and
+stands in docs/method.md, "Predicted speed".
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.analysis.speed.chips import CHIPS, Chip
+from harness.analysis.speed.class_parameters import ClassParameters
+from harness.analysis.speed.class_rates import FITTED
+from harness.analysis.speed.predict import MachineSpeed
+from harness.analysis.speed.rates import DecodeSpeed, PrefillSpeed
+from harness.schema.machine import Accelerator, Machine
+
+_CALIBRATE = "run `harness machine --calibrate`"
+# Where left-out machines were missed by more than a factor of 1.5 in one case of ten.
+_LOOSE = {
+    "cpu": f"CPUs differ too much to be told by their memory; {_CALIBRATE}",
+    "amd": f"too little is published of this class, and it disagrees; {_CALIBRATE}",
+}
+_LOOSE_PREFILL = f"the prompt speed of this class varies too much between machines; {_CALIBRATE}"
+_APPLE = re.compile(r"Apple (M\d+(?: Pro| Max| Ultra)?)$")
+# What a driver may say after a chip's name without meaning another chip: "RTX 3060 12GB",
+# "RTX 6000 Ada Generation", "A100 80GB PCIe". A laptop's chip of the same name is another one.
+_HARMLESS = re.compile(
+    r"(\s*(\d+GB|Generation|Blackwell|Workstation|Server|Edition|PCIe|Graphics))*$", re.IGNORECASE
+)
+_VENDOR = re.compile(r"^(NVIDIA|AMD|Radeon|GeForce|AI|PRO(?= R\d)|\s)+", re.IGNORECASE)
+
+
+def speed_of_machine(
+    machine: Machine, *, has_gpu: bool, bandwidth_bytes_per_s: float | None = None
+) -> MachineSpeed | None:
+    """
+    What this machine gives, as far as its class tells; None where nothing at all is known.
+
+    Args:
+        machine: The machine.
+        has_gpu: Whether the engine computes on a GPU here.
+        bandwidth_bytes_per_s: What plain reads of main memory reached, for the CPU.
+    """
+    chip = chip_of(machine) if has_gpu else None
+    if chip is not None:
+        return speed_of_chip(chip, _fast_memory_bytes(machine, chip))
+    if has_gpu or bandwidth_bytes_per_s is None:
+        return None
+    limits = (machine.memory_bytes, machine.memory_limit_bytes)
+    return cpu_speed(bandwidth_bytes_per_s, min(limit for limit in limits if limit))
+
+
+def chip_of(machine: Machine) -> Chip | None:
+    """The machine's GPU in the table, or None; of several GPUs none is the machine's."""
+    if match := _APPLE.search(machine.cpu):
+        n_cores = machine.accelerators[0].n_cores if machine.accelerators else None
+        return CHIPS.get(f"{match[1]} {n_cores}c")
+    if re.search(r"Ryzen AI MAX", machine.cpu, re.IGNORECASE):
+        return CHIPS["Strix Halo"]
+    cards = [card for card in machine.accelerators if card.vendor != "Intel"]
+    return chip_named(cards[0].name) if len(cards) == 1 else None
+
+
+def chip_named(name: str) -> Chip | None:
+    """The chip that a driver or a person calls `name` ("NVIDIA GeForce RTX 3090"), or None."""
+    short = _VENDOR.sub("", name)
+    for candidate in sorted(CHIPS, key=len, reverse=True):
+        if not short.lower().startswith(candidate.lower()):
+            continue
+        return CHIPS[candidate] if _HARMLESS.fullmatch(short[len(candidate) :]) else None
+    return None
+
+
+def speed_of_chip(
+    chip: Chip, memory_bytes: int | None = None, parameters: ClassParameters = FITTED
+) -> MachineSpeed:
+    """
+    What a chip of the table gives.
+
+    Args:
+        chip: Of machine_class_chips.CHIPS.
+        memory_bytes: What a model may take of its memory; None leaves fitting to the caller.
+        parameters: Others than those fitted to everything, to see how far they carry.
+    """
+    return MachineSpeed(
+        method="machine-class",
+        note=f"{chip.name}, class {chip.kind}",
+        has_gpu=chip.kind != "cpu",
+        memory_bytes=memory_bytes,
+        decode=_decode(chip, parameters),
+        prefill=_prefill(chip, parameters) if chip.family in parameters.prefill else None,
+    )
+
+
+def _decode(chip: Chip, parameters: ClassParameters) -> DecodeSpeed:
+    of_class = parameters.decode[chip.kind]
+    bytes_per_s = of_class.bandwidth_share * chip.bandwidth_bytes_per_s
+    if chip.name.startswith("M1 "):
+        bytes_per_s *= parameters.first_generation_share
+    is_metal = chip.kind.startswith("apple")
+    return DecodeSpeed(
+        weights_bytes_per_s=bytes_per_s,
+        cache_bytes_per_s=bytes_per_s / parameters.cache_factor,
+        block_s=of_class.block_s,
+        mixture_factor=parameters.mixture_factor,
+        recurrent_factor=parameters.recurrent_factor,
+        latent_cache_factor=parameters.metal_latent_factor if is_metal else 1.0,
+        spread=of_class.spread,
+        only_a_range=_LOOSE.get(chip.kind),
+    )
+
+
+def _prefill(chip: Chip, parameters: ClassParameters) -> PrefillSpeed:
+    family = parameters.prefill[chip.family]
+    flops_per_s = family.peak_share * chip.flops_per_s
+    half = flops_per_s / family.half_precision_factor
+    return PrefillSpeed(
+        flops_per_s=flops_per_s,
+        attention_flops_per_s=family.attention_share * flops_per_s,
+        stream_bytes_per_s=parameters.stream_share * chip.bandwidth_bytes_per_s,
+        recurrent_factor=parameters.recurrent_prefill_factor,
+        type_flops_per_s={"F16": half, "BF16": half},
+        spread=family.spread,
+        only_a_range=None if chip.family == "apple" else _LOOSE_PREFILL,
+    )
+
+
+def cpu_speed(bandwidth_bytes_per_s: float, memory_bytes: int | None = None) -> MachineSpeed:
+    """What a CPU gives whose memory was measured: decode as a range, of prompts nothing."""
+    chip = Chip("CPU", "cpu", "cpu", bandwidth_bytes_per_s / 1e9, 0.0)
+    return speed_of_chip(chip, memory_bytes)
+
+
+def _fast_memory_bytes(machine: Machine, chip: Chip) -> int | None:
+    if machine.gpu_limit_bytes is not None:
+        return machine.gpu_limit_bytes
+    if chip.kind in ("gb10", "strix-halo"):
+        return machine.memory_bytes  # shared: what the driver calls its own is a carve-out
+    return _memory_of(machine.accelerators)
+
+
+def _memory_of(cards: tuple[Accelerator, ...]) -> int | None:
+    known = [card.memory_bytes for card in cards if card.memory_bytes]
+    return known[0] if len(known) == 1 else None

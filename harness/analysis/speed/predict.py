@@ -1,0 +1,241 @@
+"""
+How fast a model will be, foretold from what one token asks (Work) and what a machine gives.
+
+A `MachineSpeed` holds the rates: fitted on this machine (calibration.py) or for its class
+(hardware_class.py); rates.py turns them into seconds. Where nothing honest can be said, a
+Refusal stands in a figure's place. See docs/method.md, "Predicted speed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness import units
+from harness.analysis.speed.corrections import Anchors, Phase, correction
+from harness.analysis.speed.rates import (
+    DecodeSpeed,
+    PrefillSpeed,
+    Spread,
+    cache_bytes,
+    decode_seconds,
+    prefill_seconds,
+)
+from harness.schema.prediction import Component, Method, Prediction, Refusal
+from harness.schema.settings import Settings
+from harness.schema.work import Work
+from harness.schema.workload import CHAT_TOKENS, SUSTAIN_LAP_TOKENS, Workload
+
+CHAT_PROMPT_TOKENS = 270
+"""Tokens of the chat workload's text in a chat template. Its 1,300 characters are 250 tokens with
+a vocabulary of 50,000 and more, and a template adds about 20."""
+
+# Vocabularies cut that text into 245 to 300 tokens: 9 % to either side of the middle.
+_CHAT_PROMPT_SPREAD = 0.09
+
+
+@dataclass(frozen=True)
+class MachineSpeed:
+    """
+    What a machine gives.
+
+    `note` names the class or the calibration. `memory_bytes` is the fast memory that a model may
+    fill (None: not known, then fitting is the caller's matter); with `has_gpu` the rates are
+    those of the GPU, for models wholly on it. `prefill` is None where nothing is known of it.
+    `anchors` are results of the machine that correct what its class says.
+    """
+
+    method: Method
+    note: str
+    has_gpu: bool
+    decode: DecodeSpeed
+    prefill: PrefillSpeed | None
+    memory_bytes: int | None = None
+    anchors: Anchors | None = None
+
+
+Foretold = Prediction | Refusal
+
+
+def predict_speed(
+    work: Work,
+    speed: MachineSpeed,
+    workload: Workload,
+    model: str,
+    settings: Settings,
+    need_bytes: int | None = None,
+) -> tuple[Foretold, ...]:
+    """
+    What `workload` will yield: tok/s for pp, tg and sustain; for chat TTFT and decode tok/s.
+
+    Args:
+        work: The model.
+        speed: The machine.
+        workload: What is to be measured.
+        model: Its name in the answer.
+        settings: Micro-batch, cache types, layers on the GPU.
+        need_bytes: Memory the model takes with this workload's context, where that is known;
+            else its weights and its cache are counted.
+    """
+    teller = _Teller(work, speed, workload, model, settings, need_bytes)
+    if workload.kind == "pp":
+        return (teller.prefill(),)
+    if workload.kind == "chat":
+        return (teller.first_token(CHAT_PROMPT_TOKENS, 0, _CHAT_PROMPT_SPREAD), teller.decode())
+    return (teller.decode(),)
+
+
+def predict_ttft(
+    work: Work,
+    speed: MachineSpeed,
+    workload: Workload,
+    model: str,
+    settings: Settings,
+    need_bytes: int | None = None,
+) -> Foretold:
+    """Milliseconds to the first token of a prompt of `workload.n` tokens, a pp workload's."""
+    teller = _Teller(work, speed, workload, model, settings, need_bytes)
+    return teller.first_token(workload.n, workload.depth, 0.0)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a speed by rates is multiplied with, and what is then said of it."""
+
+    factor: float
+    spread: Spread
+    only_a_range: str | None
+    method: Method
+    note: str
+
+
+@dataclass(frozen=True)
+class _Teller:
+    """One model on one machine: figures, or why there are none."""
+
+    work: Work
+    speed: MachineSpeed
+    workload: Workload
+    model: str
+    settings: Settings
+    need_bytes: int | None
+
+    def decode(self) -> Foretold:
+        """Tokens per second, one after the other."""
+        seconds, of_cache = decode_seconds(
+            self.work, self.speed.decode, self._mean_context(), self.settings
+        )
+        speed = self.speed.decode
+        known = self._known("decode", speed.spread, speed.only_a_range)
+        bounds = known.spread.around(known.factor / seconds, of_cache / seconds)
+        return self._told("tok_per_s", known.factor / seconds, bounds, known)
+
+    def prefill(self) -> Foretold:
+        """Tokens per second of the workload's prompt."""
+        n_prompt = self.workload.n
+        return self._of_prompt(
+            n_prompt, self.workload.depth, 0.0, "tok_per_s", lambda seconds: n_prompt / seconds
+        )
+
+    def first_token(self, n_prompt: int, depth: int, further: float) -> Foretold:
+        """Milliseconds until a prompt is answered; `further` widens the interval."""
+        return self._of_prompt(n_prompt, depth, further, "ttft_ms", lambda seconds: seconds * 1e3)
+
+    def _of_prompt(
+        self,
+        n_prompt: int,
+        depth: int,
+        further: float,
+        component: Component,
+        convert: Callable[[float], float],
+    ) -> Foretold:
+        speed = self.speed.prefill
+        if speed is None:
+            return self._refused(component, "nothing is known of this machine's prompt speed")
+        n_ubatch = min(self.settings.n_ubatch, self.settings.n_batch)
+        seconds, of_attention = prefill_seconds(self.work, speed, n_prompt, depth, n_ubatch)
+        known = self._known("prefill", speed.spread, speed.only_a_range)
+        share, seconds = of_attention / seconds, seconds / known.factor
+        # The spread is one of speeds: the faster bound is the shorter time.
+        slow, fast = known.spread.around(1 / seconds, share, further)
+        bounds = sorted((convert(1 / slow), convert(1 / fast)))
+        return self._told(component, convert(seconds), (bounds[0], bounds[1]), known)
+
+    def _known(self, phase: Phase, spread: Spread, only_a_range: str | None) -> _Known:
+        """What the machine's results make of its rates."""
+        anchors = self.speed.anchors.of(phase) if self.speed.anchors else ()
+        # Of classes whose decode is a range too little is published to say what a result adds.
+        if not anchors or (phase == "decode" and only_a_range):
+            return _Known(1.0, spread, only_a_range, self.speed.method, self.speed.note)
+        assert self.speed.anchors
+        factor = correction(anchors, self.work, is_class_loose=bool(only_a_range))
+        what = f"{len(anchors)} result{'s' if len(anchors) > 1 else ''} here"
+        note = f"{self.speed.note}, x{factor:.2f} by {what}"
+        return _Known(factor, self.speed.anchors.spread(phase, spread), None, "anchors", note)
+
+    def _mean_context(self) -> float:
+        workload = self.workload
+        if workload.kind == "chat":
+            return CHAT_PROMPT_TOKENS + CHAT_TOKENS / 2
+        if workload.kind == "sustain":
+            workload = Workload("tg", SUSTAIN_LAP_TOKENS, workload.depth)
+        return workload.mean_positions
+
+    def _told(
+        self,
+        component: Component,
+        value: float,
+        bounds: tuple[float, float],
+        known: _Known,
+    ) -> Foretold:
+        low, high = bounds
+        if reason := self._obstacle():
+            # Whatever slows it down, it will not be faster than with everything in fast memory.
+            if component == "ttft_ms":
+                return self._refused(component, reason, low=low)
+            return self._refused(component, reason, high=high)
+        if known.only_a_range:
+            return self._refused(component, known.only_a_range, low, high)
+        return Prediction(
+            model=self.model,
+            workload=self.workload.name,
+            component=component,
+            value=value,
+            low=low,
+            high=high,
+            method=known.method,
+            note=known.note,
+        )
+
+    def _refused(
+        self,
+        component: Component,
+        reason: str,
+        low: float | None = None,
+        high: float | None = None,
+    ) -> Refusal:
+        return Refusal(
+            model=self.model,
+            workload=self.workload.name,
+            component=component,
+            reason=reason,
+            low=low,
+            high=high,
+        )
+
+    def _obstacle(self) -> str | None:
+        """Why the rates do not hold for this model under these settings, or None."""
+        need_bytes = self.need_bytes or int(
+            self.work.weights_bytes + cache_bytes(self.work, self.workload.n_ctx, self.settings)
+        )
+        memory_bytes = self.speed.memory_bytes
+        if memory_bytes is not None and need_bytes > memory_bytes:
+            return (
+                f"it needs {units.memory_size(need_bytes)} of {units.memory_size(memory_bytes)} "
+                "and would page"
+            )
+        if self.speed.has_gpu and -1 != self.settings.n_gpu_layers <= self.work.n_blocks:
+            return "only a part of its layers is on the GPU"
+        if self.speed.has_gpu and self.settings.n_cpu_moe and self.work.is_mixture:
+            return "some of its experts are kept in system memory"
+        return None

@@ -1,0 +1,111 @@
+"""The verdict on a model that nobody has measured: from its need of memory and predicted speed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from harness.analysis import verdict
+from harness.analysis.speed import predict
+from harness.analysis.speed.predict import MachineSpeed
+from harness.analysis.verdict import Figure, Verdict
+from harness.analysis.verdict_measured import NoVerdict
+from harness.schema.prediction import Refusal
+from harness.schema.settings import Settings
+from harness.schema.work import Work
+from harness.schema.workload import Workload
+
+# What both are foretold for: what `run` measures as tg128@d4096 and pp1024.
+DECODE = Workload("tg", 128, verdict.DEPTH)
+PROMPT = Workload("pp", verdict.N_PROMPT)
+
+_RANGE = "the middle of a range, no more is known"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where a model would run.
+
+    `speed` None: nothing is known of it. Beside a graphics card there is slower memory as well:
+    `slow_bytes` of it for a model, `slow_bytes_per_s` fast, and `slow_speed` is that of a model
+    computed from it alone.
+    """
+
+    usable_bytes: int
+    speed: MachineSpeed | None
+    slow_bytes: int = 0
+    slow_bytes_per_s: float = 0.0
+    slow_speed: MachineSpeed | None = None
+
+
+def foretell(work: Work | None, need: Figure, place: Place, model: str) -> Verdict | NoVerdict:
+    """
+    The verdict on a model in a place.
+
+    Args:
+        work: What a token asks; None where that is not known: then only memory is judged.
+        need: Bytes of memory it takes at 4,096 positions.
+        place: Where it would run.
+        model: Its name.
+    """
+    if need.low > place.usable_bytes and need.value <= place.usable_bytes + place.slow_bytes:
+        return _split(work, need, place, model)
+    speed = _by_speed(work, place.speed, model)
+    usable_bytes = place.usable_bytes
+    if need.value > usable_bytes + place.slow_bytes:
+        # Of two memories a model can have both; what is short is short of their sum.
+        usable_bytes += place.slow_bytes
+    found = verdict.by_memory(need, usable_bytes, speed if isinstance(speed, Verdict) else None)
+    if found is not None:
+        return found
+    assert isinstance(speed, NoVerdict)
+    return NoVerdict(f"it fits in memory; {speed.reason}")
+
+
+def _by_speed(work: Work | None, speed: MachineSpeed | None, model: str) -> Verdict | NoVerdict:
+    if work is None:
+        return NoVerdict("what a token reads is not known, so its speed is not either")
+    if speed is None:
+        return NoVerdict("nothing is known of this machine's speed")
+    settings = Settings(n_threads=1)
+    # Whether it fits is judged by the caller, with the whole need.
+    unlimited = replace(speed, memory_bytes=None)
+    (told,) = predict.predict_speed(work, unlimited, DECODE, model, settings)
+    decode = _figure(told, 1.0)
+    if decode is None:
+        return NoVerdict(told.reason if isinstance(told, Refusal) else "its speed is not known")
+    told = predict.predict_ttft(work, unlimited, PROMPT, model, settings)
+    ttft = _figure(told, 1e-3)
+    return verdict.by_speed(decode, ttft, "predicted")
+
+
+def _figure(told: predict.Foretold, scale: float) -> Figure | None:
+    """The prediction; of a refusal that gives a range, the range and its (geometric) middle."""
+    if not isinstance(told, Refusal):
+        what = told.note or told.method
+        return Figure(told.value * scale, told.low * scale, told.high * scale, what)
+    if told.low is None or told.high is None:
+        return None
+    low, high = told.low * scale, told.high * scale
+    return Figure(math.sqrt(low * high), low, high, _RANGE)
+
+
+def _split(work: Work | None, need: Figure, place: Place, model: str) -> Verdict | NoVerdict:
+    """
+    The verdict on a model of which a part lies in slower memory.
+
+    Nothing finer than a range can be said: at worst everything is computed from the slower
+    memory; at best reading its part from there is all that takes time.
+    """
+    whole = _by_speed(work, place.slow_speed, model)
+    if work is None or isinstance(whole, NoVerdict) or whole.decode is None:
+        return NoVerdict("it fits with a part of it in slower memory; how fast is not known")
+    context_bytes = max(0.0, need.value - work.weights_bytes)
+    outside_ratio = min(1.0, (need.value - place.usable_bytes) / work.weights_bytes)
+    token_bytes = work.token_read_bytes + min(context_bytes, work.cache_read_bytes(DECODE.n_ctx))
+    high = place.slow_bytes_per_s / (outside_ratio * token_bytes)
+    low = min(whole.decode.low, high)
+    decode = Figure(math.sqrt(low * high), low, high, _RANGE)
+    note = "A part of it would lie in slower memory, so only a range can be told."
+    return verdict.by_speed(decode, None, "predicted", notes=(note,))

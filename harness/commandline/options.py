@@ -1,0 +1,143 @@
+"""How lists, durations, shares and results folders are written on the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import units
+from harness.schema.cache_types import CACHE_TYPES
+from harness.schema.workload import parse_workload
+
+LOAD_MODES = ("auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io")
+FORMATS = ("plain", "github", "csv", "tsv", "json")
+
+
+class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
+    """
+    Values separated by commas, each read by `parse`; a sweep measures all of them.
+
+    `parse` raises ValueError with a sentence for the user.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """The values, without repeats."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            parsed = [self._parse(part.strip()) for part in str(value).split(",")]
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return tuple(dict.fromkeys(parsed))
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
+    """One value read by `parse`, which raises ValueError with a sentence for the user."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `least` on."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a whole number") from None
+        if number < least:
+            raise ValueError(f"{number} is less than {least}")
+        return number
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A reader of one of `choices`, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return text.lower()
+
+    return parse
+
+
+def on_off(text: str) -> bool:
+    """True for "on", False for "off"."""
+    return one_of("on", "off")(text) == "on"
+
+
+def devices(text: str) -> tuple[str, ...]:
+    """Devices used together, joined by a slash as llama-bench has it: "CUDA0/CUDA1"."""
+    names = tuple(name.strip() for name in text.split("/"))
+    if not all(names):
+        raise ValueError(f"{text!r} is not a list of devices; write CUDA0 or CUDA0/CUDA1")
+    return names
+
+
+def shares(text: str) -> tuple[float, ...]:
+    """Shares of the devices joined by a slash: "3/1"."""
+    try:
+        values = tuple(float(part) for part in text.split("/"))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a split; write 3/1") from None
+    if not all(0 <= value < float("inf") for value in values) or not any(values):
+        raise ValueError(f"{text!r} is not a split; write 3/1")
+    return values
+
+
+def workload_name(text: str) -> str:
+    """The canonical name of a workload."""
+    return parse_workload(text).name
+
+
+WORKLOADS = Listed("list", workload_name)
+DURATION = Parsed("duration", units.parse_duration_ns)
+RATIO = Parsed("share", units.parse_ratio)
+SIZE = Parsed("size", units.parse_size_bytes)
+COUNTS = Listed("list", whole_number(1))
+CACHE = Listed("list", one_of(*CACHE_TYPES))
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+catalog_option = click.option(
+    "--catalog",
+    "catalogs",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="One more catalogue; its models replace those of the same name. May be repeated.",
+)
+
+
+def results_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--results DIR`, which also reads HARNESS_RESULTS."""
+    return click.option(
+        "--results",
+        type=click.Path(file_okay=True, path_type=Path),
+        default=lambda: os.environ.get("HARNESS_RESULTS", "results"),
+        show_default="./results or HARNESS_RESULTS",
+        help="Folder of the experiment files.",
+    )(function)

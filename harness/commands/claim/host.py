@@ -1,0 +1,79 @@
+"""The machine at hand as a place for models: its memory as it is now, its speed as foretold."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import units
+from harness.analysis.speed.hardware_class import cpu_speed
+from harness.analysis.verdict_predicted import Place
+from harness.commands.claim.claim import Site
+from harness.commands.claim.conclusion import HERE
+from harness.machine.bandwidth import sample_bandwidth
+from harness.machine.memory import available_memory_bytes
+from harness.machine.probe import default_threads, probe_machine
+from harness.measure.runner import describe_engine
+from harness.measure.speed_here import SpeedHere, speed_here
+from harness.schema.experiment import EngineInfo
+from harness.schema.machine import Machine
+
+
+@dataclass(frozen=True)
+class Here:
+    """The machine at hand, what it gives a model, and what to tell of its calibration."""
+
+    machine: Machine
+    site: Site
+    note: str | None
+
+
+def look_here(results: Path | None = None) -> Here:
+    """
+    The machine at hand, now. Takes about a second, and another one without a calibration.
+
+    Args:
+        results: Where experiments lie that tell of its speed; None learns nothing from them.
+
+    Raises:
+        HarnessError: The engine does not start, or the memory cannot be measured.
+    """
+    machine = probe_machine()
+    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
+        engine = describe_engine(Path(folder) / "engine.log")
+    available_bytes = available_memory_bytes()
+    speed = _speed(machine, engine, results)
+    place = _place(machine, engine, speed, available_bytes)
+    title = f"{machine.cpu}; {units.memory_size(place.usable_bytes)} for a model now"
+    return Here(machine, Site(HERE, title, None, place), speed.note)
+
+
+def _speed(machine: Machine, engine: EngineInfo, results: Path | None) -> SpeedHere:
+    n_threads = default_threads(machine)
+    known = speed_here(machine, engine, n_threads, results=results)
+    if known.speed is not None:
+        return known
+    return speed_here(machine, engine, n_threads, _bandwidth(machine))
+
+
+def _place(machine: Machine, engine: EngineInfo, speed: SpeedHere, available_bytes: int) -> Place:
+    gpus = [device for device in engine.devices if device.is_gpu]
+    if not gpus:
+        return Place(available_bytes, speed.speed)
+    # One GPU's memory, however many there are: what splitting costs nobody has foretold.
+    gpu = max(gpus, key=lambda device: device.free_bytes)
+    if gpu.kind == "igpu" or machine.gpu_limit_bytes is not None:
+        # Its memory is the system's.
+        limit = machine.gpu_limit_bytes or gpu.free_bytes
+        return Place(min(available_bytes, limit), speed.speed)
+    bandwidth = _bandwidth(machine)
+    return Place(gpu.free_bytes, speed.speed, available_bytes, bandwidth, cpu_speed(bandwidth))
+
+
+def _bandwidth(machine: Machine) -> float:
+    """Bytes per second of plain reads of main memory, measured now."""
+    sample = sample_bandwidth(
+        default_threads(machine), machine.last_level_cache_bytes, machine.memory_bytes
+    )
+    return float(sample.median_bytes_per_s)

@@ -1,0 +1,115 @@
+"""What was measured or rehearsed on this machine of the catalogue's models, as verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.analysis.summary import summarize
+from harness.analysis.verdict import LEVELS, Evidence, Verdict
+from harness.analysis.verdict_measured import judge
+from harness.commands.claim.conclusion import HERE, Cell
+from harness.errors import ResultsInvalid
+from harness.models.catalog.catalog import Catalog, Entry
+from harness.records.listing import Listing, list_experiments
+from harness.records.store import StoredExperiment, load
+from harness.schema.experiment import ModelFile
+from harness.schema.settings import Settings
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    Verdicts by the model's name in the catalogue; `problems` are files that cannot be read.
+
+    Of each model and its settings the newest experiment counts; of several settings the best, by
+    level and then by speed: trying out what is slower takes nothing back. One on the real weights
+    comes before a rehearsal, and one of the usual variant before others.
+    """
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> Measured:
+    """
+    What the experiments in `folder` say of the catalogue's models on this machine.
+
+    Raises:
+        ResultsInvalid: The folder itself cannot be read.
+    """
+    found = Measured()
+    seen: set[tuple[str, Evidence, Settings]] = set()
+    by_sha256 = {e.variant.sha256: e for e in catalog.entries() if e.variant.sha256}
+    for listing in reversed(list_experiments(folder)):
+        if listing.problem:
+            found.problems.append(listing.problem)
+        elif _is_wanted(listing, machine_id, catalog, by_sha256):
+            try:
+                stored = load(listing.path)
+            except ResultsInvalid as error:
+                found.problems.append(str(error))
+                continue
+            for entry, settings, verdict in _verdicts(stored, catalog, by_sha256):
+                what = entry.key, verdict.evidence, settings
+                if what not in seen:
+                    seen.add(what)
+                    _take(found.cells, entry, verdict)
+    return found
+
+
+def _is_wanted(
+    listing: Listing, machine_id: str, catalog: Catalog, by_sha256: dict[str, Entry]
+) -> bool:
+    experiment = listing.experiment
+    return (
+        experiment is not None
+        and experiment.machine.id == machine_id
+        and any(_entry(model, catalog, by_sha256) for model in experiment.plan.models)
+    )
+
+
+def _verdicts(
+    stored: StoredExperiment, catalog: Catalog, by_sha256: dict[str, Entry]
+) -> Iterator[tuple[Entry, Settings, Verdict]]:
+    """One for each model and settings of the experiment that allow one."""
+    for group in summarize(stored.experiment, stored.runs):
+        entry = _entry(group.model, catalog, by_sha256)
+        verdict = judge(group, stored.runs, stored.experiment.machine)
+        if entry is not None and isinstance(verdict, Verdict):
+            yield entry, group.settings, verdict
+
+
+def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> Entry | None:
+    """The entry that was measured, by its content or by its name."""
+    if model.sha256 is not None and model.sha256 in by_sha256:
+        return by_sha256[model.sha256]
+    name, _, quantization = model.key.partition(":")
+    if not catalog.knows(name):
+        return None
+    spec = catalog.spec(name)
+    for variant in spec.variants:
+        if variant.quantization == quantization.upper():
+            return Entry(spec, variant)
+    return None
+
+
+def _take(cells: dict[str, Cell], entry: Entry, verdict: Verdict) -> None:
+    """Keeps the verdict, unless there is one that is better, or better founded."""
+    is_usual = entry.variant is entry.spec.variants[0]
+    cell = Cell(HERE, entry.variant.quantization, is_usual, verdict)
+    before = cells.get(entry.spec.name)
+    if before is None or _weight(cell) > _weight(before):
+        cells[entry.spec.name] = cell
+
+
+def _weight(cell: Cell) -> tuple[bool, bool, int, float]:
+    verdict = cell.verdict
+    assert verdict is not None
+    return (
+        verdict.evidence == "measured",
+        cell.is_usual_variant,
+        -LEVELS.index(verdict.level),
+        verdict.decode.value if verdict.decode else 0.0,
+    )

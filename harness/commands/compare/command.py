@@ -1,0 +1,118 @@
+"""`harness compare`: which of two is faster, or whether that can be told at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from harness.analysis.sides import COMPARED, KINDS
+from harness.commandline import options
+from harness.commandline.engine_options import comparing_options
+from harness.commands.compare.compare import Asked, compare_now, compare_stored
+from harness.commands.compare.document import comparison_document, comparison_rows
+from harness.commands.compare.page import ComparedPair, comparison_text
+from harness.errors import UsageError
+
+# `--until decided` has the budget to end it.
+_MANY_RUNS = 1000
+# The rest of the options says how to measure.
+_FOR_STORED = {
+    *("what", "stored", "threshold", "wanted", "across"),
+    *("results", "table_format", "as_json", "quiet"),
+}
+
+
+@click.command("compare")
+@click.argument("what", nargs=-1, required=True, metavar="A B...")
+@click.option("--stored", is_flag=True, help="Measure nothing: A and B select stored results.")
+@click.option(
+    "--until",
+    type=click.Choice(("decided",)),
+    help="Measure on until every verdict is decided or the budget is spent.",
+)
+@click.option(
+    "--threshold",
+    type=options.RATIO,
+    default="2%",
+    show_default=True,
+    help="Differences up to this are called the same.",
+)
+@click.option(
+    "--metric",
+    "wanted",
+    type=options.Listed("list", options.one_of(*COMPARED)),
+    help=f"Compare only some of {', '.join(COMPARED)}.",
+)
+@click.option(
+    "--across",
+    type=options.Listed("list", options.one_of(*KINDS)),
+    default=(),
+    help=f"Compare stored results although these differ: {', '.join(KINDS)}.",
+)
+@comparing_options
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    what: tuple[str, ...],
+    stored: bool,
+    until: str | None,
+    threshold: float,
+    wanted: tuple[str, ...] | None,
+    across: tuple[str, ...],
+    **given: Any,
+) -> int:
+    """
+    Say whether B is faster than A, slower, the same, or whether this data cannot tell.
+
+    A and B are models as `harness run` takes them. They are measured in rounds of fresh processes,
+    all of them once in each round, and judged by the ratios of single rounds. More than two are
+    each set against the first; so are the settings of a sweep (--threads 1,2).
+
+    With --stored they select what was measured before, in terms with commas between them: a model,
+    an experiment's id or `latest`, build=COMMIT, machine=ID, or a setting such as n_threads=2.
+    """
+    asked = Asked(
+        what=what,
+        threshold=threshold,
+        metrics=wanted or COMPARED,
+        across=across,
+        until_decided=until is not None,
+        results=given["results"],
+    )
+    if stored:
+        _refuse_beside_stored(context, what)
+        pairs, code = compare_stored(asked)
+    else:
+        if across:
+            raise UsageError("--across is for --stored; what is measured now may differ in all")
+        if until and context.get_parameter_source("runs") is ParameterSource.DEFAULT:
+            given["runs"] = _MANY_RUNS
+        pairs, code = compare_now(asked, given)
+    click.echo(_text(pairs, "json" if given["as_json"] else given["table_format"]))
+    return code
+
+
+def _refuse_beside_stored(context: click.Context, what: Sequence[str]) -> None:
+    if len(what) != 2:
+        raise UsageError(f"--stored compares two selectors, A and B; here are {len(what)}")
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if is_given and name not in _FOR_STORED:
+            raise UsageError(
+                f"{parameter.opts[-1]} is for measuring, and --stored measures nothing; a setting "
+                "is selected by its name, as in n_threads=2"
+            )
+
+
+def _text(pairs: Sequence[ComparedPair], table_format: str) -> str:
+    if table_format == "json":
+        return json.dumps(comparison_document(pairs), indent=2)
+    if table_format in ("csv", "tsv"):
+        return comparison_rows(pairs, "," if table_format == "csv" else "\t")
+    return comparison_text(pairs, "github" if table_format == "github" else "plain")

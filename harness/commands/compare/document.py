@@ -1,0 +1,127 @@
+"""A comparison for programs: one JSON document, or flat figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from harness.analysis.formulas import UNITS
+from harness.analysis.presence import State
+from harness.analysis.sides import ComparedFigure, Side
+from harness.analysis.stats.interval import Estimate
+from harness.commands.compare.page import ComparedPair, side_text, verdict_word
+
+_SCHEMA = 1
+_FLAT_HEADER = (
+    *("a", "b", "workload", "metric", "unit", "a_median", "b_median"),
+    *("ratio", "low", "high", "confidence", "threshold", "n", "pairing", "verdict", "note"),
+)
+
+
+def comparison_document(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
+    """Everything that was found, ready for `json.dumps`; unknown bounds are null."""
+    return {
+        "schema": _SCHEMA,
+        "comparisons": [
+            {
+                "a": _side_entry(pair.a),
+                "b": _side_entry(pair.b),
+                "mismatches": [{"kind": each.kind, "text": each.text} for each in pair.mismatches],
+                "remarks": list(pair.remarks),
+                "figures": [_figure_entry(figure) for figure in pair.figures],
+            }
+            for pair in pairs
+        ],
+    }
+
+
+def comparison_rows(pairs: Sequence[ComparedPair], delimiter: str) -> str:
+    """One line for each figure of each pair, raw numbers, without a line break at the end."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(_FLAT_HEADER)
+    for pair in pairs:
+        titles = side_text(pair.a, pair.b), side_text(pair.b, pair.a)
+        for figure in pair.figures:
+            about = figure.workload, figure.metric, UNITS[figure.metric]
+            medians = (each.median if each else "" for each in (figure.a, figure.b))
+            writer.writerow([*titles, *about, *medians, *_flat(figure), figure.note])
+    return stream.getvalue().rstrip("\n")
+
+
+def _flat(figure: ComparedFigure) -> list[str | float]:
+    found = figure.comparison
+    if found is None:
+        return [""] * 8
+    low, high = (_finite(bound) for bound in (found.low or math.inf, found.high))
+    return [
+        found.ratio,
+        "" if low is None else low,
+        "" if high is None else high,
+        *(found.confidence, found.threshold, found.n, found.pairing, found.verdict),
+    ]
+
+
+def _side_entry(side: Side) -> dict[str, Any]:
+    return {
+        "model": side.model.key,
+        "quantization": side.model.quantization,
+        "file": {"name": side.model.file_name, "sha256": side.model.sha256},
+        "rehearsed": side.model.is_twin,
+        "settings": side.settings.model_dump(mode="json"),
+        "experiment": side.experiment.id,
+        "origin": side.experiment.origin,
+        "started_at": side.experiment.started_at,
+        "machine": side.experiment.machine.id,
+        "engine": side.experiment.provenance.engine.model_dump(
+            mode="json", include={"binding", "binding_version", "library_commit"}
+        ),
+        "n_runs": len(side.runs),
+    }
+
+
+def _figure_entry(figure: ComparedFigure) -> dict[str, Any]:
+    found = figure.comparison
+    entry: dict[str, Any] = {
+        "workload": figure.workload or None,
+        "metric": figure.metric,
+        "unit": UNITS[figure.metric],
+        "a": _estimate_entry(figure.a, figure.a_state),
+        "b": _estimate_entry(figure.b, figure.b_state),
+        "verdict": None,
+        "note": figure.note or None,
+    }
+    if found is None:
+        return entry
+    return entry | {
+        "verdict": found.verdict,
+        "word": verdict_word(figure.metric, found),
+        "ratio": found.ratio,
+        "low": _finite(found.low or math.inf),
+        "high": _finite(found.high),
+        "confidence": found.confidence,
+        "threshold": found.threshold,
+        "n": found.n,
+        "pairing": found.pairing,
+        "smallest": _finite(found.smallest),
+    }
+
+
+def _estimate_entry(estimate: Estimate | None, state: State) -> dict[str, Any]:
+    if estimate is None:
+        return {"state": state}
+    return {
+        "state": state,
+        "median": estimate.median,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "kind": estimate.kind,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,242 @@
+"""
+Which stored cases a few words on the command line mean.
+
+A selector is one or more terms with commas between them, all of which must hold:
+
+    smollm2-135m:Q4_1           a model, or a part of its name, or a quantization
+    latest, 3f9a, FILE.jsonl    an experiment, as `harness show` takes it
+    build=c1b9e2a               of the engine: its commit, or the version of its binding
+    machine=17887f              an id or its beginning, or a part of the processor's name
+    n_threads=2                 any setting, by its name in the record
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ResultsInvalid, UsageError
+from harness.records.listing import Listing, find, list_experiments, listing_of
+from harness.schema.experiment import Experiment, ModelFile
+from harness.schema.settings import Settings
+
+# More lines than these push the question itself off the screen.
+_N_OFFERED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCase:
+    """One model under one Settings of a stored experiment, known from its first line."""
+
+    path: Path
+    experiment: Experiment
+    model: ModelFile
+    settings: Settings
+
+    @property
+    def text(self) -> str:
+        """One line that tells it from the others."""
+        engine = self.experiment.provenance.engine
+        return (
+            f"{self.model.key}, n_threads={self.settings.n_threads}, "
+            f"build={engine.library_commit or engine.binding_version}, "
+            f"machine={self.experiment.machine.id}, experiment={self.experiment.id}"
+        )
+
+
+def select_pairs(folder: Path, a: str, b: str) -> list[tuple[StoredCase, StoredCase]]:
+    """
+    The cases of A and B that belong together, newest experiments first in question.
+
+    Where one experiment holds cases of both, it is taken: its rounds were measured side by side.
+    Elsewhere each side is the newest experiment that has such a case. Several cases of a side are
+    matched by model and Settings, or where those differ on purpose, by one of the two.
+
+    Args:
+        folder: The results folder.
+        a: Selector of the side that is compared with.
+        b: Selector of the side that is judged. Files that cannot be read are left out.
+
+    Raises:
+        UsageError: A term that is no term, or two selectors that mean the same.
+        ResultsInvalid: Nothing or too much is meant; the message lists what is there.
+    """
+    listings = _listings(folder, a, b)
+    if not listings:
+        raise ResultsInvalid(
+            f"No experiment is stored in {folder}. Measure one: `harness run`.{_unreadable(folder)}"
+        )
+    found = [_matching(folder, listings, text) for text in (a, b)]
+    for cases, text in zip(found, (a, b), strict=True):
+        if not cases:
+            there = _offered(_cases(listings)) + _unreadable(folder)
+            raise ResultsInvalid(f"Nothing in {folder} matches {text!r}. There: {there}")
+    pairs = _side_by_side(*found) or _matched(_newest(found[0]), _newest(found[1]))
+    if not pairs:
+        raise ResultsInvalid(_too_much(a, b, found))
+    if all(before == after for before, after in pairs):
+        raise UsageError(f"{a!r} and {b!r} mean the same: {pairs[0][0].text}")
+    return pairs
+
+
+def select_cases(folder: Path, selector: str) -> list[StoredCase]:
+    """
+    Every stored case that `selector` means, oldest experiment first.
+
+    Raises:
+        UsageError: A term that is no term.
+        ResultsInvalid: The folder cannot be read.
+    """
+    listings = _listings(folder, selector)
+    return _matching(folder, listings, selector)
+
+
+Test = Callable[[StoredCase], bool]
+
+
+def _listings(folder: Path, *selectors: str) -> list[Listing]:
+    """The readable experiments of `folder`, behind those elsewhere that a selector names."""
+    named = {Path(term.strip()) for text in selectors for term in text.split(",")}
+    named = {path for path in named if path.suffix == ".jsonl" and path.is_file()}
+    inside = list_experiments(folder)
+    there = {listing.path.resolve() for listing in inside}
+    outside = [listing_of(path) for path in sorted(named) if path.resolve() not in there]
+    for listing in outside:
+        if listing.problem:
+            raise ResultsInvalid(listing.problem)
+    return [each for each in [*outside, *inside] if each.experiment]
+
+
+def _unreadable(folder: Path) -> str:
+    """A sentence on the files that were left out, where there are some."""
+    n_unreadable = sum(each.problem is not None for each in list_experiments(folder))
+    return f" Cannot be read: {n_unreadable} more, see `harness show`." if n_unreadable else ""
+
+
+def _matching(folder: Path, listings: Sequence[Listing], selector: str) -> list[StoredCase]:
+    tests = [_test(folder, listings, term.strip()) for term in selector.split(",")]
+    return [case for case in _cases(listings) if all(test(case) for test in tests)]
+
+
+def _cases(listings: Sequence[Listing]) -> Iterator[StoredCase]:
+    for listing in listings:
+        experiment = listing.experiment
+        assert experiment
+        for model in experiment.plan.models:
+            for settings in experiment.plan.settings:
+                yield StoredCase(listing.path, experiment, model, settings)
+
+
+def _test(folder: Path, listings: Sequence[Listing], term: str) -> Test:
+    if not term:
+        raise UsageError("A selector is empty; name a model, an experiment or a setting")
+    name, equals, value = term.partition("=")
+    if equals:
+        return _named(folder, name.strip().lower(), value.strip())
+    if term == "latest":
+        return _in_experiment(listings[-1].path)
+    if term.endswith(".jsonl"):
+        return _in_experiment(find(folder, term))
+    models = {model.key for case in _cases(listings) for model in [case.model]}
+    is_experiment = any(listing.id.startswith(term) for listing in listings)
+    if is_experiment and not any(_is_model(term, key, "") for key in models):
+        return _in_experiment(find(folder, term))
+    return _of_model(term)
+
+
+def _named(folder: Path, name: str, value: str) -> Test:
+    wanted = value.lower()
+    if name == "experiment":
+        return _in_experiment(find(folder, value))
+    if name == "model":
+        return _of_model(value)
+    if name == "machine":
+        return lambda case: (
+            case.experiment.machine.id.startswith(wanted)
+            or wanted in case.experiment.machine.cpu.lower()
+        )
+    if name == "build":
+        return lambda case: _is_build(case.experiment, wanted)
+    if name in Settings.model_fields:
+        return lambda case: _written(getattr(case.settings, name)) == wanted
+    names = ", ".join(("experiment", "model", "machine", "build", *Settings.model_fields))
+    raise UsageError(f"{name!r} is nothing to select by; there are {names}")
+
+
+def _in_experiment(path: Path) -> Test:
+    chosen = path.resolve()
+    return lambda case: case.path.resolve() == chosen
+
+
+def _of_model(text: str) -> Test:
+    return lambda case: _is_model(text, case.model.key, case.model.quantization)
+
+
+def _is_model(text: str, key: str, quantization: str) -> bool:
+    wanted, key = text.lower(), key.lower()
+    return wanted == key or wanted == quantization.lower() or wanted in key.split(":")
+
+
+def _is_build(experiment: Experiment, wanted: str) -> bool:
+    engine = experiment.provenance.engine
+    commit = engine.library_commit.lower()
+    return bool(wanted) and (commit.startswith(wanted) or engine.binding_version == wanted)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return "/".join(str(item) for item in value).lower()
+    return "auto" if value is None else str(value).lower()
+
+
+def _side_by_side(
+    a: Sequence[StoredCase], b: Sequence[StoredCase]
+) -> list[tuple[StoredCase, StoredCase]]:
+    """The pairs within the newest experiment that has different cases of both sides."""
+    for path in dict.fromkeys(case.path for case in reversed(a)):
+        here = [[case for case in side if case.path == path] for side in (a, b)]
+        pairs = _matched(*here)
+        if pairs and all(before != after for before, after in pairs):
+            return pairs
+    return []
+
+
+def _newest(cases: Sequence[StoredCase]) -> list[StoredCase]:
+    return [case for case in cases if case.path == cases[-1].path]
+
+
+def _matched(
+    a: Sequence[StoredCase], b: Sequence[StoredCase]
+) -> list[tuple[StoredCase, StoredCase]]:
+    """Each case of A with the one of B that it must be meant to be set against."""
+    if len(a) == 1 and len(b) == 1:
+        return [(a[0], b[0])]
+    keys: tuple[Callable[[StoredCase], object], ...] = (
+        lambda case: (case.model.key, case.settings),
+        lambda case: case.model.key,
+        lambda case: case.settings,
+    )
+    for key in keys:
+        pairs = [(one, other) for one in a for other in b if key(one) == key(other)]
+        is_clear = len({id(one) for one, _ in pairs}) == len(pairs) and len(
+            {id(other) for _, other in pairs}
+        ) == len(pairs)
+        if pairs and is_clear:
+            return pairs
+    return []
+
+
+def _too_much(a: str, b: str, found: Sequence[Sequence[StoredCase]]) -> str:
+    return (
+        f"{a!r} and {b!r} mean too much to be matched. A: {_offered(_newest(found[0]))} "
+        f"B: {_offered(_newest(found[1]))} Add a model or a setting, as in n_threads=2"
+    )
+
+
+def _offered(cases: Iterator[StoredCase] | Sequence[StoredCase]) -> str:
+    newest_first = list(dict.fromkeys(case.text for case in cases))[::-1]
+    more = "; ..." if len(newest_first) > _N_OFFERED else ""
+    return "; ".join(newest_first[:_N_OFFERED]) + more + "."

@@ -1,0 +1,191 @@
+"""A file of llama-bench's results, whichever of its formats it is in, as checked records."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from harness.commands.exchange import sql as llama_bench_sql
+from harness.commands.exchange import sqlite as llama_bench_sqlite
+from harness.commands.exchange.record import NAMES, OLDER, SAMPLES, BenchRecord
+from harness.errors import ResultsInvalid
+
+MOST_BYTES = 32 << 20
+"""A record with its samples has some 2 KB; whoever has more than 16,000 of them can split them."""
+
+_KNOWN = frozenset((*NAMES, *OLDER, *SAMPLES, "harness"))
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_KEYS = "build_commit"  # first in llama-bench's CSV, and in each of its records
+
+
+@dataclass(frozen=True)
+class BenchFile:
+    """Its records in their order, and the keys in them that nothing is made of."""
+
+    records: tuple[BenchRecord, ...]
+    unknown_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """One record as it stands there; `place` says where."""
+
+    place: str
+    values: dict[str, Any]
+
+
+def parse(data: bytes, name: str) -> BenchFile:
+    """
+    The records in `data`.
+
+    Args:
+        data: The whole file; at most MOST_BYTES.
+        name: What to call it in messages.
+
+    Raises:
+        ResultsInvalid: It is no file of llama-bench's, or a record in it is damaged.
+    """
+    if len(data) > MOST_BYTES:
+        raise ResultsInvalid(
+            f"{name} has more than {MOST_BYTES >> 20} MiB, too much for results of llama-bench; "
+            "split it if it is one."
+        )
+    try:
+        raw = list(_rows(data))
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        # SQLite quotes what it read: that may be anything.
+        line = "".join(char if char.isprintable() else "?" for char in reason)
+        raise ResultsInvalid(f"{name} was not imported: {line}.") from error
+    if not raw:
+        raise ResultsInvalid(f"{name} was not imported: it holds no record.")
+    records = tuple(_checked(each, name) for each in raw)
+    unknown = sorted({key for each in raw for key in each.values} - _KNOWN)
+    return BenchFile(records, tuple(unknown))
+
+
+def _rows(data: bytes) -> Iterator[_Raw]:
+    if data.startswith(llama_bench_sqlite.MAGIC):
+        for number, row in enumerate(llama_bench_sqlite.rows_of(data), start=1):
+            # A column that was added later is empty in the rows before.
+            told = {key: value for key, value in row.items() if value is not None}
+            yield _Raw(f"row {number}", told)
+        return
+    text = _decoded(data)
+    start = text.lstrip()[:40].lower()
+    if start.startswith("["):
+        yield from _json_rows(text)
+    elif start.startswith("{"):
+        yield from _jsonl_rows(text)
+    elif start.startswith(("create table", "insert into")):
+        for each in llama_bench_sql.rows_of(text):
+            yield _Raw(f"line {each.line}", dict(each.values))
+    elif start.startswith((_KEYS, f'"{_KEYS}')):
+        yield from _csv_rows(text)
+    elif start.startswith("| model"):
+        raise ValueError("its table is rounded; have llama-bench print -o jsonl instead")
+    else:
+        raise ValueError(
+            "it is none of llama-bench's formats: JSON, JSON lines, CSV, SQL, or the SQLite "
+            "database made of that"
+        )
+
+
+def _decoded(data: bytes) -> str:
+    """`data` as text; Windows' own shell writes what it redirects in UTF-16."""
+    try:
+        return data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not text in UTF-8") from None
+
+
+def _json_rows(text: str) -> Iterator[_Raw]:
+    for number, value in enumerate(_loaded(text), start=1):
+        yield _Raw(f"record {number}", _object(value, f"record {number}"))
+
+
+def _jsonl_rows(text: str) -> Iterator[_Raw]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            place = f"line {number}"
+            try:
+                value = _loaded(line)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from error
+            yield _Raw(place, _object(value, place))
+
+
+def _csv_rows(text: str) -> Iterator[_Raw]:
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    try:
+        names = next(reader)
+        if len(set(names)) != len(names):
+            raise ValueError("its header names a column twice")
+        for values in reader:
+            place = f"line {reader.line_num}"
+            if values and len(values) != len(names):
+                raise ValueError(f"{place}: {len(values)} values for {len(names)} columns")
+            if values:
+                yield _Raw(place, dict(zip(names, values, strict=True)))
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from error
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_without_repeats,
+            parse_float=_finite,
+            parse_int=_short,
+            parse_constant=_refuse,
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON at line {error.lineno}: {error.msg}") from error
+
+
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return values
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is beyond any number")
+    return value
+
+
+def _short(text: str) -> int:
+    if len(text) > 20:
+        raise ValueError(f"{text[:20]}... is beyond any number")
+    return int(text)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")
+
+
+def _object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{place} is not an object")
+    return value
+
+
+def _checked(raw: _Raw, name: str) -> BenchRecord:
+    try:
+        return BenchRecord.model_validate(raw.values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        told = f"{where}: {reason}" if where else reason
+        raise ResultsInvalid(f"{name}, {raw.place} was not imported: {told}.") from error

@@ -1,0 +1,159 @@
+"""How wrong the predictions were: each one stored before a measurement, against what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from harness.analysis.summary import CaseSummary, GroupSummary, summarize
+from harness.schema.experiment import Experiment, Run, StoredPrediction
+from harness.schema.prediction import Component, Method
+from harness.schema.workload import parse_workload
+
+_LABELS: dict[Component, str] = {
+    "weights_bytes": "weights",
+    "kv_bytes": "KV cache",
+    "compute_bytes": "compute",
+    "total_bytes": "total",
+    "ttft_ms": "TTFT",
+}
+_KINDS: dict[Component, tuple[str, ...]] = {
+    "kv_bytes": ("kv", "recurrent"),
+    "compute_bytes": ("compute", "output"),
+    "total_bytes": ("kv", "recurrent", "compute", "output"),
+}
+LABELS = ("weights", "KV cache", "compute", "total", "decode", "prefill", "TTFT")
+"""What predictions are about, in the order shown."""
+
+# The engine prints its buffers to 0.01 MiB: planned and measured may each be rounded the other
+# way. A smaller difference is none.
+_PRINTED_BYTES = 2 * 0.005 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One prediction and what was measured, both in the prediction's unit."""
+
+    prediction: StoredPrediction
+    measured: float
+    is_rehearsed: bool = False
+
+    @property
+    def label(self) -> str:
+        """Of LABELS."""
+        if self.prediction.component == "tok_per_s":
+            kind = parse_workload(self.prediction.workload).kind
+            return "prefill" if kind == "pp" else "decode"
+        return _LABELS[self.prediction.component]
+
+    @property
+    def error(self) -> float:
+        """(predicted - measured) / measured: above 0 it was foretold too high."""
+        return (self.prediction.value - self.measured) / self.measured
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the measurement lies in the interval, or where the figure is exact, is it."""
+        slack = _PRINTED_BYTES if self.prediction.component.endswith("_bytes") else 0.0
+        return self.prediction.low - slack <= self.measured <= self.prediction.high + slack
+
+
+@dataclass(frozen=True)
+class ComponentAudit:
+    """
+    All pairs of one label and method.
+
+    `median_error` and `q90_error` are of absolute relative errors; `bias` is the median signed
+    one; `coverage` is the share of measurements inside their intervals.
+    """
+
+    label: str
+    method: Method
+    n: int
+    median_error: float
+    q90_error: float
+    bias: float
+    coverage: float
+
+
+def audited(pairs: Sequence[Pair]) -> tuple[ComponentAudit, ...]:
+    """Every label and method that `pairs` has, in the order of LABELS."""
+    groups: dict[tuple[int, Method], list[Pair]] = {}
+    for pair in pairs:
+        key = (LABELS.index(pair.label), pair.prediction.method)
+        groups.setdefault(key, []).append(pair)
+    return tuple(_audit(LABELS[key[0]], key[1], groups[key]) for key in sorted(groups))
+
+
+def _audit(label: str, method: Method, pairs: Sequence[Pair]) -> ComponentAudit:
+    errors = [pair.error for pair in pairs]
+    sizes = np.abs(errors)
+    return ComponentAudit(
+        label=label,
+        method=method,
+        n=len(pairs),
+        median_error=float(np.median(sizes)),
+        q90_error=float(np.quantile(sizes, 0.9)),
+        bias=median(errors),
+        coverage=sum(pair.is_covered for pair in pairs) / len(pairs),
+    )
+
+
+def pairs_of(experiment: Experiment, runs: Sequence[Run]) -> Iterator[Pair]:
+    """
+    Every prediction of the experiment that something was measured for.
+
+    Memory is what the engine's buffers came to for that workload, speed the median over Runs.
+    """
+    if not experiment.predictions:
+        return
+    groups = {
+        (group.model.key, experiment.plan.settings.index(group.settings)): group
+        for group in summarize(experiment, runs)
+    }
+    for prediction in experiment.predictions:
+        group = groups.get((prediction.model, prediction.settings_index))
+        measured = _measured(prediction, group, runs) if group else None
+        if group and measured:
+            yield Pair(prediction, measured, group.model.is_twin)
+
+
+def _measured(
+    prediction: StoredPrediction, group: GroupSummary, runs: Sequence[Run]
+) -> float | None:
+    """The figure the prediction is about; None where nothing was measured."""
+    if prediction.component.endswith("_bytes"):
+        values = [
+            value
+            for run in runs
+            if (run.model, run.settings) == (group.model.key, group.settings)
+            and (value := _buffer_bytes(prediction, run)) is not None
+        ]
+        return median(values) if values else None
+    case = next((it for it in group.cases if it.workload == prediction.workload), None)
+    return _speed(prediction, case) if case else None
+
+
+def _buffer_bytes(prediction: StoredPrediction, run: Run) -> int | None:
+    """Bytes of the engine's buffers in one Run; None where it did not come to that workload."""
+    context = next((it for it in run.contexts if it.workload == prediction.workload), None)
+    if context is None or not run.weights:
+        return None
+    weights = sum(buffer.n_bytes for buffer in run.weights)
+    if prediction.component == "weights_bytes":
+        return weights
+    kinds = _KINDS[prediction.component]
+    buffers = sum(buffer.n_bytes for buffer in context.buffers if buffer.kind in kinds)
+    return buffers + (weights if prediction.component == "total_bytes" else 0)
+
+
+def _speed(prediction: StoredPrediction, case: CaseSummary) -> float | None:
+    if prediction.component == "ttft_ms":
+        figure, scale = case.metrics.get("ttft"), 1e-6
+    else:
+        name = "decode_tok_per_s" if prediction.workload == "chat" else "tok_per_s"
+        figure, scale = case.metrics.get(name), 1.0
+    return figure.median * scale if figure else None

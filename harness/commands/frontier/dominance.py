@@ -1,0 +1,142 @@
+"""
+The quantizations of one model, set against each other: which of them need not be looked at.
+
+One is dominated when another is no worse in every figure and better in one, and the data decides
+all of that. Speeds are judged by comparison.py, round by round where they were measured side by
+side; everything else by intervals that do not touch. Where nothing is decided nothing is marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.analysis.stats.ratio import Comparison
+
+Metric = Literal["bytes", "need", "decode", "prefill", "ttft", "joules", "kl", "same_top"]
+METRICS: tuple[Metric, ...] = (
+    "bytes", "need", "decode", "prefill", "ttft", "joules", "kl", "same_top",
+)  # fmt: skip
+"""
+In the order shown. bytes: the file. need: the engine's buffers. decode, prefill: tokens a second.
+ttft: nanoseconds of a chat. joules: for one decoded token. kl: mean KL divergence from the
+reference, in nats. same_top: share of positions where both think the same token likeliest.
+"""
+NEEDED: tuple[Metric, ...] = ("decode", "kl")
+"""Without speed and quality nothing is judged: the smallest file would beat all others."""
+_MORE_IS_BETTER = ("decode", "prefill", "same_top")
+
+Relation = Literal["better", "same", "worse", "cannot-tell"]
+_INVERSE: Mapping[Relation, Relation] = {"better": "worse", "worse": "better"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """
+    One figure and what it lies between.
+
+    Without `is_interval` too few values stand behind it: `low` and `high` are the smallest and
+    the largest of them, and decide nothing.
+    """
+
+    value: float
+    low: float
+    high: float
+    is_interval: bool = True
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is known rather than estimated."""
+        return self.is_interval and self.low == self.high
+
+
+def exactly(value: float) -> Figure:
+    """A figure that is known."""
+    return Figure(value, value, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """
+    One quantization with what is known of it.
+
+    `obstacle` says why it cannot be used here, if it cannot; then it neither dominates nor is
+    taken.
+    """
+
+    name: str
+    figures: Mapping[Metric, Figure]
+    obstacle: str | None = None
+
+
+Pairs = Mapping[tuple[str, str], Mapping[Metric, Comparison]]
+"""Names of two options, A and B, to what B is over A; either order will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """All options, and what comparisons there are between them. Names must differ."""
+
+    options: tuple[Option, ...]
+    pairs: Pairs = field(default_factory=dict)
+
+    def relation(self, a: Option, b: Option, metric: Metric) -> Relation:
+        """How `a` stands to `b` in one figure that both have."""
+        compared = self.pairs.get((b.name, a.name), {}).get(metric)
+        if compared is not None:
+            return compared.verdict
+        compared = self.pairs.get((a.name, b.name), {}).get(metric)
+        if compared is not None:
+            return _INVERSE.get(compared.verdict, compared.verdict)
+        return relation_of(
+            a.figures[metric], b.figures[metric], is_more_better=metric in _MORE_IS_BETTER
+        )
+
+    def dominates(self, a: Option, b: Option) -> bool:
+        """
+        Whether `a` is no worse than `b` in every figure that either has, and better in one.
+
+        Both must have those in NEEDED.
+        """
+        if a.name == b.name or a.obstacle or b.obstacle:
+            return False
+        known = {*NEEDED, *a.figures, *b.figures}
+        if not all(metric in a.figures and metric in b.figures for metric in known):
+            return False
+        relations = {self.relation(a, b, metric) for metric in known}
+        return "better" in relations and relations <= {"better", "same"}
+
+    def dominators(self, among: Sequence[Option] | None = None) -> dict[str, str]:
+        """
+        Name of each dominated option to the smallest one that dominates it.
+
+        Args:
+            among: Who may dominate and be dominated; None takes all.
+        """
+        options = self.options if among is None else among
+        found = {}
+        for option in options:
+            over = [other for other in options if self.dominates(other, option)]
+            if over:
+                found[option.name] = min(over, key=size_key).name
+        return found
+
+
+def size_key(option: Option) -> tuple[float, str]:
+    """Sorts by the size of the file, then by name, so that no order of options matters."""
+    figure = option.figures.get("bytes")
+    return (figure.value if figure else 0.0, option.name)
+
+
+def relation_of(a: Figure, b: Figure, *, is_more_better: bool) -> Relation:
+    """How `a` stands to `b` by their intervals: better and worse only where they do not touch."""
+    if not (a.is_interval and b.is_interval):
+        return "cannot-tell"
+    if a.is_exact and b.is_exact and a.value == b.value:
+        return "same"
+    if a.low > b.high:
+        return "better" if is_more_better else "worse"
+    if a.high < b.low:
+        return "worse" if is_more_better else "better"
+    return "cannot-tell"

@@ -1,0 +1,39 @@
+"""Quality records as the page of `harness frontier` wants them."""
+
+from __future__ import annotations
+
+from harness.analysis.quality import QualityFigure, quality_of
+from harness.commands.frontier.dominance import Figure
+from harness.commands.frontier.qualities import MeasuredQuality
+from harness.schema.quality import QualityRecord
+
+
+def measured_quality(record: QualityRecord) -> MeasuredQuality | None:
+    """The record for the page of `harness frontier`; None without reference, digest or figures."""
+    reference = record.reference
+    if reference is None or record.outcome.status != "ok" or not record.chunks:
+        return None
+    distance = quality_of(record.chunks).distance
+    if distance is None or not reference.sha256 or not record.model.sha256:
+        return None
+    if record.model.is_twin or reference.is_twin:
+        return None
+    return MeasuredQuality(
+        model_sha256=record.model.sha256,
+        reference_sha256=reference.sha256,
+        reference_key=reference.key,
+        alike=(
+            f"{record.text.name} {record.text.sha256[:8]}",
+            f"tokens {record.tokenization.tokens_sha256[:8]}",
+            f"{len(record.chunks)} chunks of {record.n_ctx}",
+        ),
+        at=record.started_at,
+        kl=_figure(distance.mean_kld),
+        same_top=_figure(distance.same_top),
+    )
+
+
+def _figure(figure: QualityFigure) -> Figure:
+    if figure.low is None or figure.high is None:
+        return Figure(figure.value, figure.value, figure.value, is_interval=False)
+    return Figure(figure.value, figure.low, figure.high)

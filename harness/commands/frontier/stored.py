@@ -1,0 +1,109 @@
+"""What is stored of several files of one model: their speeds, measured alike on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.analysis.sides import Side, side_of
+from harness.commands.frontier.candidates import Candidate
+from harness.records.listing import list_experiments
+from harness.records.store import StoredExperiment, load
+from harness.schema.experiment import Experiment, ModelFile
+from harness.schema.settings import Settings
+
+# Settings, build of the engine, workloads: what must agree before speeds stand on one page.
+_Alike = tuple[Settings, str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class StoredSpeeds:
+    """Name of a candidate to what was measured of it; `cut_short` names those not measured out."""
+
+    sides: dict[str, Side]
+    cut_short: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Case:
+    path: Path
+    experiment: Experiment
+    model: ModelFile
+    settings: Settings
+
+
+def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> StoredSpeeds:
+    """
+    What was measured of the candidates on this machine, all of it alike.
+
+    Of several settings, builds and sets of workloads those are taken that most candidates have,
+    of equals the newest. Of one candidate's experiments that which holds most of the others too,
+    for its rounds were side by side; of equals the newest.
+
+    Raises:
+        ResultsInvalid: The folder, or an experiment that is needed, cannot be read.
+    """
+    groups: dict[_Alike, dict[str, list[_Case]]] = {}
+    # Oldest first, so that what comes later is newer.
+    for listing in list_experiments(results):
+        experiment = listing.experiment
+        if experiment is None or experiment.origin != "harness":
+            continue
+        if experiment.machine.id != machine_id:
+            continue
+        for model in experiment.plan.models:
+            candidate = next((it for it in found if _is_same_file(it.file, model)), None)
+            if candidate is None or model.is_twin:
+                continue
+            for settings in experiment.plan.settings:
+                alike = _alike(experiment, settings)
+                case = _Case(listing.path, experiment, model, settings)
+                mine = groups.pop(alike, {})
+                mine.setdefault(candidate.name, []).append(case)
+                groups[alike] = mine  # last, for it is the newest now
+    if not groups:
+        return StoredSpeeds({})
+    best = max(reversed(groups.values()), key=len)
+    return _sides(best)
+
+
+def _sides(cases: Mapping[str, Sequence[_Case]]) -> StoredSpeeds:
+    held: dict[Path, int] = {}
+    for each in cases.values():
+        for path in {case.path for case in each}:
+            held[path] = held.get(path, 0) + 1
+    loaded: dict[Path, StoredExperiment] = {}
+    sides = {}
+    cut_short = set()
+    for name, each in cases.items():
+        case = max(reversed(each), key=lambda case: held[case.path])
+        if case.path not in loaded:
+            loaded[case.path] = load(case.path)
+        stored = loaded[case.path]
+        sides[name] = side_of(name, stored.experiment, case.model, case.settings, stored.runs)
+        if not _is_measured_out(stored, case):
+            cut_short.add(name)
+    return StoredSpeeds(sides, frozenset(cut_short))
+
+
+def _is_measured_out(stored: StoredExperiment, case: _Case) -> bool:
+    """Whether measuring stopped by itself: it was neither killed nor interrupted."""
+    stops = stored.end.stops if stored.end else ()
+    return any(
+        (stop.model, stop.settings) == (case.model.key, case.settings)
+        and stop.reason != "interrupted"
+        for stop in stops
+    )
+
+
+def _alike(experiment: Experiment, settings: Settings) -> _Alike:
+    engine = experiment.provenance.engine
+    build = f"{engine.binding} {engine.binding_version} {engine.library_commit}"
+    return settings, build, frozenset(experiment.plan.workloads)
+
+
+def _is_same_file(file: ModelFile, other: ModelFile) -> bool:
+    if file.sha256 and other.sha256:
+        return file.sha256 == other.sha256
+    return file.key == other.key

@@ -1,0 +1,42 @@
+"""
+A gate's judgement as workflow commands of GitHub Actions, which it shows beside a run.
+
+The form is that of "Workflow commands for GitHub Actions" in GitHub's documentation; the escapes
+are those of actions/toolkit, packages/core/src/command.ts.
+"""
+
+from __future__ import annotations
+
+from harness.commands.gate.page import worst_first
+from harness.commands.gate.words import Gated, check_text, safe, sentence, waiver_text
+
+# GitHub shows ten of a kind for each step and drops the others without a word.
+_MOST = 10
+_TITLE = "harness gate"
+
+
+def gate_annotations(gated: Gated, *, is_lenient: bool = False) -> list[str]:
+    """One line for each regression and each thing that is inconclusive, then the verdict's."""
+    judgement = gated.judgement
+    is_waived = is_lenient and judgement.is_waivable
+    levels = {"regression": "error", "inconclusive": "warning" if is_waived else "error"}
+    told = [check for check in worst_first(judgement.checks) if check.verdict in levels]
+    # One is left for the verdict, which stands above all.
+    shown = told[: _MOST - 1]
+    lines = [_command(levels[check.verdict], check_text(check)) for check in shown]
+    verdict = " ".join(filter(None, [sentence(judgement), waiver_text(gated, is_lenient)]))
+    level = "notice" if judgement.verdict == "pass" else levels[judgement.verdict]
+    more = f" {len(told) - len(shown)} more are in the log." if len(told) > len(shown) else ""
+    return [_command(level, verdict + more), *lines]
+
+
+def _command(level: str, message: str) -> str:
+    return f"::{level} title={_property(_TITLE)}::{_data(safe(message))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,187 @@
+"""What of a baseline and a candidate belongs together, and what stands in the way of judging it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from harness.analysis.sides import KINDS, Mismatch, Side, mismatches, side_of
+from harness.commands.gate.judge import LEAST_RUNS, Check, obstacle
+from harness.schema.experiment import Experiment, Run
+
+ACROSS = (*KINDS, "file")
+"""What must be the same in the baseline, unless it is judged across on purpose."""
+
+# Of the experiment as a whole; the others are of a case.
+_OF_EXPERIMENT = ("machine", "build")
+
+_ADVICE = {
+    "machine": "Save a baseline of this machine, or pass --across machine",
+    "build": "Where the engine is what you changed, pass --across build",
+    "settings": "Measure with the baseline's settings, or pass --across settings",
+    "evidence": "Measure both in the same way, or pass --across evidence",
+    "file": "Where the file is what you changed, pass --across file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that differs and must not; `kind` is one of ACROSS."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Baseline and candidate in pairs that may be judged, and what may not be."""
+
+    pairs: tuple[tuple[Side, Side], ...]
+    checks: tuple[Check, ...]
+
+
+def sides_of(experiment: Experiment, runs: Sequence[Run]) -> list[Side]:
+    """Every model under every Settings of the plan, in its order."""
+    return [
+        side_of(model.key, experiment, model, settings, runs)
+        for model in experiment.plan.models
+        for settings in experiment.plan.settings
+    ]
+
+
+def match(
+    baseline: Sequence[Side], candidate: Sequence[Side], across: Collection[str] = ()
+) -> Matched:
+    """
+    Each of the candidate's cases with the baseline's of the same model and Settings.
+
+    Both are all the sides of one experiment. Nothing is matched where the machine, the engine's
+    build or the program that measured differ and `across` does not allow it.
+    """
+    differing = [it for it in _of_experiments(baseline[0], candidate[0]) if it.kind not in across]
+    if differing:
+        return Matched((), tuple(_blocked(each) for each in differing))
+    pairs: list[tuple[Side, Side]] = []
+    checks: list[Check] = []
+    used: list[Side] = []
+    for side in candidate:
+        partner = _partner(side, baseline, candidate)
+        if partner is None:
+            checks.append(obstacle("no-baseline", "the baseline has no such case", side))
+            continue
+        used.append(partner)
+        differing = [each for each in _of_cases(partner, side) if each.kind not in across]
+        checks += [_blocked(each, side) for each in differing]
+        if not differing:
+            pairs.append((partner, side))
+            checks += _of_workloads(partner, side)
+    checks += [
+        obstacle("missing", "the baseline has it, the candidate did not measure it", side)
+        for side in baseline
+        if not any(side is each for each in used)
+    ]
+    return Matched(tuple(pairs), tuple(checks))
+
+
+def failures(candidate: Sequence[Side]) -> list[Check]:
+    """What failed of the candidate or was never measured; what the user ended did not fail."""
+    checks = []
+    for side in candidate:
+        if not side.runs:
+            checks.append(obstacle("missing", "not measured: no Run was finished", side))
+        counts: Counter[str] = Counter()
+        reasons: dict[str, str] = {}
+        for run in side.runs:
+            for workload, reason in _failures_of(run).items():
+                counts[workload] += 1
+                reasons.setdefault(workload, reason)
+        for workload, count in counts.items():
+            text = f"failed in {count} of {len(side.runs)} Runs: {reasons[workload]}"
+            checks.append(obstacle("failed", text, side, workload))
+    return checks
+
+
+def unusable(baseline: Sequence[Side]) -> str | None:
+    """Why nobody would want this experiment for a baseline; None where there is no reason."""
+    for side in baseline:
+        if any(_failures_of(run) for run in side.runs):
+            return f"{side.model.key} failed in it"
+        if len(side.runs) < LEAST_RUNS:
+            return f"it has {len(side.runs)} of the {LEAST_RUNS} Runs of {side.model.key} needed"
+    return None
+
+
+def circumstances(baseline: Experiment, candidate: Experiment) -> list[str]:
+    """What else a reader should know before believing the verdict; sentences."""
+    found = []
+    for name in ("power_source", "power_mode"):
+        values = [getattr(each.conditions, name) for each in (baseline, candidate)]
+        if values[0] != values[1] and None not in values:
+            found.append(f"{name.replace('_', ' ')}: {values[0]} against {values[1]}")
+    versions = [each.provenance.harness_version for each in (baseline, candidate)]
+    if versions[0] != versions[1]:
+        found.append(f"harness {versions[0]} against {versions[1]}")
+    if any(model.is_twin for model in candidate.plan.models):
+        found.append("the candidate is a rehearsal: its weights are random")
+    if candidate.origin != "harness":
+        found.append(f"the candidate is {_origin_text(candidate.origin)}: little is known of it")
+    return found
+
+
+def _of_experiments(a: Side, b: Side) -> list[Difference]:
+    found = [each for each in mismatches(a, b) if each.kind in _OF_EXPERIMENT]
+    differences = [Difference(each.kind, each.text) for each in found]
+    origins = a.experiment.origin, b.experiment.origin
+    if origins[0] != origins[1]:
+        words = [_origin_text(origin) for origin in origins]
+        differences.append(Difference("evidence", f"{words[0]} against {words[1]}"))
+    return differences
+
+
+def _origin_text(origin: str) -> str:
+    return "measured here" if origin == "harness" else f"imported from {origin}"
+
+
+def _of_cases(a: Side, b: Side) -> list[Difference]:
+    found: list[Mismatch] = [it for it in mismatches(a, b) if it.kind not in _OF_EXPERIMENT]
+    differences = [Difference(each.kind, each.text) for each in found]
+    digests = a.model.sha256, b.model.sha256
+    if None not in digests and digests[0] != digests[1]:
+        texts = [str(digest)[:8] for digest in digests]
+        differences.append(
+            Difference("file", f"another file (sha256 {texts[0]} against {texts[1]})")
+        )
+    return differences
+
+
+def _blocked(difference: Difference, side: Side | None = None) -> Check:
+    text = f"not comparable: {difference.text}. {_ADVICE[difference.kind]}"
+    return obstacle("not-comparable", text, side)
+
+
+def _partner(side: Side, baseline: Sequence[Side], candidate: Sequence[Side]) -> Side | None:
+    """Of the same model and Settings; or of the same model, where it has one Settings on each."""
+    of_model = [each for each in baseline if each.model.key == side.model.key]
+    for each in of_model:
+        if each.settings == side.settings:
+            return each
+    rivals = [each for each in candidate if each.model.key == side.model.key]
+    return of_model[0] if len(of_model) == len(rivals) == 1 else None
+
+
+def _of_workloads(a: Side, b: Side) -> list[Check]:
+    before, now = a.experiment.plan.workloads, b.experiment.plan.workloads
+    text = "the baseline has it, the candidate did not measure it"
+    missing = [obstacle("missing", text, b, name) for name in before if name not in now]
+    text = "the baseline does not have it; save a new one"
+    return missing + [obstacle("no-baseline", text, b, name) for name in now if name not in before]
+
+
+def _failures_of(run: Run) -> dict[str, str]:
+    """Workload, empty for all of them, to why it failed."""
+    if run.outcome.status == "ok" or run.outcome.reason == "interrupted":
+        return {}
+    if run.case_failures:
+        return {each.workload: each.message for each in run.case_failures}
+    return {"": run.outcome.message or run.outcome.reason or "no reason is known"}

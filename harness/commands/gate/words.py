@@ -1,0 +1,172 @@
+"""The words of a gate's judgement, shared by all the forms in which it is told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness import units
+from harness.analysis import legend
+from harness.analysis.formulas import UNITS
+from harness.commands.gate.judge import Change, Check, Judgement
+from harness.report.settings import settings_text
+from harness.report.text import harmless
+from harness.schema.experiment import Experiment
+
+_KL = "mean_kld"
+# What a CI runner takes for a command; of each the last character is kept.
+_COMMANDS = re.compile(r"(:+(?=:)|##+(?=\[))(.)")
+# Worse and better, where that is not slower and faster.
+_WORDS = {"bytes": ("larger", "smaller"), "J/token": ("hungrier", "thriftier")}
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """A judgement and what it is of; `asked` is what --baseline said."""
+
+    judgement: Judgement
+    candidate: Experiment
+    n_candidate_runs: int
+    candidate_path: str
+    asked: str
+    baseline: Experiment | None
+    n_baseline_runs: int
+    baseline_path: str | None
+    remarks: tuple[str, ...] = ()
+
+
+def safe(text: str) -> str:
+    """
+    `text` fit for a terminal and for a CI log.
+
+    A CI runner takes "::" and "##[" at the start of a line for commands, and a model's name might
+    come to stand there.
+    """
+    return _COMMANDS.sub(r"\2", harmless(text))
+
+
+def case_name(check: Check) -> str:
+    """The model and its Settings, as far as the check is about them."""
+    if not check.model:
+        return "experiment"
+    if check.settings is None:
+        return safe(check.model)
+    return safe(f"{check.model} · {settings_text(check.settings)}")
+
+
+def figure_name(check: Check) -> str:
+    """What was judged of the case: "tg128 tok/s", "memory peak", or the kind of obstacle."""
+    if check.metric == _KL:
+        return "KL divergence"
+    topic = check.workload or legend.TOPICS.get(check.metric, "")
+    name = legend.LABELS[check.metric] if check.metric else (check.cause or "")
+    return f"{topic} {name}".strip()
+
+
+def values_text(check: Check) -> str:
+    """Both medians, "104 → 98.2"; of a figure by itself its value with the interval."""
+    if check.level:
+        low, high = check.level.low, check.level.high
+        value = units.significant(check.level.value)
+        if low is None or high is None:
+            return value
+        return f"{value} ({units.significant(low)} – {units.significant(high)})"
+    if check.a is None and check.b is None:
+        return ""
+    unit = UNITS[check.metric]
+    texts = [units.quantity(each.median, unit) if each else "-" for each in (check.a, check.b)]
+    return " → ".join(texts)
+
+
+def change_text(change: Change | None) -> str:
+    """By how many percent it is worse: "+5.9 (+4.1, +7.7)"; "" where that is unknown."""
+    if change is None:
+        return ""
+    if change.is_exact:
+        return f"{_signed(change.value)} exactly"
+    if change.low is None or change.high is None:
+        return f"{_signed(change.value)} (unknown)"
+    return f"{_signed(change.value)} ({_signed(change.low)}, {_signed(change.high)})"
+
+
+def limit_text(check: Check) -> str:
+    """What is allowed: "5.0 %", or nats."""
+    if check.limit is None:
+        return ""
+    if check.metric == _KL:
+        return f"{units.significant(check.limit)} nats"
+    return units.percent(check.limit)
+
+
+def check_text(check: Check) -> str:
+    """One check in a sentence, without saying what it counts for."""
+    what = figure_name(check) if check.metric or check.workload else ""
+    if check.model:
+        what = f"{what} of {case_name(check)}".removeprefix(" of ") if what else case_name(check)
+    measured = "" if check.cause == "few-runs" else _measured(check)
+    said = [each for each in (measured, safe(check.text)) if each]
+    return f"{what}: {'; '.join(said)}" if what else "; ".join(said)
+
+
+def sentence(judgement: Judgement) -> str:
+    """The verdict and what decided it."""
+    verdict = judgement.verdict
+    decisive = [check for check in judgement.checks if check.verdict == verdict]
+    if verdict == "pass":
+        limits = judgement.limits
+        allowed = f"{units.percent(limits.max_slowdown)} slower, "
+        allowed += f"{units.percent(limits.max_memory)} more memory"
+        if limits.max_kl is not None:
+            allowed += f", {units.significant(limits.max_kl)} nats from the reference"
+        figures = (
+            "the one figure lies" if len(decisive) == 1 else f"all {len(decisive)} figures lie"
+        )
+        return f"Pass: {figures} within what is allowed: {allowed}."
+    if not decisive:
+        return "Inconclusive: there is nothing to judge."
+    first = sorted(decisive, key=_weight)[0]
+    text = f"{verdict.capitalize()}: {check_text(first).rstrip('.')}."
+    others = len(decisive) - 1
+    if others and verdict == "regression":
+        text += f" {others} more {'figure' if others == 1 else 'figures'} regressed."
+    elif others:
+        text += f" {others} more {'is' if others == 1 else 'are'} inconclusive."
+    if any(check.cause in ("undecided", "few-runs") and check.change for check in decisive):
+        text += " More Runs, of both sides, narrow the intervals: `harness run --runs 24`."
+    return text
+
+
+def waiver_text(gated: Gated, is_lenient: bool) -> str:
+    """What an inconclusive verdict means for the exit code; "" for the other verdicts."""
+    judgement = gated.judgement
+    if judgement.verdict != "inconclusive":
+        return ""
+    if not judgement.is_waivable:
+        return "The candidate owes this: --inconclusive pass does not let it pass."
+    if is_lenient:
+        return "It passes because --inconclusive pass asks for that."
+    return "--inconclusive pass would let it pass."
+
+
+def _weight(check: Check) -> tuple[bool, float]:
+    """What weighs most comes first: what is owed, then the largest change."""
+    return not check.is_owed, -(check.change.value if check.change else float("inf"))
+
+
+def _measured(check: Check) -> str:
+    if check.level:
+        return f"{values_text(check)} nats, and {limit_text(check)} are allowed"
+    change = check.change
+    if change is None:
+        return ""
+    worse, better = _WORDS.get(UNITS[check.metric], ("slower", "faster"))
+    # Better is said in the same measure: -0.05 is 5 % less time or memory.
+    text = f"{units.percent(abs(change.value))} {worse if change.value >= 0 else better}"
+    if change.low is not None and change.high is not None and not change.is_exact:
+        text += f" ({_signed(change.low)} to {_signed(change.high)} %)"
+    return f"{text}, and {limit_text(check)} is allowed"
+
+
+def _signed(share: float) -> str:
+    digits = 1 if abs(share) < 1 else 0
+    return f"{share * 100:+.{digits}f}".replace("-0.0", "+0.0")

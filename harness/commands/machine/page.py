@@ -1,0 +1,151 @@
+"""A machine as a short page of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness import units
+from harness.analysis.speed.calibration import Calibration
+from harness.analysis.speed.calibration_fit import speed_of
+from harness.machine.energy.meters import AtRest
+from harness.report.text import harmless, wrapped
+from harness.schema.experiment import EngineInfo
+from harness.schema.machine import BandwidthSample, Conditions, Machine
+
+_LABEL_WIDTH = 14
+
+
+def machine_text(
+    machine: Machine,
+    conditions: Conditions,
+    bandwidth: BandwidthSample,
+    engine: EngineInfo,
+    n_threads: int,
+    calibration: Calibration | None = None,
+    stale: str | None = None,
+    energy: AtRest | None = None,
+) -> str:
+    """What the machine is, how it stands now, what it measures with; 80 columns."""
+    facts = [
+        ("Machine", _joined(machine.model, f"id {machine.id}", machine.virtualization)),
+        ("System", f"{machine.os_version}, {machine.arch}"),
+        ("CPU", machine.cpu),
+        ("Cores", _cores(machine, n_threads)),
+        ("Cache", _size(machine.last_level_cache_bytes, "last level")),
+        ("Memory", _memory(machine, conditions)),
+        ("Bandwidth", _bandwidth(bandwidth)),
+        *(("Accelerator", _accelerator(machine, i)) for i in range(len(machine.accelerators))),
+        ("Power", _joined(_power(conditions), conditions.power_mode)),
+        ("Thermal", conditions.thermal_pressure or ""),
+        ("Engine", f"{engine.binding} {engine.binding_version}, {engine.library_version}"),
+        *(("Device", _device(engine, i)) for i in range(len(engine.devices))),
+        *(("Energy", text) for text in _energies(energy)),
+        ("Calibration", _calibration(calibration, stale)),
+    ]
+    lines: list[str] = []
+    for label, text in facts:
+        if text:
+            lines += wrapped(harmless(text), lead=f"{label:<{_LABEL_WIDTH}}")
+    lines += _warnings(conditions)
+    lines += _unknown(conditions, energy.obstacles if energy else {})
+    return "\n".join(lines)
+
+
+def _warnings(conditions: Conditions) -> list[str]:
+    if not conditions.warnings:
+        return ["", "Nothing found that would spoil a measurement now."]
+    lines = ["", "What could spoil a measurement now:"]
+    for warning in conditions.warnings:
+        lines += wrapped(harmless(warning), lead="  - ")
+    return lines
+
+
+def _unknown(conditions: Conditions, obstacles: Mapping[str, str]) -> list[str]:
+    reasons = {field.replace("_", " "): reason for field, reason in conditions.unknown.items()}
+    reasons |= {f"energy by {source}": reason for source, reason in obstacles.items()}
+    lines = ["", "Not told by this system:"] if reasons else []
+    for field, reason in reasons.items():
+        lines += wrapped(harmless(f"{field}: {reason}"), lead="  - ")
+    return lines
+
+
+def _joined(*parts: str | None) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _cores(machine: Machine, n_threads: int) -> str:
+    levels = " + ".join(f"{level.n_cores} {level.name}" for level in machine.core_levels)
+    physical = f"{machine.n_cores_physical} physical" if machine.n_cores_physical else None
+    return _joined(
+        levels,
+        physical,
+        f"{machine.n_cores_logical} logical",
+        f"{machine.n_cores_usable} usable; {n_threads} threads by default",
+    )
+
+
+def _size(n_bytes: int | None, suffix: str) -> str:
+    return f"{units.memory_size(n_bytes)} {suffix}" if n_bytes else ""
+
+
+def _memory(machine: Machine, conditions: Conditions) -> str:
+    return _joined(
+        units.memory_size(machine.memory_bytes),
+        _size(conditions.memory_available_bytes, "available"),
+        _size(machine.memory_limit_bytes, "limit of this container"),
+        _size(machine.gpu_limit_bytes, "limit of the GPU"),
+    )
+
+
+def _bandwidth(sample: BandwidthSample) -> str:
+    return (
+        f"{units.bandwidth(sample.median_bytes_per_s)} read by {sample.n_threads} threads "
+        f"(median of {sample.n_samples}; 90th percentile "
+        f"{units.bandwidth(sample.q90_bytes_per_s)})"
+    )
+
+
+def _accelerator(machine: Machine, index: int) -> str:
+    accelerator = machine.accelerators[index]
+    cores = f"{accelerator.n_cores} cores" if accelerator.n_cores else None
+    return _joined(
+        accelerator.name, _size(accelerator.memory_bytes, "").strip(), cores, accelerator.driver
+    )
+
+
+def _power(conditions: Conditions) -> str | None:
+    if conditions.battery_percent is None:
+        return conditions.power_source
+    return f"{conditions.power_source}, battery at {conditions.battery_percent:.0f} %"
+
+
+def _device(engine: EngineInfo, index: int) -> str:
+    device = engine.devices[index]
+    total = units.memory_size(device.total_bytes)
+    return f"{device.name} ({device.description}), {device.kind}, {total}"
+
+
+def _energies(energy: AtRest | None) -> list[str]:
+    """What each source tells of the rest just taken: "powercap: package-0 12.3 W at rest"."""
+    if energy is None:
+        return []
+    watts: dict[str, list[str]] = {source: [] for source in energy.sources}
+    for one in energy.idle:
+        power = units.significant(one.joules / one.window_ns * 1e9)
+        watts[one.source].append(f"{one.domain} {power} W")
+    return [
+        f"{source}: {', '.join(told)} at rest" if told else source for source, told in watts.items()
+    ]
+
+
+def _calibration(calibration: Calibration | None, stale: str | None) -> str:
+    if calibration is None:
+        return "none; `harness machine --calibrate` makes one, for predictions"
+    day = calibration.measured_at[:10]
+    speed = speed_of(calibration)
+    if stale or speed is None:
+        return f"of {day}, not used: {stale or 'too little was measured'}; calibrate again"
+    rates = speed.decode.type_bytes_per_s
+    slowest, fastest = (units.bandwidth(pick(rates.values())) for pick in (min, max))
+    more = f" and {len(calibration.earlier)} before" if calibration.earlier else ""
+    return f"of {day}{more}, weights read at {slowest} to {fastest} by type"

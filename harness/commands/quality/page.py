@@ -1,0 +1,260 @@
+"""Quality results as tables, flat figures and one JSON document."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from harness import units
+from harness.analysis.quality import Quality, QualityFigure, figures_of
+from harness.commandline.scoring import QualityFailure
+from harness.report.tables import Format
+from harness.report.text import harmless, wrapped
+from harness.schema.experiment import ModelFile
+from harness.schema.quality import QualityRecord, TextFacts
+
+_LABELS = {
+    "perplexity": "perplexity",
+    "reference_perplexity": "  of the reference",
+    "ln_ratio": "  ln of their ratio",
+    "perplexity_difference": "  their difference",
+    "mean_kld": "KL divergence, mean",
+    "median_kld": "  median",
+    "kld_p999": "  99.9th percentile",
+    "max_kld": "  largest",
+    "same_top": "same top token",
+}
+_SHARES = ("same_top",)
+_UNITS = {"same_top": "ratio", "ln_ratio": "", "perplexity": "", "reference_perplexity": ""}
+_HEADER = ("", "value", "±", "95 % over chunks")
+_FLAT = (
+    *("model", "quantization", "reference", "metric", "unit", "value", "error", "low", "high"),
+    *("n_chunks", "n_scored", "outcome"),
+)
+
+
+@dataclass(frozen=True)
+class QualityResult:
+    """One record, what is derived from it (None where it has no figures), where it is kept."""
+
+    record: QualityRecord
+    quality: Quality | None
+    path: Path
+
+
+def quality_text(
+    text: TextFacts,
+    results: Sequence[QualityResult],
+    failures: Sequence[QualityFailure],
+    table_format: Format,
+) -> str:
+    """The results in `table_format`; "plain" fits 80 columns."""
+    if table_format in ("csv", "tsv"):
+        return _flat(results, failures, "," if table_format == "csv" else "\t")
+    if table_format == "github":
+        return _github(text, results, failures)
+    lines: list[str] = []
+    for result in results:
+        lines += [*wrapped(harmless(_heading(result))), ""]
+        if result.quality:
+            lines += _table(result.quality)
+        if note := _note(result):
+            lines += wrapped(harmless(note))
+        lines.append("")
+    for failure in failures:
+        lines += [*wrapped(harmless(f"{failure.model}: {failure.message}")), ""]
+    for sentence in _legend(text, results):
+        lines += wrapped(harmless(sentence))
+    return "\n".join(lines).rstrip()
+
+
+def quality_document(
+    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[QualityFailure]
+) -> dict[str, Any]:
+    """Everything that was found, ready for `json.dumps`."""
+    return {
+        "schema": 1,
+        "text": text.model_dump(mode="json"),
+        "results": [_entry(result) for result in results],
+        "failures": [asdict(failure) for failure in failures],
+    }
+
+
+def _entry(result: QualityResult) -> dict[str, Any]:
+    record, quality = result.record, result.quality
+    return {
+        "quality": record.id,
+        "started_at": record.started_at,
+        "stored": str(result.path),
+        "machine": record.machine.id,
+        "model": _file(record.model),
+        "reference": _file(record.reference) if record.reference else None,
+        "settings": record.settings.model_dump(mode="json"),
+        "tokenization": record.tokenization.model_dump(mode="json"),
+        "n_ctx": record.n_ctx,
+        "n_chunks_planned": record.n_chunks_planned,
+        "n_chunks": quality.n_chunks if quality else len(record.chunks),
+        "n_scored": quality.n_scored if quality else None,
+        "is_spilled": record.is_spilled,
+        "outcome": {
+            "status": record.outcome.status,
+            "reason": record.outcome.reason,
+            "message": record.outcome.message,
+        },
+        "figures": {
+            name: {**asdict(figure), "unit": _unit(name)} for name, figure in _figures(quality)
+        },
+    }
+
+
+def _file(file: ModelFile) -> dict[str, Any]:
+    return {
+        "model": file.key,
+        "quantization": file.quantization,
+        "n_bytes": file.n_bytes,
+        "file": {"name": file.file_name, "sha256": file.sha256},
+    }
+
+
+def _figures(quality: Quality | None) -> list[tuple[str, QualityFigure]]:
+    return list(figures_of(quality).items()) if quality else []
+
+
+def _unit(name: str) -> str:
+    return _UNITS.get(name, "nats" if "kld" in name else "")
+
+
+def _heading(result: QualityResult) -> str:
+    record, quality = result.record, result.quality
+    parts = [_title(record.model)]
+    if record.reference:
+        parts.append(f"against {_title(record.reference)}")
+    if quality:
+        parts.append(f"{quality.n_chunks} chunks, {quality.n_scored} tokens scored")
+    return "; ".join(parts)
+
+
+def _title(file: ModelFile) -> str:
+    return f"{file.key} · {file.quantization} · {units.file_size(file.n_bytes)}"
+
+
+def _note(result: QualityResult) -> str:
+    record, quality = result.record, result.quality
+    n, planned = len(record.chunks), record.n_chunks_planned
+    if record.outcome.status == "failed":
+        what = record.outcome.message or record.outcome.reason or "unknown"
+        word = "" if record.outcome.reason == "interrupted" else "failed: "
+        return f"{word}{what}; {n} of {planned} chunks were complete and are kept."
+    if quality and quality.n_chunks < n:
+        return f"{n} chunks were scored; shown are those that all of these models have."
+    if n < planned:
+        return f"{n} of {planned} chunks, then the time was spent; --budget gives more."
+    return ""
+
+
+def _cells(name: str, figure: QualityFigure) -> tuple[str, ...]:
+    def shown(value: float, digits: int = 4 if "perplexity" in name else 3) -> str:
+        return units.percent(value) if name in _SHARES else units.significant(value, digits)
+
+    error = "" if figure.error is None else shown(figure.error, 3)
+    return _LABELS[name], shown(figure.value), error, _interval(figure, shown)
+
+
+def _interval(figure: QualityFigure, shown: Any) -> str:
+    if figure.low is None and figure.high is None:
+        return "–"
+    if figure.high is None:
+        return f"from {shown(figure.low)}"
+    if figure.low is None:
+        return f"up to {shown(figure.high)}"
+    return f"{shown(figure.low)} – {shown(figure.high)}"
+
+
+def _table(quality: Quality) -> list[str]:
+    rows = [_cells(name, figure) for name, figure in figures_of(quality).items()]
+    text = tabulate(
+        rows,
+        headers=_HEADER,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=("left", "right", "right", "left"),
+        preserve_whitespace=True,
+    )
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def _legend(text: TextFacts, results: Sequence[QualityResult]) -> list[str]:
+    size = units.file_size(text.n_bytes)
+    lines = [f"Text: {text.name}, {size}, sha256 {text.sha256[:12]}."]
+    if results:
+        n_ctx = results[0].record.n_ctx
+        lines[0] += f" Chunks of {n_ctx} tokens, of which the second half is scored."
+    if not any(result.quality for result in results):
+        return lines
+    lines.append(
+        "±: one standard error, every token counted as independent, as llama-perplexity prints it. "
+        "The interval takes each chunk for one value."
+    )
+    if any(result.record.reference for result in results):
+        lines.append(
+            "Divergences in nats, from the reference. They tell how far a model is from its "
+            "reference, not how good either is."
+        )
+    if any(result.record.is_spilled for result in results):
+        lines.append(
+            "The models did not share the memory: the reference's probabilities went through a "
+            "file in half precision."
+        )
+    return lines
+
+
+def _github(
+    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[QualityFailure]
+) -> str:
+    rows: list[tuple[str, ...]] = []
+    for result in results:
+        name = _markdown(_heading(result))
+        rows += [(name, *_cells(metric, it)) for metric, it in _figures(result.quality)]
+        if note := _note(result):
+            rows.append((name, _markdown(note), "", "", ""))
+    rows += [(_markdown(it.model), _markdown(it.message), "", "", "") for it in failures]
+    table = tabulate(rows, headers=("model", *_HEADER), tablefmt="github", disable_numparse=True)
+    notes = [f"- {_markdown(line)}" for line in _legend(text, results)]
+    return "\n".join([table, "", *notes])
+
+
+def _markdown(text: str) -> str:
+    return harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+
+
+def _flat(
+    results: Sequence[QualityResult], failures: Sequence[QualityFailure], delimiter: str
+) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(_FLAT)
+    for result in results:
+        record, quality = result.record, result.quality
+        about = [
+            harmless(record.model.key),
+            harmless(record.model.quantization),
+            harmless(record.reference.key) if record.reference else "",
+        ]
+        outcome = harmless(_note(result)) or "ok"
+        if quality is None:
+            writer.writerow([*about, *[""] * 6, len(record.chunks), "", outcome])
+            continue
+        counts = [quality.n_chunks, quality.n_scored, outcome]
+        for name, it in figures_of(quality).items():
+            writer.writerow(
+                [*about, name, _unit(name), it.value, it.error, it.low, it.high, *counts]
+            )
+    for failure in failures:
+        writer.writerow([harmless(failure.model), *[""] * 10, harmless(failure.message)])
+    return stream.getvalue().rstrip("\n")

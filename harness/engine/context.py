@@ -1,0 +1,143 @@
+"""A context: its cache, and prompts and steps laid out in memory before the clock starts."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.engine.failure import EngineFailed
+from harness.schema.experiment import Buffer
+
+
+class Context:
+    """A context and its cache. `buffers` are the engine's own figures."""
+
+    def __init__(self, handle: object, buffers: tuple[Buffer, ...]) -> None:
+        self.buffers = buffers
+        self._handle = handle
+        self._memory = lib.llama_get_memory(handle)
+        self._saved: ctypes.Array[ctypes.c_uint8] | None = None
+        self.n_ctx = int(lib.llama_n_ctx(handle))
+        self.n_batch = int(lib.llama_n_batch(handle))
+
+    def clear(self) -> None:
+        """Empties the cache."""
+        lib.llama_memory_clear(self._memory, False)
+
+    def wake(self) -> None:
+        """
+        Decodes one token for nothing, so that the compute threads are awake when a clock starts.
+
+        They fall asleep while the worker waits for its parent; the step that wakes them took
+        0.15 to 0.2 ms longer. llama-bench never pauses between its repetitions.
+        """
+        self.prompt([0])()
+
+    def save(self) -> None:
+        """Remembers the cache as it is, for `restore`."""
+        size = lib.llama_state_seq_get_size(self._handle, 0)
+        self._saved = (ctypes.c_uint8 * size)()
+        lib.llama_state_seq_get_data(self._handle, self._saved, size, 0)
+
+    def restore(self) -> bool:
+        """Puts back what `save` remembered; False where the engine cannot."""
+        self.clear()
+        saved = self._saved
+        return bool(saved and lib.llama_state_seq_set_data(self._handle, saved, len(saved), 0) > 0)
+
+    def rewind(self, n_keep: int) -> bool:
+        """Drops all positions from `n_keep` on; False where the engine cannot."""
+        return bool(lib.llama_memory_seq_rm(self._memory, 0, n_keep, -1))
+
+    def prompt(self, tokens: Sequence[int]) -> Callable[[], None]:
+        """
+        A function that prefills `tokens` in chunks of n_batch and synchronizes once at the end.
+
+        All memory is laid out here, so that calling the result costs nothing but the engine.
+        """
+        chunks = [tokens[i : i + self.n_batch] for i in range(0, len(tokens), self.n_batch)]
+        arrays = [(lib.llama_token * len(chunk))(*chunk) for chunk in chunks]
+        batches = [lib.llama_batch_get_one(array, len(array)) for array in arrays]
+        handle, decode, synchronize = self._handle, lib.llama_decode, lib.llama_synchronize
+
+        def run() -> None:
+            for batch in batches:
+                result = decode(handle, batch)
+                if result:
+                    raise _decode_failed(result)
+            synchronize(handle)
+            _ = arrays  # the batches point into them
+
+        return run
+
+    def steps(self, tokens: Sequence[int]) -> Callable[[int | None], list[int]]:
+        """
+        A function that decodes `tokens` one by one, synchronizing after every step.
+
+        It returns one time stamp a step (perf_counter_ns), taken when the step was complete. It
+        stops early after the first stamp that is past its argument, when that is not None.
+        """
+        array = (lib.llama_token * len(tokens))(*tokens)
+        width = ctypes.sizeof(lib.llama_token)
+        singles = [lib.llama_token.from_buffer(array, i * width) for i in range(len(tokens))]
+        batches = [lib.llama_batch_get_one(ctypes.pointer(single), 1) for single in singles]
+        handle, decode, synchronize = self._handle, lib.llama_decode, lib.llama_synchronize
+
+        def run(until_ns: int | None) -> list[int]:
+            stamps: list[int] = []
+            for batch in batches:
+                result = decode(handle, batch)
+                if result:
+                    raise _decode_failed(result)
+                synchronize(handle)
+                stamps.append(perf_counter_ns())
+                if until_ns is not None and stamps[-1] >= until_ns:
+                    break
+            _ = array  # the batches point into it
+            return stamps
+
+        return run
+
+    def logits(self, tokens: NDArray[np.int32], scored: range, n_vocab: int) -> NDArray[np.float32]:
+        """
+        The logits after each position in `scored`, when `tokens` are decoded from an empty cache.
+
+        Args:
+            tokens: No more than one batch takes; else the rows would not lie in one piece.
+            scored: Positions in `tokens`. Only these are computed to the end.
+            n_vocab: Tokens of the model's vocabulary.
+
+        Returns:
+            Shape (len(scored), n_vocab): the engine's own memory, overwritten by the next call.
+
+        Raises:
+            EngineFailed: The engine refused, or the model gives no logits.
+        """
+        self.clear()
+        tokens = np.ascontiguousarray(tokens, dtype=np.int32)
+        flags = np.zeros(len(tokens), dtype=np.int8)
+        flags[scored.start : scored.stop] = 1
+        batch = lib.llama_batch_get_one(tokens.ctypes.data_as(lib.llama_token_p), len(tokens))
+        batch.logits = flags.ctypes.data_as(ctypes.POINTER(ctypes.c_int8))
+        result = lib.llama_decode(self._handle, batch)
+        if result:
+            raise _decode_failed(result)
+        found = lib.llama_get_logits(self._handle)
+        if not found:
+            raise EngineFailed("decode-failed", "this model gives no logits")
+        return np.ctypeslib.as_array(found, shape=(len(scored), n_vocab))
+
+    def sample(self, sampler: object) -> int:
+        """The next token after the last decoded position."""
+        return int(lib.llama_sampler_sample(sampler, self._handle, -1))
+
+
+def _decode_failed(result: int) -> EngineFailed:
+    if result == 1:
+        return EngineFailed("context-too-large", "the context is full: no room for this batch")
+    return EngineFailed("decode-failed", f"llama_decode answered {result}")

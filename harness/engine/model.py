@@ -1,0 +1,167 @@
+"""A loaded model: its vocabulary, its chat template, its contexts."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from collections.abc import Iterator, Mapping
+
+import llama_cpp.llama_cpp as lib
+
+from harness.engine import log
+from harness.engine.context import Context
+from harness.engine.failure import EngineFailed
+from harness.engine.library import Engine
+from harness.engine.params import context_params, model_params
+from harness.engine.tensors import tensors_by_buffer
+from harness.engine.vocabulary import Vocabulary
+from harness.schema.settings import Settings
+
+
+def load_model(engine: Engine, path: str, settings: Settings, *, only_plans: bool = False) -> Model:
+    """
+    The model at `path`, ready for contexts; with `only_plans` nothing is read but its header, and
+    its contexts are planned, not allocated.
+
+    Raises:
+        EngineFailed: Damaged file, unknown architecture, not enough memory, no such device.
+    """
+    engine.forget_log()
+    params, keep = model_params(settings, engine.ggml)
+    if only_plans:
+        params.no_alloc = True
+        params.load_mode = lib.LLAMA_LOAD_MODE_NONE  # the library aborts with any other
+    handle = lib.llama_model_load_from_file(path.encode(), params)
+    del keep  # what the params pointed to had to outlive the call above
+    if not handle:
+        reason = log.cause(engine.errors(), "model-invalid")
+        raise EngineFailed(reason, log.explanation(engine.errors()))
+    return Model(engine, handle, settings)
+
+
+class Model:
+    """A loaded model."""
+
+    def __init__(self, engine: Engine, handle: object, settings: Settings) -> None:
+        self.engine = engine
+        self._handle = handle
+        self._settings = settings
+        self.weights = engine.buffers()
+        self._vocab = lib.llama_model_get_vocab(handle)
+        self.n_vocab = int(lib.llama_vocab_n_tokens(self._vocab))
+        # A twin made from the catalogue's shape has none, nor a file converted without.
+        self.has_tokenizer = bool(lib.llama_vocab_type(self._vocab) != lib.LLAMA_VOCAB_TYPE_NONE)
+        self.n_ctx_train = int(lib.llama_model_n_ctx_train(handle))
+        self.bos = lib.llama_vocab_bos(self._vocab) if self._adds_bos() else None
+        # Removing the tail of a cache is exact where every cell is kept; sliding windows and
+        # recurrent states forget.
+        self.can_rewind = not (
+            lib.llama_model_n_swa(handle)
+            or lib.llama_model_is_recurrent(handle)
+            or lib.llama_model_is_hybrid(handle)
+        )
+
+    def _adds_bos(self) -> bool:
+        return bool(lib.llama_vocab_get_add_bos(self._vocab))
+
+    @contextlib.contextmanager
+    def context(self, n_ctx: int, settings: Settings | None = None) -> Iterator[Context]:
+        """
+        A context of `n_ctx` positions, freed at the end; `settings` None takes the model's own.
+
+        Raises:
+            EngineFailed: It does not fit into memory, or the settings do not go together.
+        """
+        self.engine.forget_log()
+        params = context_params(settings or self._settings, n_ctx)
+        handle = lib.llama_init_from_model(self._handle, params)
+        if not handle:
+            reason = log.cause(self.engine.errors(), "context-failed")
+            raise EngineFailed(
+                reason,
+                f"no context of {n_ctx} positions: {log.explanation(self.engine.errors())}",
+            )
+        pool = self._attach_threadpool(handle)
+        try:
+            yield Context(handle, self.engine.buffers())
+        finally:
+            lib.llama_free(handle)
+            if pool:
+                self.engine.ggml.free_threadpool(pool)
+
+    def _attach_threadpool(self, context: object) -> int:
+        # As llama-bench does. Without OpenMP (macOS) the library would otherwise start and end
+        # its threads at every single step.
+        attach = getattr(lib._lib, "llama_attach_threadpool", None)
+        pool = self.engine.ggml.new_threadpool(self._settings.n_threads) if attach else 0
+        if attach and pool:
+            attach.argtypes = [lib.llama_context_p_ctypes, ctypes.c_void_p, ctypes.c_void_p]
+            attach.restype = None
+            attach(context, pool, None)
+        return pool
+
+    def vocabulary(self) -> Vocabulary:
+        """
+        See vocabulary.py.
+
+        Raises:
+            EngineFailed: The model has no tokenizer.
+        """
+        return Vocabulary(self._handle)
+
+    def tensors_by_buffer(self) -> Mapping[str, tuple[str, ...]]:
+        """See tensors.py."""
+        return tensors_by_buffer(self._handle, self.engine.ggml)
+
+    def tokenize(self, text: str) -> list[int]:
+        """
+        The tokens of `text`, with what the model adds in front; markup is parsed.
+
+        Only for models that have a tokenizer: without, the library would abort.
+        """
+        data = text.encode()
+        tokens = (lib.llama_token * (len(data) + 8))()
+        n = lib.llama_tokenize(self._vocab, data, len(data), tokens, len(tokens), True, True)
+        if n < 0:
+            raise EngineFailed("decode-failed", f"llama_tokenize answered {n}")
+        return list(tokens[:n])
+
+    def piece(self, token: int) -> bytes:
+        """The text of one token; may end in the middle of a character; none without tokenizer."""
+        if not self.has_tokenizer:
+            return b""  # the library would abort
+        buffer = ctypes.create_string_buffer(256)
+        n = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+        return buffer.raw[: max(n, 0)]
+
+    def chat_text(self, message: str) -> str:
+        """`message` as the model's own chat template wraps it; bare where there is none."""
+        template = lib.llama_model_chat_template(self._handle, None)
+        if not template:
+            return message
+        turn = (lib.llama_chat_message * 1)(lib.llama_chat_message(b"user", message.encode()))
+        buffer = ctypes.create_string_buffer(len(message.encode()) * 2 + 4096)
+        n = lib.llama_chat_apply_template(template, turn, 1, True, buffer, len(buffer))
+        # Negative: a template that llama.cpp's short list does not know.
+        return buffer.raw[:n].decode(errors="replace") if 0 < n <= len(buffer) else message
+
+    @contextlib.contextmanager
+    def greedy_sampler(self) -> Iterator[object]:
+        """Always the likeliest token, never an end-of-generation one, so that lengths agree."""
+        ends = [t for t in range(self.n_vocab) if lib.llama_vocab_is_eog(self._vocab, t)]
+        biases = (lib.llama_logit_bias * max(len(ends), 1))()
+        for bias, token in zip(biases, ends, strict=False):
+            bias.token, bias.bias = token, float("-inf")
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        lib.llama_sampler_chain_add(
+            chain, lib.llama_sampler_init_logit_bias(self.n_vocab, len(ends), biases)
+        )
+        lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+        try:
+            yield chain
+        finally:
+            lib.llama_sampler_free(chain)
+
+    def close(self) -> None:
+        """Frees the weights."""
+        lib.llama_model_free(self._handle)

@@ -1,0 +1,114 @@
+"""What was measured on this machine before, set beside what its class would have said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from harness.analysis.speed.class_rates import FITTED
+from harness.analysis.speed.corrections import Anchor, Anchors
+from harness.analysis.speed.predict import MachineSpeed, predict_speed
+from harness.analysis.summary import GroupSummary, summarize
+from harness.errors import ResultsInvalid
+from harness.records.listing import list_experiments
+from harness.records.store import StoredExperiment, load
+from harness.schema.experiment import EngineInfo, Experiment
+from harness.schema.prediction import Prediction
+from harness.schema.work import Work
+from harness.schema.workload import Workload, parse_workload
+
+# Behind more context than this a figure is one of the cache too, which is foretold apart.
+_SHALLOW_TOKENS = 2100
+# Whoever has more results than these has tried the same models again and again.
+_MOST_EXPERIMENTS = 30
+# A result so far off was spoilt by something that no other model will meet.
+_FARTHEST = math.log(3)
+
+Found = dict[tuple[str, str], Anchor]
+"""By kind of workload ("tg", "pp") and model."""
+
+
+def anchored(
+    by_class: MachineSpeed, results: Path, machine_id: str, engine: EngineInfo
+) -> MachineSpeed:
+    """
+    `by_class`, corrected by what `results` hold of this machine and this build of the engine.
+
+    Of each model the newest result counts, a twin's as much as the model's: their speeds agree.
+    Results without the model's Work (schema 3 and older) do not, nor those on a part of the GPU.
+    A folder that cannot be read corrects nothing: whoever asks for it elsewhere is told.
+    """
+    found: Found = {}
+    told = _without_ranges(by_class)
+    try:
+        listings = list_experiments(results)
+    except ResultsInvalid:
+        return by_class
+    usable = [it for it in listings if it.experiment and _is_of(it.experiment, machine_id, engine)]
+    for listing in reversed(usable[-_MOST_EXPERIMENTS:]):
+        try:
+            stored = load(listing.path)
+        except ResultsInvalid:
+            continue
+        for kind, anchor in _of_experiment(stored, told):
+            found.setdefault((kind, anchor.model), anchor)
+    if not found:
+        return by_class
+    decode, prefill = (
+        tuple(anchor for (kind, _), anchor in found.items() if kind == wanted)
+        for wanted in ("tg", "pp")
+    )
+    anchors = Anchors(decode, prefill, FITTED.known_decode, FITTED.known_prefill)
+    return replace(by_class, anchors=anchors)
+
+
+def _without_ranges(speed: MachineSpeed) -> MachineSpeed:
+    """The same with a figure, to set results beside it, where the class tells only a range."""
+    prefill = speed.prefill and replace(speed.prefill, only_a_range=None)
+    return replace(speed, decode=replace(speed.decode, only_a_range=None), prefill=prefill)
+
+
+def _is_of(experiment: Experiment, machine_id: str, engine: EngineInfo) -> bool:
+    measured_with = experiment.provenance.engine
+    return (
+        bool(experiment.works)
+        and experiment.machine.id == machine_id
+        and measured_with.library_commit == engine.library_commit
+        and [it.name for it in measured_with.devices] == [it.name for it in engine.devices]
+    )
+
+
+def _of_experiment(
+    stored: StoredExperiment, by_class: MachineSpeed
+) -> Iterator[tuple[str, Anchor]]:
+    for group in summarize(stored.experiment, stored.runs):
+        work = stored.experiment.works.get(group.model.key)
+        if work is None:
+            continue
+        for kind in ("tg", "pp"):
+            anchor = _anchor(group, work, kind, by_class)
+            if anchor is not None and abs(anchor.log_ratio) < _FARTHEST:
+                yield kind, anchor
+
+
+def _anchor(group: GroupSummary, work: Work, kind: str, by_class: MachineSpeed) -> Anchor | None:
+    """Of the longest shallow workload of its kind, where the class says something of it."""
+    shallow: list[tuple[int, float, float]] = []
+    for case in group.cases:
+        workload = parse_workload(case.workload)
+        measured = case.metrics.get("tok_per_s")
+        if workload.kind != kind or measured is None or not _is_shallow(workload):
+            continue
+        (told,) = predict_speed(work, by_class, workload, group.model.key, group.settings)
+        if isinstance(told, Prediction):
+            shallow.append((workload.n, measured.median, told.value))
+    if not shallow:
+        return None
+    _, measured_per_s, told_per_s = max(shallow)
+    return Anchor(group.model.key, work, math.log(measured_per_s / told_per_s))
+
+
+def _is_shallow(workload: Workload) -> bool:
+    return workload.n_ctx <= _SHALLOW_TOKENS

@@ -1,0 +1,175 @@
+"""
+What a model will take of memory, by the engine's own planner, before a byte of it is loaded.
+
+The worker lays out contexts on a file with the true header (docs/method.md, "Planned memory").
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter_ns
+
+from harness.measure import runner
+from harness.measure.protocol import Job
+from harness.models.gguf.header import Header
+from harness.schema.experiment import EngineInfo, Outcome
+from harness.schema.machine import Device
+from harness.schema.planned import (
+    SYSTEM,
+    ContextWish,
+    PlannedContext,
+    Planning,
+    added,
+    weights_by_device,
+)
+from harness.schema.settings import Settings
+
+_SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """
+    What the engine would take; `outcome` is "failed" where it refused the model.
+
+    `weights` are bytes by device. `reported_bytes` is what the engine's log will call weights
+    with the load mode of the settings: a mapped file counts from its first to its last tensor,
+    and what is rearranged for the CPU is there twice. `copied_bytes` is that excess.
+    """
+
+    outcome: Outcome
+    engine: EngineInfo | None = None
+    weights: Mapping[str, int] = field(default_factory=dict)
+    reported_bytes: int = 0
+    contexts: tuple[PlannedContext, ...] = ()
+    largest: tuple[PlannedContext, ...] = ()
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The engine's, with what was free."""
+        return self.engine.devices if self.engine else ()
+
+    @property
+    def weights_bytes(self) -> int:
+        """On all devices together."""
+        return sum(self.weights.values())
+
+    @property
+    def copied_bytes(self) -> int:
+        """Beyond the weights themselves; the system can take most of it back."""
+        return max(0, self.reported_bytes - self.weights_bytes)
+
+    def taken(self, context: PlannedContext) -> dict[str, int]:
+        """Bytes by device of weights and `context` together."""
+        return added(self.weights, context.buffers, [device.name for device in self.devices])
+
+
+def plan_memory(
+    path: Path,
+    headers: Sequence[Header],
+    settings: Settings,
+    contexts: Sequence[ContextWish],
+    *,
+    largest: Sequence[ContextWish] = (),
+    system_bytes: int = 0,
+    gpu_limit_bytes: int | None = None,
+) -> MemoryPlan:
+    """
+    The plan of `contexts`, from one worker process; about half a second, most of it its start.
+
+    Args:
+        path: The model, or its ghost (models/twin/stub.py); of a split model the first part.
+        headers: Of the same, one a part.
+        settings: How the engine is set up; context and cache types are those of each wish.
+        contexts: What to plan.
+        largest: Cache types of which the largest context that fits is sought, up to `n_ctx`.
+        system_bytes: System memory to fit into.
+        gpu_limit_bytes: As `planned.limits_of`.
+    """
+    sizes = {tensor.name: tensor.n_bytes for header in headers for tensor in header.tensors}
+    job = Job(
+        model_path=str(path),
+        settings=settings,
+        planning=Planning(
+            contexts=tuple(contexts),
+            largest=tuple(largest),
+            system_bytes=system_bytes,
+            gpu_limit_bytes=gpu_limit_bytes,
+            tensor_bytes=sizes,
+        ),
+        started_ns=perf_counter_ns(),
+        deadline_ns=0,
+    )
+    with tempfile.TemporaryDirectory(prefix="harness-plan-") as folder:
+        report = runner.run_worker(
+            job,
+            log=Path(folder) / "plan.log",
+            on_event=lambda _: None,
+            silence_ns=_SILENCE_NS,
+        )
+    if report.outcome.reason == "interrupted":
+        raise KeyboardInterrupt
+    laid_out = report.planned_model
+    if report.engine is None or laid_out is None:
+        return MemoryPlan(report.outcome, report.engine)
+    names = [device.name for device in report.engine.devices]
+    return MemoryPlan(
+        outcome=report.outcome,
+        engine=report.engine,
+        weights=weights_by_device(laid_out.tensors, sizes, names),
+        reported_bytes=_reported_bytes(
+            laid_out.tensors,
+            headers,
+            sizes,
+            is_mapped=_is_mapped(settings, report.engine.devices),
+        ),
+        contexts=tuple(each for each in report.planned_contexts if not each.is_largest),
+        largest=tuple(each for each in report.planned_contexts if each.is_largest),
+    )
+
+
+def _is_mapped(settings: Settings, devices: Sequence[Device]) -> bool:
+    """Whether the file will be mapped; "auto" maps unless a GPU in system memory cannot have it."""
+    if settings.load_mode != "auto":
+        return settings.load_mode in ("mmap", "mmap+mlock")
+    return not any(device.kind == "igpu" for device in devices)
+
+
+def _reported_bytes(
+    tensors: Mapping[str, Sequence[str]],
+    headers: Sequence[Header],
+    sizes: Mapping[str, int],
+    *,
+    is_mapped: bool,
+) -> int:
+    """What the lines "model buffer size" will add up to."""
+    total = 0
+    for buffer, names in tensors.items():
+        if is_mapped and _is_file_itself(buffer):
+            total += sum(_range_bytes(header, frozenset(names)) for header in headers)
+        else:
+            total += sum(sizes.get(name, 0) for name in names)
+    return total or sum(sizes.values())
+
+
+def _is_file_itself(buffer: str) -> bool:
+    """
+    Whether a mapped file serves as this buffer: plain system memory, and Metal's.
+
+    Unmapped, as the planner has to load, what stays beside a GPU lies in memory pinned for it
+    ("CUDA_Host"); mapped, it stays in the file.
+    """
+    return buffer == SYSTEM or buffer.endswith("_Host") or buffer.startswith(("MTL", "Metal"))
+
+
+def _range_bytes(header: Header, names: frozenset[str]) -> int:
+    """From the first to the last of the tensors called `names`, in the file of `header`."""
+    spans = [
+        (start, start + tensor.n_bytes)
+        for start, tensor in zip(header.tensor_starts, header.tensors, strict=True)
+        if tensor.name in names
+    ]
+    return spans[-1][1] - spans[0][0] if spans else 0

@@ -1,0 +1,101 @@
+"""
+Planning in the worker: the engine lays out contexts on a model whose weights it never reads.
+
+The library aborts on some damaged files, so this too happens in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.engine.failure import EngineFailed
+from harness.engine.library import Engine
+from harness.engine.model import Model, load_model
+from harness.measure import protocol
+from harness.measure.protocol import Event, Job
+from harness.schema.planned import (
+    ContextWish,
+    PlannedContext,
+    Planning,
+    added,
+    is_within,
+    limits_of,
+    weights_by_device,
+)
+from harness.schema.settings import Settings
+
+_STEP = 256  # llama-context.cpp makes every context a multiple of it
+
+
+def plan(engine: Engine, job: Job, send: Callable[[Event], None]) -> None:
+    """
+    Everything that `job.planning` asks for, each answer sent as soon as it is there.
+
+    Raises:
+        EngineFailed: Damaged file, unknown architecture, no such device.
+    """
+    assert job.planning is not None
+    assert job.model_path is not None
+    model = load_model(engine, job.model_path, job.settings, only_plans=True)
+    tensors = dict(model.tensors_by_buffer())
+    send(protocol.PlannedModelEvent(tensors=tensors, n_ctx_train=model.n_ctx_train))
+    planner = _Planner(model, job.settings, job.planning)
+    for wish in job.planning.contexts:
+        send(protocol.PlannedContextEvent(context=planner.planned(wish)))
+    for wish in job.planning.largest:
+        send(protocol.PlannedContextEvent(context=planner.largest(wish)))
+    model.close()
+
+
+class _Planner:
+    """Contexts of one model, one after the other."""
+
+    def __init__(self, model: Model, settings: Settings, planning: Planning) -> None:
+        self._model = model
+        self._settings = settings
+        devices = model.engine.ggml.devices()
+        self._devices = [device.name for device in devices]
+        self._limits = limits_of(devices, planning.system_bytes, planning.gpu_limit_bytes)
+        tensors = model.tensors_by_buffer()
+        self._weights = weights_by_device(tensors, planning.tensor_bytes, self._devices)
+
+    def planned(self, wish: ContextWish) -> PlannedContext:
+        """The context that `wish` asks for, or why the engine refuses it."""
+        settings = self._settings.model_copy(update={"type_k": wish.type_k, "type_v": wish.type_v})
+        try:
+            with self._model.context(wish.n_ctx, settings) as context:
+                return PlannedContext(
+                    wish=wish,
+                    n_ctx=context.n_ctx,
+                    buffers=self._model.engine.planned_buffers(),
+                )
+        except EngineFailed as failure:
+            return PlannedContext(
+                wish=wish, n_ctx=None, reason=failure.reason, message=str(failure)
+            )
+
+    def largest(self, wish: ContextWish) -> PlannedContext:
+        """
+        The largest context of the types and up to the length of `wish` that is within the limits.
+
+        Bisection, for memory only grows with a context.
+        """
+        if not is_within(self._weights, self._limits):
+            return PlannedContext(wish=wish, is_largest=True, n_ctx=None)
+        best = self.planned(wish)
+        if best.n_ctx is None or self._is_within(best):
+            return best.model_copy(update={"is_largest": True})
+        best = PlannedContext(wish=wish, n_ctx=None)
+        fitting, failing = 0, -(-wish.n_ctx // _STEP)
+        while failing - fitting > 1:
+            middle = (fitting + failing) // 2
+            tried = self.planned(wish.model_copy(update={"n_ctx": middle * _STEP}))
+            if tried.n_ctx is not None and self._is_within(tried):
+                fitting, best = middle, tried
+            else:
+                failing = middle
+        return best.model_copy(update={"wish": wish, "is_largest": True})
+
+    def _is_within(self, context: PlannedContext) -> bool:
+        taken = added(self._weights, context.buffers, self._devices)
+        return is_within(taken, self._limits)

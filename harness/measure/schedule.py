@@ -1,0 +1,66 @@
+"""
+Which case is measured when: all settings of a sweep, in rounds, in a seeded random order.
+
+Pure: no processes, no clocks. In each round every case gets one Run, so that a machine that
+drifts drifts for all of them alike.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.random import Generator
+from pydantic import ValidationError
+
+from harness.errors import UsageError
+from harness.schema.experiment import ModelKey
+from harness.schema.settings import Settings
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model under one Settings: what a Run measures."""
+
+    model: ModelKey
+    settings: Settings
+
+
+def settings_product(lists: Mapping[str, Sequence[Any]]) -> tuple[Settings, ...]:
+    """
+    Every combination of the values in `lists`, keyed by the fields of `Settings`.
+
+    Combinations come in the order in which they were written, without repeats.
+
+    Raises:
+        UsageError: A value that no Settings can have.
+    """
+    names = list(lists)
+    combinations = itertools.product(*lists.values())
+    try:
+        settings = [
+            Settings.model_validate(dict(zip(names, values, strict=True)))
+            for values in combinations
+        ]
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{first['input']!r} will not do for {field}: {first['msg']}") from None
+    return tuple(dict.fromkeys(settings))
+
+
+def cells(models: Sequence[ModelKey], settings: Sequence[Settings]) -> tuple[Cell, ...]:
+    """Every model under every Settings."""
+    return tuple(Cell(model, setting) for model in models for setting in settings)
+
+
+def shuffled(cells: Sequence[Cell], rng: Generator) -> Iterator[Cell]:
+    """The cells of one round in a random order."""
+    return (cells[index] for index in rng.permutation(len(cells)))
+
+
+def shuffled_names(names: Sequence[str], rng: Generator) -> tuple[str, ...]:
+    """The workloads of one Run in a random order."""
+    return tuple(names[index] for index in rng.permutation(len(names)))

@@ -1,0 +1,181 @@
+"""
+The catalogue: what can be fetched, from where, how big it is, and from whom.
+
+The one that comes with the harness is models.yaml. The user's own lies beside their other
+settings, and more can be named; a model in a later one takes the place of that of the same name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import platformdirs
+from pydantic import Field, model_validator
+
+from harness.errors import HarnessError, ModelNotFound
+from harness.models.catalog.file import parse_record, read_catalog_text
+from harness.models.catalog.spec import (
+    GeneratedSource,
+    HubSource,
+    ModelSpec,
+    Parameters,
+    Source,
+    Variant,
+    WheelSource,
+    refuse_repeats,
+)
+from harness.schema.record import Record
+
+__all__ = [
+    "Catalog",
+    "Entry",
+    "GeneratedSource",
+    "HubSource",
+    "ModelSpec",
+    "Parameters",
+    "Source",
+    "Variant",
+    "WheelSource",
+    "load_catalog",
+    "parse_catalog",
+    "user_catalog_path",
+]
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+# An installed wheel carries the file inside the package; a checkout has it beside the package.
+_PLACES = (_PACKAGE / "models.yaml", _PACKAGE.parent / "models.yaml")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One variant of one model: what a name of the catalogue stands for."""
+
+    spec: ModelSpec
+    variant: Variant
+
+    @property
+    def key(self) -> str:
+        """How experiments call it: "smollm2-135m:Q4_1"."""
+        return f"{self.spec.name}:{self.variant.quantization}"
+
+
+class Catalog(Record):
+    """All models the harness can make available by name."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        refuse_repeats([spec.name for spec in self.models])
+        return self
+
+    def entries(self) -> Iterator[Entry]:
+        """Every variant of every model, in the order of the file."""
+        for spec in self.models:
+            for variant in spec.variants:
+                yield Entry(spec, variant)
+
+    def updated(self, other: Catalog) -> Catalog:
+        """The catalogue with the models of `other`, instead of those of the same name or added."""
+        specs = {spec.name: spec for spec in (*self.models, *other.models)}
+        return Catalog(schema_version=self.schema_version, models=tuple(specs.values()))
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a model of this name (without a variant; case does not matter)."""
+        return name.lower() in self._by_name
+
+    def spec(self, name: str) -> ModelSpec:
+        """
+        The model of this name; case does not matter.
+
+        Raises:
+            ModelNotFound: There is none; the message offers the nearest.
+        """
+        spec = self._by_name.get(name.lower())
+        if spec is not None:
+            return spec
+        near = difflib.get_close_matches(name.lower(), list(self._by_name), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ModelNotFound(
+            f"no model is called {name!r}: {hint}"
+            "`harness models` lists them, a path to a .gguf file works too"
+        )
+
+    def find(self, reference: str) -> Entry:
+        """
+        The entry that `name` or `name:QUANTIZATION` stands for; case does not matter.
+
+        Raises:
+            ModelNotFound: No such model or variant; the message offers the nearest.
+        """
+        name, _, quantization = reference.partition(":")
+        spec = self.spec(name)
+        if not spec.variants:
+            raise ModelNotFound(
+                f"no GGUF file of {spec.name} is known; if you know one, pass owner/repo:QUANT or "
+                "a path"
+            )
+        if not quantization and reference.endswith(":"):
+            raise ModelNotFound(f"{reference!r} names no variant: {_variants(spec)}")
+        if not quantization:
+            return Entry(spec, spec.variants[0])
+        for variant in spec.variants:
+            if variant.quantization == quantization.upper():
+                return Entry(spec, variant)
+        raise ModelNotFound(
+            f"{quantization!r} is not a variant of {spec.name}: {_variants(spec)}; "
+            f"see `harness models {spec.name}`"
+        )
+
+    @cached_property
+    def _by_name(self) -> dict[str, ModelSpec]:
+        """Models by all their names; a model's own name beats another's alias."""
+        aliases = {name: spec for spec in self.models for name in spec.names}
+        return aliases | {spec.name: spec for spec in self.models}
+
+
+def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
+    """
+    The catalogue that came with the harness, with the user's own and those in `extra` over it.
+
+    Raises:
+        HarnessError: One is missing, unreadable or wrong; the message names file, line and key.
+    """
+    shipped = next((place for place in _PLACES if place.is_file()), None)
+    if shipped is None:
+        raise HarnessError("models.yaml is missing from this installation; install harness again")
+    catalog = parse_catalog(read_catalog_text(shipped, "install harness again"), str(shipped))
+    own = user_catalog_path()
+    for path in ((own,) if own.exists() else ()) + tuple(extra):
+        text = read_catalog_text(path, "check the path and its permissions")
+        catalog = catalog.updated(parse_catalog(text, str(path)))
+    return catalog
+
+
+def user_catalog_path() -> Path:
+    """Where the user's own catalogue lies, if they have one; HARNESS_CONFIG moves the folder."""
+    override = os.environ.get("HARNESS_CONFIG")
+    if override:
+        return Path(override).expanduser().absolute() / "models.yaml"
+    return platformdirs.user_config_path("harness", appauthor=False) / "models.yaml"
+
+
+def parse_catalog(text: str, name: str) -> Catalog:
+    """
+    The catalogue written in `text`; `name` is what error messages call it.
+
+    Raises:
+        HarnessError: Wrong; the message names file, line and key of the first mistake.
+    """
+    return parse_record(Catalog, text, name)
+
+
+def _variants(spec: ModelSpec) -> str:
+    return f"known: {', '.join(variant.quantization for variant in spec.variants)}"

@@ -1,0 +1,122 @@
+"""A catalogue's text, read so that a mistake is reported with its file, line and key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.schema.record import Record
+
+# libyaml reads the catalogue ten times as fast; PyYAML's own wheels have it, some others do not.
+_Loader: type[yaml.SafeLoader] = type(
+    "_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {}
+)
+# Dates stay text until pydantic reads them: its complaints have a place, those of PyYAML have none.
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+_RecordT = TypeVar("_RecordT", bound=Record)
+
+
+def read_catalog_text(path: Path, advice: str) -> str:
+    """
+    What is written in the file at `path`.
+
+    Raises:
+        HarnessError: Missing or unreadable; the message ends with `advice`.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path} is not UTF-8 text ({error.reason}); {advice}") from error
+    except OSError as error:
+        raise HarnessError(f"{path} cannot be read ({error.strerror}); {advice}") from error
+
+
+def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:
+    """
+    The `record` written in YAML; `name` is what error messages call the file.
+
+    Raises:
+        HarnessError: Wrong; the message names file, line and key of the first mistake.
+    """
+    root: yaml.Node | None = None
+    loader = None
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        data: Any = None
+        if root is not None:
+            _refuse_repeated_keys(root, name)
+            data = loader.construct_document(root)
+        return record.model_validate(data)
+    except RecursionError as error:
+        raise HarnessError(f"{name} is nested without end; mend it") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise HarnessError(f"{name}:{line}: {error.problem or error.context}; mend it") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise HarnessError(f"{name} is not YAML ({reason}); mend it") from error
+    except ValueError as error:
+        raise _described(error, root, name) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _described(error: ValueError, root: yaml.Node | None, name: str) -> HarnessError:
+    if not isinstance(error, ValidationError):
+        # A number that is none, such as "0x_", which PyYAML refuses without a place.
+        return HarnessError(f"{name}: {error}; mend it")
+    first = error.errors()[0]
+    found = _find(root, first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    return HarnessError(f"{name}:{found.line}: {found.keys}: {what}; mend it")
+
+
+@dataclass(frozen=True)
+class _Place:
+    line: int
+    keys: str
+
+
+def _find(root: yaml.Node | None, location: Sequence[str | int]) -> _Place:
+    """Where in the file a complaint of pydantic's belongs: the deepest node of it that exists."""
+    node, line, keys = root, 1, ""
+    for step in location:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == step:
+                    child, line = value, key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            child = node.value[step]
+            line = child.start_mark.line + 1
+        if child is not None:
+            node = child
+        elif step != location[-1]:
+            continue  # the kind of source, which pydantic puts into the location
+        keys += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return _Place(line, keys.lstrip(".") or "the whole file")
+
+
+def _refuse_repeated_keys(node: yaml.Node, name: str) -> None:
+    """HarnessError if a mapping has a key twice; YAML would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # a list as a key, which the constructor refuses with its place
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise HarnessError(f"{name}:{line}: {key.value} stands there twice; mend it")
+            seen.add(key.value)
+            _refuse_repeated_keys(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(item, name)

@@ -1,0 +1,162 @@
+"""
+What a GGUF says about the model in it: size, shape, and the bytes that one token reads.
+
+`describe` takes a path (and follows a split model's other parts); `model_file_of` is the pure
+half of it, from headers already read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import ModelInvalid
+from harness.models.gguf.facts import HeaderFacts, token_read_bytes
+from harness.models.gguf.header import Header, Skipped, Tensor, read_header
+from harness.models.gguf.shards import check_parts, shard_paths
+from harness.models.gguf.tensor_types import FILE_TYPES
+from harness.schema.experiment import ModelFile
+
+# Keys of models whose cache is not one key and one value per head and position: latent attention
+# (MLA), recurrent and convolution states, sparse indexers, compressed or looped layers, and
+# encoders.
+_OTHER_CACHE = (
+    ".attention.kv_lora_rank", ".attention.key_length_mla", ".attention.compress_ratios",
+    ".attention.indexer.", ".attention.recurrent_layers", ".ssm.", ".kda.", ".wkv.",
+    ".shortconv.", ".token_shift_count", ".num_loops", ".decoder_block_count",
+)  # fmt: skip
+_F16_BYTES = 2
+_GUESSED = 1024  # llama.h: LLAMA_FTYPE_GUESSED
+
+
+def describe(
+    path: Path, key: str, quantization: str | None = None, sha256: str | None = None
+) -> ModelFile:
+    """
+    The ModelFile of the GGUF at `path`; for a split model, of all its parts.
+
+    Args:
+        path: The file, or the first part of a split model.
+        key: What the model is called in an experiment.
+        quantization: The catalogue's name of it; None takes the header's.
+        sha256: Of the file, when known.
+
+    Raises:
+        ModelInvalid: Not a model the engine could load, or unreadable.
+        ModelNotFound: A part of a split model is missing.
+    """
+    headers, n_bytes = [], 0
+    paths = shard_paths(path)
+    for part in paths:
+        try:
+            size = part.stat().st_size
+            with part.open("rb") as file:
+                headers.append(read_header(file, size, str(part)))
+        except OSError as error:
+            raise ModelInvalid(
+                f"{part} cannot be read ({error.strerror}); check the file and its permissions"
+            ) from error
+        n_bytes += size
+    return model_file_of(
+        headers,
+        name=str(path),
+        key=key,
+        file_name=path.name,
+        n_bytes=n_bytes,
+        quantization=quantization,
+        sha256=sha256,
+    )
+
+
+def model_file_of(
+    headers: Sequence[Header],
+    *,
+    name: str,
+    key: str,
+    file_name: str,
+    n_bytes: int,
+    quantization: str | None,
+    sha256: str | None,
+) -> ModelFile:
+    """
+    The ModelFile that `headers` (one a part, first part first) amount to.
+
+    Raises:
+        ModelInvalid: No language model, a key without which it cannot be one, or parts that do
+            not belong together.
+    """
+    check_parts(headers, name)
+    facts = HeaderFacts(headers[0], name)
+    tensors = [tensor for header in headers for tensor in header.tensors]
+    facts.check_is_model(tensors)
+    tensor_bytes: Counter[str] = Counter()
+    for tensor in tensors:
+        tensor_bytes[tensor.type_name] += tensor.n_bytes
+    n_experts_used = facts.per_layer("expert_used_count")
+    return ModelFile(
+        key=key,
+        file_name=file_name,
+        n_bytes=n_bytes,
+        sha256=sha256,
+        quantization=quantization or _quantization(headers[0], tensor_bytes),
+        architecture=facts.architecture,
+        n_params=sum(tensor.n_elements for tensor in tensors),
+        n_layer=facts.n_layer,
+        n_embd=facts.required("embedding_length"),
+        n_vocab=_n_vocab(facts, tensors),
+        n_ctx_train=facts.optional("context_length") or None,
+        n_expert=facts.optional("expert_count") or 0,
+        n_expert_used=max(n_experts_used or (0,)),
+        weights_bytes=sum(tensor_bytes.values()),
+        tensor_bytes=dict(tensor_bytes),
+        token_read_bytes=token_read_bytes(facts, tensors),
+        kv_read_bytes_per_position=_kv_read_bytes(facts),
+    )
+
+
+def _quantization(header: Header, tensor_bytes: Counter[str]) -> str:
+    """The header's own file type, or the type most weights are stored in."""
+    number = header.metadata.get("general.file_type")
+    if isinstance(number, int) and not number & _GUESSED and number in FILE_TYPES:
+        return FILE_TYPES[number]
+    return tensor_bytes.most_common(1)[0][0]
+
+
+def _n_vocab(facts: HeaderFacts, tensors: Sequence[Tensor]) -> int | None:
+    tokens = facts.metadata.get("tokenizer.ggml.tokens")
+    if isinstance(tokens, Skipped) and tokens.length:
+        return tokens.length
+    if stated := facts.optional("vocab_size"):
+        return stated
+    rows = [tensor.shape[-1] for tensor in tensors if tensor.name == "token_embd.weight"]
+    return rows[0] if rows and rows[0] else None
+
+
+def _kv_read_bytes(facts: HeaderFacts) -> int | None:
+    """
+    Bytes of an f16 cache that one earlier position adds to the reading for one token.
+
+    None for models that keep something else than a key and a value per head and layer. Layers
+    that share another's cache still read it; sliding-window layers count as full.
+    """
+    n_heads = facts.per_layer("attention.head_count")
+    n_heads_kv = facts.per_layer("attention.head_count_kv") or n_heads
+    if facts.has_any(_OTHER_CACHE) or n_heads is None or n_heads_kv is None:
+        return None
+    # As the engine: the first layer's heads give the width of one where no key does.
+    default = facts.required("embedding_length") // n_heads[0] if n_heads[0] else 0
+    key = facts.optional("attention.key_length") or default
+    value = facts.optional("attention.value_length") or default
+    sliding_key = facts.optional("attention.key_length_swa") or key
+    sliding_value = facts.optional("attention.value_length_swa") or value
+    if not key or not value:
+        return None
+    widths: Sequence[int] = [key + value] * facts.n_layer
+    if (sliding_key, sliding_value) != (key, value):
+        pattern = facts.metadata.get(f"{facts.architecture}.attention.sliding_window_pattern")
+        if not isinstance(pattern, tuple) or len(pattern) != facts.n_layer:
+            return None
+        widths = [sliding_key + sliding_value if slides else key + value for slides in pattern]
+    pairs = list(zip(n_heads_kv, widths, strict=True))[: facts.n_trunk]
+    return sum(n * width for n, width in pairs) * _F16_BYTES

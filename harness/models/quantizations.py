@@ -1,0 +1,186 @@
+"""
+A model's ladder: its other quantizations, made here from the most precise file at hand.
+
+    <cache>/models/ladder-smollm2-135m/smollm2-135m-Q8_0-from-Q4_1.gguf
+
+The name says what a file was made from where that was quantized already, and so does its metadata.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.files import OnProgress
+from harness.models.catalog.catalog import Catalog, Entry
+from harness.models.digest import cache_dir, sha256_of_parts
+from harness.models.fetch import LocalModel, ensure, local_state
+from harness.models.gguf.header import Value, read_header
+from harness.models.gguf.shards import shard_name, shard_paths
+from harness.models.headers import local_headers
+from harness.models.hub.choice import quantization_of
+from harness.models.hub.files import HubReference
+from harness.models.model import FoundHeaders
+from harness.models.precision import is_quantized, precision_rank
+from harness.models.resolve import locate
+from harness.models.stores import find_local
+
+QUANTIZED_BY = "general.quantized_by"
+MADE_FROM = "harness.made_from"
+SOURCE_SHA256 = "harness.source_sha256"
+REQUANTIZED_FROM = "harness.requantized_from"
+_MAKER = "inference-harness"
+_MOST_TEXT_BYTES = 127  # what the engine takes as the value of a key
+_SHA_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class LadderSource:
+    """
+    What a ladder is made from.
+
+    `ladder` names the ladder; `quantization` is the source's own. `better_keys` are variants of
+    the catalogue that would be more precise sources, and are not here.
+    """
+
+    ladder: str
+    local: LocalModel
+    found: FoundHeaders
+    sha256: str
+    better_keys: tuple[str, ...] = ()
+
+    @property
+    def quantization(self) -> str:
+        """As its header or the catalogue has it."""
+        return self.found.file.quantization
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether quantizing it again adds errors to errors."""
+        return is_quantized(self.found.file.tensor_bytes)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Of its weights, over all tensors."""
+        return self.found.file.weights_bytes * 8 / self.found.file.n_params
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What is added to the metadata of files made from it."""
+        made_from = self.local.key.encode()[:_MOST_TEXT_BYTES].decode(errors="ignore")
+        keys = {QUANTIZED_BY: _MAKER, MADE_FROM: made_from, SOURCE_SHA256: self.sha256}
+        return keys | ({REQUANTIZED_FROM: self.quantization} if self.is_quantized else {})
+
+    def file_name(self, file_type: str) -> str:
+        """What the file of this type is called."""
+        origin = f"-from-{self.quantization}" if self.is_quantized else ""
+        return f"{self.ladder}-{file_type}{origin}.gguf"
+
+
+def ladder_source(reference: str, report: OnProgress, catalog: Catalog) -> LadderSource:
+    """
+    The file to make a ladder of `reference` from, fetched if none is here.
+
+    A name that says which quantization, or a path, means just that file. Of a name that does not,
+    the most precise file on this disk is taken.
+
+    Raises:
+        HarnessError: As `fetch.ensure`.
+    """
+    chosen = _most_precise_here(reference, catalog) or reference
+    local = ensure(chosen, report, catalog)
+    found = local_headers(local.path, local.key)
+    sha256 = local.variant.sha256 if local.variant else None
+    sha256 = sha256 or sha256_of_parts(shard_paths(local.path), report)
+    better: tuple[str, ...] = ()
+    if local.spec is not None and ":" not in reference:
+        rank = precision_rank(found.file.quantization)
+        better = tuple(
+            f"{local.spec.name}:{variant.quantization}"
+            for variant in local.spec.variants
+            if precision_rank(variant.quantization) < rank
+        )
+    return LadderSource(ladder_name(reference, catalog, report), local, found, sha256, better)
+
+
+def _most_precise_here(reference: str, catalog: Catalog) -> str | None:
+    """The reference of the most precise variant on this disk; None if it is named or not here."""
+    found = locate(reference, catalog)
+    if isinstance(found, Entry) and ":" not in reference:
+        here = [v for v in found.spec.variants if local_state(found.spec, v)]
+        best = min(here, key=lambda v: precision_rank(v.quantization), default=None)
+        return f"{found.spec.name}:{best.quantization}" if best else None
+    if isinstance(found, HubReference) and found.wanted is None:
+        names = [name for name in quantizations_here(found.repo) if name]
+        return f"{found.repo}:{min(names, key=precision_rank)}" if names else None
+    return None
+
+
+def quantizations_here(repo: str) -> list[str]:
+    """Of the files of a hub repository that are in its cache."""
+    names = (file.name for file in find_local() if file.origin == "Hugging Face")
+    files = (name.removeprefix(f"{repo}/") for name in names if name.startswith(f"{repo}/"))
+    return [name for name in map(quantization_of, files) if name]
+
+
+def ladder_name(reference: str, catalog: Catalog, report: OnProgress) -> str:
+    """
+    What the ladder of `reference` is called: the same for all files of one model.
+
+    A file of the user's own is told from others of its name by its digest.
+    """
+    found = locate(reference, catalog)
+    if isinstance(found, Entry):
+        return found.spec.name
+    if isinstance(found, HubReference):
+        return re.sub(r"[^A-Za-z0-9._-]", "--", re.sub(r"(?i)[-_.]gguf$", "", found.repo))
+    part = shard_name(found)
+    stem = part.stem if part else found.stem
+    quantization = quantization_of(found.name)
+    if quantization:
+        stem = re.sub(rf"(?i)[-_.]{re.escape(quantization)}$", "", stem)
+    sha256 = sha256_of_parts(shard_paths(found), report)
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', stem)}-{sha256[:_SHA_DIGITS]}"
+
+
+def ladder_folder(name: str) -> Path:
+    """Where the ladder lies if the user does not say where."""
+    return cache_dir() / "models" / f"ladder-{name}"
+
+
+@dataclass(frozen=True)
+class LadderFile:
+    """A file that was made here, and what from; `requantized_from` None says: from full weights."""
+
+    path: Path
+    source_sha256: str
+    requantized_from: str | None
+
+
+def ladder_files(folder: Path) -> list[LadderFile]:
+    """The files of a ladder, by name; what is damaged or was not made here is passed over."""
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.glob("*.gguf")):
+        keys = _metadata(path)
+        source, origin = keys.get(SOURCE_SHA256), keys.get(REQUANTIZED_FROM)
+        if isinstance(source, str):
+            found.append(LadderFile(path, source, origin if isinstance(origin, str) else None))
+    return found
+
+
+def is_made_from(path: Path, source: LadderSource, n_bytes: int) -> bool:
+    """Whether the file at `path` is whole and was made from `source`."""
+    return path.stat().st_size == n_bytes and _metadata(path).get(SOURCE_SHA256) == source.sha256
+
+
+def _metadata(path: Path) -> Mapping[str, Value]:
+    try:
+        with path.open("rb") as file:
+            return read_header(file, path.stat().st_size, str(path)).metadata
+    except (OSError, HarnessError):
+        return {}

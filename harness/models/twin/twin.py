@@ -1,0 +1,294 @@
+"""
+The random-weight twin of a model: its true header, and made-up weights behind it.
+
+The engine reads it like the model itself, and takes as long: time goes by sizes and types, not by
+values. What it says means nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+
+from harness.errors import FetchFailed
+from harness.files import FetchProgress, OnProgress, require_space, written_whole
+from harness.models.gguf.header import Tensor
+from harness.models.gguf.part import HeaderPart
+from harness.models.gguf.split import split_part
+from harness.models.gguf.tensor_types import TENSOR_TYPES
+from harness.models.model import FoundHeaders
+from harness.models.twin.blocks import (
+    EMBEDDING_RMS,
+    ROUTED_EMBEDDING_RMS,
+    WEIGHT_RMS,
+    random_blocks,
+    stored,
+)
+from harness.models.twin.tensors import expert_table, is_expert_table, small_numbers
+from harness.schema.experiment import ModelFile
+from harness.units import file_size
+
+# Random weights are made once a type and written again and again: making 12 GB of them would take
+# longer than writing. Large enough that no cache of a processor holds it and no file system
+# finds the repetition, small enough to be made in some milliseconds.
+_STOCK_BYTES = 8 << 20
+# Files are written in such pieces, as copies of files are: pages that came in one piece lie side by
+# side in memory. Written tensor by tensor, the twin of a model of 98 MB decoded at 0.962 (0.929 to
+# 0.997, 25 pairs) of its own copy.
+_PIECE_BYTES = 8 << 20
+_SEED = 20261123
+# As large as the hub lets a file be, and so the parts of published models.
+_SPLIT_BYTES = 50 * 10**9
+_BLOCKS = {kind.name: kind for kind in TENSOR_TYPES.values()}
+_FLOATS = ("F32", "F16", "BF16", "F64")
+
+
+def twin_file(found: FoundHeaders) -> ModelFile:
+    """What experiments say of the twin of what was found."""
+    n_bytes = sum(part.n_bytes for part in found.parts)
+    return found.file.model_copy(update={"n_bytes": n_bytes, "sha256": None, "is_twin": True})
+
+
+@contextmanager
+def twin_of(
+    found: FoundHeaders, directory: Path, report: OnProgress, *, keeps: bool = False
+) -> Iterator[Path]:
+    """
+    The first file of the twin of what was found, in a folder of its own under `directory`.
+
+    Where the file system holds no file so large, it is split as gguf-split does. A whole one that
+    was kept there is taken as it is. Otherwise it is written, and removed at the
+    end, also when the block is interrupted, unless `keeps`.
+
+    Raises:
+        FetchFailed: No room, or a file system that cannot hold it.
+        ModelInvalid: A type of weights that cannot be made up.
+    """
+    folder = directory / f"twin-{re.sub(r'[^A-Za-z0-9._-]+', '-', found.key)}"
+    twin = _Twin(found.key, folder, found.parts)
+    was_kept = False
+    try:
+        was_kept = _make(twin, report)
+        yield twin.paths[0]
+    finally:
+        if not (keeps or was_kept):
+            for path in twin.paths:
+                path.unlink(missing_ok=True)
+            # Something else in it, or it never came to be: then it is not ours to remove.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@dataclass
+class _Twin:
+    """What is to be made, and of which parts; more of them where a file system asks for it."""
+
+    key: str
+    folder: Path
+    parts: tuple[HeaderPart, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.folder / part.file_name for part in self.parts]
+
+    def is_whole(self) -> bool:
+        return all(map(_is_twin, self.paths, self.parts))
+
+
+class _FileTooLargeError(Exception):
+    """So many bytes of a part are in a file when the file system takes no more."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self.n_bytes = n_bytes
+
+
+def _make(twin: _Twin, report: OnProgress) -> bool:
+    """Whether the twin was there already; else it is now."""
+    if twin.is_whole():
+        return True
+    try:
+        _write_all(twin, report)
+    except _FileTooLargeError as error:
+        largest = max(twin.parts, key=lambda part: part.n_bytes)
+        smaller = split_part(twin.parts[0], min(error.n_bytes, _SPLIT_BYTES))
+        if len(twin.parts) > 1 or smaller is None:
+            raise FetchFailed(
+                f"the file system of {twin.folder} holds no file of {file_size(largest.n_bytes)}, "
+                f"which the twin of {twin.key} needs; choose a folder on another one with --dir"
+            ) from error
+        twin.parts = smaller
+        if twin.is_whole():
+            return True
+        _write_all(twin, report)
+    return False
+
+
+def _is_twin(path: Path, part: HeaderPart) -> bool:
+    """Whether `path` is a whole twin of `part`: files take their name only when they are whole."""
+    try:
+        if path.stat().st_size != part.n_bytes:
+            return False
+        with path.open("rb") as file:
+            return file.read(len(part.data)) == part.data
+    except OSError:
+        return False
+
+
+def _write_all(twin: _Twin, report: OnProgress) -> None:
+    n_bytes = sum(part.n_bytes for part in twin.parts)
+    what = f"the twin of {twin.key}"
+    n_done = n_before = 0
+
+    def advance(n_more: int) -> None:
+        nonlocal n_done
+        n_done += n_more
+        report(FetchProgress(twin.key, "generating", n_done, n_bytes))
+
+    try:
+        twin.folder.mkdir(parents=True, exist_ok=True)
+        require_space(twin.folder, n_bytes, what, variable="--dir")
+        stocks = stocks_for(twin.parts, np.random.default_rng(_SEED))
+        for path, part in zip(twin.paths, twin.parts, strict=True):
+            n_before = n_done
+            write_twin(path, part, stocks, advance)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise _FileTooLargeError(n_done - n_before) from error
+        raise FetchFailed(
+            f"{what} cannot be written to {twin.folder} ({error.strerror}); make room or mend the "
+            "permissions, or choose another folder with --dir"
+        ) from error
+
+
+def stocks_for(parts: Sequence[HeaderPart], rng: Generator) -> Stocks:
+    """What a model of these parts is filled from; its keys stand in the first one."""
+    keys = parts[0].header.metadata
+    n_expert = keys.get(f"{keys.get('general.architecture')}.expert_count")
+    if not isinstance(n_expert, int) or not n_expert:
+        return Stocks(rng)
+    has_head = any(
+        tensor.name == "output.weight" for part in parts for tensor in part.header.tensors
+    )
+    return Stocks(rng, ROUTED_EMBEDDING_RMS if has_head else EMBEDDING_RMS, n_expert)
+
+
+class Stocks:
+    """
+    Random weights of each type, made when first needed and used again from changing places.
+
+    `embedding_rms` is the root mean square of what tokens are looked up in.
+    """
+
+    def __init__(
+        self, rng: Generator, embedding_rms: float = EMBEDDING_RMS, n_expert: int = 1
+    ) -> None:
+        self.rng = rng
+        self._embedding_rms = embedding_rms
+        self._n_expert = n_expert
+        self._stocks: dict[tuple[str, float], memoryview] = {}
+
+    def pieces(self, tensor: Tensor) -> Iterator[memoryview]:
+        """The data of `tensor`, in pieces of at most some megabytes."""
+        if is_expert_table(tensor):
+            yield expert_table(tensor, self._n_expert, self.rng).data
+            return
+        if tensor.type_name in _FLOATS:
+            numbers = small_numbers(tensor, self.rng)
+            if numbers is not None:
+                yield stored(numbers, tensor.type_name).data
+                return
+        block_bytes = _BLOCKS[tensor.type_name].block_bytes
+        rms = self._embedding_rms if "token_embd." in tensor.name else WEIGHT_RMS
+        stock = self._stock(tensor.type_name, rms)
+        start = int(self.rng.integers(len(stock) // block_bytes)) * block_bytes
+        n_left = tensor.n_bytes
+        while n_left:
+            piece = stock[start : start + n_left]
+            yield piece
+            n_left -= len(piece)
+            start = 0
+
+    def _stock(self, type_name: str, rms: float) -> memoryview:
+        if (type_name, rms) not in self._stocks:
+            # A prime number of blocks shares no factor with a row, so rows do not repeat.
+            n_blocks = _prime_below(_STOCK_BYTES // _BLOCKS[type_name].block_bytes)
+            blocks = random_blocks(type_name, n_blocks, self.rng, rms)
+            self._stocks[type_name, rms] = blocks.reshape(-1).data
+        return self._stocks[type_name, rms]
+
+
+def _prime_below(n: int) -> int:
+    while any(n % divisor == 0 for divisor in range(2, int(n**0.5) + 1)):
+        n -= 1
+    return n
+
+
+def write_twin(
+    path: Path, part: HeaderPart, stocks: Stocks, advance: Callable[[int], None]
+) -> None:
+    """
+    One file of a twin at `path`, whole or not at all, and forced to disk.
+
+    Forced, because a disk that still writes would disturb what is measured next.
+
+    Args:
+        path: Its folder must exist.
+        part: The header, and how large the file is.
+        stocks: Where weights come from.
+        advance: Told how many more bytes are written.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    header = part.header
+    with written_whole(path) as unfinished, unfinished.open("wb", buffering=0) as file:
+        pieces = _Pieces(file, advance)
+        pieces.add(memoryview(part.data))
+        for tensor in header.tensors:
+            for piece in stocks.pieces(tensor):
+                pieces.add(piece)
+            pieces.add(memoryview(bytes(-tensor.n_bytes % header.alignment)))
+        pieces.flush()
+        # The last tensor needs no padding, and a true file may have something behind it.
+        file.truncate(part.n_bytes)
+
+
+class _Pieces:
+    """
+    Bytes on their way to a file, written in whole pieces; `advance` is told how many each time.
+    """
+
+    def __init__(self, file: FileIO, advance: Callable[[int], None]) -> None:
+        self._file = file
+        self._advance = advance
+        self._buffer = memoryview(bytearray(_PIECE_BYTES))
+        self._n_held = 0
+
+    def add(self, data: memoryview) -> None:
+        """Takes all of `data`, single bytes, and writes as many pieces as are full."""
+        while data:
+            n = min(len(data), _PIECE_BYTES - self._n_held)
+            self._buffer[self._n_held : self._n_held + n] = data[:n]
+            self._n_held += n
+            data = data[n:]
+            if self._n_held == _PIECE_BYTES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Writes what is held."""
+        left = self._buffer[: self._n_held]
+        while left:
+            # An unbuffered write may take less than it is given.
+            n = self._file.write(left) or 0
+            left = left[n:]
+            self._advance(n)
+        self._n_held = 0

@@ -1,0 +1,154 @@
+"""
+Quality results on the disk: `quality/` in the results folder, one JSON document each.
+
+A document is written once, whole or not at all, and never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import ResultsInvalid, ResultsUnwritable
+from harness.records import lines
+from harness.records.store import utc_time
+from harness.schema.quality import QUALITY_SCHEMA, QualityRecord
+
+_FOLDER = "quality"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQuality:
+    """One file; `problem` says why it cannot be read, and `record` is then None."""
+
+    path: Path
+    record: QualityRecord | None = None
+    problem: str | None = None
+
+
+def save_quality(results: Path, record: QualityRecord) -> Path:
+    """
+    Keeps `record`; its path, on the disk when this returns.
+
+    Raises:
+        ResultsUnwritable: The disk or the folder refuses; nothing is left behind.
+    """
+    folder = results / _FOLDER
+    data = lines.encode(record)
+    path = folder / _file_name(record)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResultsUnwritable(
+            f"Cannot write {path}: {error.strerror or error}. Free some space or choose another "
+            "folder with --results DIR."
+        ) from error
+    return path
+
+
+def require_writable(results: Path) -> None:
+    """
+    Nothing, if quality results can be kept under `results`; better known before an hour of work.
+
+    Raises:
+        ResultsUnwritable: They cannot.
+    """
+    folder = results / _FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ResultsUnwritable(
+            f"Cannot write to {folder}: {error.strerror or error}. Choose another folder with "
+            "--results DIR."
+        ) from error
+
+
+def load_quality(path: Path) -> QualityRecord:
+    """
+    The record in `path`.
+
+    Raises:
+        ResultsInvalid: It cannot be read, is damaged or something else, or a newer harness
+            wrote it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResultsInvalid(f"Cannot read {path}: {error.strerror or error}.") from error
+    facts = lines.parse(data)
+    if facts is None or facts.get("kind") != "quality":
+        raise ResultsInvalid(f"{path} is no quality result; move it out of the results folder.")
+    schema = facts.get("schema")
+    if type(schema) is not int or schema < 1:
+        raise ResultsInvalid(f"{path} does not say of which schema it is; it may be damaged.")
+    if schema > QUALITY_SCHEMA:
+        raise ResultsInvalid(
+            f"{path} is of schema {schema}; this harness reads quality results up to "
+            f"{QUALITY_SCHEMA}. Upgrade the harness to read it."
+        )
+    try:
+        record = QualityRecord.model_validate(facts)
+        utc_time(record.started_at)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ResultsInvalid(
+            f"{path} is damaged: {where}: {first['msg']}. Restore it from a copy, or move it out "
+            "of the results folder."
+        ) from error
+    except ValueError as error:
+        raise ResultsInvalid(f"{path} does not say when it was measured: {error}.") from error
+    return record
+
+
+def list_qualities(results: Path) -> list[StoredQuality]:
+    """
+    What is stored under `results`, oldest first, damaged files with their problem first of all.
+
+    Raises:
+        ResultsInvalid: The folder itself cannot be read.
+    """
+    folder = results / _FOLDER
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ResultsInvalid(
+            f"Cannot read the results folder {folder}: {error.strerror}. Choose another with "
+            "--results DIR."
+        ) from error
+    found, broken = [], []
+    for path in paths:
+        try:
+            found.append(StoredQuality(path, load_quality(path)))
+        except ResultsInvalid as error:
+            broken.append(StoredQuality(path, problem=str(error)))
+    return broken + sorted(found, key=_age_key)
+
+
+def _age_key(stored: StoredQuality) -> tuple[float, str]:
+    assert stored.record is not None
+    return utc_time(stored.record.started_at).timestamp(), stored.path.name
+
+
+def _file_name(record: QualityRecord) -> str:
+    stamp = utc_time(record.started_at).strftime("%Y%m%dT%H%M%SZ")
+    parts = (stamp, record.machine.id, record.id)
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in parts) + ".json"

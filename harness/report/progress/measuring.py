@@ -1,0 +1,118 @@
+"""
+What a person sees while it measures: on stderr, and only while no worker measures.
+
+On a terminal one line is kept up to date, at most once a second; elsewhere each Run gets a plain
+line when it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from harness import units
+from harness.measure import protocol
+from harness.measure.protocol import Event
+from harness.measure.schedule import Cell
+from harness.report import terminal
+from harness.schema.experiment import Run, Stop, Trial
+
+_REDRAW_S = 1.0
+
+STOPS = {
+    "precise": "precise enough",
+    "max-runs": "all runs made",
+    "budget": "budget spent",
+    "decided": "decided",
+    "failed": "gave up",
+    "interrupted": "interrupted",
+}
+"""Why measuring stopped, in words."""
+
+
+class Progress:
+    """Tells the Runs of a sweep as they come; an Observer of measure/sweep.py."""
+
+    def __init__(self, console: Console, n_runs_most: int) -> None:
+        self._console = console
+        self._n_runs_most = n_runs_most
+        self._live: Live | None = None
+        self._drawn_s = 0.0
+        self._line = ""
+        self._title = ""
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Keeps the status line on the terminal for as long as the block runs."""
+        if not self._console.is_terminal:
+            yield
+            return
+        # No refresh thread: it would redraw in the middle of a measurement.
+        with Live(Text(), console=self._console, auto_refresh=False, transient=True) as live:
+            self._live = live
+            yield
+        self._live = None
+
+    def warn(self, message: str) -> None:
+        """Tells it at once."""
+        terminal.warn(self._console, message)
+
+    def run_started(self, number: int, cell: Cell) -> None:
+        """Names the Run that begins."""
+        self._title = f"run {number} of {self._n_runs_most} at most · {cell.model}"
+        self._draw(f"{self._title} · memory bandwidth", is_urgent=True)
+
+    def event(self, event: Event) -> None:
+        """Shows what the worker told; it waits for us meanwhile."""
+        match event:
+            case protocol.HelloEvent():
+                self._draw(f"{self._title} · loading", is_urgent=True)
+            case protocol.ContextEvent():
+                self._draw(f"{self._title} · {event.context.workload}")
+            case protocol.TrialEvent():
+                self._draw(f"{self._title} · {_told(event.trial)}")
+            case _:
+                pass
+
+    def run_finished(self, run: Run, stop: Stop | None) -> None:
+        """One line for the finished Run."""
+        failed = f" · {run.outcome.message}" if run.outcome.status == "failed" else ""
+        ended = f" · {STOPS[stop.reason]}" if stop else ""
+        text = Text(
+            f"run {run.index + 1:2}  {run.model}  {_figures(run)}"
+            f"{units.duration(run.duration_ns)}{failed}{ended}"
+        )
+        if failed:
+            text.stylize("yellow")
+        self._console.print(text, soft_wrap=True)
+
+    def _draw(self, line: str, *, is_urgent: bool = False) -> None:
+        if self._live is None:
+            return
+        self._line = line
+        if is_urgent or monotonic() - self._drawn_s >= _REDRAW_S:
+            self._drawn_s = monotonic()
+            self._live.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
+
+
+def _told(trial: Trial) -> str:
+    which = "warm-up" if trial.is_warm_up else f"trial {trial.index + 1}"
+    return f"{trial.workload} · {which} · {_rate(trial)}"
+
+
+def _rate(trial: Trial) -> str:
+    if trial.ttft_ns is not None:
+        return f"first token {units.duration(trial.ttft_ns)}"
+    return f"{units.significant(trial.n_tokens / trial.total_ns * 1e9)} tok/s"
+
+
+def _figures(run: Run) -> str:
+    """The last trial of each workload, in the order of the names: a glimpse, not a result."""
+    last = {trial.workload: trial for trial in run.trials if not trial.is_warm_up}
+    parts = [f"{name} {_rate(last[name])}" for name in sorted(last)]
+    return " · ".join(parts) + " · " if parts else ""

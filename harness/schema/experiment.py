@@ -1,0 +1,280 @@
+"""
+The types of an experiment file: facts only, nothing derived (the machine's: schema/machine.py).
+
+All are frozen and refuse unknown keys. Times are integers of nanoseconds, sizes integers of
+bytes. `None` means "this machine does not tell", never zero.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from harness.schema.machine import (
+    BandwidthSample,
+    Conditions,
+    Counters,
+    Device,
+    Energy,
+    Machine,
+    MachineFacts,
+    MemoryMark,
+)
+from harness.schema.prediction import Prediction
+from harness.schema.record import Record
+from harness.schema.settings import Settings
+from harness.schema.work import Work
+
+SCHEMA_VERSION = 4
+# History of the experiment file, newest first. When a field changes: raise the number, add an
+# upgrade function to records/store.py and a gold file to tests/gold/.
+# 4 (2026-11): works of an experiment.
+# 3 (2026-11): energy of a trial, at rest and why there is none; the origin of an experiment.
+# 2 (2026-11): predictions of an experiment; is_twin of a model.
+# 1 (2026-11): the first.
+
+ModelKey = str  # "smollm2-135m:Q4_1", "owner/repo:QUANT" or a file name: unique within a Plan
+
+
+class ModelFile(Record):
+    """
+    What a GGUF header says, and the identity of the file.
+
+    `token_read_bytes` are the weights read for one decoded token: active experts, everything
+    dense, the output head; not the embedding look-up. `kv_read_bytes_per_position` is what one
+    cached position adds per token in an f16 cache; sliding-window layers count as full. A twin
+    has the real model's header and random weights (models/twin): a rehearsal, never the model.
+    Where another program measured, `n_bytes` is of the weights and much of the header is None.
+    """
+
+    key: ModelKey
+    file_name: str
+    n_bytes: PositiveInt
+    sha256: str | None
+    quantization: str
+    architecture: str
+    n_params: PositiveInt
+    n_layer: PositiveInt | None
+    n_embd: PositiveInt | None
+    n_vocab: PositiveInt | None
+    n_ctx_train: PositiveInt | None
+    n_expert: NonNegativeInt = 0
+    n_expert_used: NonNegativeInt = 0
+    weights_bytes: PositiveInt
+    tensor_bytes: dict[str, int]
+    """Tensor type name ("Q4_1") to the bytes stored in it."""
+    token_read_bytes: PositiveInt | None
+    kv_read_bytes_per_position: NonNegativeInt | None
+    is_twin: bool = False
+
+
+class Trial(Record):
+    """
+    One repetition of one workload.
+
+    `step_ns` are the durations of the decode steps, in order. `total_ns` is the whole timed
+    region. A chat trial has `ttft_ns` (text in to first text out) and its `step_ns` are the
+    gaps between later tokens. A sustain trial has windows of about a second instead of steps.
+    `counters` are None where another program measured: nobody knows what disturbed it. The
+    windows of `energy` hold the timed region and some µs around it.
+    """
+
+    workload: str
+    index: NonNegativeInt
+    is_warm_up: bool = False
+    n_tokens: PositiveInt
+    total_ns: PositiveInt
+    step_ns: tuple[int, ...] = ()
+    n_prompt: NonNegativeInt | None = None
+    tokenize_ns: NonNegativeInt | None = None
+    ttft_ns: PositiveInt | None = None
+    window_tokens: tuple[int, ...] = ()
+    window_ns: tuple[int, ...] = ()
+    counters: Counters | None = None
+    energy: tuple[Energy, ...] = ()
+
+
+class Buffer(Record):
+    """A buffer the engine reports in its log. `device` is the engine's name of it."""
+
+    device: str
+    kind: Literal["weights", "kv", "recurrent", "compute", "output"]
+    n_bytes: NonNegativeInt
+
+
+class ContextFacts(Record):
+    """The context made for one workload: its size and the engine's buffers for it."""
+
+    workload: str
+    n_ctx: PositiveInt
+    create_ns: PositiveInt
+    buffers: tuple[Buffer, ...]
+
+
+class Load(Record):
+    """
+    How long loading took. `total_ns` runs from process start to the first ready context.
+
+    `cached_ratio` is the share of the file in the page cache before loading; the load is cold
+    when the file was evicted and next to nothing of it was left.
+    """
+
+    cached_ratio: float | None
+    is_cold: bool | None
+    process_ns: PositiveInt
+    model_ns: PositiveInt
+    total_ns: PositiveInt
+
+
+Reason = Literal[
+    "aborted",
+    "crashed",
+    "killed",
+    "hung",
+    "interrupted",
+    "model-invalid",
+    "architecture-unknown",
+    "context-too-large",
+    "context-failed",
+    "out-of-memory",
+    "decode-failed",
+    "settings-invalid",
+    "worker-error",
+]
+
+
+class Outcome(Record):
+    """How a Run ended. A failure has a reason, and a sentence a person understands."""
+
+    status: Literal["ok", "failed"]
+    reason: Reason | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    log_tail: tuple[str, ...] = ()
+
+
+class CaseFailure(Record):
+    """A workload that could not be measured in a Run that otherwise went on."""
+
+    workload: str
+    reason: Reason
+    message: str
+
+
+class Run(Record):
+    """
+    One worker process: one model, one Settings, all workloads. The sampling unit.
+
+    Whatever was measured before a failure is kept in `trials`. `outcome` is "failed" when the
+    process failed or any workload did; `case_failures` says which. `devices_before` and
+    `devices_loaded` bracket the loading, so their difference is the memory it took. `idle_energy`
+    was taken in a short rest before loading; `energy_obstacles` say why a source tells nothing.
+    """
+
+    kind: Literal["run"] = "run"
+    index: NonNegativeInt
+    round: NonNegativeInt
+    model: ModelKey
+    settings: Settings
+    workloads: tuple[str, ...]
+    seed: NonNegativeInt
+    started_at: str
+    duration_ns: NonNegativeInt
+    outcome: Outcome
+    case_failures: tuple[CaseFailure, ...] = ()
+    load: Load | None = None
+    weights: tuple[Buffer, ...] = ()
+    contexts: tuple[ContextFacts, ...] = ()
+    memory: tuple[MemoryMark, ...] = ()
+    devices_before: tuple[Device, ...] = ()
+    devices_loaded: tuple[Device, ...] = ()
+    bandwidth_before: BandwidthSample | None = None
+    bandwidth_after: BandwidthSample | None = None
+    idle_energy: tuple[Energy, ...] = ()
+    energy_obstacles: dict[str, str] = Field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+    log: str | None = None
+
+
+class EngineInfo(Record):
+    """Which engine measured: binding and library versions, its build and what it found."""
+
+    binding: str
+    binding_version: str
+    library_version: str
+    library_commit: str
+    system_info: str
+    supports_gpu_offload: bool
+    devices: tuple[Device, ...]
+
+
+class Provenance(Record):
+    """Which software produced the record."""
+
+    harness_version: str
+    python_version: str
+    engine: EngineInfo
+
+
+class Plan(Record):
+    """What the experiment set out to do; `budget_ns` is per model."""
+
+    models: tuple[ModelFile, ...]
+    settings: tuple[Settings, ...]
+    workloads: tuple[str, ...]
+    n_runs_max: PositiveInt
+    n_trials: PositiveInt
+    n_cold_loads: NonNegativeInt
+    budget_ns: PositiveInt
+    precision: float
+    seed: NonNegativeInt
+
+
+class StoredPrediction(Prediction):
+    """A Prediction made before measuring; `settings_index` counts the plan's settings from 0."""
+
+    settings_index: NonNegativeInt = 0
+
+
+class Experiment(Record):
+    """
+    Line 1 of an experiment file: one measuring command, or what `origin` says it came from.
+
+    `works` are what its models ask of a machine, so that later predictions can learn from it.
+    """
+
+    schema_version: Annotated[int, Field(alias="schema")] = SCHEMA_VERSION
+    kind: Literal["experiment"] = "experiment"
+    id: str
+    started_at: str
+    origin: Literal["harness", "llama-bench"] = "harness"
+    machine: Annotated[Machine | MachineFacts, Field(union_mode="left_to_right")]
+    conditions: Conditions
+    provenance: Provenance
+    plan: Plan
+    predictions: tuple[StoredPrediction, ...] = ()
+    works: dict[ModelKey, Work] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _knows_its_machine(self) -> Self:
+        if self.origin == "harness" and not isinstance(self.machine, Machine):
+            raise ValueError("the machine is not described in full")
+        return self
+
+
+class Stop(Record):
+    """Why measuring one model under one Settings stopped, and after how many Runs."""
+
+    model: ModelKey
+    settings: Settings
+    reason: Literal["precise", "max-runs", "budget", "decided", "failed", "interrupted"]
+    n_runs: NonNegativeInt
+
+
+class End(Record):
+    """Last line of an experiment file; a file without it was cut short."""
+
+    kind: Literal["end"] = "end"
+    finished_at: str
+    stops: tuple[Stop, ...]

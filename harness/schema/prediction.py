@@ -1,0 +1,46 @@
+"""What is said of a model before it is measured: figures with intervals, or why there are none."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.schema.record import Record
+
+# The share of later measurements that an interval is made to hold.
+COVERAGE = 0.9
+
+Component = Literal[
+    "weights_bytes", "kv_bytes", "compute_bytes", "total_bytes", "tok_per_s", "ttft_ms"
+]
+Method = Literal["planner", "calibration", "anchors", "machine-class", "any-machine"]
+
+
+class Prediction(Record):
+    """
+    One figure of one case, foretold.
+
+    `workload` is a name of workload.py ("tg128@d4096"); memory figures are those of the context
+    that workload gets. `low` and `high` bound what 90 % of later measurements should lie in;
+    planner figures have them equal to `value` where they are exact. `method` says where the
+    figure comes from, `note` names the machine class, the calibration's date or the like.
+    """
+
+    model: str
+    workload: str
+    component: Component
+    value: float
+    low: float
+    high: float
+    method: Method
+    note: str = ""
+
+
+class Refusal(Record):
+    """Why nothing honest can be said; a range where at least that is possible (None: unknown)."""
+
+    model: str
+    workload: str
+    component: Component
+    reason: str
+    low: float | None = None
+    high: float | None = None

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+from make.records import (
+    MIB,
+    SETTINGS,
+    make_experiment,
+    make_failed_run,
+    make_model,
+    make_run,
+    make_runs,
+    run_of,
+)
+from make.trials import disturbed_counters, make_counters, make_trial
+
+from harness.analysis.advice import trust_lines
+from harness.analysis.summary import summarize
+from harness.schema.experiment import Run
+
+
+def lines_of(runs: list[Run], **changes: Any) -> str:
+    experiment = make_experiment(**changes)
+    return "\n".join(trust_lines(experiment, summarize(experiment, runs)))
+
+
+def test_a_quiet_and_precise_experiment_needs_one_sentence() -> None:
+    text = lines_of(make_runs(12, 0.01))
+    assert text == (
+        "The machine was quiet: other programs took 1.0 % of the CPUs; "
+        "none of 72 trials was disturbed."
+    )
+
+
+def test_nothing_measured_is_said() -> None:
+    assert lines_of([make_failed_run()]) == "Nothing was measured."
+
+
+def test_few_runs_are_called_too_few_and_the_right_option_named() -> None:
+    assert "raise --budget" in lines_of(make_runs(3))
+    assert "raise --runs" in lines_of(make_runs(3), n_runs_max=3)
+
+
+def test_wide_intervals_ask_for_more_runs() -> None:
+    assert "not the ±2.0 % asked for" in lines_of(make_runs(6, 0.2))
+
+
+def test_what_is_only_compared_is_not_blamed_for_wide_intervals() -> None:
+    experiment, runs = make_experiment(), make_runs(6, 0.2)
+    groups = summarize(experiment, runs)
+    assert any("asked for" in line for line in trust_lines(experiment, groups))
+    compared = trust_lines(experiment, groups, is_compared=True)
+    assert compared
+    assert not any("asked for" in line for line in compared)
+
+
+def test_contaminated_trials_and_what_helps_are_named() -> None:
+    spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
+    text = lines_of([spoilt])
+    assert "1 of 1 trials were disturbed and left out" in text
+    assert "tg128: no clean trial at all" in text
+    assert "Close other programs" in text
+
+
+def test_warnings_of_the_machine_and_labels_are_passed_on() -> None:
+    runs = make_runs(6, 0.01)
+    paging = make_counters(swap_in_bytes=80 * MIB)
+    runs[0] = run_of(*(make_trial("tg128", 120, i, counters=paging) for i in range(3)))
+    text = lines_of(runs, warnings=("Running on battery: plug in",))
+    assert "Running on battery: plug in.\n" in text
+    assert "smaller quantization" in text
+
+
+def doubled(load_mode: str) -> str:
+    model = make_model(weights_bytes=1000 * MIB)
+    mark = (
+        make_run()
+        .memory[0]
+        .model_copy(update={"anonymous_bytes": 980 * MIB, "file_backed_bytes": 950 * MIB})
+    )
+    settings = SETTINGS.model_copy(update={"load_mode": load_mode})
+    runs = make_runs(6, 0.01, memory=(mark,), settings=settings)
+    return lines_of(runs, models=(model,), settings=(settings,))
+
+
+def test_a_second_copy_of_the_weights_names_the_option_that_avoids_it() -> None:
+    assert "--load-mode none" in doubled("auto")
+    assert "--load-mode none" not in doubled("none")

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.analysis.speed.chips import CHIPS
+from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
+from harness.analysis.verdict import LEVELS, Figure, Verdict
+from harness.analysis.verdict_measured import NoVerdict
+from harness.analysis.verdict_predicted import Place, foretell
+from harness.schema.work import Attention, Work
+
+GB = 1_000_000_000
+M4_MAX = speed_of_chip(CHIPS["M4 Max 40c"])
+
+
+def work_of(token_gb: float, weights_gb: float | None = None) -> Work:
+    """A dense model of which a token reads so much, at 4.5 bits a weight."""
+    token_bytes = int(token_gb * GB)
+    return Work(
+        architecture="llama",
+        weights_bytes=int((weights_gb or token_gb) * GB),
+        token_read_bytes=token_bytes,
+        expert_read_bytes=0,
+        expert_bytes=0,
+        n_params_multiplied=int(token_bytes * 8 / 4.5),
+        type_params={},
+        n_blocks=32,
+        attention=(
+            Attention(
+                n_layer=32, n_key_elements=1024, n_value_elements=1024, n_head=32,
+                head_key_length=128, head_value_length=128,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def need(gb: float) -> Figure:
+    return Figure(gb * GB, gb * GB, gb * GB, "planned")
+
+
+def verdict_of(work: Work, need_gb: float, place: Place) -> Verdict:
+    found = foretell(work, need(need_gb), place, "m")
+    assert isinstance(found, Verdict)
+    return found
+
+
+def test_a_small_model_on_a_fast_machine_is_comfortable_and_a_large_one_slow() -> None:
+    place = Place(55 * GB, M4_MAX)
+
+    small = verdict_of(work_of(4.6), 5.5, place)
+    assert (small.level, small.evidence) == ("comfortable", "predicted")
+    assert "M4 Max" in small.reason
+    assert verdict_of(work_of(42), 44, place).level == "slow"
+
+
+def test_what_does_not_fit_does_not_run_and_says_what_is_missing() -> None:
+    verdict = verdict_of(work_of(60), 62, Place(55 * GB, M4_MAX))
+
+    assert verdict.level == "does-not-run"
+    assert verdict.short_bytes == 7 * GB
+
+
+def test_a_machine_of_unknown_speed_is_judged_by_memory_alone() -> None:
+    place = Place(16 * GB, None)
+
+    fits = foretell(work_of(4), need(5), place, "m")
+    assert isinstance(fits, NoVerdict)
+    assert fits.reason.startswith("it fits in memory; nothing is known")
+    assert verdict_of(work_of(20), 21, place).level == "does-not-run"
+
+
+def test_a_model_of_unknown_work_is_judged_by_memory_alone() -> None:
+    fits = foretell(None, need(5), Place(16 * GB, M4_MAX), "m")
+    assert isinstance(fits, NoVerdict)
+    assert "what a token reads is not known" in fits.reason
+    short = foretell(None, need(20), Place(16 * GB, M4_MAX), "m")
+    assert isinstance(short, Verdict)
+    assert short.level == "does-not-run"
+
+
+def test_a_cpu_nobody_calibrated_gives_a_range_and_says_so() -> None:
+    verdict = verdict_of(work_of(4), 5, Place(28 * GB, cpu_speed(80e9)))
+
+    assert verdict.worst == "slow"
+    assert verdict.decode is not None
+    assert verdict.decode.low < verdict.decode.value < verdict.decode.high
+    assert "range" in verdict.decode.what
+    assert verdict.ttft is None
+
+
+SPLIT = Place(24 * GB, speed_of_chip(CHIPS["RTX 4090"]), 60 * GB, 90e9, cpu_speed(90e9))
+
+
+def test_a_model_half_in_slower_memory_has_a_range_between_both() -> None:
+    work = work_of(40)
+    split = verdict_of(work, 41, SPLIT)
+    slow = verdict_of(work, 41, replace(SPLIT, usable_bytes=60 * GB, speed=cpu_speed(90e9)))
+
+    assert split.decode is not None
+    assert slow.decode is not None
+    assert slow.decode.low <= split.decode.low
+    # 17 of 40 GB come from the slow memory for each token: nothing is faster than that.
+    assert split.decode.high == pytest.approx(90 / 17 * 40 / (40 + 0.55), rel=0.03)
+    assert split.is_borderline or split.level == "slow"
+
+
+def test_two_memories_together_may_not_be_enough() -> None:
+    verdict = verdict_of(work_of(90), 91, SPLIT)
+
+    assert verdict.level == "does-not-run"
+    assert verdict.short_bytes == 91 * GB - 84 * GB
+
+
+@given(st.floats(0.5, 50), st.floats(1, 3))
+def test_a_model_that_reads_more_is_never_judged_better(token_gb: float, more: float) -> None:
+    place = Place(1000 * GB, M4_MAX)
+    small = verdict_of(work_of(token_gb), token_gb, place)
+    large = verdict_of(work_of(token_gb * more), token_gb * more, place)
+
+    assert LEVELS.index(small.level) <= LEVELS.index(large.level)
+
+
+@given(st.floats(1, 200), st.floats(0, 100))
+def test_more_slow_memory_never_takes_a_model_away(need_gb: float, slow_gb: float) -> None:
+    work = work_of(need_gb * 0.9)
+    without = verdict_of(work, need_gb, Place(24 * GB, M4_MAX))
+    within = verdict_of(
+        work, need_gb, Place(24 * GB, M4_MAX, int(slow_gb * GB), 90e9, cpu_speed(90e9))
+    )
+
+    assert LEVELS.index(within.level) <= LEVELS.index(without.level)

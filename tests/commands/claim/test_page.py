@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.analysis.verdict import Evidence, Figure, Level, Verdict, does_not_run
+from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Reach, Row, conclude
+from harness.commands.claim.page import Column, claim_markdown, claim_text, symbol
+from harness.commands.claim.sentences import sentences
+
+B = 1_000_000_000
+CONSUMER = ("laptop", "macbook")
+SITES = (HERE, "laptop", "macbook", "studio")
+COLUMNS = [Column(name, f"{name}: so much memory") for name in SITES]
+
+
+def verdict(
+    level: Level,
+    evidence: Evidence = "predicted",
+    best: Level | None = None,
+    worst: Level | None = None,
+) -> Verdict:
+    if level == "does-not-run":
+        return does_not_run("needs more", evidence, 5 << 30)
+    rate = Figure(12.0, 10.0, 14.0, "tg128@d4096")
+    reason = "decode 12.0 tok/s (tg128@d4096)"
+    return Verdict(level, best or level, worst or level, evidence, reason, rate)
+
+
+def cell(machine: str, level: Level | None, **changes: Any) -> Cell:
+    is_usual = changes.pop("is_usual", True)
+    found = verdict(level, **changes) if level else None
+    return Cell(machine, "Q4_K_M", is_usual, found, "" if level else "unknown speed")
+
+
+def row(
+    model: str,
+    country: str | None,
+    billions: float | None,
+    levels: str = "----",
+    lab: str | None = None,
+) -> Row:
+    """A model; `levels` has a letter for each of SITES."""
+    words: dict[str, Level | None] = {
+        "c": "comfortable", "u": "usable", "s": "slow", "-": "does-not-run", "?": None,
+    }  # fmt: skip
+    cells = tuple(cell(site, words[it]) for site, it in zip(SITES, levels, strict=True))
+    n_params = int(billions * B) if billions else None
+    return Row(model, lab or f"lab of {model}", country, n_params, n_params, "Q4_K_M", B, cells)
+
+
+ROWS = [
+    row("kimi", "CN", 1000, "----"),
+    row("glm", "CN", 350, "---u"),
+    row("qwen-large", "CN", 235, "---c", lab="Qwen"),
+    row("qwen-small", "CN", 8, "cucc", lab="Qwen"),
+    row("gpt-oss-20b", "US", 21, "cscc", lab="OpenAI"),
+    row("gpt-oss-120b", "US", 117, "--uc", lab="OpenAI"),
+    row("llama", "US", 70, "----"),
+    row("tiny", None, 0.001, "cccc"),
+    row("both", "US/FR", 5000, "cccc"),
+    row("secret", "CN", None, "????"),
+]
+
+
+def changed(rows: list[Row], model: str, **to: Any) -> list[Row]:
+    """The rows with one model replaced."""
+    made = []
+    for r in rows:
+        facts: dict[str, Any] = {"billions": (r.n_params or 0) / B, "lab": r.lab} | to
+        made.append(row(model, r.country, **facts) if r.model == model else r)
+    return made
+
+
+def reach_of(conclusion: Conclusion, model: str) -> Reach:
+    models = (*conclusion.chinese.models, *conclusion.american.models)
+    return next(it.reach for it in models if it.row.model == model)
+
+
+def test_the_leading_models_are_the_largest_of_each_lab() -> None:
+    conclusion = conclude(ROWS, CONSUMER)
+
+    assert [r.model for r in conclusion.chinese.leading] == ["kimi", "glm", "qwen-large"]
+    assert [r.model for r in conclusion.american.leading] == ["gpt-oss-120b", "llama"]
+    assert conclusion.chinese.median_leading == 350 * B
+    assert conclusion.american.median_leading == pytest.approx(93.5 * B)
+    assert conclusion.chinese.median_all == pytest.approx(292.5 * B)
+    assert conclusion.chinese.n_unknown == 1
+
+
+def test_the_larger_side_is_found_and_flips_with_the_rows() -> None:
+    swap = {"CN": "US", "US": "CN"}
+    flipped = [Row(r.model, r.lab, swap.get(r.country or "", r.country), *_rest(r)) for r in ROWS]
+
+    assert conclude(ROWS, CONSUMER).are_larger == "yes"
+    assert conclude(flipped, CONSUMER).are_larger == "no"
+
+
+def _rest(r: Row) -> tuple[Any, ...]:
+    return r.n_params, r.n_params_active, r.variant, r.size_bytes, r.cells
+
+
+def test_one_giant_alone_makes_the_answer_mixed() -> None:
+    rows = changed(ROWS, "llama", billions=2000, levels="----")
+    rows = [r for r in rows if r.model != "gpt-oss-120b"]
+    rows += [row("phi", "US", 15, "cccc"), row("olmo", "US", 7, "cccc")]
+
+    conclusion = conclude(rows, CONSUMER)
+    assert conclusion.american.leading[0].model == "llama"
+    assert conclusion.are_larger == "mixed"
+
+
+def test_without_a_side_nothing_is_said_of_size() -> None:
+    assert conclude([r for r in ROWS if r.country != "US"], CONSUMER).are_larger == "unknown"
+    assert conclude([], CONSUMER).are_larger == "unknown"
+    assert sentences(conclude([], CONSUMER))[0].startswith("Whether")
+
+
+@pytest.mark.parametrize(
+    ("model", "reach"),
+    [
+        ("kimi", "none"),
+        ("glm", "workstation"),
+        ("qwen-small", "consumer"),
+        ("gpt-oss-120b", "consumer"),
+        ("secret", "unknown"),
+    ],
+)
+def test_the_smallest_kind_of_machine_that_will_do_is_named(model: str, reach: Reach) -> None:
+    assert reach_of(conclude(ROWS, CONSUMER), model) == reach
+
+
+def test_the_machine_at_hand_belongs_to_no_kind() -> None:
+    rows = [row("m", "US", 5, "c---")]
+
+    assert reach_of(conclude(rows, CONSUMER), "m") == "none"
+
+
+def test_slow_is_not_runnable_for_a_consumer() -> None:
+    rows = [row("m", "US", 5, "-ss-")]
+
+    assert reach_of(conclude(rows, CONSUMER), "m") == "none"
+
+
+def test_a_consumer_machine_of_unknown_speed_leaves_the_reach_open() -> None:
+    assert reach_of(conclude([row("m", "US", 5, "--?c")], CONSUMER), "m") == "unknown"
+    assert reach_of(conclude([row("m", "US", 5, "-?uc")], CONSUMER), "m") == "consumer"
+
+
+def test_the_models_the_claim_names_are_followed() -> None:
+    conclusion = conclude(ROWS, CONSUMER)
+
+    assert [it.row.model for it in conclusion.named] == ["gpt-oss-20b", "gpt-oss-120b"]
+    assert conclusion.are_named_runnable == "yes"
+    one = changed(ROWS, "gpt-oss-120b", levels="---c")
+    assert conclude(one, CONSUMER).are_named_runnable == "mixed"
+    none = changed(one, "gpt-oss-20b", levels="-s-c")
+    assert conclude(none, CONSUMER).are_named_runnable == "no"
+    assert conclude([], CONSUMER).are_named_runnable == "unknown"
+
+
+def test_a_borderline_figure_makes_it_perhaps() -> None:
+    unsure = cell("macbook", "usable", worst="slow")
+    rows = [
+        Row("gpt-oss-20b", "OpenAI", "US", B, B, "Q", B, (unsure,)),
+        row("gpt-oss-120b", "US", 117, "--uc", lab="OpenAI"),
+    ]
+
+    assert conclude(rows, CONSUMER).are_named_runnable == "perhaps"
+
+
+def test_a_sure_machine_is_named_before_an_unsure_smaller_one() -> None:
+    cells = (cell("laptop", "usable", worst="slow"), cell("macbook", "comfortable"))
+    rows = [Row("gpt-oss-20b", "OpenAI", "US", 21 * B, B, "Q", B, cells)]
+    (named,) = conclude(rows, CONSUMER).named
+
+    assert named.cell == cells[1]
+    assert named.perhaps == (cells[0],)
+    assert "comfortable on macbook" in sentences(conclude(rows, CONSUMER))[-2]
+    assert "perhaps on laptop already" in sentences(conclude(rows, CONSUMER))[-2]
+
+
+def test_the_sentences_follow_the_rows() -> None:
+    told = " ".join(sentences(conclude(ROWS, CONSUMER)))
+
+    assert "larger than the American ones? Yes. The largest model of each lab has a median of " in (
+        told
+    )
+    assert "350 B (Chinese, 3 labs) against 93.5 B (American, 2 labs)" in told
+    assert "kimi (1.00 T) against gpt-oss-120b (117 B)" in told
+    assert "Of 3 leading Chinese models 0 are usable or better on a consumer machine" in told
+    assert "Of 2 leading American models 1 is usable or better on a consumer machine" in told
+    assert "The claim holds in both parts. All 36 verdicts are predictions." in told
+    smaller = changed(changed(ROWS, "kimi", billions=1), "glm", billions=2)
+    smaller = [r for r in smaller if r.lab != "Qwen"]
+    told = " ".join(sentences(conclude(smaller, CONSUMER)))
+    assert "larger than the American ones? No." in told
+    assert "leading Chinese models larger: no; the named American models for consumers: yes" in told
+
+
+def test_measured_verdicts_are_counted_apart() -> None:
+    rows = [
+        Row(
+            "gpt-oss-20b", "OpenAI", "US", B, B, "Q", B,
+            (cell(HERE, "usable", evidence="rehearsed"), cell("laptop", "usable")),
+        )
+    ]  # fmt: skip
+    conclusion = conclude(rows, CONSUMER)
+
+    assert conclusion.evidence == {"rehearsed": 1, "predicted": 1}
+    assert (
+        "1 of 2 verdicts are predictions, the others were taken here."
+        in (sentences(conclusion)[-1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "shown"),
+    [
+        (cell("a", "comfortable"), "c"),
+        (cell("a", "usable", best="comfortable"), "u+"),
+        (cell("a", "usable", worst="slow"), "u~"),
+        (cell("a", "slow", best="usable", worst="does-not-run", is_usual=False), "s+~*"),
+        (cell("a", "usable", evidence="measured"), "U"),
+        (cell("a", "usable", evidence="rehearsed"), "Ur"),
+        (cell("a", "pages", evidence="measured"), "P"),
+        (cell("a", "does-not-run", is_usual=False), "-"),
+        (cell("a", "does-not-run", evidence="measured"), "--"),
+        (cell("a", None), "?"),
+        (None, "?"),
+    ],
+)
+def test_a_cell_is_a_letter_with_signs(made: Cell | None, shown: str) -> None:
+    assert symbol(made) == shown
+
+
+def test_the_overview_has_every_model_below_its_lab() -> None:
+    text = claim_text(ROWS, COLUMNS, conclude(ROWS, CONSUMER))
+    lines = text.splitlines()
+
+    assert lines[0].split() == ["model", "total", "used", "size", "here", "a", "b", "c"]
+    assert lines.index("Qwen, CN") + 1 == lines.index(
+        next(line for line in lines if line.startswith(" qwen-large"))
+    )
+    assert [line.split()[-4:] for line in lines if line.startswith(" gpt-oss-20b")] == [
+        ["c", "s", "c", "c"]
+    ]
+    assert max(map(len, lines)) <= 80
+    assert "Small letters are predicted" in text
+
+
+def test_one_machine_alone_is_shown_with_its_figures() -> None:
+    text = claim_text(ROWS, COLUMNS[2:3], conclude(ROWS, CONSUMER))
+    lines = text.splitlines()
+
+    assert lines[0].split() == ["model", "total", "variant", "verdict", "tok/s", "TTFT"]
+    (oss,) = [line for line in lines if line.startswith(" gpt-oss-120b")]
+    assert oss.split() == ["gpt-oss-120b", "117", "Q4_K_M", "usable", "12.0"]
+    (kimi,) = [line for line in lines if line.startswith(" kimi")]
+    assert kimi.endswith("does not run   5.00 GiB short")
+    assert max(map(len, lines)) <= 80
+
+
+def test_names_from_a_file_cannot_break_the_tables() -> None:
+    evil = row("evil\x1b[2J|name-that-goes-on-and-on-and-on", "CN", 5, "cccc", lab="a\nb" * 30)
+    conclusion = conclude([evil], CONSUMER)
+
+    text = claim_text([evil], COLUMNS, conclusion)
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert max(map(len, text.splitlines())) <= 80
+    markdown = claim_markdown([evil], COLUMNS, conclusion)
+    assert all(char.isprintable() or char == "\n" for char in markdown)
+    assert "\\|name" in markdown
+
+
+def test_markdown_has_words_in_the_place_of_letters() -> None:
+    text = claim_markdown(ROWS, COLUMNS, conclude(ROWS, CONSUMER))
+    (oss,) = [line for line in text.splitlines() if line.startswith("| gpt-oss-120b")]
+
+    assert [part.strip() for part in oss.strip("|").split("|")] == [
+        "gpt-oss-120b", "OpenAI", "US", "117 B", "117 B", "1.00 GB",
+        "does not run (predicted)", "does not run (predicted)", "usable (predicted)",
+        "comfortable (predicted)",
+    ]  # fmt: skip
+
+
+def test_the_widest_cells_take_their_room_from_the_names() -> None:
+    machines = [HERE, *"abcdefg"]
+    wide = {"best": "comfortable", "worst": "slow", "is_usual": False, "evidence": "rehearsed"}
+    cells = tuple(cell(machine, "usable", **wide) for machine in machines)
+    rows = [Row("qwen3-coder-30b-a3b-instruct", "Lab", "CN", 10**12, 10**11, "Q", 10**12, cells)]
+    columns = [Column(machine, machine) for machine in machines]
+    text = claim_text(rows, columns, conclude(rows, CONSUMER))
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Ur+~*" in text
+    assert "…" in text

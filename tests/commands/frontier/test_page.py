@@ -1,0 +1,221 @@
+"""The page of `harness frontier`: 80 columns, every mark explained, one document."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from make.gguf import write_small
+from make.quality import make_chunks, make_record
+from make.records import make_experiment, make_run
+
+from harness.commands.frontier.advice import advise
+from harness.commands.frontier.command import command
+from harness.commands.frontier.dominance import METRICS, Figure, Frontier, Metric, Option, exactly
+from harness.commands.frontier.page import FrontierPage, page_document, page_flat, page_text
+from harness.machine.probe import probe_machine
+from harness.models.digest import sha256_of
+from harness.models.gguf.model_file import describe
+from harness.models.quantizations import REQUANTIZED_FROM, SOURCE_SHA256
+from harness.records.quality import save_quality
+from harness.records.store import ExperimentWriter
+from harness.schema.experiment import ModelFile
+
+LARGEST: dict[Metric, float] = {
+    "bytes": 638_888_888_888,
+    "need": 888_888_888_888,
+    "decode": 188.8888,
+    "prefill": 28888.8,
+    "ttft": 88_888_888_888,
+    "joules": 0.08888,
+    "kl": 0.00018888,
+    "same_top": 0.30288,
+}
+
+
+def page(*options: Option, **changes: object) -> FrontierPage:
+    frontier = Frontier(options)
+    facts = {
+        "model": "model",
+        "frontier": frontier,
+        "advice": advise(frontier),
+        "head": ("model",),
+        "notes": (),
+        "requantized": {},
+        "reference": None,
+        "paths": {},
+    }
+    return FrontierPage(**(facts | changes))  # type: ignore[arg-type]
+
+
+def wide(name: str, *, is_interval: bool, factor: float = 1.0) -> Option:
+    figures = {
+        metric: Figure(value * factor, value * factor * 0.9, value * factor * 1.1, is_interval)
+        for metric, value in LARGEST.items()
+    }
+    return Option(name, figures | {"bytes": exactly(LARGEST["bytes"])})
+
+
+@pytest.mark.parametrize("is_interval", [True, False])
+def test_the_page_fits_80_columns_whatever_is_on_it(is_interval: bool) -> None:
+    text = page_text(
+        page(
+            wide("a-file-of-a-very-long-name-Q4_K_M-from-Q4_1.gguf", is_interval=is_interval),
+            wide("UD-Q4_K_XL+", is_interval=is_interval, factor=3),
+            requantized={"UD-Q4_K_XL+": "Q4_1"},
+            notes=("A note that is so long that it has to be wrapped, which it should be.",),
+        )
+    )
+    assert max(map(len, text.splitlines())) <= 80
+    assert ("fewer than 6 Runs" in text) == (not is_interval)
+    assert "made here from Q4_1" in text
+
+
+def option(name: str, kl: float, decode: float, size: float) -> Option:
+    figures: dict[Metric, Figure] = {
+        "bytes": exactly(size),
+        "need": exactly(size * 2),
+        "decode": Figure(decode, decode * 0.99, decode * 1.01),
+        "kl": Figure(kl, kl * 0.98, kl * 1.02),
+        "same_top": exactly(1 - kl),
+    }
+    return Option(name, figures)
+
+
+BEST, WORST = option("Q6_K", 0.005, 40, 6e7), option("Q5_1", 0.02, 30, 7e7)
+BROKEN = Option("Q2_K", {"bytes": exactly(3e7)}, obstacle="killed by the system")
+
+
+def test_marks_are_explained_and_the_advice_comes_last() -> None:
+    text = page_text(page(BEST, WORST, BROKEN))
+    assert text == (
+        "model\n"
+        "\n"
+        "type       size    needed\n"
+        "------  -------  --------\n"
+        "Q6_K    60.0 MB   114 MiB\n"
+        "Q5_1 x  70.0 MB   134 MiB\n"
+        "Q2_K    30.0 MB         –\n"
+        "\n"
+        "type      decode tok/s\n"
+        "------  --------------  -----------\n"
+        "Q6_K              40.0  39.6 – 40.4\n"
+        "Q5_1 x            30.0  29.7 – 30.3\n"
+        "Q2_K                 –\n"
+        "\n"
+        "type      mean KL                     same top\n"
+        "------  ---------  ---------------  ----------\n"
+        "Q6_K        0.005  0.0049 – 0.0051      99.5 %\n"
+        "Q5_1 x       0.02  0.0196 – 0.0204      98.0 %\n"
+        "Q2_K            –                            –\n"
+        "\n"
+        "x Q5_1 is dominated: Q6_K is no worse in any figure, better in one.\n"
+        "Q2_K: killed by the system.\n"
+        "Mean KL divergence from the reference in nats; same top: how often both think\n"
+        "the same token likeliest.\n"
+        "\n"
+        "Take Q6_K: the fastest of those near the reference (KL divergence 0.005, same\n"
+        "top token 99.5 %, decode 40.0 tok/s, comfortable).\n"
+    ).rstrip("\n")
+
+
+def test_a_name_cannot_steer_a_terminal_nor_break_markdown() -> None:
+    text = page_text(page(option("evil\x1b[31m|name", 0.01, 5, 1e6)), "github")
+    assert "\x1b" not in text
+
+
+def test_the_document_has_every_figure_and_no_infinity() -> None:
+    document = page_document(page(BEST, WORST, BROKEN, paths={"Q6_K": "a.gguf"}))
+    json.dumps(document, allow_nan=False)
+    best, worst, broken = document["options"]
+    assert set(best["figures"]) == {"bytes", "need", "decode", "kl", "same_top"}
+    assert best["figures"]["bytes"]["kind"] == "exact"
+    assert best["figures"]["decode"]["kind"] == "interval"
+    assert best["path"] == "a.gguf"
+    assert worst["dominated_by"] == "Q6_K"
+    assert broken["obstacle"] == "killed by the system"
+    assert document["advice"]["take"] == "Q6_K"
+
+
+def test_the_flat_form_has_a_line_for_each_figure() -> None:
+    header, *rows = page_flat(page(BEST, WORST))
+    assert len(rows) == 10
+    assert all(len(row) == len(header) for row in rows)
+    assert {row[2] for row in rows} <= set(METRICS)
+
+
+# ------------------------------------------------------------------ the command on stored results
+
+
+def store(folder: Path, *files: ModelFile) -> None:
+    """An experiment of these files on this machine, of eight rounds."""
+    experiment = make_experiment(models=files, machine=probe_machine())
+    rng = random.Random(1)
+    with ExperimentWriter(folder, experiment) as writer:
+        for index in range(8):
+            for place, file in enumerate(files):
+                rate = 60.0 * (1 + place) * rng.uniform(0.99, 1.01)
+                rates = {"tg128": rate, "pp512": 1000.0}
+                writer.append_run(make_run(index, model=file.key, round=index, rates=rates))
+
+
+def test_a_file_and_its_ladder_are_found_with_their_stored_speeds(tmp_path: Path) -> None:
+    ladder = tmp_path / "ladder"
+    source = write_small(tmp_path / "mine.gguf", general__file_type=1)
+    keys = {
+        SOURCE_SHA256.replace(".", "__"): sha256_of(source),
+        REQUANTIZED_FROM.replace(".", "__"): "Q4_1",
+    }
+    made = write_small(ladder / "mine-Q4_K_M.gguf", n_rows=5, general__file_type=15, **keys)
+    write_small(ladder / "anothers.gguf", n_rows=6)
+    files = [describe(path, path.name, None, sha256_of(path)) for path in (source, made)]
+    store(tmp_path / "results", *files)
+    arguments = [str(source), "--dir", str(ladder), "--results", str(tmp_path / "results")]
+    runner = CliRunner()
+    result = runner.invoke(command, [*arguments, "--json"])
+    assert result.exception is None, result.exception
+    document = json.loads(result.stdout)
+    assert [it["name"] for it in document["options"]] == ["F16", "Q4_K_M+"]
+    assert [it["requantized_from"] for it in document["options"]] == [None, "Q4_1"]
+    assert [it["path"] for it in document["options"]] == [str(source), str(made)]
+    rates = [it["figures"]["decode"] for it in document["options"]]
+    assert [round(it["value"] / 60) for it in rates] == [1, 2]
+    assert {it["kind"] for it in rates} == {"interval"}
+    assert document["advice"]["take"] is None
+    assert "nothing is known of their quality" in document["advice"]["text"]
+    text = runner.invoke(command, arguments).stdout
+    assert "threads 2, llama-cpp-python 0.3.36, 8 Runs each, in common rounds." in text
+    flat = runner.invoke(command, [*arguments, "--format", "csv"]).stdout.splitlines()
+    assert flat[0] == "model,quantization,metric,value,low,high,kind,dominated_by"
+    assert len(flat) == 1 + 2 * 4
+
+
+def test_stored_speeds_and_distances_decide_what_to_take(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    paths = [
+        write_small(tmp_path / f"mine-{name}.gguf", n_rows=rows, general__file_type=kind)
+        for name, rows, kind in (("F16", 7, 1), ("Q8_0", 6, 7), ("Q4_0", 5, 2))
+    ]
+    files = [describe(path, path.name, None, sha256_of(path)) for path in paths]
+    store(results, *files)
+    for file, noise in zip(files[1:], (0.02, 0.8), strict=True):
+        chunks, _ = make_chunks(np.random.default_rng(1), 12, noise=noise)
+        record = make_record(chunks, identity=file.quantization)
+        save_quality(results, record.model_copy(update={"model": file, "reference": files[0]}))
+    text = CliRunner().invoke(command, [*map(str, paths), "--results", str(results)]).stdout
+    assert "\nTake Q8_0: " in text, text
+    assert "Q4_0 is faster" in text.replace("\n", " ")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_model_of_which_nothing_is_here_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    result = CliRunner().invoke(command, ["smollm2-135m", "--results", str(tmp_path)])
+    assert "no file of smollm2-135m is here" in str(result.exception)

@@ -1,0 +1,73 @@
+"""Makes trials, and the counters around them, as a small Linux machine would yield them."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from harness.schema.experiment import Trial
+from harness.schema.machine import Counters
+from harness.schema.workload import parse_workload
+
+
+def make_counters(wall_ns: int = 1_000_000_000, **changes: Any) -> Counters:
+    """A quiet trial: two threads busy all the time, others take 1 % of the two CPUs."""
+    facts = {
+        "wall_ns": wall_ns,
+        "process_cpu_ns": 2 * wall_ns * 98 // 100,
+        "system_busy_ns": 2 * wall_ns * 99 // 100,
+        "steal_ns": 0,
+        "run_delay_ns": wall_ns // 200,
+        "n_involuntary_switches": 4,
+        "n_major_faults": 0,
+        "disk_read_bytes": 0,
+        "swap_in_bytes": 0,
+        "swap_out_bytes": 0,
+        "reference_ns": 1_000_000,
+    }
+    return Counters.model_validate(facts | changes)
+
+
+def disturbed_counters(wall_ns: int = 1_000_000_000) -> Counters:
+    """One busy process beside two threads on two CPUs: they get two thirds of the time."""
+    return make_counters(
+        wall_ns,
+        process_cpu_ns=2 * wall_ns * 2 // 3,
+        system_busy_ns=2 * wall_ns,
+        run_delay_ns=wall_ns * 9 // 10,
+    )
+
+
+def make_trial(
+    workload: str = "tg128",
+    rate: float = 120.0,
+    index: int = 0,
+    *,
+    rng: random.Random | None = None,
+    counters: Counters | None = None,
+    **changes: Any,
+) -> Trial:
+    """A trial that makes `rate` tokens a second; its steps vary by a few percent with an `rng`."""
+    task = parse_workload(workload)
+    facts: dict[str, Any] = {"workload": workload, "index": index}
+    jitter = rng.uniform if rng else lambda _low, _high: 1.0
+    if task.kind == "pp":
+        facts |= {"n_tokens": task.n, "total_ns": round(task.n / rate * 1e9)}
+    elif task.kind == "sustain":
+        windows = [round(rate * jitter(0.97, 1.03)) for _ in range(task.n)]
+        facts |= {
+            "n_tokens": sum(windows),
+            "total_ns": task.n * 1_000_000_000,
+            "window_tokens": windows,
+            "window_ns": [1_000_000_000] * task.n,
+        }
+    else:
+        n_gaps = task.n - (task.kind == "chat")
+        steps = [round(1e9 / rate * jitter(0.97, 1.05)) for _ in range(n_gaps)]
+        facts |= {"n_tokens": task.n, "total_ns": sum(steps), "step_ns": steps}
+    if task.kind == "chat":
+        ttft_ns = 800_000_000
+        facts |= {"n_prompt": 250, "tokenize_ns": 400_000, "ttft_ns": ttft_ns}
+        facts["total_ns"] += ttft_ns
+    facts["counters"] = counters or make_counters(facts["total_ns"])
+    return Trial.model_validate(facts | changes)

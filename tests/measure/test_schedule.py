@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.measure.schedule import Cell, cells, settings_product, shuffled, shuffled_names
+
+LISTS = st.fixed_dictionaries(
+    {
+        "n_threads": st.lists(st.integers(1, 64), min_size=1, max_size=4),
+        "flash_attn": st.lists(st.sampled_from(["auto", "on", "off"]), min_size=1, max_size=3),
+        "repack": st.lists(st.booleans(), min_size=1, max_size=2),
+    }
+)
+
+
+@given(LISTS)
+def test_a_sweep_holds_every_combination_once(lists: dict[str, list[object]]) -> None:
+    product = settings_product(lists)
+    n_expected = int(np.prod([len(set(values)) for values in lists.values()]))
+    assert len(product) == len(set(product)) == n_expected
+    for settings in product:
+        assert all(getattr(settings, name) in values for name, values in lists.items())
+
+
+def test_what_is_not_swept_has_llama_benchs_defaults() -> None:
+    (settings,) = settings_product({"n_threads": [2]})
+    assert (settings.n_batch, settings.n_ubatch, settings.type_k) == (2048, 512, "f16")
+    assert (settings.flash_attn, settings.n_gpu_layers, settings.load_mode) == ("auto", -1, "auto")
+
+
+def test_settings_that_cannot_be_are_named() -> None:
+    with pytest.raises(UsageError, match="n_threads"):
+        settings_product({"n_threads": [0]})
+
+
+@given(st.integers(1, 12), st.integers(0, 2**31))
+def test_a_round_measures_every_cell_once(n_models: int, seed: int) -> None:
+    every = cells([f"m{i}" for i in range(n_models)], settings_product({"n_threads": [1, 2]}))
+    order = list(shuffled(every, np.random.default_rng(seed)))
+    assert len(every) == 2 * n_models
+    assert set(order) == set(every)
+    assert len(order) == len(every)
+    assert order == list(shuffled(every, np.random.default_rng(seed)))
+
+
+def test_rounds_differ_in_their_order() -> None:
+    rng = np.random.default_rng(0)
+    every = cells(list("abcdefgh"), settings_product({"n_threads": [1]}))
+    orders = {tuple(cell.model for cell in shuffled(every, rng)) for _ in range(10)}
+    assert len(orders) > 1
+
+
+def test_workloads_of_a_run_are_shuffled_too() -> None:
+    rng = np.random.default_rng(0)
+    orders = {shuffled_names(("pp512", "tg128", "chat"), rng) for _ in range(50)}
+    assert orders == {
+        ("pp512", "tg128", "chat"),
+        ("pp512", "chat", "tg128"),
+        ("tg128", "pp512", "chat"),
+        ("tg128", "chat", "pp512"),
+        ("chat", "pp512", "tg128"),
+        ("chat", "tg128", "pp512"),
+    }
+
+
+def test_a_cell_is_one_model_under_one_settings() -> None:
+    (settings,) = settings_product({"n_threads": [2]})
+    assert cells(["a"], [settings]) == (Cell("a", settings),)

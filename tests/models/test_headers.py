@@ -1,0 +1,215 @@
+"""Headers from here, from a hub on loopback, and from the catalogue's shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+from make.gguf import SMALL, Value, Weight, head
+from make.hub_at_hand import hub_at_hand
+from make.hub_server import Fault, Hub, Repository
+
+from harness.errors import FetchFailed, ModelInvalid, ModelNotFound, ShapeUnknown
+from harness.files import FetchProgress
+from harness.models import headers
+from harness.models.catalog.catalog import Catalog, load_catalog
+from harness.models.fetch import ensure
+from harness.models.gguf.model_file import describe
+from harness.models.headers import find_headers
+
+REPO = "lab/Tiny-GGUF"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> Iterator[Hub]:
+    with hub_at_hand(tmp_path, monkeypatch) as made:
+        made.repositories[REPO] = Repository({"tiny-Q8_0.gguf": tiny_model})
+        yield made
+
+
+def catalog_with(repo: str, **changes: object) -> Catalog:
+    """The catalogue, with one model's files in `repo`."""
+    spec = load_catalog().spec("gemma-3-270m-it")
+    variant = spec.variants[0]
+    source = variant.source.model_copy(update={"repo": repo})
+    own = variant.model_copy(update={"source": source, **changes})
+    changed = spec.model_copy(update={"variants": (own,)})
+    return Catalog(schema_version=1, models=(changed,))
+
+
+# ------------------------------------------------------------------ here
+
+
+def test_a_file_of_the_users_own_is_read_where_it_lies(tiny_model: Path) -> None:
+    found = find_headers(str(tiny_model))
+    assert (found.origin, found.path, found.key) == ("local", tiny_model, "tiny.gguf")
+    assert found.file == describe(tiny_model, "tiny.gguf").model_copy(
+        update={"sha256": found.file.sha256}
+    )
+    (part,) = found.parts
+    assert part.data == tiny_model.read_bytes()[: part.header.data_start]
+    assert part.n_bytes == tiny_model.stat().st_size
+    assert found.n_fetched_bytes == 0
+
+
+def test_a_file_of_the_cache_is_not_asked_for(hub: Hub) -> None:
+    ensure(f"{REPO}:Q8_0")
+    hub.requests.clear()
+    found = find_headers(f"{REPO}:Q8_0")
+    assert (found.origin, found.key, hub.requests) == ("local", f"{REPO}:Q8_0", [])
+    assert found.variant is not None
+    assert found.file.sha256 == found.variant.sha256
+
+
+def test_the_generated_model_is_written_when_it_is_not_there(hub: Hub) -> None:
+    found = find_headers("tiny-random", asks_hub=False)
+    assert (found.origin, found.file.architecture) == ("local", "llama")
+    assert hub.requests == []
+
+
+# ------------------------------------------------------------------ the hub
+
+
+def test_of_a_model_on_the_hub_the_header_is_fetched_and_no_more(
+    hub: Hub, tiny_model: Path
+) -> None:
+    found = find_headers(f"{REPO}:Q8_0")
+    here = find_headers(str(tiny_model))
+    assert (found.origin, found.path, found.spec) == ("hub", None, None)
+    assert found.source == f"{REPO} at {hub.repositories[REPO].commit[:8]}"
+    assert found.parts[0].data == here.parts[0].data
+    assert found.headers == here.headers
+    assert found.file == here.file.model_copy(
+        update={
+            "key": f"{REPO}:Q8_0",
+            "file_name": "tiny-Q8_0.gguf",
+            "sha256": hub.repositories[REPO].digest("tiny-Q8_0.gguf"),
+        }
+    )
+
+
+def test_a_header_costs_at_most_three_tenths_more_than_its_bytes(hub: Hub) -> None:
+    tokens = [f"{index:x}" + "abcdefgh"[: index % 6] for index in range(150_000)]
+    keys: dict[str, Value] = {
+        **SMALL,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0] * len(tokens),
+    }
+    made = head(keys, [Weight("token_embd.weight", (64, len(tokens)))])
+    content = made.data + bytes(made.n_bytes - len(made.data))
+    hub.repositories[REPO] = Repository({"large-F32.gguf": content})
+    hub.n_body_bytes = 0
+    found = find_headers(f"{REPO}:F32")
+    assert found.parts[0].data == made.data
+    assert found.n_fetched_bytes <= 1.3 * len(made.data)
+    assert found.file.n_bytes > 5 * found.n_fetched_bytes
+
+
+def test_of_a_split_model_the_header_of_every_part_is_fetched(hub: Hub) -> None:
+    contents: dict[str, bytes | Path] = {}
+    for index in range(2):
+        keys: dict[str, Value] = {
+            **SMALL,
+            "split.no": index,
+            "split.count": 2,
+            "split.tensors.count": 2,
+        }
+        name = ("token_embd.weight", "output.weight")[index]
+        made = head(keys, [Weight(name, (64, 100))])
+        contents[f"two-Q8_0-{index + 1:05}-of-00002.gguf"] = made.data + bytes(
+            made.n_bytes - len(made.data)
+        )
+    hub.repositories[REPO] = Repository(contents)
+    found = find_headers(f"{REPO}:Q8_0")
+    assert [part.file_name for part in found.parts] == list(contents)
+    assert found.file.n_bytes == sum(len(it) for it in contents.values() if type(it) is bytes)
+    assert found.file.n_params == 2 * 64 * 100
+
+
+def test_a_repository_without_that_quantization_says_what_it_has(hub: Hub) -> None:
+    with pytest.raises(ModelNotFound, match=r"has no Q4_K_M: it has Q8_0"):
+        find_headers(f"{REPO}:Q4_K_M")
+
+
+def test_a_model_of_the_catalogue_is_known_with_its_entry(hub: Hub) -> None:
+    found = find_headers("gemma-3-270m-it", catalog=catalog_with(REPO, n_bytes=None))
+    assert (found.origin, found.key) == ("hub", "gemma-3-270m-it:Q8_0")
+    assert found.spec is not None
+    assert found.file.architecture == "llama"  # the hub's word, not the catalogue's
+
+
+# ------------------------------------------------------------------ the shape
+
+
+def test_without_a_hub_the_catalogues_shape_serves(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    found = find_headers("gemma-3-270m-it")
+    assert (found.origin, found.path) == ("shape", None)
+    assert "HF_HUB_OFFLINE" in (found.note or "")
+    assert found.file.architecture == "gemma3"
+    assert found.file.n_layer == 18
+    assert found.parts[0].n_bytes == found.headers[0].data_end
+    assert hub.requests == []
+
+
+def test_a_hub_that_refuses_leaves_the_shape_and_says_why(hub: Hub) -> None:
+    hub.repositories[REPO].is_gated = True
+    found = find_headers("gemma-3-270m-it", catalog=catalog_with(REPO, n_bytes=None))
+    assert found.origin == "shape"
+    assert "gated" in (found.note or "")
+
+
+def test_a_mix_that_nobody_can_lay_out_says_what_stands_for_it(hub: Hub) -> None:
+    plain = find_headers("deepseek-r1-0528-qwen3-8b:Q4_K_M", asks_hub=False)
+    mix = find_headers("deepseek-r1-0528-qwen3-8b:UD-Q4_K_XL", asks_hub=False)
+    assert plain.source == "the catalogue's shape"
+    assert mix.source == "the catalogue's shape, its weights laid out as Q4_K_M"
+
+
+def test_asked_not_to_it_asks_no_hub(hub: Hub) -> None:
+    assert find_headers("gemma-3-270m-it", asks_hub=False).origin == "shape"
+    assert hub.requests == []
+
+
+def test_a_repository_has_no_shape_to_fall_back_on(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelNotFound, match=r"neither a header nor a shape: the hub was not asked"):
+        find_headers(f"{REPO}:Q8_0", asks_hub=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(FetchFailed, match="HF_HUB_OFFLINE"):
+        find_headers(f"{REPO}:Q8_0")
+
+
+def test_a_model_without_a_shape_says_what_is_missing(hub: Hub) -> None:
+    bare = load_catalog().spec("gemma-3-270m-it").model_copy(update={"shape": None})
+    catalog = Catalog(schema_version=1, models=(bare,))
+    with pytest.raises(ModelNotFound, match="the catalogue does not tell its layers"):
+        find_headers("gemma-3-270m-it", catalog=catalog, asks_hub=False)
+
+
+def test_an_architecture_nobody_can_lay_out_is_named(hub: Hub) -> None:
+    odd = load_catalog().spec("gemma-3-270m-it").model_copy(update={"architecture": "nosuch"})
+    catalog = Catalog(schema_version=1, models=(odd,))
+    with pytest.raises(ShapeUnknown, match="nosuch"):
+        find_headers("gemma-3-270m-it", catalog=catalog, asks_hub=False)
+
+
+@pytest.mark.parametrize("n_bytes", [50_000_000, 5_000_000_000])
+def test_a_shape_that_contradicts_the_size_is_refused(hub: Hub, n_bytes: int) -> None:
+    with pytest.raises(ModelInvalid, match="the catalogue contradicts itself about gemma-3-270m"):
+        find_headers("gemma-3-270m-it", catalog=catalog_with(REPO, n_bytes=n_bytes), asks_hub=False)
+
+
+def test_a_busy_hub_is_waited_for_and_then_left(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headers, "_N_ATTEMPTS", 1)
+    hub.api_faults.append(Fault(status=503, times=99))
+    told: list[FetchProgress] = []
+    found = find_headers("gemma-3-270m-it", told.append, catalog_with(REPO, n_bytes=None))
+    assert (found.origin, told) == ("shape", [])
+    assert "HTTP 503" in (found.note or "")

@@ -1,0 +1,252 @@
+"""Ladders made by the real quantizer, in its worker, from models the tests write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter_ns
+
+import pytest
+from click.testing import CliRunner
+from make.small_models import ODD_ROWS, write_small_model
+from measure.jobs.test_plan import split_in_two
+
+from harness.commands.quantize.command import command, warnings
+from harness.errors import FetchFailed, HarnessError, ModelInvalid
+from harness.files import FetchProgress, untold
+from harness.measure import protocol
+from harness.measure.jobs.quantize import Rung, plan_rungs, write_rung
+from harness.measure.protocol import Job
+from harness.measure.runner import Report, run_worker
+from harness.models.catalog.catalog import load_catalog
+from harness.models.gguf.header import read_header
+from harness.models.precision import is_quantized, precision_rank
+from harness.models.quantizations import (
+    LadderSource,
+    is_made_from,
+    ladder_files,
+    ladder_name,
+    ladder_source,
+)
+from harness.schema.quantized import PlannedFile
+from harness.schema.settings import Settings
+
+
+def source_of(path: Path) -> LadderSource:
+    return ladder_source(str(path), untold, load_catalog())
+
+
+def types_in(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        header = read_header(file, path.stat().st_size, path.name)
+    return {tensor.name: tensor.type_name for tensor in header.tensors}
+
+
+def test_files_are_as_planned_to_the_byte_and_run(tmp_path: Path) -> None:
+    source = source_of(write_small_model(tmp_path / "small-F16.gguf"))
+    folder = tmp_path / "ladder"
+    folder.mkdir()
+    planned = plan_rungs(source, ("Q4_K_M", "Q8_0"), folder)
+    assert [rung.n_fallback for rung in planned] == [0, 0]
+    assert planned[0].n_bytes < planned[1].n_bytes
+    rung = planned[0]
+    assert {"Q4_K", "Q6_K", "F32"} == set(rung.types.values())
+    write_rung(source, rung, 1, untold)
+    assert rung.path.stat().st_size == rung.n_bytes
+    assert types_in(rung.path) == rung.types
+    assert list(folder.glob("*.part")) == []
+    now = perf_counter_ns()
+    job = Job(
+        model_path=str(rung.path),
+        settings=Settings(n_threads=1),
+        workloads=("tg4",),
+        started_ns=now,
+        deadline_ns=now,
+    )
+    report = run_worker(job, log=tmp_path / "run.log", on_event=lambda _: None)
+    assert report.outcome.status == "ok", report.outcome
+    (made,) = ladder_files(folder)
+    assert made.path.name == f"{source.ladder}-Q4_K_M.gguf"
+    assert (made.source_sha256, made.requantized_from) == (source.sha256, None)
+    assert is_made_from(rung.path, source, rung.n_bytes)
+    assert not is_made_from(rung.path, source, rung.n_bytes + 1)
+
+
+def test_rows_that_fit_no_block_are_counted_and_sized(tmp_path: Path) -> None:
+    source = source_of(write_small_model(tmp_path / "odd-Q8_0.gguf", "Q8_0", **ODD_ROWS))
+    (rung,) = plan_rungs(source, ("Q3_K_M",), tmp_path)
+    assert rung.n_fallback > 0
+    assert {"Q4_0", "Q5_0"} <= set(rung.types.values())
+    told: list[FetchProgress] = []
+    write_rung(source, rung, 1, told.append)
+    assert rung.path.stat().st_size == rung.n_bytes
+    assert types_in(rung.path) == rung.types
+    # One report a tensor, and one that it is done.
+    assert len(told) == len(rung.types) + 1
+    assert [it.n_bytes_done for it in told] == sorted(it.n_bytes_done for it in told)
+    # The name and the metadata say that errors add up.
+    assert rung.path.name.endswith("-Q3_K_M-from-Q8_0.gguf")
+    (made,) = [it for it in ladder_files(tmp_path) if it.path == rung.path]
+    assert made.requantized_from == "Q8_0"
+
+
+@pytest.mark.slow
+def test_a_ladders_file_can_be_the_source_of_another(tmp_path: Path, tiny_model: Path) -> None:
+    source = source_of(tiny_model)
+    (rung,) = plan_rungs(source, ("Q4_0",), tmp_path)
+    write_rung(source, rung, 1, untold)
+    # Keys that are replaced are not counted twice.
+    again = source_of(rung.path)
+    (second,) = plan_rungs(again, ("Q2_K",), tmp_path)
+    write_rung(again, second, 1, untold)
+    assert second.path.stat().st_size == second.n_bytes
+
+
+@pytest.mark.slow
+def test_the_parts_of_a_split_model_become_one_file(tmp_path: Path, tiny_model: Path) -> None:
+    source = source_of(split_in_two(tiny_model, tmp_path))
+    (rung,) = plan_rungs(source, ("Q4_0",), tmp_path)
+    write_rung(source, rung, 1, untold)
+    assert rung.path.stat().st_size == rung.n_bytes
+    assert len(types_in(rung.path)) == sum(len(it.tensors) for it in source.found.headers)
+
+
+@pytest.fixture(scope="module")
+def tiny_plan(tiny_model: Path) -> tuple[LadderSource, Rung]:
+    """What Q4_0 of the tiny model would be; where is up to each test."""
+    source = source_of(tiny_model)
+    (rung,) = plan_rungs(source, ("Q4_0",), Path())
+    return source, rung
+
+
+def into(folder: Path, rung: Rung) -> Rung:
+    folder.mkdir()
+    return replace(rung, path=folder / rung.path.name)
+
+
+def test_an_interruption_leaves_nothing(
+    tmp_path: Path, tiny_plan: tuple[LadderSource, Rung]
+) -> None:
+    source, rung = tiny_plan[0], into(tmp_path / "ladder", tiny_plan[1])
+
+    def interrupt(progress: FetchProgress) -> None:
+        if progress.phase == "quantizing" and progress.n_bytes_done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_rung(source, rung, 1, interrupt)
+    assert list(rung.path.parent.iterdir()) == []
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """Files of this process and its children cannot grow beyond `n_bytes`, as on a full disk."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits")
+@pytest.mark.parametrize("share", [pytest.param(0.5, marks=pytest.mark.slow), 0.999])
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, tiny_plan: tuple[LadderSource, Rung], share: float
+) -> None:
+    source, rung = tiny_plan[0], into(tmp_path / "ladder", tiny_plan[1])
+    rung.path.write_bytes(b"what was there")
+    with largest_file(int(rung.n_bytes * share)), pytest.raises(HarnessError):
+        write_rung(source, rung, 1, untold)
+    assert rung.path.read_bytes() == b"what was there"
+    assert len(list(rung.path.parent.iterdir())) == 1
+
+
+def test_a_ladder_without_room_is_refused_before_writing(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr("harness.files.shutil.disk_usage", lambda _: Usage)
+    arguments = [str(tiny_model), "--to", "Q4_0", "--dir", str(tmp_path / "ladder")]
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, FetchFailed)
+    assert "set --dir to a folder on a larger disk" in str(result.exception)
+    assert list((tmp_path / "ladder").iterdir()) == []
+
+
+def test_an_engine_that_dies_is_a_sentence(
+    tmp_path: Path, tiny_plan: tuple[LadderSource, Rung], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, rung = tiny_plan[0], into(tmp_path / "ladder", tiny_plan[1])
+    command = (sys.executable, "-c", "import os; os.abort()")
+    real = run_worker
+
+    def dying(job: Job, **options: object) -> Report:
+        return real(job, command=command, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("harness.measure.jobs.quantize.runner.run_worker", dying)
+    with pytest.raises(HarnessError, match=r"^Q4_0 could not be made: .*"):
+        write_rung(source, rung, 1, untold)
+    assert not rung.path.exists()
+
+
+def test_a_source_with_fewer_bits_than_the_target_is_warned_of(tiny_model: Path) -> None:
+    source = source_of(tiny_model)
+    rungs = [
+        Rung("F16", Path("a"), {}, 2_000_000, 16.0),
+        Rung("Q4_0", Path("b"), {}, 600_000, 4.7),
+    ]
+    added, larger = warnings(source, rungs)
+    assert "tiny.gguf is itself quantized: the errors of both quantizations add up" in added
+    assert larger == "F16: larger than tiny.gguf, and no more precise than it is"
+    assert len(warnings(source, rungs[1:])) == 1
+
+
+def test_a_damaged_source_is_refused_before_any_engine(tmp_path: Path, tiny_model: Path) -> None:
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(tiny_model.read_bytes()[:-100])
+    with pytest.raises(ModelInvalid, match="cut short"):
+        source_of(path)
+
+
+def test_a_report_says_where_the_quantizer_was() -> None:
+    report = Report()
+    report.take(protocol.PlannedFileEvent(file=PlannedFile(file_type="Q4_0")))
+    report.take(protocol.QuantizedTensorEvent(tensor="blk.0.attn_k.weight"))
+    assert report.where == "while quantizing blk.0.attn_k.weight"
+    assert [it.file_type for it in report.planned_files] == ["Q4_0"]
+
+
+# ------------------------------------------------------------------ names and ranks
+
+
+def test_more_precise_files_rank_lower() -> None:
+    names = ["F32", "BF16", "F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q3_K_M", "Q2_K"]
+    ranks = [precision_rank(name) for name in names]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) == len(names)
+    assert precision_rank("UD-Q4_K_XL") == precision_rank("Q4_K_M")
+    assert precision_rank("nothing known") > precision_rank("IQ1_S")
+
+
+def test_what_is_quantized_is_told_by_its_tensors() -> None:
+    assert is_quantized({"F32": 10, "Q4_K": 10})
+    assert not is_quantized({"F32": 10, "F16": 10, "BF16": 10, "I32": 4})
+
+
+def test_a_ladder_is_called_like_its_model(tmp_path: Path, tiny_model: Path) -> None:
+    catalog = load_catalog()
+    assert ladder_name("smollm2-135m:Q8_0", catalog, untold) == "smollm2-135m"
+    assert ladder_name("owner/Some-Model-GGUF:Q8_0", catalog, untold) == "owner--Some-Model"
+    path = tmp_path / "My Model.Q8_0.gguf"
+    path.write_bytes(tiny_model.read_bytes())
+    name = ladder_name(str(path), catalog, untold)
+    assert name.startswith("My-Model-")
+    assert len(name) == len("My-Model-") + 8

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make.records import (
+    CPU,
+    GPU,
+    SETTINGS,
+    make_experiment,
+    make_failed_run,
+    make_model,
+    make_run,
+    make_runs,
+    run_of,
+)
+from make.trials import disturbed_counters, make_trial
+
+from harness.analysis import legend
+from harness.analysis.formulas import UNITS
+from harness.analysis.stats.interval import estimate, exact
+from harness.analysis.summary import CaseOutcome, CaseSummary, GroupSummary, summarize
+from harness.report.settings import settings_text
+from harness.report.tables import Format, render
+from harness.report.text import harmless, wrapped
+from harness.schema.experiment import Buffer, Run
+from harness.schema.settings import Settings
+
+ALL = ("pp512", "tg128", "tg128@d4096", "chat", "sustain8")
+FORMATS: tuple[Format, ...] = ("plain", "github", "csv", "tsv")
+
+
+def groups_of(runs: list[Run], workloads: tuple[str, ...] = ALL, **plan: Any) -> list[GroupSummary]:
+    return summarize(make_experiment(workloads, **plan), runs)
+
+
+def records(text: str, delimiter: str = ",") -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+
+
+def test_a_plain_table_reads_like_this() -> None:
+    text = render(groups_of(make_runs(6), ("pp512",)))
+    assert text.splitlines()[:7] == [
+        "smollm2-135m:Q4_1 · Q4_1 · 98.4 MB · threads 2",
+        "",
+        "workload    metric             median  95 % interval            n",
+        "----------  --------------  ---------  ---------------------  ---",
+        "pp512       tok/s                 305  301 – 317                6",
+        "load        cold               520 ms  – *                      1",
+        "load        warm               520 ms  520 ms – 520 ms *        5",
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    key=st.text(min_size=1, max_size=200),
+    message=st.text(max_size=300),
+    scale=st.floats(1e-4, 1e5),
+)
+def test_plain_tables_fit_80_columns_whatever_is_in_them(
+    key: str, message: str, scale: float
+) -> None:
+    parts = (0.9, 1.0, 1.1)
+    figures = {
+        # A share of more than ten times the whole, or a time that no clock resolves, is nothing
+        # that a table has to be wide for.
+        name: estimate(
+            [
+                part * (min(scale, 9) if unit == "ratio" else max(scale, 2 * (unit == "ns")))
+                for part in parts
+            ],
+            unit,
+        )
+        for name, unit in UNITS.items()
+        if name not in legend.TOPICS
+    }
+    case = CaseSummary(
+        workload="tg1000000@d1000000",
+        outcome=CaseOutcome("failed", "killed", message),
+        metrics=figures,
+        disturbed={},
+        not_applicable={},
+        n_runs=3,
+        n_runs_without_value=0,
+        n_trials=9,
+        n_contaminated=0,
+        labels={},
+        flags=(),
+        others_ratio=None,
+    )
+    group = GroupSummary(
+        model=make_model(key=key),
+        settings=SETTINGS,
+        metrics={name: exact(1e9 * scale, UNITS[name]) for name in legend.TOPICS},
+        cases=(case,),
+        n_runs=3,
+        n_failed=1,
+        n_trials=9,
+        n_contaminated=0,
+        memory_sources=(),
+    )
+    text = render([group])
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert _is_printable(text)
+
+
+def _is_printable(text: str) -> bool:
+    return all(char == "\n" or unicodedata.category(char)[0] != "C" for char in text)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_control_characters_of_a_name_never_reach_the_terminal(format: Format) -> None:
+    key = "evil\x1b[2J\x07\u202e\r\nforged  row\x9b31m"
+    text = render(groups_of([], ("tg128",), models=(make_model(key=key),)), format)
+    assert "evil?[2J" in text
+    assert all(char.isprintable() or char in "\n\t" for char in text)
+    assert "\nforged" not in text
+
+
+def test_a_failed_case_is_a_row_with_its_sentence() -> None:
+    text = render(groups_of([make_failed_run()], ("pp512", "tg128")))
+    assert "pp512, tg128  failed: The system killed the worker while it loaded" in text
+    flat = records(render(groups_of([make_failed_run()], ("pp512", "tg128")), "csv"))
+    outcomes = {row["workload"]: row["outcome"] for row in flat if row["workload"]}
+    assert set(outcomes) == {"pp512", "tg128"}
+    assert all(text.startswith("failed: The system killed") for text in outcomes.values())
+
+
+def test_a_case_without_a_clean_trial_shows_no_figure_of_its_own() -> None:
+    spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
+    text = render(groups_of([spoilt], ("tg128",)))
+    assert "no clean trial in 1 Run; while others used the CPU: tok/s 30.0 (n = 1)" in " ".join(
+        text.split()
+    )
+    assert "tg128 tok/s" not in " ".join(text.split())
+
+
+def test_few_runs_are_marked_as_smallest_and_largest() -> None:
+    text = render(groups_of(make_runs(3), ("tg128",)))
+    assert " – 117 *" in text
+    assert "* fewer than 6 Runs: smallest and largest (min–max)" in text
+    warm = tuple(run for run in make_runs(8) if run.index)
+    assert "min–max" not in render(groups_of(list(warm), ("tg128",)))
+
+
+def test_an_impossible_share_of_the_bandwidth_is_marked() -> None:
+    model = make_model(weights_bytes=10**9, token_read_bytes=10**9)
+    text = render(groups_of(make_runs(3), ("tg128",), models=(model,)))
+    assert "! more than this memory delivered" in text
+    assert "! more than" not in render(groups_of(make_runs(3), ("tg128",)))
+
+
+def test_only_what_is_shown_is_explained() -> None:
+    prompt = render(groups_of(make_runs(2), ("pp512",)))
+    chat = render(groups_of([make_run(0, ("chat",))], ("chat",)))
+    assert "TTFT: text in to first text out, tokenizing" not in prompt
+    assert "TTFT: text in to first text out, tokenizing" in chat
+    assert "ITL: time of each decode step" in chat
+
+
+def test_every_metric_has_a_name_in_the_table() -> None:
+    assert set(legend.LABELS) == set(UNITS)
+    assert set(legend.TOPICS) < set(UNITS)
+
+
+def test_groups_are_told_apart_by_what_differs_in_their_settings() -> None:
+    other = SETTINGS.model_copy(update={"flash_attn": "on"})
+    text = render(groups_of(make_runs(2), ("tg128",), settings=(SETTINGS, other)))
+    assert "threads 2, flash-attn auto" in text
+    assert "threads 2, flash-attn on" in text
+
+
+def test_the_heading_names_the_card_that_weights_lay_on() -> None:
+    experiment = make_experiment(("tg128",))
+    engine = experiment.provenance.engine.model_copy(update={"devices": (GPU, CPU)})
+    provenance = experiment.provenance.model_copy(update={"engine": engine})
+    there = experiment.model_copy(update={"provenance": provenance})
+    on_card = (Buffer(device="CUDA0", kind="weights", n_bytes=92 << 20),)
+    headings = [
+        render(summarize(there, runs)).splitlines()[0]
+        for runs in (make_runs(2, weights=on_card), make_runs(2))
+    ]
+    assert headings[0].endswith("threads 2 · on RTX")
+    assert headings[1].endswith("threads 2")
+
+
+def test_settings_name_what_is_not_the_default() -> None:
+    assert settings_text(Settings(n_threads=4)) == "threads 4"
+    chosen = Settings(n_threads=4, repack=False, devices=("CUDA0", "CUDA1"), type_k="q8_0")
+    assert settings_text(chosen) == "threads 4, device CUDA0/CUDA1, cache-type-k q8_0, repack off"
+
+
+@pytest.mark.parametrize(("format", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_flat_formats_hold_every_figure_unrounded(format: Format, delimiter: str) -> None:
+    groups = groups_of([make_run(i, ALL) for i in range(6)])
+    rows = records(render(groups, format), delimiter)
+    (group,) = groups
+    assert len(rows) == len(group.metrics) + sum(len(case.metrics) for case in group.cases)
+    figure = group.cases[1].metrics["tok_per_s"]
+    (row,) = [row for row in rows if (row["workload"], row["metric"]) == ("tg128", "tok_per_s")]
+    assert [float(row[name]) for name in ("median", "low", "high")] == [
+        figure.median,
+        figure.low,
+        figure.high,
+    ]
+    assert (row["unit"], row["n"], row["kind"]) == ("tok/s", "6", "order-statistic")
+
+
+def test_markdown_cannot_be_broken_by_a_name() -> None:
+    model = make_model(key="a|b<script>")
+    text = render(groups_of(make_runs(2), ("tg128",), models=(model,)), "github")
+    assert "a\\|b&lt;script>" in text
+    rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {7}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_groups_make_a_table_without_rows(format: Format) -> None:
+    assert len(render([], format).splitlines()) <= 3
+
+
+@given(st.text())
+def test_harmless_text_keeps_its_length_and_prints(text: str) -> None:
+    assert len(harmless(text)) == len(text)
+    assert harmless(text).isprintable()
+
+
+def test_wrapped_lines_hang_below_their_lead() -> None:
+    assert wrapped("one two three", lead="tg128  ", width=16) == ["tg128  one two", "       three"]

@@ -124,12 +124,12 @@ def _row(name: str, visits: list[Visit], value: Callable[[Visit], float | None])
         return [name, "", "", "", "", ""]
     quiet, loaded = (stats.estimate(known[phase], "tok/s") for phase in ("quiet", "loaded"))
     ratio: Ratio | None = ratio_of(both)
-    worst = max(abs(x / quiet.median - 1) for x in known["loaded"])
+    worst = max(abs(x / quiet.value - 1) for x in known["loaded"])
     return [
         name,
-        f"{quiet.median:.1f} ({quiet.low:.1f} to {quiet.high:.1f}, n {quiet.n})",
-        f"{loaded.median:.1f} ({loaded.low:.1f} to {loaded.high:.1f}, n {loaded.n})",
-        f"{loaded.median / quiet.median - 1:+.1%}",
+        f"{quiet.value:.1f} ({quiet.low:.1f} to {quiet.high:.1f}, n {quiet.n})",
+        f"{loaded.value:.1f} ({loaded.low:.1f} to {loaded.high:.1f}, n {loaded.n})",
+        f"{loaded.value / quiet.value - 1:+.1%}",
         ratio.text if ratio else "",
         f"{worst:.0%}",
     ]

@@ -181,7 +181,7 @@ def summary(todo: list[Cell], ours: Worker, document: dict[str, object]) -> str:
         for cell, _ in measured
     ]
     details.append(
-        ["median pair", *(f"{m.median:.3f} ({m.low:.3f} to {m.high:.3f})" for m in medians)]
+        ["median pair", *(f"{m.value:.3f} ({m.low:.3f} to {m.high:.3f})" for m in medians)]
     )
     disturbed = [str(cell_document(cell, ours)["harness_trials_disturbed"]) for cell, _ in measured]
     details.append(["disturbed trials (kept)", *disturbed])

@@ -180,8 +180,8 @@ def _memory_lines(groups: Sequence[GroupSummary]) -> list[str]:
     """Says once how to get rid of the second copy of the weights, where there is one."""
     for group in groups:
         parts = [group.metrics.get(name) for name in ("anonymous", "file_backed")]
-        held = sum(part.median for part in parts if part is not None)
-        mapped = parts[1] is not None and parts[1].median > group.model.weights_bytes / 2
+        held = sum(part.value for part in parts if part is not None)
+        mapped = parts[1] is not None and parts[1].value > group.model.weights_bytes / 2
         if (
             mapped
             and group.settings.load_mode in ("auto", "mmap", "mmap+mlock")

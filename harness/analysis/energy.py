@@ -22,8 +22,8 @@ from statistics import fmean, median
 
 from harness import units
 from harness.analysis.stats import interval as stats
-from harness.analysis.stats.interval import Estimate
 from harness.schema.experiment import Run, Trial
+from harness.schema.figure import Figure
 from harness.schema.machine import Energy, EnergySource
 
 # A counter that moves every r ns misses up to r of a window at its end, and has up to r of what was
@@ -79,7 +79,7 @@ class CaseEnergy:
     domains: tuple[str, ...] = ()
     source: str = ""
     idle_watts: float | None = None
-    of_domain: Mapping[str, Estimate] = field(default_factory=dict)
+    of_domain: Mapping[str, Figure] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
     @property

@@ -11,8 +11,8 @@ from harness.analysis import disturbance as trust
 from harness.analysis import formulas as metrics
 from harness.analysis.formulas import Values
 from harness.analysis.stats import interval as stats
-from harness.analysis.stats.interval import Estimate
 from harness.schema.experiment import ModelFile, Plan, Run
+from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
 from harness.schema.workload import parse_workload
 
@@ -46,15 +46,15 @@ def flags(
     workload: str,
     runs: Sequence[Run],
     values: Sequence[Values],
-    figures: dict[str, Estimate],
+    figures: dict[str, Figure],
 ) -> tuple[str, ...]:
     """Sentences on figures that should not be believed, or mean something else, as they stand."""
     found = []
     share = figures.get("mbu")
-    if share is not None and share.median > 1 and model.token_read_bytes is not None:
-        times = units.significant(share.median)
+    if share is not None and share.value > 1 and model.token_read_bytes is not None:
+        times = units.significant(share.value)
         all_bytes = mbu.token_bytes(model, runs[0].settings, parse_workload(workload))
-        if share.median * model.token_read_bytes / all_bytes > 1:
+        if share.value * model.token_read_bytes / all_bytes > 1:
             found.append(
                 f"{workload} is not believable: it would take {times} times what this memory "
                 "delivered"

@@ -10,7 +10,6 @@ from harness.analysis import energy, memory
 from harness.analysis import formulas as metrics
 from harness.analysis.presence import State, presence
 from harness.analysis.stats import interval as stats
-from harness.analysis.stats.interval import Estimate
 from harness.analysis.stats.ratio import (
     CONFIDENCE,
     THRESHOLD,
@@ -20,6 +19,7 @@ from harness.analysis.stats.ratio import (
     compare_rounds,
 )
 from harness.schema.experiment import Experiment, ModelFile, Run
+from harness.schema.figure import Figure
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
@@ -69,8 +69,8 @@ class ComparedFigure:
 
     workload: str
     metric: str
-    a: Estimate | None = None
-    b: Estimate | None = None
+    a: Figure | None = None
+    b: Figure | None = None
     a_state: State = "measured"
     b_state: State = "measured"
     comparison: Comparison | None = None
@@ -215,7 +215,7 @@ def _figure(
     return replace(plain, a_state=states[0].state, b_state=states[1].state, note="; ".join(notes))
 
 
-def _estimate(values: ByRound, metric: str) -> Estimate | None:
+def _estimate(values: ByRound, metric: str) -> Figure | None:
     return stats.estimate(list(values.values()), metrics.UNITS[metric]) if values else None
 
 

@@ -39,4 +39,4 @@ def _is_precise(runs: Sequence[Run], workload: str, precision: float, machine: M
     if not values:
         return False
     figure = stats.estimate(values, metrics.UNITS[name])
-    return figure.kind == "order-statistic" and stats.relative_half_width(figure) <= precision
+    return figure.kind == "interval" and stats.relative_half_width(figure) <= precision

@@ -14,8 +14,8 @@ from harness.analysis import formulas as metrics
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
 from harness.analysis.stats import interval as stats
-from harness.analysis.stats.interval import Estimate
 from harness.schema.experiment import Experiment, ModelFile, Run
+from harness.schema.figure import Figure, exact
 from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
@@ -43,7 +43,7 @@ class CaseSummary:
     One workload of one group.
 
     Attributes:
-        metrics: Name to Estimate over Runs, from clean trials only.
+        metrics: Name to figure over Runs, from clean trials only.
         disturbed: The same from contaminated trials, where there is no clean one at all.
         not_applicable: Metric to the reason why it has no figure here.
         n_runs: Runs that made at least one trial of it.
@@ -57,8 +57,8 @@ class CaseSummary:
 
     workload: str
     outcome: CaseOutcome
-    metrics: dict[str, Estimate]
-    disturbed: dict[str, Estimate]
+    metrics: dict[str, Figure]
+    disturbed: dict[str, Figure]
     not_applicable: dict[str, str]
     n_runs: int
     n_runs_without_value: int
@@ -81,7 +81,7 @@ class GroupSummary:
 
     model: ModelFile
     settings: Settings
-    metrics: dict[str, Estimate]
+    metrics: dict[str, Figure]
     cases: tuple[CaseSummary, ...]
     n_runs: int
     n_failed: int
@@ -129,9 +129,9 @@ def _group(
     usual_ns: float | None,
 ) -> GroupSummary:
     values = [memory.group_values(run) for run in runs]
-    figures: dict[str, Estimate] = {}
+    figures: dict[str, Figure] = {}
     if model.token_read_bytes is not None:
-        figures["bytes_per_token"] = stats.exact(model.token_read_bytes, "bytes")
+        figures["bytes_per_token"] = exact(model.token_read_bytes, "bytes")
     cases = tuple(
         _case(experiment, model, workload, runs, usual_ns) for workload in experiment.plan.workloads
     )
@@ -213,7 +213,7 @@ def _values(
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
 
 
-def _estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Estimate]:
+def _estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Figure]:
     return {
         name: stats.estimate(found, metrics.UNITS[name])
         for name, found in metrics.over_runs(values).items()
@@ -246,7 +246,7 @@ def _not_applicable(
     workload: str,
     runs: Sequence[Run],
     machine: MachineFacts,
-    figures: dict[str, Estimate],
+    figures: dict[str, Figure],
 ) -> dict[str, str]:
     if not runs or "mbu" in figures or parse_workload(workload).kind != "tg":
         return {}

@@ -103,7 +103,7 @@ def _anchor(group: GroupSummary, work: Work, kind: str, by_class: MachineSpeed) 
             continue
         (told,) = predict_speed(work, by_class, workload, group.model.key, group.settings)
         if isinstance(told, Prediction):
-            shallow.append((workload.n, measured.median, told.value))
+            shallow.append((workload.n, measured.value, told.value))
     if not shallow:
         return None
     _, measured_per_s, told_per_s = max(shallow)

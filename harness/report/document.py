@@ -8,11 +8,12 @@ from typing import Any
 
 from harness.analysis.advice import trust_lines
 from harness.analysis.energy import CaseEnergy
-from harness.analysis.stats.interval import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.analysis.verdict_measured import judge
+from harness.report.text import kind_text
 from harness.report.verdict import verdict_entry
 from harness.schema.experiment import Experiment, Run, Stop
+from harness.schema.figure import Figure
 
 DOCUMENT_SCHEMA = 1
 # History of the document, newest first. A new key does not raise the number; a key that goes away
@@ -96,15 +97,15 @@ def _energy(taken: CaseEnergy) -> dict[str, Any] | None:
     }
 
 
-def _figures(figures: Mapping[str, Estimate]) -> dict[str, dict[str, str | float]]:
+def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, str | float | None]]:
     return {
         name: {
-            "median": figure.median,
+            "median": figure.value,
             "low": figure.low,
             "high": figure.high,
             "n": figure.n,
             "unit": figure.unit,
-            "kind": figure.kind,
+            "kind": kind_text(figure),
         }
         for name, figure in figures.items()
     }

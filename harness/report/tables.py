@@ -12,10 +12,10 @@ from tabulate import tabulate
 
 from harness import units
 from harness.analysis import energy, legend
-from harness.analysis.stats.interval import Estimate
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.report.settings import settings_text
-from harness.report.text import harmless, markdown, wrapped
+from harness.report.text import harmless, kind_text, markdown, wrapped
+from harness.schema.figure import Figure
 
 Format = Literal["plain", "github", "csv", "tsv"]
 
@@ -37,7 +37,7 @@ class Row:
 
     workload: str
     metric: str = ""
-    figure: Estimate | None = None
+    figure: Figure | None = None
     note: str = ""
 
 
@@ -91,7 +91,7 @@ def _note(case: CaseSummary) -> str:
         return harmless(f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}")
     if case.disturbed:
         name, figure = next(iter(case.disturbed.items()))
-        value = units.quantity(figure.median, figure.unit)
+        value = units.quantity(figure.value, figure.unit)
         return (
             f"no clean trial in {_runs(case.n_runs)}; while others used the CPU: "
             f"{legend.LABELS[name]} {value} (n = {figure.n})"
@@ -171,24 +171,24 @@ def _sentences(notes: Sequence[Row]) -> list[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     assert row.figure is not None
     figure = row.figure
-    median = units.quantity(figure.median, figure.unit)
+    median = units.quantity(figure.value, figure.unit)
     name = legend.LABELS[row.metric]
     workload = harmless(row.workload) or legend.TOPICS[row.metric]
     n = "–" if figure.kind == "exact" else str(figure.n)
     return workload, name, median, _interval(row.metric, figure), n
 
 
-def _interval(metric: str, figure: Estimate) -> str:
+def _interval(metric: str, figure: Figure) -> str:
     if figure.kind == "exact":
         return "exact"
-    low, high = (units.quantity(value, figure.unit) for value in (figure.low, figure.high))
+    low, high = (units.quantity(value, figure.unit) for value in figure.bounds)
     text = "–" if figure.n == 1 else f"{low} – {high}"
     mark = legend.RANGE_MARK if figure.kind == "range" else ""
     return text + mark + (legend.DOUBT_MARK if _is_doubtful(metric, figure) else "")
 
 
-def _is_doubtful(metric: str, figure: Estimate) -> bool:
-    return metric == "mbu" and figure.median > 1
+def _is_doubtful(metric: str, figure: Figure) -> bool:
+    return metric == "mbu" and figure.value > 1
 
 
 def _github(groups: Sequence[GroupSummary]) -> str:
@@ -230,4 +230,4 @@ def _raw(row: Row) -> list[str | float]:
     if row.figure is None:
         return ["", "", "", "", "", ""]
     figure = row.figure
-    return [figure.unit, figure.median, figure.low, figure.high, figure.n, figure.kind]
+    return [figure.unit, figure.value, *figure.bounds, figure.n, kind_text(figure)]

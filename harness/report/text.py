@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+from harness.schema.figure import Figure
+
 WIDTH = 80
 
 
@@ -31,3 +33,8 @@ def wrapped(text: str, *, lead: str = "", width: int = WIDTH) -> list[str]:
     return textwrap.wrap(
         text, width, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False
     )
+
+
+def kind_text(figure: Figure) -> str:
+    """What kind of figure it is, as csv, tsv and version 1 of the JSON documents call it."""
+    return "order-statistic" if figure.kind == "interval" else figure.kind

@@ -24,7 +24,7 @@ def test_mbu_is_bytes_per_token_times_rate_over_bandwidth() -> None:
     # 1e9 + 64.5 positions x 23,040 bytes, at 24 tok/s, of 30 GB/s.
     runs = [run_of(make_trial("tg128", 24, i)) for i in range(2)]
     case = case_of(runs, models=(BIG,))
-    assert case.metrics["mbu"].median == pytest.approx((1e9 + 64.5 * 23_040) * 24 / 30e9, rel=1e-6)
+    assert case.metrics["mbu"].value == pytest.approx((1e9 + 64.5 * 23_040) * 24 / 30e9, rel=1e-6)
     assert case.not_applicable.keys() == {"joules_per_token"}
     assert case.flags == ()
 
@@ -41,7 +41,7 @@ def test_depth_and_cache_type_decide_what_a_token_reads() -> None:
 
 def test_a_figure_above_the_memorys_speed_is_not_believed() -> None:
     case = case_of([run_of(make_trial("tg128", 60))], models=(BIG,))
-    assert case.metrics["mbu"].median > 1
+    assert case.metrics["mbu"].value > 1
     assert "not believable" in case.flags[0]
 
 
@@ -49,7 +49,7 @@ def test_a_cache_counted_in_full_is_no_proof_of_an_impossible_figure() -> None:
     model = BIG.model_copy(update={"kv_read_bytes_per_position": 1_000_000})
     run = run_of(make_trial("tg128@d4096", 20))
     case = case_of([run], "tg128@d4096", models=(model,))
-    assert case.metrics["mbu"].median > 1
+    assert case.metrics["mbu"].value > 1
     assert "sliding windows" in case.flags[0]
 
 

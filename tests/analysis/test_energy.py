@@ -230,8 +230,8 @@ def test_disturbed_trials_and_warm_ups_are_left_out() -> None:
 def test_a_case_has_its_figure_with_an_interval_over_runs() -> None:
     case = case_of(some_runs([30, 31, 32, 29, 30, 30]))
     figure = case.metrics[METRIC]
-    assert (figure.n, figure.unit, figure.kind) == (6, "J/token", "order-statistic")
-    assert figure.median == pytest.approx(0.2)
+    assert (figure.n, figure.unit, figure.kind) == (6, "J/token", "interval")
+    assert figure.value == pytest.approx(0.2)
     assert METRIC not in case.not_applicable
     assert case.energy.of_domain["package-0"].n == 6
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import fmean, median
-from typing import Literal
+
+from harness.schema.figure import Figure
 
 CONFIDENCE = 0.95
 
@@ -32,31 +33,6 @@ _MIN_LATER_TRIALS = 2
 # An experiment has several cases, and 5 % of false alarms in each would warn of nothing too often.
 # Six values in perfect order reach 0.3 %.
 _DRIFT_P_VALUE = 0.01
-
-EstimateKind = Literal["order-statistic", "range", "exact"]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """
-    A median with its interval.
-
-    Attributes:
-        n: Values it stands on, one for each Run; 0 when nothing was sampled (kind "exact").
-        confidence: How surely the interval covers the true median: at least what was asked for
-            in an "order-statistic" interval, less in a "range", 1 for an "exact" figure.
-        kind: "order-statistic": an interval that keeps its promise. "range": too few values for
-            one, so `low` and `high` are merely the smallest and the largest. "exact": known
-            from a file, not measured.
-    """
-
-    median: float
-    low: float
-    high: float
-    n: int
-    unit: str
-    confidence: float
-    kind: EstimateKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +61,7 @@ class Drift:
         return self.p_value < _DRIFT_P_VALUE
 
 
-def estimate(values: Sequence[float], unit: str, confidence: float = CONFIDENCE) -> Estimate:
+def estimate(values: Sequence[float], unit: str, confidence: float = CONFIDENCE) -> Figure:
     """
     Median of `values` with the exact order-statistic interval for it.
 
@@ -116,21 +92,14 @@ def estimate(values: Sequence[float], unit: str, confidence: float = CONFIDENCE)
     ordered = sorted(float(value) for value in values)
     n = len(ordered)
     rank = _interval_rank(n, confidence)
-    reached = _coverage(n, rank)
-    return Estimate(
-        median=median(ordered),
+    return Figure(
+        value=median(ordered),
         low=ordered[rank - 1],
         high=ordered[n - rank],
-        n=n,
         unit=unit,
-        confidence=reached,
-        kind="order-statistic" if reached >= confidence else "range",
+        kind="interval" if _coverage(n, rank) >= confidence else "range",
+        n=n,
     )
-
-
-def exact(value: float, unit: str) -> Estimate:
-    """A figure that is known rather than measured, in the shape of an Estimate."""
-    return Estimate(value, value, value, n=0, unit=unit, confidence=1.0, kind="exact")
 
 
 def min_values(confidence: float = CONFIDENCE) -> int:
@@ -141,12 +110,13 @@ def min_values(confidence: float = CONFIDENCE) -> int:
     return n
 
 
-def relative_half_width(figure: Estimate) -> float:
-    """Half the interval's width as a share of the median; infinite around a median of 0."""
-    half_width = (figure.high - figure.low) / 2
+def relative_half_width(figure: Figure) -> float:
+    """Half the interval's width as a share of the value; infinite around 0 and without bounds."""
+    low, high = figure.bounds
+    half_width = (high - low) / 2
     if half_width == 0:
         return 0.0
-    return half_width / abs(figure.median) if figure.median else math.inf
+    return half_width / abs(figure.value) if figure.value else math.inf
 
 
 def outliers(values: Sequence[float]) -> Outliers:

@@ -11,8 +11,9 @@ from typing import Any
 from harness.analysis.formulas import UNITS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Side
-from harness.analysis.stats.interval import Estimate
 from harness.commands.compare.page import ComparedPair, side_text, verdict_word
+from harness.report.text import kind_text
+from harness.schema.figure import Figure
 
 _SCHEMA = 1
 _FLAT_HEADER = (
@@ -47,7 +48,7 @@ def comparison_rows(pairs: Sequence[ComparedPair], delimiter: str) -> str:
         titles = side_text(pair.a, pair.b), side_text(pair.b, pair.a)
         for figure in pair.figures:
             about = figure.workload, figure.metric, UNITS[figure.metric]
-            medians = (each.median if each else "" for each in (figure.a, figure.b))
+            medians = (each.value if each else "" for each in (figure.a, figure.b))
             writer.writerow([*titles, *about, *medians, *_flat(figure), figure.note])
     return stream.getvalue().rstrip("\n")
 
@@ -110,16 +111,16 @@ def _figure_entry(figure: ComparedFigure) -> dict[str, Any]:
     }
 
 
-def _estimate_entry(estimate: Estimate | None, state: State) -> dict[str, Any]:
+def _estimate_entry(estimate: Figure | None, state: State) -> dict[str, Any]:
     if estimate is None:
         return {"state": state}
     return {
         "state": state,
-        "median": estimate.median,
+        "median": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
         "n": estimate.n,
-        "kind": estimate.kind,
+        "kind": kind_text(estimate),
     }
 
 

@@ -14,10 +14,10 @@ from harness.analysis import legend
 from harness.analysis.formulas import UNITS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Mismatch, Side
-from harness.analysis.stats.interval import Estimate
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
 from harness.report.settings import settings_text
 from harness.report.text import harmless, markdown, wrapped
+from harness.schema.figure import Figure
 
 _HEADER = ("metric", "A", "B", "B / A", "n", "B is")
 _ALIGNMENT = ("left", "right", "right", "left", "right", "left")
@@ -153,10 +153,10 @@ def _cells(figure: ComparedFigure) -> tuple[str, ...]:
     )
 
 
-def _value(estimate: Estimate | None, state: State) -> str:
+def _value(estimate: Figure | None, state: State) -> str:
     if estimate is None:
         return _ABSENT.get(state, "–")
-    return units.quantity(estimate.median, estimate.unit)
+    return units.quantity(estimate.value, estimate.unit)
 
 
 def _number(ratio: float) -> str:

@@ -156,4 +156,4 @@ def _speed(prediction: StoredPrediction, case: CaseSummary) -> float | None:
     else:
         name = "decode_tok_per_s" if prediction.workload == "chat" else "tok_per_s"
         figure, scale = case.metrics.get(name), 1.0
-    return figure.median * scale if figure else None
+    return figure.value * scale if figure else None

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from harness.analysis.sides import Side, compare_sides
-from harness.analysis.stats.interval import Estimate
 from harness.analysis.stats.ratio import Comparison
 from harness.analysis.summary import GroupSummary, summarize
-from harness.commands.frontier.dominance import Figure, Metric
+from harness.commands.frontier import dominance
+from harness.commands.frontier.dominance import Metric
+from harness.schema.figure import Figure
 from harness.schema.workload import Workload, parse_workload
 
 
@@ -54,7 +55,7 @@ def speed_workloads(sides: Iterable[Side]) -> SpeedWorkloads:
 class SpeedFigures:
     """What was measured of one side; `obstacle` says why there is nothing."""
 
-    figures: Mapping[Metric, Figure]
+    figures: Mapping[Metric, dominance.Figure]
     n_runs: int
     obstacle: str | None = None
 
@@ -64,7 +65,7 @@ def speed_figures(side: Side, workloads: SpeedWorkloads) -> SpeedFigures:
     group = _group(side)
     if group is None:
         return SpeedFigures({}, 0)
-    figures: dict[Metric, Figure] = {}
+    figures: dict[Metric, dominance.Figure] = {}
     for (workload, name), metric in workloads.metrics.items():
         estimate = _estimates(group, workload).get(name)
         if estimate is not None:
@@ -76,19 +77,18 @@ def speed_figures(side: Side, workloads: SpeedWorkloads) -> SpeedFigures:
     return SpeedFigures(figures, group.n_runs, obstacle)
 
 
-def figure_of(estimate: Estimate, *, is_counted: bool = False) -> Figure:
+def figure_of(estimate: Figure, *, is_counted: bool = False) -> dominance.Figure:
     """
-    An Estimate as a figure of the frontier.
+    What was measured, as a figure of the frontier.
 
     Args:
         estimate: Over Runs.
         is_counted: A size that the engine itself tells: the same in every Run is exact, however
             few they are.
     """
-    is_known = is_counted and estimate.low == estimate.high
-    return Figure(
-        estimate.median, estimate.low, estimate.high, is_known or estimate.kind != "range"
-    )
+    low, high = estimate.bounds
+    is_known = is_counted and low == high
+    return dominance.Figure(estimate.value, low, high, is_known or estimate.kind != "range")
 
 
 def speed_pairs(
@@ -112,7 +112,7 @@ def _group(side: Side) -> GroupSummary | None:
     return next(mine, None)
 
 
-def _estimates(group: GroupSummary, workload: str) -> Mapping[str, Estimate]:
+def _estimates(group: GroupSummary, workload: str) -> Mapping[str, Figure]:
     if not workload:
         return group.metrics
     return next((case.metrics for case in group.cases if case.workload == workload), {})

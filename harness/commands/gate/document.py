@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from harness.analysis.formulas import UNITS
-from harness.analysis.stats.interval import Estimate
 from harness.commands.gate.judge import FAMILY_CONFIDENCE, PASS_CONFIDENCE, Check, sure_confidence
 from harness.commands.gate.words import Gated, sentence
 from harness.schema.experiment import Experiment
+from harness.schema.figure import Figure
 
 DOCUMENT_SCHEMA = 1
 
@@ -90,7 +90,7 @@ def _check(check: Check) -> dict[str, Any]:
     return entry
 
 
-def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
+def _estimate(estimate: Figure | None) -> dict[str, Any] | None:
     if estimate is None:
         return None
-    return {"median": estimate.median, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+    return {"median": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}

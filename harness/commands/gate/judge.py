@@ -23,8 +23,8 @@ from harness.analysis.formulas import UNITS
 from harness.analysis.quality import QualityFigure
 from harness.analysis.sides import ComparedFigure, Side, compare_sides
 from harness.analysis.stats import interval as stats
-from harness.analysis.stats.interval import Estimate
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison
+from harness.schema.figure import Figure
 from harness.schema.settings import Settings
 
 Verdict = Literal["pass", "regression", "inconclusive"]
@@ -112,8 +112,8 @@ class Check:
     cause: Cause | None = None
     text: str = ""
     limit: float | None = None
-    a: Estimate | None = None
-    b: Estimate | None = None
+    a: Figure | None = None
+    b: Figure | None = None
     change: Change | None = None
     level: QualityFigure | None = None
     n: int = 0

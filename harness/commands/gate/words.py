@@ -74,7 +74,7 @@ def values_text(check: Check) -> str:
     if check.a is None and check.b is None:
         return ""
     unit = UNITS[check.metric]
-    texts = [units.quantity(each.median, unit) if each else "-" for each in (check.a, check.b)]
+    texts = [units.quantity(each.value, unit) if each else "-" for each in (check.a, check.b)]
     return " → ".join(texts)
 
 

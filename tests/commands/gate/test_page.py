@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from make.gate import make_candidate, make_rounds, make_sides, model_called
 
 from harness.analysis.quality import QualityFigure
-from harness.analysis.stats.interval import Estimate
 from harness.commands.gate.annotations import gate_annotations
 from harness.commands.gate.document import gate_document
 from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, obstacle
@@ -22,6 +21,7 @@ from harness.commands.gate.match import failures, match, sides_of
 from harness.commands.gate.page import gate_text
 from harness.commands.gate.words import Gated, safe
 from harness.schema.experiment import ModelFile, Outcome
+from harness.schema.figure import Figure
 
 HOSTILE = (
     "a|b<script>alert(1)</script>`x`_*[y](http://z)\n::error::forged\x00\x1b[31m\u202e%0A&amp;"
@@ -53,7 +53,7 @@ def figure(
     verdict: str = "regression",
 ) -> Check:
     settings = make_candidate().plan.settings[0]
-    a, b = (Estimate(x, x, x, 8, "tok/s", 0.99, "order-statistic") for x in (120.0, 105.0))
+    a, b = (Figure(x, x, x, "tok/s", "interval", 8) for x in (120.0, 105.0))
     change = Change(low + 0.03, low, low + 0.06, low - 0.01)
     return Check(
         verdict,  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def figure(
 
 
 def exactly(verdict: str = "pass") -> Check:
-    a = Estimate(1 << 28, 1 << 28, 1 << 28, 8, "bytes", 0.99, "order-statistic")
+    a = Figure(1 << 28, 1 << 28, 1 << 28, "bytes", "interval", 8)
     return Check(
         verdict,  # type: ignore[arg-type]
         model="m:a",

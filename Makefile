@@ -1,6 +1,6 @@
 # `make` alone lists the goals. Works with GNU make from 3.81 on (macOS ships that one).
 # PYTHON=/path/to/python3 chooses the interpreter, ARGS="--runs 3" goes to `harness run`,
-# CMAKE_ARGS="-DGGML_CUDA=on" compiles the engine for a GPU (README.md, Install).
+# CMAKE_ARGS="-DGGML_CUDA=on" compiles the engine for a GPU (docs/guide/gpu.md).
 
 ifeq ($(OS),Windows_NT)
 PYTHON ?= python
@@ -11,10 +11,10 @@ BIN := .venv/bin
 endif
 
 SETUP = $(PYTHON) setup/bootstrap.py
-SOURCES = harness benchmarks tests setup
+SOURCES = harness benchmarks tests setup tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev bench test test-slow check fix clean
+.PHONY: help setup setup-dev bench test test-slow check reference fix clean
 
 help: ## list these goals
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,10 @@ check: setup-dev ## lint, format, types and floors
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+reference: setup-dev ## write the pages and pictures of docs/ that are generated
+	$(BIN)/python -m tools.reference_options
+	$(BIN)/python -m tools.terminal_picture
 
 fix: setup-dev ## repair what lint and format can
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -4,6 +4,8 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -11,13 +13,26 @@ import yaml
 
 from harness import cli
 from harness.errors import ExitCode
+from tools import reference_options, terminal_picture
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+# What a person follows who uses the program; the method also tells of scripts in benchmarks/.
+MANUAL = [
+    ROOT / "README.md",
+    DOCS / "index.md",
+    *(DOCS / "guide").glob("*.md"),
+    *(DOCS / "reference").glob("*.md"),
+]
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 CONTEXT = click.Context(cli.group)
+# Options of docker and numactl, named where the machine is quieted.
+FOREIGN_OPTIONS = {"--cpuset-cpus", "--cpunodebind", "--membind"}
+# Options of this project's own scripts, named where the method tells what they printed.
+SCRIPT_OPTIONS = {"--looks"}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -27,14 +42,40 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         yield name, command
 
 
+def all_commands() -> Iterator[click.Command]:
+    """Commands and their subcommands."""
+    for _, command in commands():
+        yield command
+        if isinstance(command, click.Group):
+            yield from command.commands.values()
+
+
 def options_of(command: click.Command) -> set[str]:
     return {name for parameter in command.params for name in parameter.opts if name[:2] == "--"}
+
+
+def text_of(pages: list[Path]) -> str:
+    return "\n".join(page.read_text("utf-8") for page in pages)
 
 
 def code_of(text: str) -> str:
     """What stands in code blocks and between backticks."""
     blocks = re.findall(r"^```.*?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", text)])
+
+
+def yaml_of(path: Path) -> dict[Any, Any]:
+    document: dict[Any, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return document
+
+
+def goals() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+
+
+def made_by(lines: list[str]) -> set[str]:
+    """The goals of make in lines of a shell."""
+    return {line.split()[1] for line in lines if line.startswith("make ")}
 
 
 @pytest.mark.parametrize("name", cli.group.list_commands(CONTEXT))
@@ -46,33 +87,102 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert f"harness {name}" in README
 
 
+@pytest.mark.parametrize("name", cli.group.list_commands(CONTEXT))
+def test_the_readme_links_every_command_to_a_guide_that_shows_it(name: str) -> None:
+    row = re.search(rf"^\| \[`harness {name}`\]\((docs/guide/\S+\.md)\) \|", README, re.MULTILINE)
+
+    assert row is not None
+    assert f"harness {name}" in code_of((ROOT / row[1]).read_text("utf-8"))
+
+
+def test_the_readme_is_an_overview() -> None:
+    assert len(README.split()) <= 1000
+
+
 def test_every_command_can_answer_as_json() -> None:
     assert [name for name, command in commands() if "--json" not in options_of(command)] == []
 
 
-def test_the_readme_shows_no_command_that_does_not_exist() -> None:
-    named = set(re.findall(r"(?:^|`|/)harness ([a-z]+)", README, re.MULTILINE))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_shows_a_command_that_does_not_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    named = set(re.findall(r"(?:^|/|\$ )harness ([a-z]+)", code_of(text), re.MULTILINE))
 
-    assert named
     assert named <= set(cli.group.list_commands(CONTEXT))
 
 
-def test_every_option_in_the_readme_exists() -> None:
-    known = set().union(*(options_of(command) for _, command in commands())) | {"--help"}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", code_of(README)))
+def test_the_manual_shows_every_command() -> None:
+    named = set(re.findall(r"(?:^|`|/)harness ([a-z]+)", text_of(MANUAL), re.MULTILINE))
 
-    assert named - known == set()
+    assert named == set(cli.group.list_commands(CONTEXT))
 
 
-def test_the_readme_has_every_exit_code_a_command_can_answer() -> None:
-    section = README.split("## Exit codes", 1)[1].split("\n## ", 1)[0]
-    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+def test_every_option_in_the_pages_exists() -> None:
+    known = set().union(*(options_of(command) for command in all_commands())) | {"--help"}
+    method = [*(DOCS / "method").glob("*.md")]
+    named = {
+        "manual": set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", code_of(text_of(MANUAL)))),
+        "method": set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", code_of(text_of(method)))),
+    }
+
+    assert named["manual"] - known == FOREIGN_OPTIONS
+    assert named["method"] - known == SCRIPT_OPTIONS
+
+
+def test_the_page_of_exit_codes_has_every_one_a_command_can_answer() -> None:
+    page = (DOCS / "reference" / "exit-codes.md").read_text("utf-8")
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
 
     assert listed == set(map(int, ExitCode))
+    assert "docs/reference/exit-codes.md" in README
+
+
+def test_the_page_of_options_is_what_the_commands_help_says() -> None:
+    # Otherwise: make reference
+    assert reference_options.PAGE.read_text("utf-8") == reference_options.page()
+
+
+def test_the_page_of_options_has_every_option_of_every_command() -> None:
+    page = reference_options.PAGE.read_text("utf-8")
+    sections = dict(re.findall(r"^## harness (.+?)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+
+    assert [name for name in sections if " " not in name] == cli.group.list_commands(CONTEXT)
+    for name, command in commands():
+        assert options_of(command) <= set(re.findall(r"--[a-z][a-z-]+", sections[name]))
+
+
+def test_the_picture_shows_what_its_page_quotes() -> None:
+    # Otherwise: make reference
+    lines: dict[float, str] = {}
+    for text in ElementTree.parse(terminal_picture.PICTURE).iter(
+        "{http://www.w3.org/2000/svg}text"
+    ):
+        if text.get("class", "").startswith("terminal-r"):
+            row, piece = float(text.attrib["y"]), (text.text or "").replace("\xa0", " ")
+            lines[row] = lines.get(row, "").ljust(round(float(text.attrib["x"]) / 12.2)) + piece
+    quoted = terminal_picture.quoted(terminal_picture.PAGE, terminal_picture.NAME)
+
+    expected = [f"$ {terminal_picture.COMMAND}", *quoted.splitlines()]
+    shown = [lines[row].rstrip() for row in sorted(lines) if lines[row].strip()]
+    assert shown == [line for line in expected if line]
+
+
+def test_the_picture_asks_no_server_for_anything() -> None:
+    svg = terminal_picture.PICTURE.read_text("utf-8")
+
+    assert set(re.findall(r"https?://[^\"')\s]+", svg)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_the_readme_quotes_lines_of_the_whole_output() -> None:
+    block = re.search(r"^```console\n\$ make bench\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    whole = terminal_picture.quoted(DOCS / "guide" / "run.md", "run").splitlines()
+
+    assert [line for line in block[1].splitlines() if line not in whole] == []
 
 
 def test_every_command_of_the_example_for_ci_is_understood() -> None:
-    workflow = yaml.safe_load((ROOT / "examples" / "github-actions.yml").read_text("utf-8"))
+    workflow = yaml_of(ROOT / "examples" / "github-actions.yml")
     steps = [step["run"] for step in workflow["jobs"]["smoke"]["steps"] if "run" in step]
     calls = [run.split()[1:] for run in steps if run.startswith(".venv/bin/harness ")]
     assert {name for name, *_ in calls} == {"run", "gate", "baseline"}
@@ -83,21 +193,40 @@ def test_every_command_of_the_example_for_ci_is_understood() -> None:
             name, *arguments = arguments
             command = command.commands[name]
         command.make_context(name, arguments)  # raises what the command line would answer
-    targets = {run.split()[1] for run in steps if run.startswith("make ")}
-    assert targets == {"setup"}
+    assert made_by(steps) == {"setup"}
     assert "\nsetup:" in MAKEFILE
+
+
+def test_every_decision_stands_in_their_index() -> None:
+    index = (DOCS / "decisions" / "index.md").read_text("utf-8")
+
+    assert re.findall(r"\]\(([^)]+)\)", index) == [page.name for page in DECISIONS]
+    for page in DECISIONS:
+        assert page.read_text("utf-8").split("\n", 1)[0].split(". ", 1)[1] in index
 
 
 def test_the_sections_of_the_readme_come_in_the_order_a_reader_asks() -> None:
     assert re.findall(r"^## (.+)$", README, re.MULTILINE) == [
-        "What it measures, and what not",
         "Install",
-        "Use",
-        "Exit codes",
-        "Files on disk",
+        "Commands",
         "How far to trust the figures",
         "Contributing",
     ]
+
+
+def test_the_sections_that_left_the_readme_are_one_link_away() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", README))
+
+    assert {
+        "docs/guide/install.md",
+        "docs/guide/run.md",  # what it measures, and what not
+        "docs/guide/reducing-noise.md",
+        "docs/method/index.md",
+        "docs/decisions/index.md",
+        "docs/reference/exit-codes.md",
+        "docs/reference/files.md",
+        "docs/reference/json.md",
+    } <= linked
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -140,9 +269,7 @@ def test_make_alone_lists_every_goal_a_person_would_type() -> None:
 
 
 def test_every_goal_that_the_pages_name_exists() -> None:
-    goals = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-    code = "\n".join(code_of(page.read_text("utf-8")) for page in PAGES)
-    named = set(re.findall(r"(?:^|[;\"] )make ([a-z][a-z-]*)", code, re.MULTILINE))
+    named = set(re.findall(r"(?:^|[;\"$] )make ([a-z][a-z-]*)", code_of(text_of(PAGES)), re.M))
 
     assert {"bench", "test", "check"} <= named
-    assert named <= goals
+    assert named <= goals()

@@ -14,7 +14,7 @@ SETUP = $(PYTHON) setup/bootstrap.py
 SOURCES = harness benchmarks tests setup tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev bench test test-slow check reference fix clean
+.PHONY: help setup setup-dev bench test test-slow check lint types floors site docs reference fix clean
 
 help: ## list these goals
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,11 +35,23 @@ test: setup-dev ## set up and run the tests
 test-slow: setup-dev ## the tests that take long
 	@$(BIN)/pytest -n 2 --dist loadfile -m slow
 
-check: setup-dev ## lint, format, types and floors
+check: lint types floors site ## lint, format, types, floors and dead links
+
+lint: setup-dev ## of check: lint and format
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+
+types: setup-dev ## of check: types
 	$(BIN)/mypy
+
+floors: setup-dev ## of check: imports go downward only
 	$(BIN)/lint-imports
+
+site: setup-dev ## of check: build docs/ into build/site; a dead link fails
+	$(BIN)/zensical build --strict
+
+docs: setup-dev ## serve docs/ on this machine, built anew at each change
+	$(BIN)/zensical serve
 
 reference: setup-dev ## write the pages and pictures of docs/ that are generated
 	$(BIN)/python -m tools.reference_options
@@ -50,5 +62,5 @@ fix: setup-dev ## repair what lint and format can
 	$(BIN)/ruff format $(SOURCES)
 
 clean: ## remove .venv and every cache of this folder, never results
-	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist .cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

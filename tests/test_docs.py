@@ -69,6 +69,18 @@ def yaml_of(path: Path) -> dict[Any, Any]:
     return document
 
 
+def navigation(entries: Any) -> Iterator[str]:
+    """The pages in a `nav` of mkdocs.yml, in their order."""
+    if isinstance(entries, str):
+        yield entries
+    elif isinstance(entries, dict):
+        for entry in entries.values():
+            yield from navigation(entry)
+    else:
+        for entry in entries:
+            yield from navigation(entry)
+
+
 def goals() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
@@ -195,6 +207,22 @@ def test_every_command_of_the_example_for_ci_is_understood() -> None:
         command.make_context(name, arguments)  # raises what the command line would answer
     assert made_by(steps) == {"setup"}
     assert "\nsetup:" in MAKEFILE
+
+
+def test_the_site_is_built_strictly_and_inside_this_folder() -> None:
+    site = yaml_of(ROOT / "mkdocs.yml")
+
+    assert re.search(r"^site: .*\n\t\$\(BIN\)/zensical build --strict$", MAKEFILE, re.MULTILINE)
+    assert site["site_dir"] == "build/site"
+    assert site["theme"]["font"] is False
+    assert "extra_css" not in site
+    assert "extra_javascript" not in site
+
+
+def test_every_page_stands_once_in_the_navigation() -> None:
+    named = list(navigation(yaml_of(ROOT / "mkdocs.yml")["nav"]))
+
+    assert sorted(named) == sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))
 
 
 def test_every_decision_stands_in_their_index() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ MANUAL = [
     *(DOCS / "reference").glob("*.md"),
 ]
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+HOOKS = ROOT / ".pre-commit-config.yaml"
 CONTEXT = click.Context(cli.group)
 # Options of docker and numactl, named where the machine is quieted.
 FOREIGN_OPTIONS = {"--cpuset-cpus", "--cpunodebind", "--membind"}
@@ -207,6 +210,50 @@ def test_every_command_of_the_example_for_ci_is_understood() -> None:
         command.make_context(name, arguments)  # raises what the command line would answer
     assert made_by(steps) == {"setup"}
     assert "\nsetup:" in MAKEFILE
+
+
+def test_ci_checks_and_tests_on_every_system_and_every_python_that_is_promised() -> None:
+    (job,) = yaml_of(WORKFLOW)["jobs"].values()
+    matrix = job["strategy"]["matrix"]
+    steps = [step["run"] for step in job["steps"] if "run" in step]
+    promised = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
+
+    assert {name.split("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    assert {*matrix["python"], *(more["python"] for more in matrix["include"])} == set(promised)
+    assert {"check", "test"} <= made_by(steps) <= goals()
+    assert all(step.startswith("make ") for step in steps)
+
+
+def test_ci_may_only_read() -> None:
+    workflow = yaml_of(WORKFLOW)
+
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all("permissions" not in job for job in workflow["jobs"].values())
+    assert "secrets." not in WORKFLOW.read_text("utf-8")
+
+
+def test_ci_keeps_what_takes_long_to_make() -> None:
+    (job,) = yaml_of(WORKFLOW)["jobs"].values()
+    kept = [step["with"] for step in job["steps"] if "actions/cache@" in step.get("uses", "")]
+    paths = [path for entry in kept for path in entry["path"].split()]
+
+    assert ".venv" in paths
+    assert "~/.cache/inference-harness/engine-*" in paths
+    assert all("hashFiles('pyproject.toml'" in entry["key"] for entry in kept)
+
+
+def test_the_hooks_before_a_commit_are_what_make_check_runs() -> None:
+    hooks = [hook for repo in yaml_of(HOOKS)["repos"] for hook in repo["hooks"]]
+    check = re.search(r"^check: ([a-z ]+) ##", MAKEFILE, re.MULTILINE)
+
+    assert check is not None
+    assert [shlex.split(hook["entry"]) for hook in hooks] == [
+        ["make", goal] for goal in check[1].split()
+    ]
+    assert all(hook["language"] == "system" for hook in hooks)
+    assert all(hook["pass_filenames"] is False for hook in hooks)
+    for hook in hooks:
+        re.compile(hook["files"])
 
 
 def test_the_site_is_built_strictly_and_inside_this_folder() -> None:

@@ -311,6 +311,15 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_every_module_that_the_pages_name_exists() -> None:
+    # docs/contributing/ tells where new modules would go; a name without a folder is an example.
+    pages = [page for page in PAGES if page.parent.name != "contributing"]
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", text_of(pages)))
+
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.name)
 def test_a_decision_is_one_short_page_in_four_parts(page: Path) -> None:
     text = page.read_text("utf-8")

@@ -21,7 +21,7 @@ from harness.analysis.summary import summarize
 from harness.report.document import DOCUMENT_SCHEMA, document
 from harness.schema.experiment import Run
 
-PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
 
 
 def document_of(runs: list[Run], *workloads: str, **plan: Any) -> dict[str, Any]:

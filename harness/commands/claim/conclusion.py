@@ -2,7 +2,7 @@
 The claim put to the test: larger Chinese open-weight models, and American ones to run at home.
 
 Computed from the table's rows alone. "Leading" is the model with the most parameters of each lab:
-the catalogue knows sizes, not merits. docs/method.md, "The claim".
+the catalogue knows sizes, not merits. docs/method/claim.md, "The claim".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The claim as one JSON document; docs/json.md describes it for those who read it."""
+"""The claim as one JSON document; docs/reference/json.md describes it for those who read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`harness fit --json`; docs/json.md describes it for those who read it."""
+"""`harness fit --json`; docs/reference/json.md describes it for those who read it."""
 
 from __future__ import annotations
 

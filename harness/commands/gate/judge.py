@@ -49,7 +49,7 @@ PASS_CONFIDENCE = stats.CONFIDENCE
 """Of the interval that must lie within the limit: a figure beyond it passes once in 40 times."""
 FAMILY_CONFIDENCE = CONFIDENCE
 """Of all intervals together that show regressions: with every figure exactly at its limit, a false
-alarm once in 200 times; see docs/method.md for what that makes of a quiet year."""
+alarm once in 200 times; see docs/method/gate.md for what that makes of a quiet year."""
 LEAST_RUNS = 3
 """Two values can lie close together by chance so often that their interval is worth nothing."""
 

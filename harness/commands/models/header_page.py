@@ -42,7 +42,7 @@ def header_page(found: FoundHeaders) -> str:
 
 
 def header_document(found: FoundHeaders) -> dict[str, Any]:
-    """The same for programs (docs/json.md)."""
+    """The same for programs (docs/reference/json.md)."""
     return {
         "schema": 1,
         "header": {

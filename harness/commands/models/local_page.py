@@ -28,7 +28,7 @@ def local_text(files: Sequence[LocalFile]) -> str:
 
 
 def local_document(files: Sequence[LocalFile]) -> dict[str, Any]:
-    """The JSON document of `harness models --local` (docs/json.md)."""
+    """The JSON document of `harness models --local` (docs/reference/json.md)."""
     rows = [
         {
             "name": file.name,

@@ -84,7 +84,7 @@ def model_page(spec: ModelSpec, where: Whereabouts, memory_bytes: int | None) ->
 
 
 def model_document(choice: Choice, where: Whereabouts, memory_bytes: int | None) -> dict[str, Any]:
-    """One model of the JSON document (docs/json.md)."""
+    """One model of the JSON document (docs/reference/json.md)."""
     spec = choice.spec
     facts = spec.model_dump(mode="json", exclude={"parameters", "context_trained", "variants"})
     chosen = choice.variant

@@ -66,7 +66,7 @@ from harness.analysis.predict_rates import Spread
 FITTED = '''
 
 
-@click.command(help="Fit the machine classes, print their errors; see docs/method/predicted-speed.md.")
+@click.command(help="Fit the machine classes, print their errors.")
 @click.option("--write", is_flag=True, help="Write the parameters into the package.")
 def main(write: bool) -> None:
     cases = published()

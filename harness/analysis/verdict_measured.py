@@ -2,7 +2,7 @@
 The verdict on what was measured: which workloads count for it, and what is made of them.
 
 Decoding: the tg workload whose depth is nearest to 4,096, else chat, else sustain. Prompt: pp from
-an empty cache, with a length nearest to 1,024 tokens, else chat. docs/method/verdicts.md, "Verdicts".
+an empty cache, with a length nearest to 1,024 tokens, else chat. docs/method/verdicts.md.
 """
 
 from __future__ import annotations

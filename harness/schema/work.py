@@ -1,7 +1,7 @@
 """
 What one token asks of a machine: bytes to read and arithmetic to do, whatever the machine is.
 
-Bytes come from the tensor table, the rest from the shape; see docs/method/predicted-speed.md, "Predicted speed".
+Bytes come from the tensor table, the rest from the shape; see docs/method/predicted-speed.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 What a machine gives that nobody calibrated: by the class of its chip, fitted on published results.
 
 How the parameters were fitted and how far they are off is printed by benchmarks/predict.py and
-stands in docs/method/predicted-speed.md, "Predicted speed".
+stands in docs/method/predicted-speed.md.
 """
 
 from __future__ import annotations

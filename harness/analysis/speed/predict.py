@@ -3,7 +3,7 @@ How fast a model will be, foretold from what one token asks (Work) and what a ma
 
 A `MachineSpeed` holds the rates: fitted on this machine (calibration.py) or for its class
 (hardware_class.py); rates.py turns them into seconds. Where nothing honest can be said, a
-Refusal stands in a figure's place. See docs/method/predicted-speed.md, "Predicted speed".
+Refusal stands in a figure's place. See docs/method/predicted-speed.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Which quantization to take on this machine, in one sentence with its reason; or 
 Two classes judge an option: how far its answers are from the reference's (below), and its pace,
 by the thresholds of verdict.py. The worse of the two counts first. Among equals that are near the
 reference the fastest is taken, for their difference from it does not matter; among others the one
-nearest to the reference, unless all are slow. docs/method/frontier.md, "Which quantization", has the
+nearest to the reference, unless all are slow. docs/method/frontier.md, has the
 reasoning.
 """
 

@@ -1,7 +1,7 @@
 """
 What a model will take of memory, by the engine's own planner, before a byte of it is loaded.
 
-The worker lays out contexts on a file with the true header (docs/method/memory-plan.md, "Planned memory").
+The worker lays out contexts on a file with the true header (docs/method/memory-plan.md).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from harness.analysis.stats.ratio import (
 )
 from harness.schema.experiment import Experiment, ModelFile, Run
 from harness.schema.figure import Figure
-from harness.schema.settings import Settings
+from harness.schema.settings import Settings, changes_text
 from harness.schema.workload import parse_workload
 
 Kind = Literal["machine", "build", "settings", "evidence"]
@@ -95,9 +95,9 @@ def mismatches(a: Side, b: Side) -> list[Mismatch]:
     builds = _build(a), _build(b)
     if builds[0] != builds[1]:
         found.append(Mismatch("build", f"engine {builds[0]} against {builds[1]}"))
-    changed = _changed_settings(a.settings, b.settings)
-    if changed:
-        found.append(Mismatch("settings", "settings " + ", ".join(changed)))
+    changes = changes_text(a.settings, b.settings)
+    if changes:
+        found.append(Mismatch("settings", f"settings {changes}"))
     if a.model.is_twin != b.model.is_twin:
         words = ["rehearsed" if side.model.is_twin else "measured" for side in (a, b)]
         found.append(Mismatch("evidence", f"{words[0]} against {words[1]}"))
@@ -261,20 +261,3 @@ def _compare(
 def _build(side: Side) -> str:
     engine = side.experiment.provenance.engine
     return f"{engine.binding} {engine.binding_version} ({engine.library_commit or 'no commit'})"
-
-
-def _changed_settings(a: Settings, b: Settings) -> list[str]:
-    before, after = a.model_dump(), b.model_dump()
-    return [
-        f"{name} {_written(before[name])} against {_written(after[name])}"
-        for name in before
-        if before[name] != after[name]
-    ]
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return "/".join(map(str, value)) or "default"
-    return "default" if value is None else str(value)

@@ -13,9 +13,9 @@ from tabulate import tabulate
 from harness import units
 from harness.analysis import energy, legend
 from harness.analysis.summary import CaseSummary, GroupSummary
-from harness.report.settings import settings_text
 from harness.report.text import harmless, kind_text, markdown, wrapped
 from harness.schema.figure import Figure
+from harness.schema.settings import settings_text
 
 Format = Literal["plain", "github", "csv", "tsv"]
 

@@ -8,8 +8,8 @@ from typing import Any
 from harness.analysis.summary import GroupSummary
 from harness.analysis.verdict import Figure, Verdict
 from harness.analysis.verdict_measured import NoVerdict
-from harness.report.settings import settings_text
 from harness.report.text import harmless, wrapped
+from harness.schema.settings import settings_text
 
 
 def verdict_lines(verdicts: Sequence[tuple[GroupSummary, Verdict | NoVerdict]]) -> list[str]:

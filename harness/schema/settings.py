@@ -1,7 +1,8 @@
-"""How the engine is set up for a measurement."""
+"""How the engine is set up for a measurement, and the one text that this has everywhere."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -32,3 +33,67 @@ class Settings(Record):
     type_v: str = "f16"
     load_mode: Literal["auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io"] = "auto"
     repack: bool = True
+
+
+_OPTIONS = {"n_threads": "threads", "n_batch": "batch-size", "n_ubatch": "ubatch-size"} | {
+    "n_ctx": "ctx",
+    "n_gpu_layers": "gpu-layers",
+    "n_cpu_moe": "cpu-moe",
+    "devices": "device",
+    "type_k": "cache-type-k",
+    "type_v": "cache-type-v",
+}
+
+
+def option_name(field: str) -> str:
+    """What the command line calls a field of Settings: "cache-type-k" of "type_k"."""
+    return _OPTIONS.get(field, field.replace("_", "-"))
+
+
+FIELDS: dict[str, str] = {
+    name: field for field in Settings.model_fields for name in (field, option_name(field))
+}
+"""Every name of a setting, the record's and the command line's, to its field."""
+
+
+def value_text(value: object) -> str:
+    """
+    One value of a field as pages print it and selectors take it.
+
+    "on", "q8_0", "CUDA0/CUDA1", "3/1"; "auto" is what the engine or the workload decides: None,
+    and a list of nothing.
+    """
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple | list):
+        return "/".join(value_text(item) for item in value) or "auto"
+    if isinstance(value, float):
+        # All digits, so that two shares never look alike.
+        return repr(value).removesuffix(".0")
+    return "auto" if value is None else str(value)
+
+
+def settings_text(settings: Settings, among: Sequence[Settings] = ()) -> str:
+    """
+    "threads 2, flash-attn on": the threads, what is not the default, what differs in `among`.
+
+    Everything that is not named is as in llama-bench. Used as a selector it means `settings` and
+    nothing else of `among`.
+    """
+    usual = Settings(n_threads=settings.n_threads)
+    return ", ".join(
+        f"{option_name(field)} {value_text(value)}"
+        for field, value in settings
+        if field == "n_threads"
+        or value != getattr(usual, field)
+        or any(value != getattr(other, field) for other in among)
+    )
+
+
+def changes_text(a: Settings, b: Settings) -> str:
+    """How `b` differs: "threads 2 against 4, ctx auto against 4096"; empty where it does not."""
+    return ", ".join(
+        f"{option_name(field)} {value_text(value)} against {value_text(getattr(b, field))}"
+        for field, value in a
+        if value != getattr(b, field)
+    )

@@ -25,12 +25,10 @@ from harness.analysis import legend
 from harness.analysis.formulas import UNITS
 from harness.analysis.stats.interval import estimate
 from harness.analysis.summary import CaseOutcome, CaseSummary, GroupSummary, summarize
-from harness.report.settings import settings_text
 from harness.report.tables import Format, render
 from harness.report.text import harmless, wrapped
 from harness.schema.experiment import Buffer, Run
 from harness.schema.figure import exact
-from harness.schema.settings import Settings
 
 ALL = ("pp512", "tg128", "tg128@d4096", "chat", "sustain8")
 FORMATS: tuple[Format, ...] = ("plain", "github", "csv", "tsv")
@@ -188,12 +186,6 @@ def test_the_heading_names_the_card_that_weights_lay_on() -> None:
     ]
     assert headings[0].endswith("threads 2 · on RTX")
     assert headings[1].endswith("threads 2")
-
-
-def test_settings_name_what_is_not_the_default() -> None:
-    assert settings_text(Settings(n_threads=4)) == "threads 4"
-    chosen = Settings(n_threads=4, repack=False, devices=("CUDA0", "CUDA1"), type_k="q8_0")
-    assert settings_text(chosen) == "threads 4, device CUDA0/CUDA1, cache-type-k q8_0, repack off"
 
 
 @pytest.mark.parametrize(("format", "delimiter"), [("csv", ","), ("tsv", "\t")])

@@ -15,9 +15,9 @@ from harness.analysis.formulas import UNITS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Mismatch, Side
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
-from harness.report.settings import settings_text
 from harness.report.text import harmless, markdown, wrapped
 from harness.schema.figure import Figure
+from harness.schema.settings import settings_text
 
 _HEADER = ("metric", "A", "B", "B / A", "n", "B is")
 _ALIGNMENT = ("left", "right", "right", "left", "right", "left")

@@ -1,17 +1,21 @@
 """
 Which stored cases a few words on the command line mean.
 
-A selector is one or more terms with commas between them, all of which must hold:
+A selector is one or more terms with commas (or the pages' middle dots) between them, all of which
+must hold:
 
     smollm2-135m:Q4_1           a model, or a part of its name, or a quantization
     latest, 3f9a, FILE.jsonl    an experiment, as `harness show` takes it
     build=c1b9e2a               of the engine: its commit, or the version of its binding
     machine=17887f              an id or its beginning, or a part of the processor's name
-    n_threads=2                 any setting, by its name in the record
+    n_threads=2, threads 2      any setting, by its name in the record or on the command line
+
+A name and its value may have a blank between them, so that what a page prints is a selector.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +23,9 @@ from pathlib import Path
 from harness.errors import ResultsInvalid, UsageError
 from harness.records.listing import Listing, find, list_experiments, listing_of
 from harness.schema.experiment import Experiment, ModelFile
-from harness.schema.settings import Settings
+from harness.schema.settings import FIELDS, Settings, settings_text, value_text
+
+_FACTS = ("experiment", "model", "machine", "build")
 
 # More lines than these push the question itself off the screen.
 _N_OFFERED = 12
@@ -36,10 +42,10 @@ class StoredCase:
 
     @property
     def text(self) -> str:
-        """One line that tells it from the others."""
+        """One line that tells it from the others, and is a selector of it alone."""
         engine = self.experiment.provenance.engine
         return (
-            f"{self.model.key}, n_threads={self.settings.n_threads}, "
+            f"{self.model.key}, {settings_text(self.settings, self.experiment.plan.settings)}, "
             f"build={engine.library_commit or engine.binding_version}, "
             f"machine={self.experiment.machine.id}, experiment={self.experiment.id}"
         )
@@ -97,7 +103,7 @@ Test = Callable[[StoredCase], bool]
 
 def _listings(folder: Path, *selectors: str) -> list[Listing]:
     """The readable experiments of `folder`, behind those elsewhere that a selector names."""
-    named = {Path(term.strip()) for text in selectors for term in text.split(",")}
+    named = {Path(term) for text in selectors for term in _terms(text)}
     named = {path for path in named if path.suffix == ".jsonl" and path.is_file()}
     inside = list_experiments(folder)
     there = {listing.path.resolve() for listing in inside}
@@ -114,8 +120,12 @@ def _unreadable(folder: Path) -> str:
     return f" Cannot be read: {n_unreadable} more, see `harness show`." if n_unreadable else ""
 
 
+def _terms(selector: str) -> list[str]:
+    return [term.strip() for term in re.split("[,·]", selector)]
+
+
 def _matching(folder: Path, listings: Sequence[Listing], selector: str) -> list[StoredCase]:
-    tests = [_test(folder, listings, term.strip()) for term in selector.split(",")]
+    tests = [_test(folder, listings, term) for term in _terms(selector)]
     return [case for case in _cases(listings) if all(test(case) for test in tests)]
 
 
@@ -138,11 +148,13 @@ def _test(folder: Path, listings: Sequence[Listing], term: str) -> Test:
         return _in_experiment(listings[-1].path)
     if term.endswith(".jsonl"):
         return _in_experiment(find(folder, term))
-    models = {model.key for case in _cases(listings) for model in [case.model]}
-    is_experiment = any(listing.id.startswith(term) for listing in listings)
-    if is_experiment and not any(_is_model(term, key, "") for key in models):
+    if any(_is_model(term, case.model.key, "") for case in _cases(listings)):
+        return _of_model(term)
+    if any(listing.id.startswith(term) for listing in listings):
         return _in_experiment(find(folder, term))
-    return _of_model(term)
+    name, _, value = term.partition(" ")
+    is_named = value and name.lower() in (*_FACTS, *FIELDS)
+    return _named(folder, name.lower(), value.strip()) if is_named else _of_model(term)
 
 
 def _named(folder: Path, name: str, value: str) -> Test:
@@ -158,9 +170,9 @@ def _named(folder: Path, name: str, value: str) -> Test:
         )
     if name == "build":
         return lambda case: _is_build(case.experiment, wanted)
-    if name in Settings.model_fields:
-        return lambda case: _written(getattr(case.settings, name)) == wanted
-    names = ", ".join(("experiment", "model", "machine", "build", *Settings.model_fields))
+    if name in FIELDS:
+        return lambda case: value_text(getattr(case.settings, FIELDS[name])).lower() == wanted
+    names = ", ".join((*_FACTS, *Settings.model_fields))
     raise UsageError(f"{name!r} is nothing to select by; there are {names}")
 
 
@@ -182,14 +194,6 @@ def _is_build(experiment: Experiment, wanted: str) -> bool:
     engine = experiment.provenance.engine
     commit = engine.library_commit.lower()
     return bool(wanted) and (commit.startswith(wanted) or engine.binding_version == wanted)
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return "/".join(str(item) for item in value).lower()
-    return "auto" if value is None else str(value).lower()
 
 
 def _side_by_side(

@@ -38,7 +38,7 @@ from harness.records.quality import list_qualities
 from harness.report import terminal
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
-from harness.report.settings import settings_text
+from harness.schema.settings import settings_text
 
 
 @click.command("frontier")

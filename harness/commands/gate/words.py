@@ -9,9 +9,9 @@ from harness import units
 from harness.analysis import legend
 from harness.analysis.formulas import UNITS
 from harness.commands.gate.judge import Change, Check, Judgement
-from harness.report.settings import settings_text
 from harness.report.text import harmless
 from harness.schema.experiment import Experiment
+from harness.schema.settings import settings_text
 
 _KL = "mean_kld"
 # What a CI runner takes for a command; of each the last character is kept.

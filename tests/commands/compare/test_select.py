@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from make.records import make_experiment, make_machine, make_model
+from make.settings import SETTINGS
 
+from harness.analysis.sides import side_of
+from harness.commands.compare.page import side_text
 from harness.commands.compare.select import select_cases, select_pairs
 from harness.errors import ResultsInvalid, UsageError
 from harness.records.store import ExperimentWriter
@@ -26,8 +32,8 @@ def store(folder: Path, day: int, models: tuple[Any, ...], **changes: Any) -> Ex
     made = make_experiment(
         models=models, id=f"e{day:07}", started_at=f"2026-11-{day:02}T10:00:00+00:00", **changes
     )
-    settings = tuple(Settings(n_threads=n) for n in threads)
-    made = made.model_copy(update={"plan": made.plan.model_copy(update={"settings": settings})})
+    swept = tuple(Settings(n_threads=n) for n in threads)
+    made = made.model_copy(update={"plan": made.plan.model_copy(update={"settings": swept})})
     with ExperimentWriter(folder, made):
         pass
     return made
@@ -89,14 +95,14 @@ def test_nothing_is_told_with_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(ResultsInvalid, match="No experiment is stored"):
         select_pairs(tmp_path, "a", "b")
     store(tmp_path, 1, (Q4,))
-    with pytest.raises(ResultsInvalid, match=r"matches 'gpt'. There: m:Q4_0, n_threads=2"):
+    with pytest.raises(ResultsInvalid, match=r"matches 'gpt'. There: m:Q4_0, threads 2"):
         select_pairs(tmp_path, "m:Q4_0", "gpt")
 
 
 def test_too_much_is_told_with_what_there_is(tmp_path: Path) -> None:
     store(tmp_path, 1, (Q4, Q8), threads=(1, 2))
     store(tmp_path, 2, (OTHER,), threads=(1, 2))
-    with pytest.raises(ResultsInvalid, match=r"mean too much.*n_threads=1.*n_threads=2"):
+    with pytest.raises(ResultsInvalid, match=r"mean too much.*threads 1.*threads 2"):
         select_pairs(tmp_path, "m", "other")
 
 
@@ -144,22 +150,51 @@ def test_a_file_can_be_named_wherever_it_lies(tmp_path: Path) -> None:
 
 
 def test_any_setting_can_be_named_as_it_is_written(tmp_path: Path) -> None:
-    settings = (
+    swept = (
         Settings(n_threads=2, type_k="q8_0", repack=False, devices=("CUDA0", "CUDA1")),
         Settings(n_threads=2, n_ctx=4096, tensor_split=(3.0, 1.0)),
     )
-    made = make_experiment(models=(Q4,), settings=settings)
+    made = make_experiment(models=(Q4,), settings=swept)
     with ExperimentWriter(tmp_path, made):
         pass
     for term in ("type_k=q8_0", "repack=off", "devices=cuda0/CUDA1", "n_ctx=auto"):
-        assert [it.settings for it in select_cases(tmp_path, term)] == [settings[0]], term
+        assert [it.settings for it in select_cases(tmp_path, term)] == [swept[0]], term
     for term in (
         "n_ctx=4096",
         "repack=on",
-        "tensor_split=3.0/1.0",
+        "tensor_split=3/1",
         " flash_attn = auto,type_k=f16",
     ):
-        assert [it.settings for it in select_cases(tmp_path, term)] == [settings[1]], term
+        assert [it.settings for it in select_cases(tmp_path, term)] == [swept[1]], term
+
+
+@given(st.lists(SETTINGS, min_size=1, max_size=4, unique=True))
+@settings(max_examples=25, deadline=None)
+def test_what_a_page_prints_of_a_case_selects_it_alone(sweep: list[Settings]) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for id in ("e1", "e2"):
+            made = make_experiment(models=(Q4, Q8), settings=tuple(sweep), id=id)
+            with ExperimentWriter(folder, made):
+                pass
+        cases = select_cases(folder, "machine 3f2a")
+        assert len(cases) == 4 * len(sweep)
+        for case in cases:
+            assert select_cases(folder, case.text) == [case]
+
+
+@given(SETTINGS, SETTINGS)
+@settings(max_examples=25, deadline=None)
+def test_what_compare_prints_of_a_side_selects_it_and_not_the_other(
+    a: Settings, b: Settings
+) -> None:
+    with TemporaryDirectory() as name:
+        made = make_experiment(models=(Q4,), settings=(a, b))
+        with ExperimentWriter(Path(name), made):
+            pass
+        one, other = (side_of("", made, Q4, each, ()) for each in (a, b))
+        found = select_cases(Path(name), side_text(one, other))
+        assert {case.settings for case in found} == {a}
 
 
 @pytest.mark.parametrize(

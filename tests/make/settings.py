@@ -1,0 +1,33 @@
+"""Makes any Settings that a command line can ask for."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from harness.schema.cache_types import CACHE_TYPES
+from harness.schema.settings import Settings
+
+_COUNTS = st.integers(1, 1 << 20)
+_DEVICES = st.lists(
+    st.sampled_from(("CUDA0", "CUDA1", "Vulkan0", "Metal", "RPC[10.0.0.2:50052]")), max_size=3
+)
+_SHARES = st.floats(0, 1e6, allow_nan=False)
+
+SETTINGS = st.builds(
+    Settings,
+    n_threads=_COUNTS,
+    n_batch=_COUNTS,
+    n_ubatch=_COUNTS,
+    n_ctx=st.none() | _COUNTS,
+    n_gpu_layers=st.integers(-1, 200),
+    n_cpu_moe=st.integers(0, 200),
+    devices=_DEVICES.map(tuple),
+    split_mode=st.sampled_from(("none", "layer", "row", "tensor")),
+    main_gpu=st.integers(0, 8),
+    tensor_split=st.lists(_SHARES, max_size=3).map(tuple),
+    flash_attn=st.sampled_from(("auto", "on", "off")),
+    type_k=st.sampled_from(tuple(CACHE_TYPES)),
+    type_v=st.sampled_from(tuple(CACHE_TYPES)),
+    load_mode=st.sampled_from(("auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io")),
+    repack=st.booleans(),
+)

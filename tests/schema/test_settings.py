@@ -1,0 +1,50 @@
+"""Every setting has one text, which means it and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from make.settings import SETTINGS
+
+from harness.schema.settings import FIELDS, Settings, changes_text, settings_text, value_text
+
+SWEEPS = st.lists(SETTINGS, min_size=1, max_size=6, unique=True)
+
+
+def means(text: str, settings: Settings) -> bool:
+    """Whether every term of `text`, "threads 2, ctx auto", is so in `settings`."""
+    terms = [term.split(" ", 1) for term in text.split(", ")]
+    return all(value_text(getattr(settings, FIELDS[name])) == value for name, value in terms)
+
+
+@given(SWEEPS)
+def test_the_text_of_settings_means_them_alone_among_others(sweep: list[Settings]) -> None:
+    for settings in sweep:
+        assert [it for it in sweep if means(settings_text(settings, sweep), it)] == [settings]
+
+
+@given(SETTINGS, SETTINGS)
+def test_what_changed_is_said_with_both_texts(a: Settings, b: Settings) -> None:
+    text = changes_text(a, b)
+    assert bool(text) == (a != b)
+    for change in filter(None, text.split(", ")):
+        name, values = change.split(" ", 1)
+        assert values.split(" against ") == [
+            value_text(getattr(each, FIELDS[name])) for each in (a, b)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "auto"), ((), "auto"), (True, "on"), (("CUDA0", "CUDA1"), "CUDA0/CUDA1"),
+     ((3.0, 1.5), "3/1.5"), (-1, "-1"), ("q8_0", "q8_0")],
+)  # fmt: skip
+def test_values_are_written_as_the_command_line_takes_them(value: object, text: str) -> None:
+    assert value_text(value) == text
+
+
+def test_settings_name_what_is_not_the_default() -> None:
+    assert settings_text(Settings(n_threads=4)) == "threads 4"
+    chosen = Settings(n_threads=4, repack=False, devices=("CUDA0", "CUDA1"), type_k="q8_0")
+    assert settings_text(chosen) == "threads 4, device CUDA0/CUDA1, cache-type-k q8_0, repack off"

@@ -20,7 +20,6 @@ from harness.commands.exchange.export import (
     build_names,
     exported,
 )
-from harness.commands.exchange.table import markdown
 from harness.errors import ResultsInvalid, ResultsUnwritable, UsageError
 from harness.files import written_whole
 from harness.records.listing import find
@@ -33,7 +32,7 @@ _WRITERS = {
     "json": llama_bench_write.as_json,
     "csv": llama_bench_write.as_csv,
     "sql": llama_bench_write.as_sql,
-    "md": markdown,
+    "md": llama_bench_write.as_markdown,
 }
 
 

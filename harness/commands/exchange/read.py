@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from harness.commands.exchange import sql as llama_bench_sql
-from harness.commands.exchange import sqlite as llama_bench_sqlite
 from harness.commands.exchange.record import NAMES, OLDER, SAMPLES, BenchRecord
+from harness.commands.exchange.sql import MAGIC, rows_of_database, rows_of_script
 from harness.errors import ResultsInvalid
 
 MOST_BYTES = 32 << 20
@@ -71,11 +70,8 @@ def parse(data: bytes, name: str) -> BenchFile:
 
 
 def _rows(data: bytes) -> Iterator[_Raw]:
-    if data.startswith(llama_bench_sqlite.MAGIC):
-        for number, row in enumerate(llama_bench_sqlite.rows_of(data), start=1):
-            # A column that was added later is empty in the rows before.
-            told = {key: value for key, value in row.items() if value is not None}
-            yield _Raw(f"row {number}", told)
+    if data.startswith(MAGIC):
+        yield from _sql_rows(rows_of_database(data))
         return
     text = _decoded(data)
     start = text.lstrip()[:40].lower()
@@ -84,8 +80,7 @@ def _rows(data: bytes) -> Iterator[_Raw]:
     elif start.startswith("{"):
         yield from _jsonl_rows(text)
     elif start.startswith(("create table", "insert into")):
-        for each in llama_bench_sql.rows_of(text):
-            yield _Raw(f"line {each.line}", dict(each.values))
+        yield from _sql_rows(rows_of_script(text))
     elif start.startswith((_KEYS, f'"{_KEYS}')):
         yield from _csv_rows(text)
     elif start.startswith("| model"):
@@ -103,6 +98,13 @@ def _decoded(data: bytes) -> str:
         return data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("it is not text in UTF-8") from None
+
+
+def _sql_rows(rows: Iterable[dict[str, object]]) -> Iterator[_Raw]:
+    for number, row in enumerate(rows, start=1):
+        # A column that was added later is empty in the rows before.
+        told = {key: value for key, value in row.items() if value is not None}
+        yield _Raw(f"row {number}", told)
 
 
 def _json_rows(text: str) -> Iterator[_Raw]:

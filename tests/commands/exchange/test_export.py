@@ -15,8 +15,7 @@ from make.trials import disturbed_counters, make_trial
 from harness.analysis.formulas import contamination
 from harness.commands.exchange.export import Export, ExportRow, as_builds, build_names, exported
 from harness.commands.exchange.record import NAMES, OLDER
-from harness.commands.exchange.table import markdown
-from harness.commands.exchange.write import as_csv, as_json, as_jsonl, as_sql
+from harness.commands.exchange.write import as_csv, as_json, as_jsonl, as_markdown, as_sql
 from harness.errors import UsageError
 from harness.records.store import StoredExperiment
 from harness.schema.experiment import Experiment, ModelFile, Run, Trial
@@ -28,7 +27,7 @@ WRITERS: dict[str, Callable[[Sequence[ExportRow]], str]] = {
     "jsonl": as_jsonl,
     "csv": as_csv,
     "sql": as_sql,
-    "md": markdown,
+    "md": as_markdown,
 }
 
 # What compare-llama-bench.py asks for: the present one, and the one of commit 05f3b204.
@@ -163,7 +162,7 @@ def test_settings_are_written_in_llama_benchs_words() -> None:
     assert (record.flash_attn, record.load_mode, record.tensor_split) == (1, "dio", "3.00/1.00")
     assert record.devices == "CUDA0/CUDA1"
     for column in ("n_cpu_moe", "type_k", "fa", "dev", "ts", "lm"):
-        assert f" {column} " in markdown(rows).splitlines()[0]
+        assert f" {column} " in as_markdown(rows).splitlines()[0]
 
 
 def test_a_context_size_of_ones_own_has_no_counterpart() -> None:
@@ -219,7 +218,7 @@ def test_as_builds_refuses_to_mix_files_and_builds() -> None:
 
 def test_a_table_never_holds_control_characters_or_columns_of_a_name() -> None:
     model = make_model(architecture="evil\x1b[2J|a|\n")
-    text = markdown(export(stored(model, runs=make_runs(1))).rows)
+    text = as_markdown(export(stored(model, runs=make_runs(1))).rows)
 
     assert all(char.isprintable() or char == "\n" for char in text)
     lines = text.splitlines()

@@ -181,26 +181,71 @@ def test_a_file_beyond_all_bounds_is_refused_unread() -> None:
     assert "32 MiB" in refusal(b"[" * (MOST_BYTES + 1))
 
 
+MORE = "it does more than make the table llama_bench and insert values into it"
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("DROP TABLE llama_bench;", MORE),
+        ("DELETE FROM llama_bench;", MORE),
+        ("CREATE TABLE other (a TEXT);", MORE),
+        ("CREATE TEMP TABLE llama_bench (a TEXT);", MORE),
+        ("CREATE VIEW other AS SELECT 1;", MORE),
+        ("CREATE TRIGGER t AFTER INSERT ON llama_bench BEGIN SELECT 1; END;", MORE),
+        ("ALTER TABLE llama_bench ADD b TEXT;", MORE),
+        ("ATTACH 'other.sqlite' AS other;", MORE),
+        ("VACUUM INTO 'other.sqlite';", MORE),
+        ("PRAGMA writable_schema = ON;", MORE),
+        ("BEGIN;", MORE),
+        ("INSERT INTO llama_bench (a) SELECT 1;", MORE),
+        ("INSERT INTO llama_bench (a) VALUES ((SELECT 1));", MORE),
+        ("INSERT INTO llama_bench (a) VALUES ('1'), ('2');", MORE),
+        ("INSERT INTO sqlite_master VALUES (1, 2, 3, 4, 5);", "may not be modified"),
+        ("INSERT INTO users (a) VALUES ('1');", "no such table: users"),
+        ("INSERT INTO llama_bench (a) VALUES (load_extension('x'));", "function: load_extension"),
+        ("INSERT INTO llama_bench (a) VALUES (CURRENT_TIMESTAMP);", "function: CURRENT_TIMESTAMP"),
+        ("INSERT INTO llama_bench (a) VALUES ('it's');", "does not escape quotes"),
+        ("INSERT INTO llama_bench (a) VALUES ('1', '2');", "2 values for 1 columns"),
+        ("INSERT INTO llama_bench (b) VALUES ('1');", "no column named b"),
+        ("INSERT INTO llama_bench (a) VALUES ('1'", "incomplete input"),
+        ("INSERT INTO llama_bench (a) VALUES ('1" + "x" * 10_000, "unrecognized token"),
+    ],
+)
+def test_sql_that_llama_bench_does_not_print_is_refused(statement: str, reason: str) -> None:
+    before = (
+        "CREATE TABLE IF NOT EXISTS llama_bench (a TEXT);\n"
+        "INSERT INTO llama_bench (a) VALUES ('1');\n"
+    )
+    message = refusal((before + statement).encode())
+
+    assert message.startswith("it.json was not imported: after row 1: ")
+    assert reason in message
+    assert len(message) < 300
+
+
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
-        ("CREATE TABLE IF NOT EXISTS llama_bench (a TEXT);\nDROP TABLE users;", "line 2: no stat"),
-        ("INSERT INTO users (a) VALUES ('1');", "'users' where 'llama_bench' belongs"),
-        ("INSERT INTO llama_bench (a) SELECT 1;", "'SELECT' where 'values' belongs"),
-        ("INSERT INTO llama_bench (a) VALUES (load_extension('x'));", "stands where"),
-        ("INSERT INTO llama_bench (a) VALUES ('it's');", "does not escape quotes"),
-        ("INSERT INTO llama_bench (a) VALUES ('1', '2');", "2 values for 1 columns"),
-        ("INSERT INTO llama_bench (a, a) VALUES ('1', '2');", "2 values for 1 columns"),
-        ("INSERT INTO llama_bench (a) VALUES ('1')", "cut off"),
-        ("INSERT INTO llama_bench (a) VALUES ('1", "has no place there"),
-        ("INSERT INTO llama_bench (a) VALUES ('1'); -- more", "has no place there"),
-        ("CREATE TABLE IF NOT EXISTS llama_bench (a TEXT DEFAULT 1);", "stands where"),
-        ("CREATE TABLE IF NOT EXISTS llama_bench AS SELECT 1;", "stands where"),
-        ("INSERT INTO llama_bench (a) VALUES (NULL);", "stands where"),
+        ("CREATE TABLE llama_bench AS SELECT 1;", f"before any row: {MORE}"),
+        ("CREATE TABLE llama_bench (a TEXT PRIMARY KEY);", f"before any row: {MORE}"),
+        ("CREATE TABLE llama_bench (a TEXT DEFAULT 1);", "not as llama-bench makes it"),
+        ("CREATE TABLE llama_bench (a TEXT, b TEXT AS (a));", f"before any row: {MORE}"),
+        ("CREATE TABLE llama_bench (a TEXT CHECK (a));", f"before any row: {MORE}"),
+        ("CREATE TABLE IF NOT EXISTS llama_bench (a TEXT);", "it holds no record"),
+        ("INSERT INTO llama_bench (n_threads) VALUES (NULL);", "row 1 was not imported"),
     ],
 )
-def test_sql_that_llama_bench_does_not_print_is_refused(sql: str, reason: str) -> None:
+def test_a_table_that_llama_bench_does_not_make_is_refused(sql: str, reason: str) -> None:
     assert reason in refusal(sql.encode())
+
+
+def test_rows_for_a_table_that_is_already_there_are_read() -> None:
+    row = older(without_samples(make_row()))
+    _, statement = as_sql(row).decode().split(");\n", maxsplit=1)
+    assert statement.lstrip().startswith("INSERT")
+
+    assert parse(statement.encode(), "it") == parse(as_sql(row), "it")
 
 
 def test_a_quote_that_was_doubled_is_one_quote() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness import units
+from harness.schema.figure import Figure
 
 # Silent reading of English prose: 238 words a minute (Brysbaert 2019, Journal of Memory and
 # Language 109, a meta-analysis of 190 studies). Tokenizers make about 1.3 tokens of an English
@@ -29,8 +30,8 @@ COMFORTABLE_TOK_PER_S = 20.0
 # attention (Nielsen, Usability Engineering, 1993, ch. 5); 2 s is what Miller gives the answer to
 # an inquiry (Response time in man-computer conversational transactions, 1968). 1 s for a prompt
 # of 1,024 tokens is beyond almost every machine at home, hence 2 and 10.
-COMFORTABLE_TTFT_S = 2.0
-USABLE_TTFT_S = 10.0
+COMFORTABLE_TTFT_NS = 2_000_000_000
+USABLE_TTFT_NS = 10_000_000_000
 
 # What both are judged at: a conversation of some pages, and a page and a half of prompt.
 DEPTH = 4096
@@ -50,20 +51,6 @@ _PERHAPS: dict[Level, str] = {"does-not-run": "not at all"}
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """
-    A number a verdict stands on, and the interval it lies in.
-
-    `what` says where it comes from: a workload, or the method of a prediction.
-    """
-
-    value: float
-    low: float
-    high: float
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """
     How well a model runs, and what shows it.
@@ -75,7 +62,7 @@ class Verdict:
         worst: The same at the unkind ends, or with what is not known at all.
         reason: The number that decided, or why it does not run.
         decode: Tokens a second; None where the model does not run.
-        ttft: Seconds to the first token; None where unknown.
+        ttft: Time to the first token; None where unknown.
         short_bytes: Memory that is missing, where that is known.
         notes: What else to know, one sentence each.
     """
@@ -110,11 +97,11 @@ def decode_level(tok_per_s: float) -> Level:
     return "usable" if tok_per_s >= USABLE_TOK_PER_S else "slow"
 
 
-def ttft_level(seconds: float) -> Level:
+def ttft_level(ttft_ns: float) -> Level:
     """The level that so long a wait after a prompt of 1,024 tokens deserves."""
-    if seconds <= COMFORTABLE_TTFT_S:
+    if ttft_ns <= COMFORTABLE_TTFT_NS:
         return "comfortable"
-    return "usable" if seconds <= USABLE_TTFT_S else "slow"
+    return "usable" if ttft_ns <= USABLE_TTFT_NS else "slow"
 
 
 def worse(*levels: Level) -> Level:
@@ -134,7 +121,7 @@ def by_speed(
 
     Args:
         decode: Tokens a second at 4,096 positions, or as near as there is.
-        ttft: Seconds from a prompt of 1,024 tokens to the first token; None where unknown: then
+        ttft: Time from a prompt of 1,024 tokens to the first token; None where unknown: then
             nothing is promised about it, so `worst` is "slow".
         evidence: Where the figures come from.
         sustained_ratio: Speed at the end of a long generation by that at its beginning. Below
@@ -142,23 +129,25 @@ def by_speed(
         notes: Handed on.
     """
     if sustained_ratio is not None and sustained_ratio < SUSTAINED_LEAST_RATIO:
-        decode = _scaled(decode, sustained_ratio)
-        ttft = _scaled(ttft, 1 / sustained_ratio) if ttft else None
+        decode = _at_the_end(decode, sustained_ratio)
+        ttft = _at_the_end(ttft, 1 / sustained_ratio) if ttft else None
         notes += (
             f"The speed falls to {units.percent(sustained_ratio)} of its beginning over time; "
             "judged by what remains.",
         )
     level = decode_level(decode.value)
-    best, worst = decode_level(decode.high), decode_level(decode.low)
-    reason = f"decode {units.significant(decode.value)} tok/s ({decode.what})"
+    low, high = decode.bounds
+    best, worst = decode_level(high), decode_level(low)
+    reason = f"decode {units.significant(decode.value)} tok/s ({decode.source})"
     if ttft is None:
         worst = "slow"
         notes += ("The time to the first token is not known.",)
     else:
         if ttft_level(ttft.value) == worse(level, ttft_level(ttft.value)) != level:
-            reason = f"TTFT {units.duration(ttft.value * 1e9)} ({ttft.what})"
+            reason = f"TTFT {units.duration(ttft.value)} ({ttft.source})"
         level = worse(level, ttft_level(ttft.value))
-        best, worst = worse(best, ttft_level(ttft.low)), worse(worst, ttft_level(ttft.high))
+        soonest, latest = ttft.bounds
+        best, worst = worse(best, ttft_level(soonest)), worse(worst, ttft_level(latest))
     return Verdict(level, best, worst, evidence, reason, decode, ttft, notes=notes)
 
 
@@ -179,7 +168,8 @@ def by_memory(
     """
     needed = units.memory_size(need.value)
     given = units.memory_size(usable_bytes)
-    if need.low > usable_bytes or (need.value > usable_bytes and speed is None):
+    least, most = need.bounds
+    if least > usable_bytes or (need.value > usable_bytes and speed is None):
         short = round(need.value - usable_bytes)
         return Verdict(
             "does-not-run", "does-not-run", "does-not-run", "predicted",
@@ -189,7 +179,7 @@ def by_memory(
     if speed is None:
         return None
     speed = replace(speed, notes=speed.notes + notes)
-    if need.high <= usable_bytes:
+    if most <= usable_bytes:
         return speed
     tight = f"It needs about {needed} of memory, and {given} are there."
     speed = replace(speed, worst="does-not-run", notes=(*speed.notes, tight))
@@ -216,13 +206,8 @@ def pages(speed: Verdict | None, reason: str, evidence: Evidence) -> Verdict:
     return Verdict("pages", "pages", "pages", evidence, reason, decode, ttft)
 
 
-def _scaled(figure: Figure, ratio: float) -> Figure:
-    return Figure(
-        figure.value * ratio,
-        figure.low * ratio,
-        figure.high * ratio,
-        f"{figure.what}, at the end of a long generation",
-    )
+def _at_the_end(figure: Figure, ratio: float) -> Figure:
+    return replace(figure.scaled(ratio), source=f"{figure.source}, at the end of a long generation")
 
 
 def _word(level: Level) -> str:

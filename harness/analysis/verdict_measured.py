@@ -18,8 +18,8 @@ from harness.analysis import formulas as metrics
 from harness.analysis import verdict
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.analysis.verdict import Evidence, Verdict
-from harness.schema import figure
 from harness.schema.experiment import Reason, Run, Trial
+from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
 from harness.schema.workload import Workload, parse_workload
@@ -130,7 +130,7 @@ def _decode_case(group: GroupSummary) -> CaseSummary | None:
     return min(candidates, key=distance)[0]
 
 
-def _decode_figure(group: GroupSummary, case: CaseSummary) -> verdict.Figure | None:
+def _decode_figure(group: GroupSummary, case: CaseSummary) -> Figure | None:
     task = parse_workload(case.workload)
     found = case.metrics.get("decode_tok_per_s" if task.kind == "chat" else "tok_per_s")
     if found is None:
@@ -139,8 +139,8 @@ def _decode_figure(group: GroupSummary, case: CaseSummary) -> verdict.Figure | N
     slower = 1.0
     if _depth(task) < verdict.DEPTH:
         slower = _bytes_at(group, task) / _bytes_at(group, Workload("tg", 1, verdict.DEPTH))
-    low, high = found.bounds
-    return verdict.Figure(found.value, low * slower, high, case.workload)
+    low, _ = found.bounds
+    return replace(found, low=low * slower, source=case.workload)
 
 
 def _bytes_at(group: GroupSummary, task: Workload) -> float:
@@ -152,14 +152,14 @@ def _depth(task: Workload) -> int:
     return task.depth if task.kind == "tg" else 0
 
 
-def _ttft_figure(group: GroupSummary) -> verdict.Figure | None:
+def _ttft_figure(group: GroupSummary) -> Figure | None:
     """
-    Seconds for a prompt of 1,024 tokens, from the rate of one that was measured.
+    Nanoseconds for a prompt of 1,024 tokens, from the rate of one that was measured.
 
     The rate of a shorter prompt is a little high (attention grows with length), that of one much
     shorter too low (small batches).
     """
-    found: list[tuple[float, str, figure.Figure]] = []
+    found: list[tuple[float, str, Figure]] = []
     for case in group.cases:
         task = parse_workload(case.workload)
         if task.kind == "pp" and not task.depth and "tok_per_s" in case.metrics:
@@ -175,7 +175,9 @@ def _ttft_figure(group: GroupSummary) -> verdict.Figure | None:
     n = verdict.N_PROMPT
     what = name if name == f"pp{n}" else f"{n} tokens at the rate of {name}"
     low, high = rate.bounds
-    return verdict.Figure(n / rate.value, n / high, n / low, what)
+    return Figure(
+        n / rate.value * 1e9, n / high * 1e9, n / low * 1e9, "ns", rate.kind, rate.n, what
+    )
 
 
 def _sustained_ratio(group: GroupSummary) -> float | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from harness.analysis import verdict
 from harness.analysis.speed import predict
 from harness.analysis.speed.predict import MachineSpeed
-from harness.analysis.verdict import Figure, Verdict
+from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict
+from harness.schema.figure import Figure
 from harness.schema.prediction import Refusal
 from harness.schema.settings import Settings
 from harness.schema.work import Work
@@ -49,7 +50,8 @@ def foretell(work: Work | None, need: Figure, place: Place, model: str) -> Verdi
         place: Where it would run.
         model: Its name.
     """
-    if need.low > place.usable_bytes and need.value <= place.usable_bytes + place.slow_bytes:
+    least, _ = need.bounds
+    if least > place.usable_bytes and need.value <= place.usable_bytes + place.slow_bytes:
         return _split(work, need, place, model)
     speed = _by_speed(work, place.speed, model)
     usable_bytes = place.usable_bytes
@@ -72,23 +74,26 @@ def _by_speed(work: Work | None, speed: MachineSpeed | None, model: str) -> Verd
     # Whether it fits is judged by the caller, with the whole need.
     unlimited = replace(speed, memory_bytes=None)
     (told,) = predict.predict_speed(work, unlimited, DECODE, model, settings)
-    decode = _figure(told, 1.0)
+    decode = _figure(told, 1.0, "tok/s")
     if decode is None:
         return NoVerdict(told.reason if isinstance(told, Refusal) else "its speed is not known")
     told = predict.predict_ttft(work, unlimited, PROMPT, model, settings)
-    ttft = _figure(told, 1e-3)
+    ttft = _figure(told, 1e6, "ns")
     return verdict.by_speed(decode, ttft, "predicted")
 
 
-def _figure(told: predict.Foretold, scale: float) -> Figure | None:
+def _figure(told: predict.Foretold, scale: float, unit: str) -> Figure | None:
     """The prediction; of a refusal that gives a range, the range and its (geometric) middle."""
     if not isinstance(told, Refusal):
-        what = told.note or told.method
-        return Figure(told.value * scale, told.low * scale, told.high * scale, what)
+        figure = Figure(told.value, told.low, told.high, unit, "predicted")
+        return replace(figure.scaled(scale), source=told.note or told.method)
     if told.low is None or told.high is None:
         return None
-    low, high = told.low * scale, told.high * scale
-    return Figure(math.sqrt(low * high), low, high, _RANGE)
+    return _middle_of(told.low * scale, told.high * scale, unit)
+
+
+def _middle_of(low: float, high: float, unit: str) -> Figure:
+    return Figure(math.sqrt(low * high), low, high, unit, "predicted", source=_RANGE)
 
 
 def _split(work: Work | None, need: Figure, place: Place, model: str) -> Verdict | NoVerdict:
@@ -105,7 +110,6 @@ def _split(work: Work | None, need: Figure, place: Place, model: str) -> Verdict
     outside_ratio = min(1.0, (need.value - place.usable_bytes) / work.weights_bytes)
     token_bytes = work.token_read_bytes + min(context_bytes, work.cache_read_bytes(DECODE.n_ctx))
     high = place.slow_bytes_per_s / (outside_ratio * token_bytes)
-    low = min(whole.decode.low, high)
-    decode = Figure(math.sqrt(low * high), low, high, _RANGE)
+    decode = _middle_of(min(whole.decode.bounds[0], high), high, "tok/s")
     note = "A part of it would lie in slower memory, so only a range can be told."
     return verdict.by_speed(decode, None, "predicted", notes=(note,))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.analysis.summary import GroupSummary
-from harness.analysis.verdict import Figure, Verdict
+from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict
 from harness.report.text import harmless, wrapped
+from harness.schema.figure import Figure
 from harness.schema.settings import settings_text
 
 
@@ -50,7 +51,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
         "evidence": verdict.evidence,
         "reason": verdict.reason,
         "decode_tok_per_s": _figure(verdict.decode),
-        "ttft_ns": _figure(verdict.ttft, 1e9),
+        "ttft_ns": _figure(verdict.ttft),
         "short_bytes": verdict.short_bytes,
         "notes": list(verdict.notes),
     }
@@ -63,12 +64,12 @@ def _told(verdict: Verdict | NoVerdict) -> str:
     return " ".join([text if text.endswith(".") else f"{text}.", *verdict.notes])
 
 
-def _figure(figure: Figure | None, scale: float = 1.0) -> dict[str, Any] | None:
+def _figure(figure: Figure | None) -> dict[str, Any] | None:
     if figure is None:
         return None
     return {
-        "value": figure.value * scale,
-        "low": figure.low * scale,
-        "high": figure.high * scale,
-        "what": figure.what,
+        "value": figure.value,
+        "low": figure.low,
+        "high": figure.high,
+        "what": figure.source,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 FigureKind = Literal["exact", "interval", "range", "predicted"]
@@ -43,6 +43,16 @@ class Figure:
         """`low` and `high` as numbers to compare with; infinite where there is no bound."""
         low = -math.inf if self.low is None else self.low
         return low, math.inf if self.high is None else self.high
+
+    def scaled(self, factor: float) -> Figure:
+        """The figure times a positive factor, its bounds too."""
+        return replace(
+            self,
+            value=self.value * factor,
+            low=None if self.low is None else self.low * factor,
+            high=None if self.high is None else self.high * factor,
+            standard_error=None if self.standard_error is None else self.standard_error * factor,
+        )
 
     @property
     def is_decisive(self) -> bool:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from harness.analysis.speed.chips import CHIPS
 from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
-from harness.analysis.verdict import LEVELS, Figure, Verdict
+from harness.analysis.verdict import LEVELS, Verdict
 from harness.analysis.verdict_measured import NoVerdict
 from harness.analysis.verdict_predicted import Place, foretell
+from harness.schema.figure import Figure, exact
 from harness.schema.work import Attention, Work
 
 GB = 1_000_000_000
@@ -39,7 +40,7 @@ def work_of(token_gb: float, weights_gb: float | None = None) -> Work:
 
 
 def need(gb: float) -> Figure:
-    return Figure(gb * GB, gb * GB, gb * GB, "planned")
+    return exact(gb * GB, "bytes", "planned")
 
 
 def verdict_of(work: Work, need_gb: float, place: Place) -> Verdict:
@@ -87,8 +88,9 @@ def test_a_cpu_nobody_calibrated_gives_a_range_and_says_so() -> None:
 
     assert verdict.worst == "slow"
     assert verdict.decode is not None
-    assert verdict.decode.low < verdict.decode.value < verdict.decode.high
-    assert "range" in verdict.decode.what
+    low, high = verdict.decode.bounds
+    assert low < verdict.decode.value < high
+    assert "range" in verdict.decode.source
     assert verdict.ttft is None
 
 
@@ -102,7 +104,7 @@ def test_a_model_half_in_slower_memory_has_a_range_between_both() -> None:
 
     assert split.decode is not None
     assert slow.decode is not None
-    assert slow.decode.low <= split.decode.low
+    assert slow.decode.bounds[0] <= split.decode.bounds[0]
     # 17 of 40 GB come from the slow memory for each token: nothing is faster than that.
     assert split.decode.high == pytest.approx(90 / 17 * 40 / (40 + 0.55), rel=0.03)
     assert split.is_borderline or split.level == "slow"

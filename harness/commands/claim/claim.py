@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness import units
 from harness.analysis.speed.chips import Chip
 from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
-from harness.analysis.verdict import Figure, Verdict, by_memory
+from harness.analysis.verdict import Verdict, by_memory
 from harness.analysis.verdict_predicted import DECODE, Place, foretell
 from harness.commands.claim.conclusion import HERE, Cell, Row
 from harness.models.catalog.catalog import Entry
@@ -17,6 +16,7 @@ from harness.models.catalog.choice import need_bytes
 from harness.models.catalog.reference_machines import ReferenceMachine
 from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.headers import SIZE_TOLERANCE
+from harness.schema.figure import Figure
 from harness.schema.work import Work
 
 # Beside weights and cache: scores for a micro-batch of 512 positions, four bytes each, and as
@@ -115,7 +115,9 @@ def is_close(spec: ModelSpec, sites: Sequence[Site], asked: Asked) -> bool:
         for site in sites
         for room in (site.place.usable_bytes, site.place.usable_bytes + site.place.slow_bytes)
     }
-    return any(need.low <= room <= need.high for need in needs for room in rooms)
+    return any(
+        low <= room <= high for need in needs for low, high in (need.bounds,) for room in rooms
+    )
 
 
 def _row(spec: ModelSpec, sites: Sequence[Site], asked: Asked, measured: Cell | None) -> Row:
@@ -162,7 +164,7 @@ def _cell_without_size(spec: ModelSpec, site: Site) -> Cell:
     if least <= room:
         return Cell(site.name, None, True, None, "nobody knows the size of its file")
     what = "the smallest quantization of so many parameters"
-    verdict = by_memory(Figure(least, least, math.inf, what), room, None)
+    verdict = by_memory(Figure(least, least, None, "bytes", "predicted", source=what), room, None)
     return Cell(site.name, None, True, verdict)
 
 
@@ -194,7 +196,7 @@ def _need(spec: ModelSpec, variant: Variant, asked: Asked) -> Figure | None:
     shape = spec.shape
     if work is None or shape is None or shape.n_vocab is None:
         needed = need_bytes(variant) or size
-        return Figure(needed, size, 2 * needed - size, "estimated from the size")
+        return _predicted(needed, needed - size, "estimated from the size")
     compute = _FLOAT_BYTES * _UBATCH * (shape.n_vocab + _WIDTHS * shape.n_embd)
     context = _cache_bytes(work) + shape.state_bytes + compute
     return _around(size, context, unsure, "estimated from the shape")
@@ -213,5 +215,9 @@ def _cache_bytes(work: Work) -> int:
 
 def _around(size: int, context_bytes: int, unsure_bytes: float, what: str) -> Figure:
     spread = _CONTEXT_SPREAD * context_bytes + unsure_bytes
-    need = size + context_bytes
-    return Figure(need, need - spread, need + spread, what)
+    return _predicted(size + context_bytes, spread, what)
+
+
+def _predicted(need_bytes: int, spread_bytes: float, what: str) -> Figure:
+    low, high = need_bytes - spread_bytes, need_bytes + spread_bytes
+    return Figure(need_bytes, low, high, "bytes", "predicted", source=what)

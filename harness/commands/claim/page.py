@@ -139,7 +139,7 @@ def _detailed(rows: Sequence[Row], machine: str) -> Iterator[str]:
             verdict = cell.verdict if cell else None
             decode, ttft = (verdict.decode, verdict.ttft) if verdict else (None, None)
             rate = units.significant(decode.value) if decode else ""
-            figures = f"{rate:>5} {units.duration(ttft.value * 1e9) if ttft else '':>7}"
+            figures = f"{rate:>5} {units.duration(ttft.value) if ttft else '':>7}"
             if verdict and verdict.short_bytes:
                 figures = f"{units.memory_size(verdict.short_bytes)} short"
             name = _cut(f" {row.model}", _NAME_WIDTH)

@@ -96,8 +96,8 @@ def class_of(option: Option, end: End = "value") -> _Class:
     pace = _LEVELS.get(decode_level(_at(option.figures["decode"], end, is_more_better=True)), 0)
     if "prefill" in option.figures:
         rate = _at(option.figures["prefill"], end, is_more_better=True)
-        seconds = N_PROMPT / rate if rate > 0 else math.inf
-        pace = min(pace, _LEVELS.get(ttft_level(seconds), 0))
+        ttft_ns = N_PROMPT / rate * 1e9 if rate > 0 else math.inf
+        pace = min(pace, _LEVELS.get(ttft_level(ttft_ns), 0))
     return _Class(min(fidelity, pace), fidelity, pace)
 
 

@@ -99,7 +99,8 @@ def test_fast_memory_comes_before_slow_memory() -> None:
     assert split.variant == "Q4_K_M"
     assert split.verdict is not None
     assert split.verdict.decode is not None
-    assert split.verdict.decode.low < split.verdict.decode.high
+    low, high = split.verdict.decode.bounds
+    assert low < high
 
 
 def test_what_is_missing_is_that_of_the_smallest_variant() -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.verdict import Evidence, Figure, Level, Verdict, does_not_run
+from harness.analysis.verdict import Evidence, Level, Verdict, does_not_run
 from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Reach, Row, conclude
 from harness.commands.claim.page import Column, claim_markdown, claim_text, symbol
 from harness.commands.claim.sentences import sentences
+from harness.schema.figure import Figure
 
 B = 1_000_000_000
 CONSUMER = ("laptop", "macbook")
@@ -23,7 +24,7 @@ def verdict(
 ) -> Verdict:
     if level == "does-not-run":
         return does_not_run("needs more", evidence, 5 << 30)
-    rate = Figure(12.0, 10.0, 14.0, "tg128@d4096")
+    rate = Figure(12.0, 10.0, 14.0, "tok/s", "predicted", source="tg128@d4096")
     reason = "decode 12.0 tok/s (tg128@d4096)"
     return Verdict(level, best or level, worst or level, evidence, reason, rate)
 

@@ -7,11 +7,10 @@ megabytes. Where nobody answers, the catalogue's shape is written as a header.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import FetchFailed, HarnessError, ModelInvalid, ModelNotFound
+from harness.errors import FetchFailed, ModelInvalid, ModelNotFound
 from harness.files import OnProgress, untold
 from harness.models.catalog.catalog import Catalog, Entry, GeneratedSource, HubSource, load_catalog
 from harness.models.catalog.spec import Variant
@@ -25,6 +24,7 @@ from harness.models.hub.files import Listing
 from harness.models.hub.plan import HubPlan, HubRequest, cached_plan, request_of
 from harness.models.model import FoundHeaders
 from harness.models.resolve import locate
+from harness.models.shape.header import header_of, layout_of, stand_in
 
 if TYPE_CHECKING:
     from harness.models.hub.http import Patience
@@ -189,19 +189,8 @@ def _from_shape(entry: Entry | None, key: str, why: str) -> FoundHeaders:
             f"{key} has neither a header nor a shape: {why.rstrip('.')}, and the catalogue does "
             "not tell its layers; ask the hub, or pass the path of its file"
         )
-    # Imported here: gguf and numpy take a quarter of a second.
-    from harness.models.shape.header import stand_in, write_shape_header
-
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        path = Path(folder) / "shape.gguf"
-        try:
-            write_shape_header(entry.spec, entry.variant, path)
-            part = made_part(path, f"{entry.spec.name}.gguf")
-        except OSError as error:
-            raise HarnessError(
-                f"{folder} cannot be written ({error.strerror}); make room, or set TMPDIR to "
-                "another folder"
-            ) from error
+    layout = layout_of(entry.spec, entry.variant)
+    part = made_part(header_of(layout), f"{entry.spec.name}.gguf")
     _require_agreement(entry, part.header)
     file = model_file_of(
         [part.header],

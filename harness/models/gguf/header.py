@@ -276,9 +276,7 @@ def _read_tensor(cursor: Cursor) -> Tensor:
             f"the tensor {shown(name)} has rows of {shape[0]}, "
             f"not a multiple of {kind.name}'s {kind.block_elements}"
         )
-    return Tensor(
-        name, shape, kind.name, math.prod(shape) // kind.block_elements * kind.block_bytes
-    )
+    return Tensor(name, shape, kind.name, kind.bytes_of(shape))
 
 
 def _tensor_type(cursor: Cursor, name: str) -> TensorType:

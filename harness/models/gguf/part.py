@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from io import BytesIO
 
 from harness.models.gguf.header import Header, read_header
 
@@ -13,7 +13,7 @@ class HeaderPart:
     """
     One file of a model: its header, and the bytes of it up to the weights.
 
-    `n_bytes` is the size of the whole file; of a header made from a shape, where its data ends.
+    `n_bytes` is the size of the whole file; of a header made from a layout, where its data ends.
     """
 
     file_name: str
@@ -22,14 +22,8 @@ class HeaderPart:
     data: bytes = field(repr=False)
 
 
-def made_part(path: Path, file_name: str) -> HeaderPart:
-    """
-    The file called `file_name` of which nothing but the header exists, at `path`.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as stream:
-        # The weights are not there: as if there were room for any.
-        header = read_header(stream, 1 << 62, f"the header made for {file_name}")
-    return HeaderPart(file_name, header.data_end, header, path.read_bytes())
+def made_part(data: bytes, file_name: str) -> HeaderPart:
+    """The file called `file_name` of which nothing but the header exists, the bytes `data`."""
+    # The weights are not there: as if there were room for any.
+    header = read_header(BytesIO(data), 1 << 62, f"the header made for {file_name}")
+    return HeaderPart(file_name, header.data_end, header, data)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.models.gguf.header import Number, Tensor, Value
 from harness.models.gguf.part import HeaderPart
-from harness.models.gguf.tensor_types import TENSOR_TYPES
+from harness.models.gguf.tensor_types import TYPES_BY_NAME
 
 # llama-quant.cpp pads with GGUF_DEFAULT_ALIGNMENT, whatever the source's own alignment is.
 _ALIGNMENT = 32
 # Magic, version, number of tensors, number of keys.
 _START_BYTES = 24
-_TYPES = {kind.name: kind for kind in TENSOR_TYPES.values()}
-_NUMBERS = {kind.name: number for number, kind in TENSOR_TYPES.items()}
 # What the quantizer writes into every file: both are 32 bits wide.
 _ALWAYS_WRITTEN: Mapping[str, Number] = {
     "general.quantization_version": 2,
@@ -61,8 +58,7 @@ def weights_bytes(tensors: Iterable[Tensor], types: Mapping[str, str]) -> int:
 
 def tensor_bytes(tensor: Tensor, type_name: str) -> int:
     """What `tensor` takes in another type."""
-    kind = _TYPES[type_name]
-    return math.prod(tensor.shape) // kind.block_elements * kind.block_bytes
+    return TYPES_BY_NAME[type_name].bytes_of(tensor.shape)
 
 
 def _metadata_bytes(part: HeaderPart) -> int:

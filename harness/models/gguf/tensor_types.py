@@ -7,6 +7,8 @@ and the pinned engine knows a type (Q2_0) that gguf 0.19 does not. A test compar
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -17,6 +19,10 @@ class TensorType:
     name: str
     block_elements: int
     block_bytes: int
+
+    def bytes_of(self, shape: Sequence[int]) -> int:
+        """What a tensor of this shape takes; its rows are whole blocks."""
+        return math.prod(shape) // self.block_elements * self.block_bytes
 
 
 # enum ggml_type (ggml.h) with the block structs of ggml-common.h, llama.cpp as in
@@ -59,6 +65,9 @@ TENSOR_TYPES: dict[int, TensorType] = {
     42: TensorType("Q2_0", 64, 18),
 }
 
+TYPES_BY_NAME = {kind.name: kind for kind in TENSOR_TYPES.values()}
+TYPE_NUMBERS = {kind.name: number for number, kind in TENSOR_TYPES.items()}
+
 # enum llama_ftype (llama.h) by the short names that files and hubs are labelled with.
 FILE_TYPES: dict[int, str] = {
     0: "F32",
@@ -98,3 +107,5 @@ FILE_TYPES: dict[int, str] = {
     40: "Q1_0",
     41: "Q2_0",
 }
+
+FILE_TYPE_NUMBERS = {name: number for number, name in FILE_TYPES.items()}

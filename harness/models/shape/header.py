@@ -8,23 +8,17 @@ to be filled with random weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import gguf
-import numpy as np
-
 from harness.errors import ShapeUnknown
 from harness.models.catalog.spec import ModelSpec, Variant
-from harness.models.gguf.tensor_types import FILE_TYPES, TENSOR_TYPES
-from harness.models.shape.architectures.blueprint import Blueprint, KeyValue
+from harness.models.gguf.tensor_types import FILE_TYPE_NUMBERS, TYPES_BY_NAME
+from harness.models.gguf.write import KeyValue, header_bytes
+from harness.models.shape.architectures.blueprint import Blueprint
 from harness.models.shape.architectures.known import LAYOUTS
 from harness.models.shape.quantization import Mix, mixes_of, tensor_types
 from harness.models.shape.tensor_rules import QuantizedModel
-
-_FILE_TYPE_NUMBERS = {name: number for number, name in FILE_TYPES.items()}
-_TYPES = {kind.name: kind for kind in TENSOR_TYPES.values()}
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,9 @@ class Layout:
     @property
     def data_bytes(self) -> int:
         """Bytes of all weights."""
-        return sum(_n_bytes(self.types[name], shape) for name, shape in self.shapes.items())
+        return sum(
+            TYPES_BY_NAME[self.types[name]].bytes_of(shape) for name, shape in self.shapes.items()
+        )
 
     @property
     def n_params(self) -> int:
@@ -144,75 +140,13 @@ def write_layout(layout: Layout, path: Path) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
+    path.write_bytes(header_of(layout))
+
+
+def header_of(layout: Layout) -> bytes:
+    """A complete GGUF header, padded to where data would begin."""
     assert layout.spec.architecture is not None
-    file_type = {"general.file_type": _FILE_TYPE_NUMBERS[layout.mix.file_type]}
-    keys = file_type | layout.keys
-    write_header(
-        path, layout.spec.architecture, layout.spec.name, keys, layout.shapes, layout.types
+    keys = {"general.file_type": FILE_TYPE_NUMBERS[layout.mix.file_type], **layout.keys}
+    return header_bytes(
+        layout.spec.architecture, layout.spec.name, keys, layout.shapes, layout.types
     )
-
-
-def write_header(
-    path: Path,
-    architecture: str,
-    name: str,
-    keys: Mapping[str, KeyValue],
-    shapes: Mapping[str, tuple[int, ...]],
-    types: Mapping[str, str],
-) -> None:
-    """
-    At `path`, the header of a model without a tokenizer, padded to where data would begin.
-
-    Args:
-        path: A file in a folder that exists.
-        architecture: As llama.cpp calls it.
-        name: Of the model.
-        keys: Its metadata by their full names.
-        shapes: By tensor, in the file's order; fastest dimension first.
-        types: The same tensors' types.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
-    writer = gguf.GGUFWriter(path, architecture)
-    try:
-        writer.add_name(name)
-        writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-        writer.add_tokenizer_model("no_vocab")
-        for key, value in keys.items():
-            _add_key(writer, key, value)
-        for tensor, shape in shapes.items():
-            kind = types[tensor]
-            writer.add_tensor_info(
-                tensor,
-                shape[::-1],  # numpy's order: slowest dimension first
-                np.dtype(np.float32),
-                _n_bytes(kind, shape),
-                raw_dtype=gguf.GGMLQuantizationType[kind],
-            )
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        stream = writer.fout[0]
-        writer.write_padding(stream, stream.tell())
-    finally:
-        writer.close()
-
-
-def _add_key(writer: gguf.GGUFWriter, key: str, value: KeyValue) -> None:
-    # bool before int, of which it is a kind.
-    if isinstance(value, list):
-        writer.add_array(key, value)
-    elif isinstance(value, bool):
-        writer.add_bool(key, value)
-    elif isinstance(value, int):
-        writer.add_uint32(key, value)
-    elif isinstance(value, float):
-        writer.add_float32(key, value)
-    else:
-        writer.add_string(key, value)
-
-
-def _n_bytes(type_name: str, shape: tuple[int, ...]) -> int:
-    kind = _TYPES[type_name]
-    return math.prod(shape) // kind.block_elements * kind.block_bytes

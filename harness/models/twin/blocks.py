@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.errors import ModelInvalid
-from harness.models.gguf.tensor_types import TENSOR_TYPES
+from harness.models.gguf.tensor_types import TYPES_BY_NAME
 
 Bytes = NDArray[np.uint8]
 _Finish = Callable[[Bytes, float, Generator], None]
@@ -39,7 +39,6 @@ ROUTED_EMBEDDING_RMS = 64.0
 # deviations (0.25 within a tensor, 0.30 over all; minima 0.18 of -7.5 scales).
 _SCALE_SPREAD = 0.3
 _MINIMUM_SPREAD = 0.18
-_BLOCKS = {kind.name: kind for kind in TENSOR_TYPES.values()}
 
 
 def _scale_at(offset: int, unit_rms: float) -> _Finish:
@@ -151,7 +150,7 @@ def random_blocks(type_name: str, n_blocks: int, rng: Generator, rms: float = WE
     Raises:
         ModelInvalid: The engine stores no weights in that type.
     """
-    kind = _BLOCKS[type_name]
+    kind = TYPES_BY_NAME[type_name]
     if type_name.startswith("I") and type_name[1:].isdigit():
         # Tables of indices: any number but zero could point outside.
         return np.zeros((n_blocks, kind.block_bytes), dtype=np.uint8)

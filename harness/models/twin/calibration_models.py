@@ -7,7 +7,6 @@ nothing, but numbers of a sane size go through every matrix.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.models.gguf.part import made_part
-from harness.models.gguf.tensor_types import TENSOR_TYPES, TensorType
-from harness.models.shape.header import write_header
+from harness.models.gguf.tensor_types import TYPES_BY_NAME
+from harness.models.gguf.write import KeyValue, header_bytes
 from harness.models.twin.twin import stocks_for, write_twin
 
 # Weights that fit into the last cache are not read from memory. At four times its size a quarter
@@ -41,8 +40,6 @@ _TYPES = (
 _READ_IN_PLACE = ("F16", "BF16")
 # Rows are multiples of 256, the largest block.
 _BLOCK = 256
-
-_BY_NAME = {kind.name: kind for kind in TENSOR_TYPES.values()}
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class CalibrationModel:
     def n_bytes(self) -> int:
         """Bytes of its matrices."""
         return sum(
-            rows * columns // _kind(type_name).block_elements * _kind(type_name).block_bytes * n
+            TYPES_BY_NAME[type_name].bytes_of((columns, rows, n))
             for _, columns, rows, n, type_name in _matrices(self)
         )
 
@@ -149,7 +146,7 @@ def _one_of_each_type(n_bytes: int, n_embd: int, n_layer: int | None) -> Iterato
 def _n_usual_layers(type_name: str, n_bytes: int, n_embd: int) -> int:
     # Attention takes 2.5 n_embd^2 weights, a feed-forward part of 3.5 times the width (Llama 3's)
     # 10.5 of them.
-    kind = _kind(type_name)
+    kind = TYPES_BY_NAME[type_name]
     return max(4, round(n_bytes * kind.block_elements / kind.block_bytes / (13 * n_embd**2)))
 
 
@@ -157,7 +154,7 @@ def _dense(
     name: str, type_name: str, n_bytes: int, *, n_layer: int, n_embd: int, down_type: str = ""
 ) -> CalibrationModel:
     """Blocks as wide as it takes to come to `n_bytes`, not counting the head."""
-    kind = _kind(type_name)
+    kind = TYPES_BY_NAME[type_name]
     n_params = n_bytes * kind.block_elements // kind.block_bytes // n_layer
     attention = n_embd * n_embd * 5 // 2
     n_ff = max(_BLOCK, round((n_params - attention) / (3 * n_embd) / _BLOCK) * _BLOCK)
@@ -178,7 +175,7 @@ def _mixture(
     of 32 is above the cache.
     """
     n_used = 4
-    kind = _kind(type_name)
+    kind = TYPES_BY_NAME[type_name]
     n_params = 2 * n_bytes * kind.block_elements // kind.block_bytes // n_layer // n_expert
     n_ff = max(_BLOCK, round(n_params / (3 * n_embd) / _BLOCK) * _BLOCK)
     return CalibrationModel(name, type_name, n_layer, n_embd, n_ff, type_name, n_expert, n_used)
@@ -200,17 +197,14 @@ def write_calibration_model(model: CalibrationModel, path: Path) -> None:
         types[name] = type_name
     for name, shape in _vectors(model):
         shapes[name], types[name] = shape, "F32"
-    # A folder of its own on the same disk: two models may be written side by side.
-    with tempfile.TemporaryDirectory(prefix="header-", dir=path.parent) as folder:
-        header_path = Path(folder) / "header.gguf"
-        write_header(header_path, "llama", f"calibration {model.name}", _keys(model), shapes, types)
-        part = made_part(header_path, path.name)
+    data = header_bytes("llama", f"calibration {model.name}", _keys(model), shapes, types)
+    part = made_part(data, path.name)
     stocks = stocks_for([part], np.random.default_rng(1))
     write_twin(path, part, stocks, lambda _: None)
 
 
-def _keys(model: CalibrationModel) -> dict[str, int | float]:
-    keys: dict[str, int | float] = {
+def _keys(model: CalibrationModel) -> dict[str, KeyValue]:
+    keys: dict[str, KeyValue] = {
         "block_count": model.n_layer,
         "context_length": 8192,
         "embedding_length": model.n_embd,
@@ -252,7 +246,3 @@ def _vectors(model: CalibrationModel) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"blk.{layer}.ffn_norm.weight", (model.n_embd,)
         if model.n_expert:
             yield f"blk.{layer}.ffn_gate_inp.weight", (model.n_embd, model.n_expert)
-
-
-def _kind(type_name: str) -> TensorType:
-    return _BY_NAME[type_name]

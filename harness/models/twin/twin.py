@@ -24,7 +24,7 @@ from harness.files import FetchProgress, OnProgress, require_space, written_whol
 from harness.models.gguf.header import Tensor
 from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.split import split_part
-from harness.models.gguf.tensor_types import TENSOR_TYPES
+from harness.models.gguf.tensor_types import TYPES_BY_NAME
 from harness.models.model import FoundHeaders
 from harness.models.twin.blocks import (
     EMBEDDING_RMS,
@@ -48,7 +48,6 @@ _PIECE_BYTES = 8 << 20
 _SEED = 20261123
 # As large as the hub lets a file be, and so the parts of published models.
 _SPLIT_BYTES = 50 * 10**9
-_BLOCKS = {kind.name: kind for kind in TENSOR_TYPES.values()}
 _FLOATS = ("F32", "F16", "BF16", "F64")
 
 
@@ -206,7 +205,7 @@ class Stocks:
             if numbers is not None:
                 yield stored(numbers, tensor.type_name).data
                 return
-        block_bytes = _BLOCKS[tensor.type_name].block_bytes
+        block_bytes = TYPES_BY_NAME[tensor.type_name].block_bytes
         rms = self._embedding_rms if "token_embd." in tensor.name else WEIGHT_RMS
         stock = self._stock(tensor.type_name, rms)
         start = int(self.rng.integers(len(stock) // block_bytes)) * block_bytes
@@ -220,7 +219,7 @@ class Stocks:
     def _stock(self, type_name: str, rms: float) -> memoryview:
         if (type_name, rms) not in self._stocks:
             # A prime number of blocks shares no factor with a row, so rows do not repeat.
-            n_blocks = _prime_below(_STOCK_BYTES // _BLOCKS[type_name].block_bytes)
+            n_blocks = _prime_below(_STOCK_BYTES // TYPES_BY_NAME[type_name].block_bytes)
             blocks = random_blocks(type_name, n_blocks, self.rng, rms)
             self._stocks[type_name, rms] = blocks.reshape(-1).data
         return self._stocks[type_name, rms]

@@ -17,8 +17,7 @@ from harness.models.catalog.spec import (
     Shape,
     StateSpace,
 )
-
-KeyValue = int | float | bool | str | list[int] | list[bool]
+from harness.models.gguf.write import KeyValue
 
 
 class Blueprint:

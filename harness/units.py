@@ -69,10 +69,16 @@ def percent(ratio: float) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """`value` as text, by the unit its metric names: "ns", "bytes", "bytes/s", "tok/s", "ratio"."""
+    """
+    `value` as text, by the unit its metric names: "ns", "bytes", "bytes/s", "tok/s", "ratio".
+
+    "bytes" are memory; "file bytes" are counted as downloads are, "parameters" in billions.
+    """
     known = {
         "ns": duration,
         "bytes": memory_size,
+        "file bytes": file_size,
+        "parameters": count,
         "bytes/s": bandwidth,
         "ratio": percent,
         "tok/s": significant,

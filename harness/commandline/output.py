@@ -1,45 +1,96 @@
-"""An experiment's results where they belong: the table on stdout, how far to trust it on stderr."""
+"""How every command answers: what it found on stdout as asked for, all else on stderr."""
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import click
+from rich.console import Console
 
-from harness.analysis.advice import trust_lines
-from harness.analysis.summary import summarize
-from harness.analysis.verdict_measured import judge
-from harness.report.document import document
-from harness.report.tables import Format, render
-from harness.report.text import wrapped
-from harness.report.verdict import verdict_lines
-from harness.schema.experiment import Experiment, Run, Stop
+from harness.errors import ExitCode
+from harness.report import plain, terminal
+from harness.report.formats import FORMATS
+from harness.report.page import Page
 
 
-def show_results(
-    experiment: Experiment,
-    runs: Sequence[Run],
-    stops: Sequence[Stop],
-    path: Path,
-    *,
-    table_format: Format | Literal["json"],
-    is_quiet: bool = False,
-) -> None:
-    """Prints the results in `table_format`; "json" is the whole document."""
-    groups = summarize(experiment, runs)
-    if table_format == "json":
-        click.echo(json.dumps(document(experiment, groups, path, stops, runs), indent=2))
-    else:
-        click.echo(render(groups, table_format))
-    if table_format in ("plain", "github"):
-        verdicts = [(group, judge(group, runs, experiment.machine)) for group in groups]
-        click.echo("\n".join(["", *verdict_lines(verdicts)]))
-    if is_quiet:
-        return
-    click.echo(err=True)
-    for line in trust_lines(experiment, groups):
-        click.echo("\n".join(wrapped(line)), err=True)
-    click.echo(f"Record: {path}", err=True)
+@dataclass(frozen=True, slots=True)
+class Output:
+    """
+    What --format, --json and --quiet ask for.
+
+    Data goes to stdout, everything about it (progress, warnings, how far to trust it) to stderr.
+    """
+
+    format: str = "plain"
+    is_quiet: bool = False
+
+    @property
+    def console(self) -> Console:
+        """Standard error for people; silent when quiet."""
+        return terminal.console(is_quiet=self.is_quiet)
+
+    def tell(self, sentence: str) -> None:
+        """What happens, on a line of its own on stderr; nothing when quiet."""
+        self.console.print(sentence, soft_wrap=True)
+
+    def warn(self, sentence: str) -> None:
+        """The same of something that the user should know."""
+        terminal.warn(self.console, sentence)
+
+    def show(
+        self,
+        page: Page,
+        document: Mapping[str, Any],
+        exit_code: int = ExitCode.DONE,
+        *,
+        aside: Page = (),
+    ) -> int:
+        """
+        Prints what a command found, and hands back what it answers with.
+
+        Args:
+            page: For people, and for flat formats.
+            document: The same for programs.
+            exit_code: Of the command.
+            aside: What else to know, on stderr unless quiet.
+        """
+        if self.format == "json":
+            click.echo(json.dumps(document, indent=2, allow_nan=False))
+        elif text := FORMATS[self.format](page):
+            click.echo(text)
+        if aside and not self.is_quiet:
+            click.echo(plain.render(aside), err=True)
+        return exit_code
+
+
+def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--format, --json and --quiet, which reach `function` as one argument, `output`."""
+
+    @functools.wraps(function)
+    def with_output(
+        *arguments: Any, table_format: str, as_json: bool, quiet: bool, **given: Any
+    ) -> Any:
+        output = Output("json" if as_json else table_format, quiet)
+        return function(*arguments, output=output, **given)
+
+    for option in reversed(_OPTIONS):
+        with_output = option(with_output)
+    return with_output
+
+
+_OPTIONS = (
+    click.option(
+        "--format",
+        "table_format",
+        type=click.Choice([*FORMATS, "json"]),
+        default="plain",
+        show_default=True,
+        help="How the answer is written.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
+)

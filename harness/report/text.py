@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from harness.schema.figure import Figure
 
 WIDTH = 80
+
+# GitHub's runner takes "::" at the start of a line, spaces aside, and "##[" anywhere in it for a
+# command (actions/runner, ActionCommand.cs); of each the last character is kept.
+_COMMANDS = re.compile(r"^(\s*)::+|##+(?=\[)")
 
 
 def harmless(text: str) -> str:
@@ -17,6 +22,11 @@ def harmless(text: str) -> str:
     overwrite what a terminal shows; a line break or a reversal of direction could forge a row.
     """
     return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def inert(line: str) -> str:
+    """`line` without what the log of a CI runner would take for a command of its own."""
+    return _COMMANDS.sub(lambda found: "#" if found[1] is None else f"{found[1]}:", line)
 
 
 def markdown(text: str) -> str:

@@ -1,72 +1,72 @@
-"""A machine as a short page of text."""
+"""A machine as a short page."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from harness import units
 from harness.analysis.speed.calibration import Calibration
 from harness.analysis.speed.calibration_fit import speed_of
+from harness.commands.machine.machine import MachineResult
 from harness.machine.energy.meters import AtRest
-from harness.report.text import harmless, wrapped
-from harness.schema.experiment import EngineInfo
-from harness.schema.machine import BandwidthSample, Conditions, Machine
-
-_LABEL_WIDTH = 14
+from harness.report.page import Cell, Facts, Note, Page
+from harness.schema.machine import Accelerator, BandwidthSample, Conditions, Device, Machine
 
 
-def machine_text(
-    machine: Machine,
-    conditions: Conditions,
-    bandwidth: BandwidthSample,
-    engine: EngineInfo,
-    n_threads: int,
-    calibration: Calibration | None = None,
-    stale: str | None = None,
-    energy: AtRest | None = None,
-) -> str:
-    """What the machine is, how it stands now, what it measures with; 80 columns."""
-    facts = [
+def page(result: MachineResult) -> Page:
+    """What the machine is, how it stands now, what it measures with."""
+    machine, conditions = result.machine, result.conditions
+    engine = result.engine
+    facts: tuple[tuple[str, Cell], ...] = (
         ("Machine", _joined(machine.model, f"id {machine.id}", machine.virtualization)),
         ("System", f"{machine.os_version}, {machine.arch}"),
         ("CPU", machine.cpu),
-        ("Cores", _cores(machine, n_threads)),
+        ("Cores", _cores(machine, result.default_threads)),
         ("Cache", _size(machine.last_level_cache_bytes, "last level")),
         ("Memory", _memory(machine, conditions)),
-        ("Bandwidth", _bandwidth(bandwidth)),
-        *(("Accelerator", _accelerator(machine, i)) for i in range(len(machine.accelerators))),
+        ("Bandwidth", _bandwidth(result.bandwidth)),
+        *(("Accelerator", _accelerator(each)) for each in machine.accelerators),
         ("Power", _joined(_power(conditions), conditions.power_mode)),
-        ("Thermal", conditions.thermal_pressure or ""),
+        ("Thermal", conditions.thermal_pressure),
         ("Engine", f"{engine.binding} {engine.binding_version}, {engine.library_version}"),
-        *(("Device", _device(engine, i)) for i in range(len(engine.devices))),
-        *(("Energy", text) for text in _energies(energy)),
-        ("Calibration", _calibration(calibration, stale)),
-    ]
-    lines: list[str] = []
-    for label, text in facts:
-        if text:
-            lines += wrapped(harmless(text), lead=f"{label:<{_LABEL_WIDTH}}")
-    lines += _warnings(conditions)
-    lines += _unknown(conditions, energy.obstacles if energy else {})
-    return "\n".join(lines)
+        *(("Device", _device(each)) for each in engine.devices),
+        *(("Energy", text) for text in _energies(result.energy)),
+        ("Calibration", _calibration(result.calibration, result.stale)),
+    )
+    return (Facts(facts), _warnings(conditions), *_unknown(result))
 
 
-def _warnings(conditions: Conditions) -> list[str]:
+def document(result: MachineResult) -> dict[str, object]:
+    """The JSON document of `harness machine`."""
+    calibration, energy = result.calibration, result.energy
+    return {
+        "schema": 1,
+        "machine": result.machine.model_dump(mode="json"),
+        "conditions": result.conditions.model_dump(mode="json"),
+        "bandwidth": result.bandwidth.model_dump(mode="json"),
+        "engine": result.engine.model_dump(mode="json"),
+        "default_threads": result.default_threads,
+        "calibration": calibration
+        and {**calibration.model_dump(mode="json"), "stale": result.stale},
+        "energy": {
+            "sources": energy.sources,
+            "idle": [domain.model_dump(mode="json") for domain in energy.idle],
+            "obstacles": energy.obstacles,
+        },
+    }
+
+
+def _warnings(conditions: Conditions) -> Note:
     if not conditions.warnings:
-        return ["", "Nothing found that would spoil a measurement now."]
-    lines = ["", "What could spoil a measurement now:"]
-    for warning in conditions.warnings:
-        lines += wrapped(harmless(warning), lead="  - ")
-    return lines
+        return Note(("Nothing found that would spoil a measurement now.",))
+    return Note(conditions.warnings, "finding", title="What could spoil a measurement now:")
 
 
-def _unknown(conditions: Conditions, obstacles: Mapping[str, str]) -> list[str]:
-    reasons = {field.replace("_", " "): reason for field, reason in conditions.unknown.items()}
-    reasons |= {f"energy by {source}": reason for source, reason in obstacles.items()}
-    lines = ["", "Not told by this system:"] if reasons else []
-    for field, reason in reasons.items():
-        lines += wrapped(harmless(f"{field}: {reason}"), lead="  - ")
-    return lines
+def _unknown(result: MachineResult) -> Page:
+    unknown = result.conditions.unknown
+    reasons = [f"{field.replace('_', ' ')}: {reason}" for field, reason in unknown.items()]
+    reasons += [f"energy by {name}: {why}" for name, why in result.energy.obstacles.items()]
+    if not reasons:
+        return ()
+    return (Note(tuple(reasons), "finding", title="Not told by this system:"),)
 
 
 def _joined(*parts: str | None) -> str:
@@ -105,8 +105,7 @@ def _bandwidth(sample: BandwidthSample) -> str:
     )
 
 
-def _accelerator(machine: Machine, index: int) -> str:
-    accelerator = machine.accelerators[index]
+def _accelerator(accelerator: Accelerator) -> str:
     cores = f"{accelerator.n_cores} cores" if accelerator.n_cores else None
     return _joined(
         accelerator.name, _size(accelerator.memory_bytes, "").strip(), cores, accelerator.driver
@@ -119,16 +118,13 @@ def _power(conditions: Conditions) -> str | None:
     return f"{conditions.power_source}, battery at {conditions.battery_percent:.0f} %"
 
 
-def _device(engine: EngineInfo, index: int) -> str:
-    device = engine.devices[index]
+def _device(device: Device) -> str:
     total = units.memory_size(device.total_bytes)
     return f"{device.name} ({device.description}), {device.kind}, {total}"
 
 
-def _energies(energy: AtRest | None) -> list[str]:
+def _energies(energy: AtRest) -> list[str]:
     """What each source tells of the rest just taken: "powercap: package-0 12.3 W at rest"."""
-    if energy is None:
-        return []
     watts: dict[str, list[str]] = {source: [] for source in energy.sources}
     for one in energy.idle:
         power = units.significant(one.joules / one.window_ns * 1e9)

@@ -10,7 +10,7 @@ import click
 from tabulate import tabulate
 
 from harness.commandline import options
-from harness.commandline.output import show_results
+from harness.commandline.measuring import show_results
 from harness.records.listing import Listing, find, list_experiments
 from harness.records.store import load
 from harness.report.tables import Format

@@ -13,7 +13,7 @@ from analysis.speed.test_calibration import ENGINE, calibrated
 from make.records import make_machine
 
 from harness.cli import main
-from harness.commands.machine import command
+from harness.commands.machine import machine
 from harness.machine.energy.meters import AtRest
 from harness.measure.speed_here import save_calibration
 from harness.schema.machine import BandwidthSample, Conditions, Energy
@@ -51,13 +51,13 @@ def invoke(
 ) -> Invoke:
     """`harness machine` on a machine of plain numbers, with an empty cache folder."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    monkeypatch.setattr(command, "probe_machine", make_machine)
-    monkeypatch.setattr(command, "read_conditions", lambda _: QUIET)
-    monkeypatch.setattr(command, "sample_bandwidth", lambda *_: SAMPLE)
-    monkeypatch.setattr(command, "describe_engine", lambda _: ENGINE)
-    monkeypatch.setattr(command, "read_at_rest", lambda: AT_REST)
+    monkeypatch.setattr(machine, "probe_machine", make_machine)
+    monkeypatch.setattr(machine, "read_conditions", lambda _: QUIET)
+    monkeypatch.setattr(machine, "sample_bandwidth", lambda *_: SAMPLE)
+    monkeypatch.setattr(machine, "describe_engine", lambda _: ENGINE)
+    monkeypatch.setattr(machine, "read_at_rest", lambda: AT_REST)
     # Another measurement may run beside the tests.
-    monkeypatch.setattr(command, "measuring", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(machine, "measuring", lambda _: contextlib.nullcontext())
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["harness", "machine", *arguments])
@@ -73,8 +73,8 @@ def invoke(
 def test_a_busy_machine_is_refused_with_the_reason(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "read_conditions", lambda _: BUSY)
-    monkeypatch.setattr(command, "calibrate", lambda *_: pytest.fail("it was calibrated"))
+    monkeypatch.setattr(machine, "read_conditions", lambda _: BUSY)
+    monkeypatch.setattr(machine, "calibrate", lambda *_: pytest.fail("it was calibrated"))
     code, stdout, stderr = invoke("--calibrate")
     assert (code, stdout) == (1, "")
     assert stderr.startswith("Error: This is no moment to calibrate: Other processes use the CPU")
@@ -84,11 +84,11 @@ def test_a_busy_machine_is_refused_with_the_reason(
 def test_force_calibrates_even_so_and_it_is_shown(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "read_conditions", lambda _: BUSY)
-    monkeypatch.setattr(command, "calibrate", lambda *_: calibrated())
+    monkeypatch.setattr(machine, "read_conditions", lambda _: BUSY)
+    monkeypatch.setattr(machine, "calibrate", lambda *_: calibrated())
     code, stdout, _ = invoke("--calibrate", "--force")
     assert code == 0
-    assert "Calibration   of 2026-11-23" in stdout
+    assert "Calibration  of 2026-11-23" in stdout
     code, stdout, stderr = invoke("--json")
     assert (code, stderr) == (0, "")
     document = json.loads(stdout)["calibration"]
@@ -103,12 +103,12 @@ def test_calibrating_again_joins_what_still_holds_and_tells_what_does_not(
         it.model_copy(update={"tok_per_s": it.tok_per_s / 2}) for it in calibrated().samples
     )
     save_calibration(calibrated(engine_commit="fffffff"), make_machine())
-    monkeypatch.setattr(command, "calibrate", lambda *_: calibrated())
+    monkeypatch.setattr(machine, "calibrate", lambda *_: calibrated())
     _, stdout, stderr = invoke("--calibrate", "--force")
     assert ("2026-11-23," in stdout, "dropped" in stderr) == (True, False)
     _, stdout, stderr = invoke("--calibrate", "--force")
     assert ("of 2026-11-23 and 1 before" in stdout, "dropped" in stderr) == (True, False)
-    monkeypatch.setattr(command, "calibrate", lambda *_: calibrated(samples=slower))
+    monkeypatch.setattr(machine, "calibrate", lambda *_: calibrated(samples=slower))
     _, stdout, stderr = invoke("--calibrate", "--force")
     assert "and 1 before" not in stdout
     assert "The calibration of 2026-11-23 is dropped" in " ".join(stderr.split())
@@ -134,8 +134,8 @@ def test_energy_sources_are_listed_with_what_they_tell_and_the_others_with_reaso
     code, stdout, _ = invoke()
     assert code == 0
     lines = stdout.splitlines()
-    assert "Energy        powercap: package-0 12.3 W at rest" in lines
-    assert "Energy        battery" in lines
+    assert "Energy       powercap: package-0 12.3 W at rest" in lines
+    assert "Energy       battery" in lines
     assert "  - energy by nvml: nvidia-ml-py is not installed" in lines
     document = json.loads(invoke("--json")[1])["energy"]
     assert document["sources"] == ["powercap", "battery"]

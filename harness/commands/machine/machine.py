@@ -1,0 +1,99 @@
+"""What this machine is, how it stands now, and what its speed is calibrated by."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.analysis.speed.calibration import Calibration, has_gpu, joined, staleness
+from harness.errors import MachineBusy
+from harness.machine.awake import keep_awake
+from harness.machine.bandwidth import sample_bandwidth
+from harness.machine.conditions import read_conditions
+from harness.machine.energy.meters import AtRest, read_at_rest
+from harness.machine.probe import default_threads, probe_machine
+from harness.measure.calibrate import calibrate
+from harness.measure.lock import measuring
+from harness.measure.runner import describe_engine
+from harness.measure.speed_here import load_calibration, save_calibration
+from harness.schema.experiment import EngineInfo
+from harness.schema.machine import BandwidthSample, Conditions, Machine
+
+
+@dataclass(frozen=True)
+class MachineRequest:
+    """`is_forced` calibrates although other programs use the machine."""
+
+    is_calibrating: bool
+    is_forced: bool
+
+
+@dataclass(frozen=True)
+class MachineResult:
+    """`stale` says why the calibration is not used, None where it is."""
+
+    machine: Machine
+    conditions: Conditions
+    bandwidth: BandwidthSample
+    engine: EngineInfo
+    default_threads: int
+    calibration: Calibration | None
+    stale: str | None
+    energy: AtRest
+
+
+Tell = Callable[[str], None]
+
+
+def look(request: MachineRequest, tell: Tell, warn: Tell) -> MachineResult:
+    """
+    The machine as it is now, calibrated first if that is asked for.
+
+    Args:
+        request: What is asked for.
+        tell: Is told how far it is.
+        warn: Is told what happened to an earlier calibration.
+
+    Raises:
+        MachineBusy: It is to be calibrated, and something uses it.
+    """
+    machine = probe_machine()
+    conditions = read_conditions(machine)
+    n_threads = default_threads(machine)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = describe_engine(Path(folder) / "engine.log")
+    energy = read_at_rest()
+    if request.is_calibrating:
+        if conditions.warnings and not request.is_forced:
+            raise MachineBusy(
+                "This is no moment to calibrate: "
+                f"{' '.join(conditions.warnings)} Or calibrate as it is with --force."
+            )
+        _calibrate(machine, engine, n_threads, tell, warn)
+    bandwidth = sample_bandwidth(n_threads, machine.last_level_cache_bytes, machine.memory_bytes)
+    calibration = load_calibration(machine, is_gpu=has_gpu(engine))
+    stale = staleness(calibration, machine, engine, n_threads) if calibration else None
+    return MachineResult(
+        machine, conditions, bandwidth, engine, n_threads, calibration, stale, energy
+    )
+
+
+def _calibrate(
+    machine: Machine, engine: EngineInfo, n_threads: int, tell: Tell, warn: Tell
+) -> None:
+    def on_model(n_done: int, n_total: int, name: str) -> None:
+        tell(f"calibrating: {n_done + 1} of {n_total} · {name}")
+
+    last = load_calibration(machine, is_gpu=has_gpu(engine))
+    with measuring("calibration"), keep_awake():
+        made = calibrate(machine, engine, n_threads, on_model)
+    if last and not staleness(last, machine, engine, n_threads):
+        made = joined(made, last)
+        if not made.earlier:
+            warn(
+                f"The calibration of {last.measured_at[:10]} is dropped: models decoded at quite "
+                "another speed then (battery, heat, a busy host)."
+            )
+    save_calibration(made, machine)

@@ -1,0 +1,90 @@
+"""The cells of a Page as text, in the words that every renderer for people shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness import units
+from harness.report.page import Cell, Quantity, Table
+from harness.report.text import harmless
+from harness.schema.figure import Figure
+
+RANGE_MARK = " *"
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """
+    One column as it is read.
+
+    Attributes:
+        is_bound: Whether it says more of the column before it, and stays beside that.
+        may_be_cut: Whether a part of its texts will do where room is short.
+        has_paths: Whether it holds something to be copied whole.
+    """
+
+    header: str
+    texts: tuple[str, ...]
+    align: Literal["left", "right"]
+    is_bound: bool = False
+    may_be_cut: bool = False
+    has_paths: bool = False
+
+
+def text_columns(table: Table) -> list[TextColumn]:
+    """The columns for people; behind one of Figures the one of their bounds, if it is wanted."""
+    found = []
+    for index, column in enumerate(table.columns):
+        if column.header is None:
+            continue
+        cells = [row[index] for row in table.rows]
+        has_figures = any(isinstance(cell, Figure) for cell in cells)
+        found.append(
+            TextColumn(
+                column.header,
+                tuple(NOTHING if has_figures and it is None else text_of(it) for it in cells),
+                column.align,
+                may_be_cut=all(isinstance(cell, str) for cell in cells),
+                has_paths=any(isinstance(cell, Path) for cell in cells),
+            )
+        )
+        if column.interval is not None and any(map(_is_uncertain, cells)):
+            bounds = tuple(bounds_of(it) if isinstance(it, Figure) else "" for it in cells)
+            found.append(TextColumn(column.interval, bounds, "left", is_bound=True))
+    return found
+
+
+def text_of(cell: Cell) -> str:
+    """One cell; of a Figure its value."""
+    match cell:
+        case None:
+            return ""
+        case Figure() | Quantity():
+            return units.quantity(cell.value, cell.unit)
+        case float():
+            return units.significant(cell)
+        case _:
+            return harmless(str(cell))
+
+
+def bounds_of(figure: Figure) -> str:
+    """Where a Figure lies: "301 – 317", with a mark where that is no interval; or "exact"."""
+    if figure.kind == "exact":
+        return "exact"
+    mark = RANGE_MARK if figure.kind == "range" else ""
+    low, high = (
+        None if bound is None else units.quantity(bound, figure.unit)
+        for bound in (figure.low, figure.high)
+    )
+    if figure.n == 1 or low is high is None:
+        return NOTHING + mark
+    if low is None:
+        return f"up to {high}"
+    return f"from {low}" if high is None else f"{low} – {high}{mark}"
+
+
+def _is_uncertain(cell: Cell) -> bool:
+    return isinstance(cell, Figure) and cell.kind != "exact"

@@ -1,0 +1,16 @@
+"""How a Page may be written: a format's name to its renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from harness.report import flat, github, plain
+from harness.report.page import Page
+
+FORMATS: Mapping[str, Callable[[Page], str]] = {
+    "plain": plain.render,
+    "github": github.render,
+    "csv": partial(flat.render, delimiter=","),
+    "tsv": partial(flat.render, delimiter="\t"),
+}

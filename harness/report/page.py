@@ -1,0 +1,102 @@
+"""
+What a command shows, as values: tables, facts and notes, without a word on how they look.
+
+A command makes one Page, and every renderer can write it: for a terminal, as Markdown, as lines of
+raw numbers. So cells hold values and not text wherever there is one. This is not a layout language:
+it has what at least three commands need, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.schema.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number that is known, in a unit that `units.quantity` writes."""
+
+    value: float
+    unit: str
+
+
+Cell = str | int | float | Quantity | Figure | Path | None
+"""
+A number with its unit, a Figure with its bounds, text, or nothing. Text is shown as it is, of
+whatever origin: renderers take out what would steer a terminal. A Path is never broken or cut.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    One column of a table.
+
+    Attributes:
+        header: What stands above it where people read; None leaves it to programs alone.
+        key: Its name in flat output; None leaves it to people alone. Of Figures it is what the
+            names of their parts begin with: "" or something that ends in "_".
+        align: "right" for numbers.
+        interval: Above the bounds, which stand beside each Figure then; None shows its value alone.
+    """
+
+    header: str | None
+    key: str | None = None
+    align: Literal["left", "right"] = "left"
+    interval: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    Rows of cells, one a column.
+
+    Attributes:
+        title: What its rows have in common.
+        legend: What is to be known of single rows; stands directly below them.
+        is_grouped: Whether rows that follow each other share the first column, so that it may
+            stand above them once where a line has no room for it.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    legend: tuple[str, ...] = ()
+    is_grouped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and what they stand for; names may repeat, and what is None or "" is left out."""
+
+    items: tuple[tuple[str, Cell], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """
+    Sentences, each of which begins a line.
+
+    Attributes:
+        level: "finding" and "warning" mark what a reader should not miss.
+        is_whole: Lines are not broken, so that a path in them can be copied.
+    """
+
+    lines: tuple[str, ...]
+    level: Literal["text", "finding", "warning"] = "text"
+    title: str = ""
+    is_whole: bool = False
+
+
+Page = tuple[Table | Facts | Note, ...]
+
+
+def notes(*paragraphs: str | Sequence[str], level: Literal["text", "finding"] = "text") -> Page:
+    """A Note for each paragraph, which is one sentence or a list; empty ones are left out."""
+    found = [(each,) if isinstance(each, str) else tuple(each) for each in paragraphs if each]
+    return tuple(Note(lines, level) for lines in found)

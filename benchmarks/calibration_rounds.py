@@ -21,6 +21,7 @@ from harness.analysis import memory
 from harness.analysis.sides import COMPARED
 from harness.measure import experiment as experiments
 from harness.measure import runner
+from harness.measure.jobs.measure import MeasureJob
 from harness.measure.protocol import Event, Job
 from harness.measure.runner import Report
 from harness.measure.schedule import Cell
@@ -122,7 +123,7 @@ def measure(
 
 
 def _run_delayed(job: Job, **others: Any) -> Report:
-    if job.model_path is None:
+    if not isinstance(job, MeasureJob):
         return _RUN_WORKER(job, **others)  # only asked what it is
     script = str(Path(__file__).with_name("worker_delayed.py"))
     share = str(SIDES[Path(job.model_path).stem])

@@ -18,7 +18,8 @@ import click
 from benchmarks.worker_variant import VARIANTS
 from harness.analysis import disturbance as trust
 from harness.measure import runner
-from harness.measure.protocol import Event, Job
+from harness.measure.jobs.measure import MeasureJob, measure
+from harness.measure.protocol import Event
 from harness.schema.experiment import EngineInfo, Trial
 from harness.schema.machine import Machine
 from harness.schema.settings import Settings
@@ -91,7 +92,7 @@ class Worker:
     ) -> Sample:
         """One Run; warm-ups are left out."""
         started_ns = perf_counter_ns()
-        job = Job(
+        job = MeasureJob(
             model_path=str(model),
             settings=self.settings,
             workloads=(workload.name,),
@@ -103,7 +104,7 @@ class Worker:
             started_ns=started_ns,
             deadline_ns=started_ns + _FOREVER_NS,
         )
-        report = runner.run_worker(job, log=self.log, on_event=on_event, command=self._command())
+        report = measure(job, log=self.log, on_event=on_event, command=self._command())
         if report.outcome.reason == "interrupted":
             raise KeyboardInterrupt
         if report.outcome.status == "failed":

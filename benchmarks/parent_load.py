@@ -25,7 +25,8 @@ from tabulate import tabulate
 from benchmarks import setting_up
 from harness import cli, units
 from harness.measure import runner
-from harness.measure.protocol import ContextEvent, Event, Job, TrialEvent
+from harness.measure.jobs.measure import ContextEvent, MeasureJob, TrialEvent
+from harness.measure.protocol import Event, Job
 from harness.measure.runner import Report
 
 _ASKED_RATIO = 0.01
@@ -73,11 +74,11 @@ class Clock:
                 moments.append((perf_counter_ns(), process_time_ns()))
 
         report = _RUN_WORKER(job, on_event=told, **others)
-        if len(moments) > 1:
+        if isinstance(job, MeasureJob) and len(moments) > 1:
             (start_ns, cpu_start_ns), (end_ns, cpu_end_ns) = moments[0], moments[-1]
             self.stretches.append(
                 Stretch(
-                    model=Path(str(job.model_path)).name,
+                    model=Path(job.model_path).name,
                     workloads=job.workloads,
                     wall_ns=end_ns - start_ns,
                     cpu_ns=cpu_end_ns - cpu_start_ns,

@@ -28,8 +28,8 @@ from harness.analysis.speed.predict import predict_speed
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
 from harness.measure.calibrate import calibrate
+from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.lock import measuring
-from harness.measure.protocol import Job
 from harness.models.catalog.catalog import load_catalog
 from harness.models.digest import cache_dir
 from harness.models.fetch import ensure
@@ -81,7 +81,7 @@ def main(calibration: Path | None, keep: Path | None, n_rounds: int) -> None:
         bench = _Bench(settings, machine, place)
         made: Calibration | None = None
         for index in range(n_rounds):
-            made = _calibrated(calibration, made, machine, settings, place)
+            made = _calibrated(calibration, made, machine, settings)
             if keep:
                 keep.write_text(made.model_dump_json(), encoding="utf-8")
             bench.measure("smollm2-135m", _real_model())
@@ -99,12 +99,11 @@ def _calibrated(
     before: Calibration | None,
     machine: Machine,
     settings: Settings,
-    place: Path,
 ) -> Calibration:
     """The one at `path`, else a new one beside those of the rounds before."""
     if path:
         return Calibration.model_validate_json(path.read_bytes())
-    engine = runner.describe_engine(place / "engine.log")
+    engine = runner.describe_engine()
     made = calibrate(machine, engine, settings.n_threads)
     return joined(made, before) if before else made
 
@@ -130,7 +129,7 @@ class _Bench:
         """One worker process: each workload's median over its clean trials."""
         self.works[name] = _work(path)
         started_ns = perf_counter_ns()
-        job = Job(
+        job = MeasureJob(
             model_path=str(path),
             settings=self.settings,
             workloads=_WORKLOADS,
@@ -141,7 +140,7 @@ class _Bench:
             started_ns=started_ns,
             deadline_ns=started_ns + 300_000_000_000,
         )
-        report = runner.run_worker(job, log=self.place / "worker.log", on_event=lambda _: None)
+        report = measure(job, log=self.place / "worker.log")
         for workload in _WORKLOADS:
             rates = [
                 trial.n_tokens / trial.total_ns * 1e9

@@ -24,7 +24,8 @@ from benchmarks import setting_up
 from benchmarks.contenders import Sample, Worker
 from benchmarks.pairing import Cell, measure
 from harness.files import untold
-from harness.measure.protocol import Event, LoadedEvent, MemoryEvent
+from harness.measure.jobs.measure import LoadedEvent, MemoryEvent
+from harness.measure.protocol import Event
 from harness.models.headers import find_headers
 from harness.models.twin.twin import twin_of
 from harness.schema.workload import Workload

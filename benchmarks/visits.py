@@ -13,7 +13,8 @@ from typing import Literal
 
 from benchmarks.busy import Interval, Timeline
 from benchmarks.contenders import LlamaBench, Sample, Worker
-from harness.measure.protocol import Event, TrialEvent
+from harness.measure.jobs.measure import TrialEvent
+from harness.measure.protocol import Event
 from harness.models.fetch import LocalModel
 from harness.schema.experiment import Trial
 from harness.schema.workload import Workload

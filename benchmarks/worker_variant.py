@@ -17,7 +17,7 @@ from harness.engine.model import Model
 from harness.machine import counters
 from harness.machine.counters_snapshot import Snapshot
 from harness.measure import worker
-from harness.measure.jobs.measure_worker import Bench, Timing
+from harness.measure.jobs.trial_worker import Bench, Timing
 
 
 def _no_pool() -> None:

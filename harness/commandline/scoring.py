@@ -15,9 +15,10 @@ from harness.errors import ExitCode, HarnessError, UsageError
 from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.jobs import score as quality
-from harness.measure.jobs.score import Subject, Wanted
+from harness.measure.jobs.score import ScoreRequest, Subject
 from harness.measure.jobs.score_sums import spill_bytes
 from harness.measure.jobs.score_text import QualityText
+from harness.measure.score_memory import fits_together, require_spill_space
 from harness.models.catalog.catalog import Catalog
 from harness.models.digest import cache_dir
 from harness.models.local import local_models, model_file
@@ -58,7 +59,7 @@ class QualityFailure:
 class Session:
     """What is asked for, and what has come of it."""
 
-    wanted: Wanted
+    request: ScoreRequest
     machine: Machine
     results: Path
     console: Console
@@ -114,7 +115,7 @@ def new_session(
     text_path = folder / "text.txt"
     text_path.write_bytes(text.data)
     n_ctx = given["n_ctx"]
-    wanted = Wanted(
+    request = ScoreRequest(
         text=text,
         text_path=text_path,
         n_ctx=n_ctx,
@@ -131,7 +132,7 @@ def new_session(
         budget_ns=given["budget"],
         silence_ns=given["timeout"],
     )
-    return Session(wanted, machine, results, console, given["is_spilling"])
+    return Session(request, machine, results, console, given["is_spilling"])
 
 
 def score_all(session: Session, files: Files) -> None:
@@ -147,14 +148,14 @@ def score_all(session: Session, files: Files) -> None:
     reference = _reference(session, files.reference) if files.reference else None
     subjects = []
     for each in files.models:
-        subject = quality.tokenized(each.file, each.path, session.wanted.text_path)
+        subject = quality.tokenized(each.file, each.path, session.request.text_path)
         if subject.tokenization is None:
             message = subject.outcome.message or "the engine gave no reason"
             session.failures.append(QualityFailure(each.file.key, f"cannot be used: {message}"))
             continue
         if reference:
             quality.require_same_tokens(subject, reference)
-        _require_length(subject, session.wanted)
+        _require_length(subject, session.request)
         subjects.append(subject)
     for subject in subjects:
         record = _score(session, subject, reference)
@@ -164,7 +165,7 @@ def score_all(session: Session, files: Files) -> None:
 
 
 def _reference(session: Session, named: Named) -> Subject:
-    found = quality.tokenized(named.file, named.path, session.wanted.text_path)
+    found = quality.tokenized(named.file, named.path, session.request.text_path)
     if found.tokenization is None:
         raise HarnessError(
             f"The reference {named.file.key} cannot be used: {found.outcome.message}; choose "
@@ -173,19 +174,19 @@ def _reference(session: Session, named: Named) -> Subject:
     return found
 
 
-def _require_length(subject: Subject, wanted: Wanted) -> None:
+def _require_length(subject: Subject, request: ScoreRequest) -> None:
     assert subject.tokenization is not None
     n_tokens = subject.tokenization.n_tokens
-    if n_tokens < wanted.n_ctx:
+    if n_tokens < request.n_ctx:
         raise UsageError(
-            f"{wanted.text.name} has {n_tokens} tokens for {subject.file.key} and one chunk takes "
-            f"{wanted.n_ctx}; take a longer text, or a smaller --ctx"
+            f"{request.text.name} has {n_tokens} tokens for {subject.file.key} and one chunk takes "
+            f"{request.n_ctx}; take a longer text, or a smaller --ctx"
         )
 
 
 def _score(session: Session, subject: Subject, reference: Subject | None) -> QualityRecord:
-    wanted = session.wanted
-    n_chunks = quality.n_chunks_of(subject, wanted)
+    request = session.request
+    n_chunks = quality.n_chunks_of(subject, request)
     folder = _spill_folder(session, subject, reference) if reference else None
     title = subject.file.key
     if reference:
@@ -195,7 +196,7 @@ def _score(session: Session, subject: Subject, reference: Subject | None) -> Qua
         record = quality.score(
             subject,
             reference,
-            wanted,
+            request,
             session.machine,
             spill_folder=folder,
             on_event=progress.event,
@@ -206,11 +207,11 @@ def _score(session: Session, subject: Subject, reference: Subject | None) -> Qua
 
 def _spill_folder(session: Session, subject: Subject, reference: Subject) -> Path | None:
     """Where to spill, said and with its space checked; None where both models fit."""
-    wanted = session.wanted
+    request = session.request
     free_bytes = available_memory_bytes()
     if session.is_spilling:
         why = "--spill"
-    elif quality.fits_together(subject, reference, wanted, session.machine, free_bytes):
+    elif fits_together(subject, reference, request, session.machine, free_bytes):
         return None
     else:
         why = f"both do not fit into the {units.memory_size(free_bytes)} of memory that are free"
@@ -220,9 +221,9 @@ def _spill_folder(session: Session, subject: Subject, reference: Subject) -> Pat
         folder.mkdir(parents=True, exist_ok=True)
     if not folder.is_dir():
         raise HarnessError(f"{folder} cannot be made; set HARNESS_CACHE to another folder")
-    quality.require_spill_space(subject, wanted, folder)
-    n_chunks = quality.n_chunks_of(subject, wanted)
-    n_bytes = spill_bytes(wanted.n_ctx, n_chunks, subject.tokenization.n_vocab)
+    require_spill_space(subject, request, folder)
+    n_chunks = quality.n_chunks_of(subject, request)
+    n_bytes = spill_bytes(request.n_ctx, n_chunks, subject.tokenization.n_vocab)
     session.console.print(
         f"{subject.file.key} and {reference.file.key} one after the other ({why}): "
         f"{units.file_size(n_bytes)} of the reference's probabilities go to {folder} in half "

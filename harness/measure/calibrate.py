@@ -17,8 +17,7 @@ from harness.analysis.speed.calibration import Calibration, CalibrationSample, h
 from harness.errors import HarnessError, MachineBusy
 from harness.files import require_space
 from harness.machine.memory import available_memory_bytes
-from harness.measure import runner
-from harness.measure.protocol import Job
+from harness.measure.jobs.measure import MeasureJob, measure
 from harness.models.digest import cache_dir
 from harness.models.gguf.header import read_header
 from harness.models.gguf.work import work_of
@@ -161,10 +160,9 @@ def _measure(
         write_calibration_model(model, path)
         with path.open("rb") as file:
             work = work_of([read_header(file, path.stat().st_size, model.name)], model.name)
-        report = runner.run_worker(
+        report = measure(
             _job(path, workloads, settings, machine),
             log=place / "worker.log",
-            on_event=lambda _: None,
             silence_ns=_SILENCE_NS,
         )
     finally:
@@ -197,9 +195,11 @@ def _gpu_workloads(model: CalibrationModel) -> tuple[str, ...]:
     return _GPU_DEEP if model.name.endswith("deep") else _GPU
 
 
-def _job(path: Path, workloads: tuple[str, ...], settings: Settings, machine: Machine) -> Job:
+def _job(
+    path: Path, workloads: tuple[str, ...], settings: Settings, machine: Machine
+) -> MeasureJob:
     started_ns = perf_counter_ns()
-    return Job(
+    return MeasureJob(
         model_path=str(path),
         settings=settings,
         workloads=workloads,

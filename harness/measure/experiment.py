@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from harness import __version__, units
@@ -61,8 +59,6 @@ def new_experiment(plan: Plan, machine: Machine) -> Experiment:
     Raises:
         HarnessError: The engine cannot be loaded.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        engine = runner.describe_engine(Path(folder) / "engine.log")
     return Experiment(
         id=uuid.uuid4().hex[:8],
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -71,7 +67,7 @@ def new_experiment(plan: Plan, machine: Machine) -> Experiment:
         provenance=Provenance(
             harness_version=__version__,
             python_version=platform.python_version(),
-            engine=engine,
+            engine=runner.describe_engine(),
         ),
         plan=plan,
     )

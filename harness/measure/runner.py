@@ -10,32 +10,28 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter_ns
-from typing import IO
+from typing import IO, TypeVar
 
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.measure import outcome, protocol
-from harness.measure.protocol import EVENT, GO, Event, Job
-from harness.schema.experiment import (
-    Buffer,
-    CaseFailure,
-    ContextFacts,
-    EngineInfo,
-    Load,
-    Outcome,
-    Trial,
+from harness.measure.protocol import (
+    GO,
+    DescribeJob,
+    DoneEvent,
+    Event,
+    FailedEvent,
+    FailureEvent,
+    HelloEvent,
+    Job,
 )
-from harness.schema.machine import Device, Energy, MemoryMark
-from harness.schema.planned import PlannedContext
-from harness.schema.quality import ChunkScores, Tokenization
-from harness.schema.quantized import PlannedFile
-from harness.schema.settings import Settings
+from harness.schema.experiment import EngineInfo, Outcome
 
 # -P: a folder of the user's that happens to hold a numpy.py must not be imported.
 WORKER = (sys.executable, "-P", "-m", "harness.measure.worker")
@@ -54,165 +50,127 @@ _ENVIRONMENT = {
 }
 
 
-@dataclass
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True)
 class Report:
-    """Everything one worker told, in the terms of `schema.Run`."""
+    """What one worker told, however it ended."""
+
+    outcome: Outcome
+    engine: EngineInfo | None = None
+    events: tuple[Event, ...] = ()
+
+    def told(self, kind: type[E]) -> tuple[E, ...]:
+        """The events of that kind, in their order."""
+        return tuple(event for event in self.events if isinstance(event, kind))
+
+    def raise_if_interrupted(self) -> None:
+        """KeyboardInterrupt, if that is what ended it."""
+        if self.outcome.reason == "interrupted":
+            raise KeyboardInterrupt
+
+
+@dataclass
+class _Conversation:
+    """What has been told so far, and by it what the worker is doing and how it will have ended."""
 
     outcome: Outcome = field(default_factory=lambda: Outcome(status="ok"))
-    case_failures: list[CaseFailure] = field(default_factory=list)
     engine: EngineInfo | None = None
-    load: Load | None = None
-    weights: tuple[Buffer, ...] = ()
-    contexts: list[ContextFacts] = field(default_factory=list)
-    memory: list[MemoryMark] = field(default_factory=list)
-    devices_before: tuple[Device, ...] = ()
-    devices_loaded: tuple[Device, ...] = ()
-    idle_energy: tuple[Energy, ...] = ()
-    energy_obstacles: dict[str, str] = field(default_factory=dict)
-    trials: list[Trial] = field(default_factory=list)
-    planned_model: protocol.PlannedModelEvent | None = None
-    planned_contexts: list[PlannedContext] = field(default_factory=list)
-    planned_files: list[PlannedFile] = field(default_factory=list)
-    quantized_tensor: str | None = None
-    tokenization: Tokenization | None = None
-    n_spilled: int = 0
-    chunks: list[ChunkScores] = field(default_factory=list)
-    is_done: bool = False
-
-    @property
-    def where(self) -> str:
-        """What the worker was doing when it was last heard of: "during tg128"."""
-        if self.contexts:
-            return f"during {self.contexts[-1].workload}"
-        if self.planned_model:
-            return "while planning a context"
-        if self.quantized_tensor:
-            return f"while quantizing {self.quantized_tensor}"
-        if self.chunks or self.n_spilled:
-            what = "chunk" if self.chunks else "the reference's chunk"
-            return f"after {what} {len(self.chunks) or self.n_spilled}"
-        return "while loading the model" if self.engine else "while starting"
+    events: list[Event] = field(default_factory=list)
+    activity: str = "while starting"
+    is_over: bool = False
 
     def take(self, event: Event) -> None:
         """Adds what `event` tells."""
-        match event:
-            case protocol.HelloEvent():
-                self.engine = event.engine
-            case protocol.LoadedEvent():
-                self.load, self.weights = event.load, event.weights
-                self.devices_before = event.devices_before
-                self.devices_loaded = event.devices_loaded
-            case protocol.ContextEvent():
-                self.contexts.append(event.context)
-            case protocol.TrialEvent():
-                self.trials.append(event.trial)
-            case protocol.EnergyEvent():
-                self.idle_energy, self.energy_obstacles = event.idle, event.obstacles
-            case protocol.MemoryEvent():
-                self.memory.append(event.memory)
-            case protocol.FailedEvent():
-                self._take_failure(event)
-            case protocol.DoneEvent():
-                self.is_done = True
-            case protocol.TokenizedEvent() | protocol.SpilledEvent() | protocol.ChunkEvent():
-                self._take_text(event)
-            case _:
-                self._take_plan(event)
-
-    def _take_text(
-        self, event: protocol.TokenizedEvent | protocol.SpilledEvent | protocol.ChunkEvent
-    ) -> None:
-        match event:
-            case protocol.TokenizedEvent():
-                self.tokenization = event.tokenization
-            case protocol.SpilledEvent():
-                self.n_spilled += 1
-            case protocol.ChunkEvent():
-                self.chunks.append(event.chunk)
-
-    def _take_plan(
-        self,
-        event: protocol.PlannedModelEvent
-        | protocol.PlannedContextEvent
-        | protocol.PlannedFileEvent
-        | protocol.QuantizedTensorEvent,
-    ) -> None:
-        match event:
-            case protocol.PlannedModelEvent():
-                self.planned_model = event
-            case protocol.PlannedContextEvent():
-                self.planned_contexts.append(event.context)
-            case protocol.PlannedFileEvent():
-                self.planned_files.append(event.file)
-            case protocol.QuantizedTensorEvent():
-                self.quantized_tensor = event.tensor
-
-    def _take_failure(self, event: protocol.FailedEvent) -> None:
-        if event.workload is None:
-            self.is_done = True
-        else:
-            self.case_failures.append(
-                CaseFailure(workload=event.workload, reason=event.reason, message=event.message)
-            )
-        if self.outcome.status == "ok":
+        self.events.append(event)
+        self.activity = event.activity or self.activity
+        if isinstance(event, HelloEvent):
+            self.engine = event.engine
+        # The first failure is the one that the others follow from.
+        if isinstance(event, FailureEvent) and self.outcome.status == "ok":
             self.outcome = Outcome(status="failed", reason=event.reason, message=event.message)
+        self.is_over = isinstance(event, (DoneEvent, FailedEvent))
+
+    def fail(self, message: str) -> None:
+        """It cannot go on, and that is neither the engine's fault nor the model's."""
+        self.outcome = Outcome(status="failed", reason="worker-error", message=message)
+
+    def report(self) -> Report:
+        """All of it."""
+        return Report(self.outcome, self.engine, tuple(self.events))
+
+
+class _OtherVersion(Exception):
+    """The worker speaks another version of the protocol."""
 
 
 def run_worker(
     job: Job,
     *,
     log: Path,
-    on_event: Callable[[Event], None],
+    on_event: Callable[[Event], None] = lambda _: None,
     silence_ns: int = SILENCE_NS,
     command: Sequence[str] = WORKER,
 ) -> Report:
     """
-    What one fresh worker process measured, however it ended.
+    What one fresh worker process told, however it ended.
 
     Args:
-        job: What to measure.
+        job: What to do.
         log: File for everything that the process and its libraries print.
         on_event: Called for each event while the worker waits.
         silence_ns: A worker that says nothing for so long is ended.
         command: The worker's command line.
     """
-    report = Report()
+    told = _Conversation()
     with log.open("wb") as stream, _process(command, stream) as process:
         watchdog = _Watchdog(process, silence_ns)
         try:
-            _converse(process, job, report, watchdog, on_event)
+            _converse(process, job, told, watchdog, on_event)
         except KeyboardInterrupt:
-            report.outcome = outcome.interrupted(report.where)
-            return report
+            told.outcome = outcome.interrupted(told.activity)
+            return told.report()
         except ValidationError as error:
-            process.kill()
-            message = f"the worker's message could not be read: {error.errors()[0]['msg']}"
-            report.outcome = Outcome(status="failed", reason="worker-error", message=message)
-            return report
+            told.fail(f"the worker's message could not be read: {error.errors()[0]['msg']}")
+            return told.report()
+        except _OtherVersion as error:
+            told.fail(str(error))
+            return told.report()
         finally:
             watchdog.stop()
         exit_code = process.wait()
     tail = outcome.log_tail(log)
     if watchdog.has_bitten:
-        report.outcome = outcome.hung(silence_ns, report.where, tail)
-    elif not report.is_done:
-        report.outcome = outcome.of_exit(exit_code, report.where, tail)
-    elif report.outcome.status == "failed":
-        report.outcome = report.outcome.model_copy(update={"log_tail": tail})
-    return report
+        told.outcome = outcome.hung(silence_ns, told.activity, tail)
+    elif not told.is_over:
+        told.outcome = outcome.of_exit(exit_code, told.activity, tail)
+    elif told.outcome.status == "failed":
+        told.outcome = told.outcome.model_copy(update={"log_tail": tail})
+    return told.report()
 
 
-def describe_engine(log: Path) -> EngineInfo:
+def run_unlogged(
+    job: Job,
+    *,
+    on_event: Callable[[Event], None] = lambda _: None,
+    silence_ns: int = SILENCE_NS,
+) -> Report:
+    """As `run_worker`, where the last lines of the log, which the outcome has, are enough."""
+    with tempfile.TemporaryDirectory(prefix=f"harness-{job.job}-") as folder:
+        log = Path(folder) / "worker.log"
+        return run_worker(job, log=log, on_event=on_event, silence_ns=silence_ns)
+
+
+def describe_engine() -> EngineInfo:
     """
     The engine this harness measures with, asked of a worker.
 
     Raises:
         HarnessError: The engine cannot even be loaded.
     """
-    job = Job(settings=Settings(n_threads=1), started_ns=perf_counter_ns(), deadline_ns=0)
-    report = run_worker(job, log=log, on_event=lambda _: None)
-    if report.outcome.reason == "interrupted":
-        raise KeyboardInterrupt
+    report = run_unlogged(DescribeJob())
+    report.raise_if_interrupted()
     if report.engine is None:
         raise HarnessError(
             f"llama-cpp-python cannot be loaded: {report.outcome.message}; install it again "
@@ -250,7 +208,7 @@ class _Watchdog:
 def _converse(
     process: subprocess.Popen[bytes],
     job: Job,
-    report: Report,
+    told: _Conversation,
     watchdog: _Watchdog,
     on_event: Callable[[Event], None],
 ) -> None:
@@ -259,11 +217,23 @@ def _converse(
     watchdog.restart()
     for line in process.stdout:
         watchdog.stop()
-        event = EVENT.validate_json(line)
-        report.take(event)
+        event = _read(line, job, is_first=not told.events)
+        told.take(event)
         on_event(event)
         watchdog.restart()
         _say(process, GO)
+
+
+def _read(line: bytes, job: Job, *, is_first: bool) -> Event:
+    # Before anything else of it is read: what else a hello holds is up to its version.
+    if is_first and (version := protocol.version_of(line)) not in (None, protocol.VERSION):
+        raise _OtherVersion(
+            f"the worker speaks version {version} of the protocol and this harness version "
+            f"{protocol.VERSION}: its Python environment holds another harness; install the same "
+            "version in both"
+        )
+    event: Event = job.EVENTS.validate_json(line)
+    return event
 
 
 def _say(process: subprocess.Popen[bytes], text: str) -> None:

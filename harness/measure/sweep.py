@@ -20,7 +20,8 @@ from harness.errors import HarnessError, ResultsUnwritable
 from harness.machine.bandwidth import sample_bandwidth
 from harness.measure import interrupts, runner
 from harness.measure import schedule as matrix
-from harness.measure.protocol import Event, Job
+from harness.measure.jobs.measure import MeasureJob, measure
+from harness.measure.protocol import Event
 from harness.measure.schedule import Cell
 from harness.records.store import ExperimentWriter, logs_folder
 from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
@@ -193,7 +194,7 @@ class Sweep:
         log = logs_folder(self._writer.path) / f"run-{index + 1:03}.log"
         left_ns = max(0, self._plan.budget_ns - self._spent_ns[cell.model])
         started_at, started_ns = _now(), perf_counter_ns()
-        job = Job(
+        job = MeasureJob(
             model_path=str(self._paths[cell.model]),
             settings=cell.settings,
             workloads=workloads,
@@ -208,7 +209,7 @@ class Sweep:
             deadline_ns=started_ns + left_ns,
         )
         with interrupts.allowed():
-            report = runner.run_worker(
+            report = measure(
                 job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns
             )
         duration_ns = perf_counter_ns() - started_ns
@@ -223,18 +224,18 @@ class Sweep:
             started_at=started_at,
             duration_ns=duration_ns,
             outcome=report.outcome,
-            case_failures=tuple(report.case_failures),
+            case_failures=report.case_failures,
             load=report.load,
             weights=report.weights,
-            contexts=tuple(report.contexts),
-            memory=tuple(report.memory),
+            contexts=report.contexts,
+            memory=report.memory,
             devices_before=report.devices_before,
             devices_loaded=report.devices_loaded,
             bandwidth_before=bandwidth_before,
             bandwidth_after=self._sample_bandwidth_after(cell),
             idle_energy=report.idle_energy,
             energy_obstacles=report.energy_obstacles,
-            trials=tuple(report.trials),
+            trials=report.trials,
             log=f"{log.parent.name}/{log.name}",
         )
 

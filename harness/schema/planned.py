@@ -37,22 +37,6 @@ class Limit(Record):
     n_bytes: NonNegativeInt
 
 
-class Planning(Record):
-    """
-    What is to be planned.
-
-    Of each wish in `largest` the largest context of its types that fits is sought, up to its own
-    `n_ctx`: into `system_bytes` of system memory and what is free on the devices, or, where they
-    share it (macOS), into `gpu_limit_bytes` of it. `tensor_bytes` are the sizes in the table.
-    """
-
-    contexts: tuple[ContextWish, ...] = ()
-    largest: tuple[ContextWish, ...] = ()
-    system_bytes: NonNegativeInt = 0
-    gpu_limit_bytes: NonNegativeInt | None = None
-    tensor_bytes: dict[str, NonNegativeInt]
-
-
 class PlannedContext(Record):
     """
     What a wish came to.

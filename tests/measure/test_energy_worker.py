@@ -13,7 +13,7 @@ from make.trials import make_counters
 
 from harness.analysis.formulas import run_energy
 from harness.analysis.summary import summarize
-from harness.measure.runner import Report, run_worker
+from harness.measure.jobs.measure import MeasureReport, measure
 from harness.report.document import document
 from harness.report.tables import render
 from harness.schema.experiment import Run
@@ -27,15 +27,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="powercap is Lin
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Report:
+def report(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> MeasureReport:
     """A Run of three trials on a package whose counter comes round in the second of them."""
     root = tmp_path_factory.mktemp("root")
     # 1 J of rest, 5 J of warm-up, 5 J of the first trial, and 3 J of the second are left.
     write_package(root, RANGE_UJ - 14_000_000, RANGE_UJ)
-    return run_worker(
+    return measure(
         job(tiny_model, "tg16").model_copy(update={"reads_energy": True}),
         log=root / "run.log",
-        on_event=lambda _: None,
         command=(sys.executable, str(WORKER), str(root)),
     )
 
@@ -44,7 +43,7 @@ def package(energies: tuple[Energy, ...]) -> Energy:
     return next(one for one in energies if one.domain == "package-0")
 
 
-def test_every_trial_holds_what_its_window_took(report: Report) -> None:
+def test_every_trial_holds_what_its_window_took(report: MeasureReport) -> None:
     assert report.outcome.status == "ok", report.outcome
     taken = [package(trial.energy) for trial in report.trials]
     assert [one.joules for one in taken] == pytest.approx([5.0] * 4)
@@ -52,7 +51,7 @@ def test_every_trial_holds_what_its_window_took(report: Report) -> None:
         assert one.window_ns >= trial.total_ns + 20_000_000
 
 
-def test_the_rest_before_loading_is_kept_and_is_no_part_of_loading(report: Report) -> None:
+def test_the_rest_before_loading_is_kept_and_is_no_part_of_loading(report: MeasureReport) -> None:
     idle = package(report.idle_energy)
     assert idle.joules == pytest.approx(1.0)
     assert idle.window_ns >= 200_000_000
@@ -62,7 +61,7 @@ def test_the_rest_before_loading_is_kept_and_is_no_part_of_loading(report: Repor
     assert 0 < report.load.process_ns < report.load.total_ns
 
 
-def test_the_record_becomes_a_figure_in_table_and_document(report: Report) -> None:
+def test_the_record_becomes_a_figure_in_table_and_document(report: MeasureReport) -> None:
     # As if nobody else had used the machine, which during tests is not certain.
     quiet = [
         trial.model_copy(update={"counters": make_counters(trial.total_ns)})
@@ -88,10 +87,9 @@ def test_the_record_becomes_a_figure_in_table_and_document(report: Report) -> No
 
 def test_a_worker_that_is_not_asked_for_energy_tells_none(tmp_path: Path, tiny_model: Path) -> None:
     write_package(tmp_path)
-    report = run_worker(
+    report = measure(
         job(tiny_model, "pp16"),
         log=tmp_path / "run.log",
-        on_event=lambda _: None,
         command=(sys.executable, str(WORKER), str(tmp_path)),
     )
     assert report.outcome.status == "ok", report.outcome

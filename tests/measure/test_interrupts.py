@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from make.records import make_experiment, make_run
 
-from harness.measure import interrupts, runner
+from harness.measure import interrupts
 from harness.measure import sweep as sweeps
-from harness.measure.runner import Report
+from harness.measure.jobs.measure import MeasureReport
 from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema.experiment import Outcome
@@ -107,10 +107,10 @@ def measure(folder: Path, n_line: int) -> tuple[Path, bool, int]:
 def test_ctrl_c_between_any_two_lines_leaves_a_whole_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trials = list(make_run(workloads=("tg128",), rates={"tg128": 120}).trials)
-    report = Report(outcome=Outcome(status="ok"), trials=trials)
+    trials = make_run(workloads=("tg128",), rates={"tg128": 120}).trials
+    report = MeasureReport(outcome=Outcome(status="ok"), trials=trials)
     monkeypatch.setattr(sweeps, "sample_bandwidth", lambda *_: BANDWIDTH)
-    monkeypatch.setattr(runner, "run_worker", lambda *_, **__: report)
+    monkeypatch.setattr(sweeps, "measure", lambda *_, **__: report)
     _, is_interrupted, n_lines = measure(tmp_path / "whole", n_line=-1)
     assert not is_interrupted
     for n_line in range(1, n_lines, max(1, n_lines // N_MOMENTS)):

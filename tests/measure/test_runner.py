@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,17 +15,46 @@ import psutil
 import pytest
 
 from harness.errors import HarnessError
-from harness.measure.protocol import Event, Job, TrialEvent
-from harness.measure.runner import Report, describe_engine, run_worker
+from harness.measure.jobs.measure import (
+    ContextEvent,
+    MeasureJob,
+    MeasureReport,
+    TrialEvent,
+    measure,
+)
+from harness.measure.jobs.plan import PlanJob, PlannedModelEvent
+from harness.measure.jobs.quantize import QuantizedTensorEvent, QuantizeJob
+from harness.measure.jobs.score import ChunkEvent, ScoreJob, SpilledEvent
+from harness.measure.protocol import VERSION, DescribeJob, Event, HelloEvent, Job
+from harness.measure.runner import describe_engine, run_worker
+from harness.schema.experiment import ContextFacts, EngineInfo
+from harness.schema.quality import ChunkScores
 from harness.schema.settings import Settings
 
+MEASURE = MeasureJob(
+    model_path="m",
+    settings=Settings(n_threads=1),
+    workloads=("tg16",),
+    started_ns=0,
+    deadline_ns=0,
+)
+PLAN = PlanJob(model_path="m", settings=Settings(n_threads=1), tensor_bytes={})
+QUANTIZE = QuantizeJob(model_path="m", file_type="Q8_0", target_path="q")
+SCORE = ScoreJob(
+    model_path="m",
+    settings=Settings(n_threads=1),
+    text_path="t",
+    n_ctx=16,
+    n_chunks=3,
+    deadline_ns=0,
+)
 FAULTS = Path(__file__).parents[1] / "make" / "engine_faults.py"
 N_TRIALS = 3
 
 
-def job(model: Path | str, *workloads: str, **settings: object) -> Job:
+def job(model: Path | str, *workloads: str, **settings: object) -> MeasureJob:
     now = perf_counter_ns()
-    return Job(
+    return MeasureJob(
         model_path=str(model),
         settings=Settings.model_validate({"n_threads": 1} | settings),
         workloads=workloads or ("tg16",),
@@ -38,16 +68,22 @@ def job(model: Path | str, *workloads: str, **settings: object) -> Job:
     )
 
 
-def run(tmp_path: Path, work: Job, **options: object) -> Report:
-    return run_worker(work, log=tmp_path / "run.log", on_event=lambda _: None, **options)  # type: ignore[arg-type]
+def run(tmp_path: Path, work: MeasureJob, **options: object) -> MeasureReport:
+    return measure(work, log=tmp_path / "run.log", **options)  # type: ignore[arg-type]
 
 
-def run_faulty(tmp_path: Path, model: Path, fault: str, **options: object) -> Report:
+def run_faulty(tmp_path: Path, model: Path, fault: str, **options: object) -> MeasureReport:
     command = (sys.executable, str(FAULTS), fault)
     return run(tmp_path, job(model), command=command, **options)
 
 
-def trials(report: Report, workload: str) -> list[int]:
+def speaker(*lines: str) -> tuple[str, ...]:
+    """A worker that says just that, each line once the parent has taken the last, and goes."""
+    script = "import sys\nfor line in sys.argv[1:]: input(); print(line, flush=True)\ninput()"
+    return (sys.executable, "-c", script, *lines)
+
+
+def trials(report: MeasureReport, workload: str) -> list[int]:
     return [t.index for t in report.trials if t.workload == workload and not t.is_warm_up]
 
 
@@ -187,9 +223,9 @@ def test_noise_on_fd_1_goes_to_the_log(tmp_path: Path, tiny_model: Path) -> None
 
 
 def test_a_worker_that_talks_nonsense_is_a_failed_run(tmp_path: Path, tiny_model: Path) -> None:
-    command = (sys.executable, "-c", "print('not an event', flush=True); input()")
-    report = run(tmp_path, job(tiny_model), command=command)
+    report = run(tmp_path, job(tiny_model), command=speaker("not an event"))
     assert report.outcome.reason == "worker-error"
+    assert "the worker's message could not be read" in (report.outcome.message or "")
 
 
 @pytest.mark.parametrize(
@@ -240,9 +276,9 @@ def test_the_worker_dies_with_its_parent(tmp_path: Path, tiny_model: Path) -> No
     work.write_text(job(tiny_model, "sustain60").model_dump_json())
     script = (
         "import sys, pathlib\n"
-        "from harness.measure.protocol import Job\n"
+        "from harness.measure.jobs.measure import MeasureJob\n"
         "from harness.measure.runner import run_worker\n"
-        "job = Job.model_validate_json(pathlib.Path(sys.argv[1]).read_text())\n"
+        "job = MeasureJob.model_validate_json(pathlib.Path(sys.argv[1]).read_text())\n"
         "run_worker(job, log=pathlib.Path(sys.argv[2]),"
         " on_event=lambda e: print(getattr(e, 'pid', ''), flush=True))\n"
     )
@@ -257,8 +293,8 @@ def test_the_worker_dies_with_its_parent(tmp_path: Path, tiny_model: Path) -> No
     assert not alive
 
 
-def test_the_engine_describes_itself(tmp_path: Path) -> None:
-    info = describe_engine(tmp_path / "engine.log")
+def test_the_engine_describes_itself() -> None:
+    info = describe_engine()
     assert info.library_commit
     assert "ggml" in info.library_version
     assert info.system_info
@@ -270,4 +306,73 @@ def test_an_engine_that_cannot_be_loaded_is_named(
     # A folder without the library, as after a broken installation.
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
     with pytest.raises(HarnessError, match="llama-cpp-python cannot be loaded"):
-        describe_engine(tmp_path / "engine.log")
+        describe_engine()
+
+
+HELLO = HelloEvent(
+    pid=1,
+    engine=EngineInfo(
+        binding="b",
+        binding_version="1",
+        library_version="1",
+        library_commit="c",
+        system_info="",
+        supports_gpu_offload=False,
+        devices=(),
+    ),
+)
+SCORES = ChunkScores(index=4, n_scored=31, sum_nll=1.0, sum_nll_squared=1.0)
+
+
+@pytest.mark.parametrize(
+    ("job", "events", "activity"),
+    [
+        (DescribeJob(), [], "while starting"),
+        (MEASURE, [HELLO], "while loading the model"),
+        (
+            MEASURE,
+            [
+                HELLO,
+                ContextEvent(
+                    context=ContextFacts(workload="tg16", n_ctx=1, create_ns=1, buffers=())
+                ),
+            ],
+            "during tg16",
+        ),
+        (PLAN, [HELLO, PlannedModelEvent(tensors={}, n_ctx_train=0)], "while planning a context"),
+        (
+            QUANTIZE,
+            [HELLO, QuantizedTensorEvent(tensor="blk.0.attn_k.weight")],
+            "while quantizing blk.0.attn_k.weight",
+        ),
+        (SCORE, [HELLO, SpilledEvent(index=2)], "after the reference's chunk 3"),
+        (SCORE, [HELLO, SpilledEvent(index=2), ChunkEvent(chunk=SCORES)], "after chunk 5"),
+    ],
+)
+def test_a_worker_that_dies_is_told_by_what_it_was_doing(
+    tmp_path: Path, job: Job, events: list[Event], activity: str
+) -> None:
+    command = speaker(*(event.model_dump_json() for event in events))
+    report = run_worker(job, log=tmp_path / "run.log", command=command)
+    assert report.outcome.message == (
+        f"the worker ended with exit code 0 {activity}; its log has the details"
+    )
+
+
+def test_a_worker_of_another_version_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
+    command = speaker(f'{{"event": "hello", "protocol": {VERSION + 1}, "tongue": "unknown"}}')
+    report = run_worker(DescribeJob(), log=tmp_path / "run.log", command=command)
+    assert report.outcome.reason == "worker-error"
+    assert f"version {VERSION + 1} of the protocol and this harness version {VERSION}" in (
+        report.outcome.message or ""
+    )
+
+
+def test_the_worker_tells_its_version_to_a_parent_of_another_one(tmp_path: Path) -> None:
+    later = Job(job="levitate", protocol=VERSION + 1)
+    command = (sys.executable, "-P", "-m", "harness.measure.worker")
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as worker:
+        said, _ = worker.communicate(later.model_dump_json().encode() + b"\n", timeout=60)
+    assert json.loads(said) == {"event": "hello", "protocol": VERSION}

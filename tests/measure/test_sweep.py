@@ -12,10 +12,9 @@ import pytest
 from make.records import SETTINGS, make_experiment, make_model, make_run
 
 from harness.errors import HarnessError, ResultsUnwritable
-from harness.measure import runner
 from harness.measure import sweep as sweeps
-from harness.measure.protocol import Event, Job
-from harness.measure.runner import Report
+from harness.measure.jobs.measure import MeasureJob, MeasureReport
+from harness.measure.protocol import Event
 from harness.measure.schedule import Cell
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter, load
@@ -31,7 +30,7 @@ BANDWIDTH = BandwidthSample(
     buffer_bytes=1 << 29,
 )
 OK = Outcome(status="ok")
-Answer = Callable[[Job, int], Report]
+Answer = Callable[[MeasureJob, int], MeasureReport]
 Decided = Callable[[Sequence[Run]], bool]
 
 
@@ -43,9 +42,9 @@ class Silent:
     def run_finished(self, run: Run, stop: Stop | None) -> None: ...
 
 
-def answer(rate: float = 120, outcome: Outcome = OK, **facts: Any) -> Report:
+def answer(rate: float = 120, outcome: Outcome = OK, **facts: Any) -> MeasureReport:
     run = make_run(workloads=("tg128",), rates={"tg128": rate})
-    return Report(outcome=outcome, trials=list(run.trials), **facts)
+    return MeasureReport(outcome=outcome, trials=run.trials, **facts)
 
 
 def failed(reason: str, message: str = "it broke") -> Outcome:
@@ -58,14 +57,14 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
 
     def run(
         worker: Answer, experiment: Experiment, is_decided: Decided | None = None
-    ) -> tuple[Result, list[Job], Path]:
-        jobs: list[Job] = []
+    ) -> tuple[Result, list[MeasureJob], Path]:
+        jobs: list[MeasureJob] = []
 
-        def run_worker(job: Job, **_: object) -> Report:
+        def measured(job: MeasureJob, **_: object) -> MeasureReport:
             jobs.append(job)
             return worker(job, len(jobs) - 1)
 
-        monkeypatch.setattr(runner, "run_worker", run_worker)
+        monkeypatch.setattr(sweeps, "measure", measured)
         paths = {model.key: Path(model.key) for model in experiment.plan.models}
         with ExperimentWriter(tmp_path, experiment) as writer:
             sweep = Sweep(experiment, paths, writer, Silent(), is_decided=is_decided)
@@ -137,9 +136,9 @@ def test_only_the_first_rounds_load_from_the_disk(measure: Any) -> None:
 def test_a_refused_model_is_not_tried_again_and_the_others_go_on(measure: Any) -> None:
     models = (make_model(key="bad"), make_model(key="good"))
 
-    def worker(job: Job, i: int) -> Report:
+    def worker(job: MeasureJob, i: int) -> MeasureReport:
         return (
-            Report(outcome=failed("architecture-unknown"))
+            MeasureReport(outcome=failed("architecture-unknown"))
             if job.model_path == "bad"
             else answer(120)
         )
@@ -151,7 +150,7 @@ def test_a_refused_model_is_not_tried_again_and_the_others_go_on(measure: Any) -
 
 
 def test_a_crash_is_tried_twice(measure: Any) -> None:
-    result, jobs, _ = measure(lambda job, i: Report(outcome=failed("aborted")), experiment())
+    result, jobs, _ = measure(lambda job, i: MeasureReport(outcome=failed("aborted")), experiment())
     assert reasons(result) == ["failed"]
     assert len(jobs) == 2
 
@@ -160,9 +159,9 @@ def test_a_workload_that_cannot_be_is_left_out_of_later_runs(measure: Any) -> No
     plan = make_experiment(("tg128", "tg8@d9999"), n_runs_max=12)
     failure = CaseFailure(workload="tg8@d9999", reason="context-too-large", message="too large")
 
-    def worker(job: Job, i: int) -> Report:
+    def worker(job: MeasureJob, i: int) -> MeasureReport:
         if "tg8@d9999" in job.workloads:
-            return answer(outcome=failed("context-too-large"), case_failures=[failure])
+            return answer(outcome=failed("context-too-large"), case_failures=(failure,))
         return answer()
 
     result, jobs, _ = measure(worker, plan)
@@ -171,7 +170,7 @@ def test_a_workload_that_cannot_be_is_left_out_of_later_runs(measure: Any) -> No
 
 
 def test_an_interrupted_sweep_keeps_what_it_has_and_ends_the_file(measure: Any) -> None:
-    def worker(job: Job, i: int) -> Report:
+    def worker(job: MeasureJob, i: int) -> MeasureReport:
         return answer(outcome=failed("interrupted")) if i == 2 else answer()
 
     result, _, path = measure(worker, experiment())
@@ -183,7 +182,7 @@ def test_an_interrupted_sweep_keeps_what_it_has_and_ends_the_file(measure: Any) 
 
 
 def test_ctrl_c_between_two_runs_is_no_different(measure: Any) -> None:
-    def worker(job: Job, i: int) -> Report:
+    def worker(job: MeasureJob, i: int) -> MeasureReport:
         if i == 1:
             raise KeyboardInterrupt
         return answer()
@@ -257,7 +256,7 @@ def test_what_is_compared_goes_on_though_its_figures_are_precise(measure: Any) -
 
 
 def test_no_round_is_begun_that_one_of_the_compared_has_no_time_for(measure: Any) -> None:
-    def worker(job: Job, i: int) -> Report:
+    def worker(job: MeasureJob, i: int) -> MeasureReport:
         if job.model_path == "b":
             time.sleep(0.06)
         return answer()
@@ -273,9 +272,9 @@ def test_no_round_is_begun_that_one_of_the_compared_has_no_time_for(measure: Any
 def test_one_that_fails_does_not_keep_the_others_from_being_compared(measure: Any) -> None:
     models = (*TWO, make_model(key="bad"))
 
-    def worker(job: Job, i: int) -> Report:
+    def worker(job: MeasureJob, i: int) -> MeasureReport:
         is_bad = job.model_path == "bad"
-        return Report(outcome=failed("model-invalid")) if is_bad else answer()
+        return MeasureReport(outcome=failed("model-invalid")) if is_bad else answer()
 
     plan = experiment(models=models)
     result, jobs, _ = measure(worker, plan, lambda runs: runs[-1].round == 5)

@@ -15,10 +15,10 @@ from make.small_models import ODD_ROWS, write_small_model
 from measure.jobs.test_plan import split_in_two
 
 from harness.commands.quantize.command import command, warnings
+from harness.commands.quantize.quantize import Rung, plan_rungs, write_rung
 from harness.errors import FetchFailed, HarnessError, ModelInvalid
 from harness.files import FetchProgress, untold
-from harness.measure import protocol
-from harness.measure.jobs.quantize import Rung, plan_rungs, write_rung
+from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.protocol import Job
 from harness.measure.runner import Report, run_worker
 from harness.models.catalog.catalog import load_catalog
@@ -31,7 +31,6 @@ from harness.models.quantizations import (
     ladder_name,
     ladder_source,
 )
-from harness.schema.quantized import PlannedFile
 from harness.schema.settings import Settings
 
 
@@ -59,14 +58,14 @@ def test_files_are_as_planned_to_the_byte_and_run(tmp_path: Path) -> None:
     assert types_in(rung.path) == rung.types
     assert list(folder.glob("*.part")) == []
     now = perf_counter_ns()
-    job = Job(
+    job = MeasureJob(
         model_path=str(rung.path),
         settings=Settings(n_threads=1),
         workloads=("tg4",),
         started_ns=now,
         deadline_ns=now,
     )
-    report = run_worker(job, log=tmp_path / "run.log", on_event=lambda _: None)
+    report = measure(job, log=tmp_path / "run.log")
     assert report.outcome.status == "ok", report.outcome
     (made,) = ladder_files(folder)
     assert made.path.name == f"{source.ladder}-Q4_K_M.gguf"
@@ -214,14 +213,6 @@ def test_a_damaged_source_is_refused_before_any_engine(tmp_path: Path, tiny_mode
     path.write_bytes(tiny_model.read_bytes()[:-100])
     with pytest.raises(ModelInvalid, match="cut short"):
         source_of(path)
-
-
-def test_a_report_says_where_the_quantizer_was() -> None:
-    report = Report()
-    report.take(protocol.PlannedFileEvent(file=PlannedFile(file_type="Q4_0")))
-    report.take(protocol.QuantizedTensorEvent(tensor="blk.0.attn_k.weight"))
-    assert report.where == "while quantizing blk.0.attn_k.weight"
-    assert [it.file_type for it in report.planned_files] == ["Q4_0"]
 
 
 # ------------------------------------------------------------------ names and ranks

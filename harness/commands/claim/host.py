@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +39,7 @@ def look_here(results: Path | None = None) -> Here:
         HarnessError: The engine does not start, or the memory cannot be measured.
     """
     machine = probe_machine()
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        engine = describe_engine(Path(folder) / "engine.log")
+    engine = describe_engine()
     available_bytes = available_memory_bytes()
     speed = _speed(machine, engine, results)
     place = _place(machine, engine, speed, available_bytes)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.analysis.speed.calibration import Calibration, has_gpu, joined, staleness
 from harness.errors import MachineBusy
@@ -62,8 +60,7 @@ def look(request: MachineRequest, tell: Tell, warn: Tell) -> MachineResult:
     machine = probe_machine()
     conditions = read_conditions(machine)
     n_threads = default_threads(machine)
-    with tempfile.TemporaryDirectory() as folder:
-        engine = describe_engine(Path(folder) / "engine.log")
+    engine = describe_engine()
     energy = read_at_rest()
     if request.is_calibrating:
         if conditions.warnings and not request.is_forced:

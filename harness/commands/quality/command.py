@@ -140,7 +140,7 @@ def _show(session: Session, table_format: Format | Literal["json"]) -> None:
         QualityResult(record, derived, path)
         for (record, path), derived in zip(session.kept, side_by_side(records), strict=True)
     ]
-    text = session.wanted.text.facts
+    text = session.request.text.facts
     if table_format == "json":
         document = quality_document(text, results, session.failures)
         click.echo(json.dumps(document, indent=2, allow_nan=False))

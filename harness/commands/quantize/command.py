@@ -12,10 +12,10 @@ from rich.console import Console
 
 from harness.commandline import options
 from harness.commands.quantize.page import Made, made_document, made_text
+from harness.commands.quantize.quantize import Rung, plan_rungs, write_rung
 from harness.errors import ExitCode, HarnessError
 from harness.files import OnProgress, require_space
 from harness.machine.probe import probe_machine
-from harness.measure.jobs.quantize import Rung, plan_rungs, write_rung
 from harness.measure.session import undisturbed
 from harness.models.catalog.catalog import load_catalog
 from harness.models.gguf.tensor_types import FILE_TYPES

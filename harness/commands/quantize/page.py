@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tabulate import tabulate
 
 from harness import units
-from harness.measure.jobs.quantize import Rung
+from harness.commands.quantize.quantize import Rung
 from harness.models.quantizations import LadderSource
 from harness.report.text import harmless, wrapped
 

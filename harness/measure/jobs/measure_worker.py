@@ -1,213 +1,201 @@
 """
-One trial of each kind of workload: what lies inside the clock, and what outside.
+Measuring in the worker: one model, one Settings, all workloads, each in a context of its own.
 
-Inside: the engine's work, one synchronize at the end of a prompt or after every step; for chat
-also tokenizing, sampling and turning tokens into text. Outside: making tokens and batches, filling
-the cache to a depth, clearing it, counters.
+What one trial of a workload is, inside the clock and outside of it, is up to trial_worker.py.
 """
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import contextlib
+import gc
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 from time import perf_counter_ns
 
-from numpy.random import Generator
+import numpy as np
 
+from harness.analysis import disturbance as trust
 from harness.engine.context import Context
-from harness.engine.model import Model
-from harness.schema.workload import CHAT_TOKENS, SUSTAIN_LAP_TOKENS, Workload
+from harness.engine.failure import EngineFailed
+from harness.engine.library import Engine
+from harness.engine.model import Model, load_model
+from harness.machine import counters, memory, pagecache
+from harness.machine.energy.meters import NO_METERS, Meters, find_meters
+from harness.measure.jobs.measure import (
+    ContextEvent,
+    EnergyEvent,
+    LoadedEvent,
+    MeasureJob,
+    MemoryEvent,
+    TrialEvent,
+    WorkloadFailedEvent,
+)
+from harness.measure.jobs.trial_worker import Bench
+from harness.measure.protocol import Send
+from harness.schema.experiment import ContextFacts, Load, Trial
+from harness.schema.machine import Device
+from harness.schema.workload import Workload, parse_workload
 
-CHAT_PROMPT_TOKENS = 250
-"""Random tokens that stand for CHAT_MESSAGE where a model has no tokenizer: about as many as the
-tokenizers of the catalogue make of it."""
-
-_WINDOW_NS = 1_000_000_000  # a sustained rate is told a second at a time
-
-CHAT_MESSAGE = """\
-My neighbour keeps bees on the roof of our house, and since last summer I help her on Saturdays. \
-She lifts the frames out slowly, one after the other, and I hold the smoker and write down what \
-she says: how much brood, how many cells of honey are closed, whether she saw the queen. In May \
-the hive on the left became so full that half of the bees left with the old queen and hung in the \
-cherry tree across the street for an afternoon. We fetched them with a cardboard box and a brush, \
-and in the evening they walked into their new hive as if they had planned it. This year she wants \
-me to look after that hive myself. I have read that I should check the stores before the winter, \
-treat the bees against mites in August, and otherwise leave them in peace, but the books disagree \
-about nearly everything else. Please explain, in a few plain sentences, what I should watch for \
-between March and October, which of these things cannot wait, and how I would notice early that \
-something is wrong with the colony."""
-"""Plain prose of about 200 words: random tokens would skew which experts a model picks."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What one timed region gave; the fields are those of `schema.Trial`."""
-
-    n_tokens: int
-    total_ns: int
-    step_ns: tuple[int, ...] = ()
-    n_prompt: int | None = None
-    tokenize_ns: int | None = None
-    ttft_ns: int | None = None
-    window_tokens: tuple[int, ...] = ()
-    window_ns: tuple[int, ...] = ()
+_COLD_RATIO = 0.05
+"""A file of which less than this is cached counts as cold; reading the header alone brings back
+up to 2 MB through read-ahead, 2 % of a 98 MB file."""
 
 
-@dataclass
-class Bench:
+def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
     """
-    A context made for one workload, and the means to repeat it.
+    The trials of every workload of `job`, each sent as soon as it is complete.
 
-    `prepare` brings the cache to the workload's depth; `plan` lays out one timed region.
+    A workload that the engine refuses is told, and the next one measured.
+
+    Raises:
+        EngineFailed: The model cannot be loaded.
     """
-
-    model: Model
-    context: Context
-    workload: Workload
-    rng: Generator
-    _depth_tokens: list[int] = field(default_factory=list)
-    _has_state: bool = False
-
-    def prepare(self) -> None:
-        """
-        The cache empty or at the workload's depth, and threads awake for steps. Never timed.
-
-        Call it last before the clock starts: the threads fall asleep again within milliseconds.
-        """
-        self._reset()
-        if self.workload.kind in ("tg", "sustain") and self.model.can_rewind:
-            self.context.wake()
-            self._reset()
-
-    def _reset(self) -> None:
-        depth = self.workload.depth
-        if depth == 0:
-            self.context.clear()
-        elif not (self._has_state and self._return_to(depth)):
-            self._fill(depth)
-
-    def _return_to(self, depth: int) -> bool:
-        # Where every cell is kept, what lies before the depth never left the cache.
-        return self.context.rewind(depth) if self.model.can_rewind else self.context.restore()
-
-    def _fill(self, depth: int) -> None:
-        self._depth_tokens = self._depth_tokens or self._random_tokens(depth, with_bos=True)
-        self.context.clear()
-        self.context.prompt(self._depth_tokens)()
-        if not self.model.can_rewind:
-            self.context.save()
-        self._has_state = True
-
-    def plan(self, *, is_warm_up: bool = False) -> Callable[[], Timing]:
-        """
-        One timed region, with everything that can be laid out beforehand laid out.
-
-        A warm-up has the same shape, except that a sustained one takes a second.
-        """
-        kind = self.workload.kind
-        if kind == "pp":
-            return self._plan_prompt()
-        if kind == "tg":
-            return self._plan_steps()
-        if kind == "chat":
-            return self._plan_chat()
-        return self._plan_sustain(1 if is_warm_up else self.workload.n)
-
-    def _random_tokens(self, n: int, *, with_bos: bool) -> list[int]:
-        # As llama-bench: uniform over the vocabulary, led by BOS where the model wants one.
-        tokens = self.rng.integers(0, self.model.n_vocab, size=n).tolist()
-        if with_bos and self.model.bos is not None:
-            tokens[0] = self.model.bos
-        return [int(token) for token in tokens]
-
-    def _plan_prompt(self) -> Callable[[], Timing]:
-        run = self.context.prompt(self._random_tokens(self.workload.n, with_bos=True))
-
-        def measure() -> Timing:
-            start = perf_counter_ns()
-            run()
-            return Timing(n_tokens=self.workload.n, total_ns=perf_counter_ns() - start)
-
-        return measure
-
-    def _plan_steps(self) -> Callable[[], Timing]:
-        run = self.context.steps(self._random_tokens(self.workload.n, with_bos=True))
-
-        def measure() -> Timing:
-            start = perf_counter_ns()
-            stamps = run(None)
-            return Timing(
-                n_tokens=self.workload.n,
-                total_ns=stamps[-1] - start,
-                step_ns=_gaps(start, stamps),
+    send(MemoryEvent(memory=memory.read_memory("start")))
+    meters, rest_ns = _rest(job, send)
+    began_ns = job.started_ns + rest_ns  # the rest is no part of loading
+    devices_before = engine.ggml.devices()
+    cached_ratio = _bring_to_temperature(Path(job.model_path), is_cold=job.is_cold)
+    started_ns = perf_counter_ns()
+    model = load_model(engine, job.model_path, job.settings)
+    model_ns = perf_counter_ns() - started_ns
+    rng = np.random.default_rng(job.seed)
+    is_first = True
+    for workload in map(parse_workload, job.workloads):
+        try:
+            with _context(model, workload, job, send) as context:
+                if is_first:
+                    load = Load(
+                        cached_ratio=cached_ratio,
+                        is_cold=_is_cold(cached_ratio),
+                        process_ns=started_ns - began_ns,
+                        model_ns=model_ns,
+                        total_ns=perf_counter_ns() - began_ns,
+                    )
+                    _tell_loaded(send, load, model, devices_before)
+                    is_first = False
+                _measure(Bench(model, context, workload, rng), job, send, meters)
+        except EngineFailed as failure:
+            send(
+                WorkloadFailedEvent(
+                    workload=workload.name, reason=failure.reason, message=str(failure)
+                )
             )
+    send(MemoryEvent(memory=memory.read_memory("end")))
+    model.close()
 
-        return measure
 
-    def _plan_chat(self) -> Callable[[], Timing]:
-        if self.model.has_tokenizer:
-            text: str | list[int] = self.model.chat_text(CHAT_MESSAGE)
-        else:
-            text = self._random_tokens(CHAT_PROMPT_TOKENS, with_bos=True)
+def _rest(job: MeasureJob, send: Send) -> tuple[Meters, int]:
+    """The machine's energy meters, once they told what a rest takes; and the ns all that took."""
+    if not job.reads_energy:
+        return NO_METERS, 0
+    started_ns = perf_counter_ns()
+    meters = find_meters()
+    idle = meters.rest()
+    send(EnergyEvent(idle=idle, obstacles=meters.obstacles))
+    return meters, perf_counter_ns() - started_ns
 
-        def measure() -> Timing:
-            with self.model.greedy_sampler() as sampler:
-                return self._chat(text, sampler)
 
-        return measure
+def _bring_to_temperature(path: Path, *, is_cold: bool) -> float | None:
+    """The share of the file in the page cache now, after evicting it where a cold load is due."""
+    if is_cold:
+        pagecache.evict(path)
+    return pagecache.cached_ratio(path)
 
-    def _chat(self, text: str | list[int], sampler: object) -> Timing:
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        start = perf_counter_ns()
-        tokens = self.model.tokenize(text) if isinstance(text, str) else text
-        tokenized = perf_counter_ns()
-        # Fits by design, unless the user or the model allows only a small context.
-        tokens = tokens[: self.context.n_ctx - CHAT_TOKENS]
-        self.context.prompt(tokens)()
-        stamps: list[int] = []
-        for index in range(CHAT_TOKENS):
-            token = self.context.sample(sampler)
-            decoder.decode(self.model.piece(token))
-            stamps.append(perf_counter_ns())
-            if index + 1 < CHAT_TOKENS:
-                self.context.prompt([token])()
-        return Timing(
-            n_tokens=CHAT_TOKENS,
-            total_ns=stamps[-1] - start,
-            step_ns=_gaps(stamps[0], stamps[1:]),
-            n_prompt=len(tokens),
-            tokenize_ns=tokenized - start if isinstance(text, str) else None,
-            ttft_ns=stamps[0] - start,
+
+def _is_cold(cached_ratio: float | None) -> bool | None:
+    return None if cached_ratio is None else cached_ratio < _COLD_RATIO
+
+
+def _tell_loaded(send: Send, load: Load, model: Model, before: tuple[Device, ...]) -> None:
+    send(
+        LoadedEvent(
+            load=load,
+            weights=model.weights,
+            devices_before=before,
+            devices_loaded=model.engine.ggml.devices(),
         )
+    )
+    send(MemoryEvent(memory=memory.read_memory("loaded")))
 
-    def _plan_sustain(self, seconds: int) -> Callable[[], Timing]:
-        lap = self.context.steps(self._random_tokens(SUSTAIN_LAP_TOKENS, with_bos=True))
 
-        def measure() -> Timing:
-            return self._sustain(lap, seconds)
-
-        return measure
-
-    def _sustain(self, lap: Callable[[int | None], list[int]], seconds: int) -> Timing:
-        start = window_start = perf_counter_ns()
-        end = start + seconds * 1_000_000_000
-        windows: list[tuple[int, int]] = []
-        n_in_window = 0
-        while window_start < end:
-            self.context.clear()
-            for stamp in lap(end):
-                n_in_window += 1
-                if stamp - window_start >= _WINDOW_NS or stamp >= end:
-                    windows.append((n_in_window, stamp - window_start))
-                    window_start, n_in_window = stamp, 0
-        return Timing(
-            n_tokens=sum(n for n, _ in windows),
-            total_ns=sum(ns for _, ns in windows),
-            window_tokens=tuple(n for n, _ in windows),
-            window_ns=tuple(ns for _, ns in windows),
+@contextlib.contextmanager
+def _context(model: Model, workload: Workload, job: MeasureJob, send: Send) -> Iterator[Context]:
+    started_ns = perf_counter_ns()
+    with model.context(_n_ctx(model, workload, job.settings.n_ctx)) as context:
+        facts = ContextFacts(
+            workload=workload.name,
+            n_ctx=context.n_ctx,
+            create_ns=perf_counter_ns() - started_ns,
+            buffers=context.buffers,
         )
+        send(ContextEvent(context=facts))
+        yield context
 
 
-def _gaps(start: int, stamps: list[int]) -> tuple[int, ...]:
-    return tuple(b - a for a, b in zip([start, *stamps], stamps, strict=False))
+def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
+    """
+    The context for `workload`: what the user asked for, or just what it needs.
+
+    Raises:
+        EngineFailed: It needs more than was asked for, or more than the model was trained for.
+    """
+    trained = model.n_ctx_train
+    # 0 is how a header says that nobody knows what the model was trained for.
+    n_ctx = asked or min(workload.n_ctx, max(trained or workload.n_ctx, workload.n_ctx_min))
+    if n_ctx > trained > 0:
+        raise EngineFailed(
+            "context-too-large",
+            f"{n_ctx} positions are beyond the {trained} that the model was trained for",
+        )
+    if workload.n_ctx_min > n_ctx:
+        raise EngineFailed(
+            "context-too-large",
+            f"{workload.name} needs {workload.n_ctx_min} positions, --ctx gives {n_ctx}",
+        )
+    return n_ctx
+
+
+def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
+    """
+    A warm-up, then trials until enough are clean, `n_trials_max` are made or time is up.
+
+    At least one trial is made, however late it is: a slow model must answer too.
+    """
+    _trial(bench, send, meters, index=0, is_warm_up=True)
+    is_sustained = bench.workload.kind == "sustain"
+    n_wanted, n_most = (1, 1) if is_sustained else (job.n_trials, job.n_trials_max)
+    n_clean = 0
+    for index in range(n_most):
+        trial = _trial(bench, send, meters, index=index, is_warm_up=False)
+        disturbed = trust.is_contaminated(
+            trial.counters,
+            n_logical=job.n_cores_logical,
+            n_threads=job.settings.n_threads,
+            n_usable=job.n_cores_usable,
+        )
+        n_clean += not disturbed
+        if n_clean >= n_wanted or perf_counter_ns() > job.deadline_ns:
+            return
+
+
+def _trial(bench: Bench, send: Send, meters: Meters, *, index: int, is_warm_up: bool) -> Trial:
+    measure = bench.plan(is_warm_up=is_warm_up)
+    bench.prepare()
+    gc.disable()  # a collection inside a step would be ours, not the engine's
+    meters.begin()
+    before = counters.snapshot()
+    timing = measure()
+    after = counters.snapshot()
+    energy = meters.end()
+    gc.enable()
+    trial = Trial(
+        workload=bench.workload.name,
+        index=index,
+        is_warm_up=is_warm_up,
+        counters=counters.between(before, after, counters.reference_loop_ns()),
+        energy=energy,
+        **asdict(timing),
+    )
+    send(TrialEvent(trial=trial))
+    return trial

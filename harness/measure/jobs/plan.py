@@ -6,14 +6,15 @@ The worker lays out contexts on a file with the true header (docs/method/memory-
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter_ns
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt, TypeAdapter
 
 from harness.measure import runner
-from harness.measure.protocol import Job
+from harness.measure.protocol import CommonEvent, Event, Job
 from harness.models.gguf.header import Header
 from harness.schema.experiment import EngineInfo, Outcome
 from harness.schema.machine import Device
@@ -21,13 +22,57 @@ from harness.schema.planned import (
     SYSTEM,
     ContextWish,
     PlannedContext,
-    Planning,
     added,
     weights_by_device,
 )
 from harness.schema.settings import Settings
 
 _SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
+
+
+class PlannedModelEvent(Event):
+    """The model was laid out: the names of the tensors in each kind of buffer."""
+
+    event: Literal["planned-model"] = "planned-model"
+    tensors: dict[str, tuple[str, ...]]
+    n_ctx_train: NonNegativeInt
+
+    @property
+    def activity(self) -> str:
+        """The contexts, one after the other."""
+        return "while planning a context"
+
+
+class PlannedContextEvent(Event):
+    """A context was planned, or refused."""
+
+    event: Literal["planned-context"] = "planned-context"
+    context: PlannedContext
+
+
+class PlanJob(Job):
+    """
+    Plan contexts of a model; nothing of it is read but its header.
+
+    Of each wish in `largest` the largest context of its types that fits is sought, up to its own
+    `n_ctx`: into `system_bytes` of system memory and what is free on the devices, or, where they
+    share it (macOS), into `gpu_limit_bytes` of it. `tensor_bytes` are the sizes in the table.
+    """
+
+    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
+        Annotated[
+            CommonEvent | PlannedModelEvent | PlannedContextEvent, Field(discriminator="event")
+        ]
+    )
+
+    job: Literal["plan"] = "plan"
+    model_path: str
+    settings: Settings
+    contexts: tuple[ContextWish, ...] = ()
+    largest: tuple[ContextWish, ...] = ()
+    system_bytes: NonNegativeInt = 0
+    gpu_limit_bytes: NonNegativeInt | None = None
+    tensor_bytes: dict[str, NonNegativeInt]
 
 
 @dataclass(frozen=True)
@@ -90,31 +135,21 @@ def plan_memory(
         gpu_limit_bytes: As `planned.limits_of`.
     """
     sizes = {tensor.name: tensor.n_bytes for header in headers for tensor in header.tensors}
-    job = Job(
+    job = PlanJob(
         model_path=str(path),
         settings=settings,
-        planning=Planning(
-            contexts=tuple(contexts),
-            largest=tuple(largest),
-            system_bytes=system_bytes,
-            gpu_limit_bytes=gpu_limit_bytes,
-            tensor_bytes=sizes,
-        ),
-        started_ns=perf_counter_ns(),
-        deadline_ns=0,
+        contexts=tuple(contexts),
+        largest=tuple(largest),
+        system_bytes=system_bytes,
+        gpu_limit_bytes=gpu_limit_bytes,
+        tensor_bytes=sizes,
     )
-    with tempfile.TemporaryDirectory(prefix="harness-plan-") as folder:
-        report = runner.run_worker(
-            job,
-            log=Path(folder) / "plan.log",
-            on_event=lambda _: None,
-            silence_ns=_SILENCE_NS,
-        )
-    if report.outcome.reason == "interrupted":
-        raise KeyboardInterrupt
-    laid_out = report.planned_model
+    report = runner.run_unlogged(job, silence_ns=_SILENCE_NS)
+    report.raise_if_interrupted()
+    laid_out = next(iter(report.told(PlannedModelEvent)), None)
     if report.engine is None or laid_out is None:
         return MemoryPlan(report.outcome, report.engine)
+    planned = [event.context for event in report.told(PlannedContextEvent)]
     names = [device.name for device in report.engine.devices]
     return MemoryPlan(
         outcome=report.outcome,
@@ -126,8 +161,8 @@ def plan_memory(
             sizes,
             is_mapped=_is_mapped(settings, report.engine.devices),
         ),
-        contexts=tuple(each for each in report.planned_contexts if not each.is_largest),
-        largest=tuple(each for each in report.planned_contexts if each.is_largest),
+        contexts=tuple(each for each in planned if not each.is_largest),
+        largest=tuple(each for each in planned if each.is_largest),
     )
 
 

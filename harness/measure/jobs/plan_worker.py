@@ -6,58 +6,52 @@ The library aborts on some damaged files, so this too happens in a process of it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.engine.model import Model, load_model
-from harness.measure import protocol
-from harness.measure.protocol import Event, Job
+from harness.measure.jobs.plan import PlanJob, PlannedContextEvent, PlannedModelEvent
+from harness.measure.protocol import Send
 from harness.schema.planned import (
     ContextWish,
     PlannedContext,
-    Planning,
     added,
     is_within,
     limits_of,
     weights_by_device,
 )
-from harness.schema.settings import Settings
 
 _STEP = 256  # llama-context.cpp makes every context a multiple of it
 
 
-def plan(engine: Engine, job: Job, send: Callable[[Event], None]) -> None:
+def plan_job(engine: Engine, job: PlanJob, send: Send) -> None:
     """
-    Everything that `job.planning` asks for, each answer sent as soon as it is there.
+    Everything that `job` asks for, each answer sent as soon as it is there.
 
     Raises:
         EngineFailed: Damaged file, unknown architecture, no such device.
     """
-    assert job.planning is not None
-    assert job.model_path is not None
     model = load_model(engine, job.model_path, job.settings, only_plans=True)
     tensors = dict(model.tensors_by_buffer())
-    send(protocol.PlannedModelEvent(tensors=tensors, n_ctx_train=model.n_ctx_train))
-    planner = _Planner(model, job.settings, job.planning)
-    for wish in job.planning.contexts:
-        send(protocol.PlannedContextEvent(context=planner.planned(wish)))
-    for wish in job.planning.largest:
-        send(protocol.PlannedContextEvent(context=planner.largest(wish)))
+    send(PlannedModelEvent(tensors=tensors, n_ctx_train=model.n_ctx_train))
+    planner = _Planner(model, job)
+    for wish in job.contexts:
+        send(PlannedContextEvent(context=planner.planned(wish)))
+    for wish in job.largest:
+        send(PlannedContextEvent(context=planner.largest(wish)))
     model.close()
 
 
 class _Planner:
     """Contexts of one model, one after the other."""
 
-    def __init__(self, model: Model, settings: Settings, planning: Planning) -> None:
+    def __init__(self, model: Model, job: PlanJob) -> None:
         self._model = model
-        self._settings = settings
+        self._settings = job.settings
         devices = model.engine.ggml.devices()
         self._devices = [device.name for device in devices]
-        self._limits = limits_of(devices, planning.system_bytes, planning.gpu_limit_bytes)
+        self._limits = limits_of(devices, job.system_bytes, job.gpu_limit_bytes)
         tensors = model.tensors_by_buffer()
-        self._weights = weights_by_device(tensors, planning.tensor_bytes, self._devices)
+        self._weights = weights_by_device(tensors, job.tensor_bytes, self._devices)
 
     def planned(self, wish: ContextWish) -> PlannedContext:
         """The context that `wish` asks for, or why the engine refuses it."""

@@ -1,167 +1,112 @@
 """
 Other quantizations of a model, by the engine's own quantizer, each file in a worker of its own.
 
-It first says, from the header alone, what it would make of every type; so sizes are known to the
-byte, and the space is checked, before anything is written.
+It can first say, from the header alone, what it would make of every type.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter_ns
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, TypeAdapter
 
 from harness.errors import HarnessError
-from harness.files import FetchProgress, OnProgress, written_whole
-from harness.measure import protocol, runner
-from harness.measure.protocol import Event, Job
-from harness.models.gguf.header import read_header
-from harness.models.gguf.quantized_size import weights_bytes, written_bytes
-from harness.models.quantizations import LadderSource
-from harness.schema.quantized import PlannedFile, Quantizing
-from harness.schema.settings import Settings
-from harness.units import file_size
+from harness.measure import runner
+from harness.measure.protocol import CommonEvent, Event, Job
+from harness.schema.experiment import Outcome
+from harness.schema.quantized import PlannedFile
 
 # Planning reads a header; a tensor of the largest models takes minutes on one core.
 _PLAN_SILENCE_NS = 60 * 1_000_000_000
 
 
-@dataclass(frozen=True)
-class Rung:
-    """
-    One file of a ladder, as it is going to be; with a `refusal` the engine would not make it.
+class PlannedFileEvent(Event):
+    """What the model would become as one file type."""
 
-    `n_bytes` is the whole file's, `n_fallback` counts tensors that get another type than the rules
-    want, since their rows are no multiple of its block.
-    """
-
-    file_type: str
-    path: Path
-    types: Mapping[str, str]
-    n_bytes: int
-    bits_per_weight: float
-    n_fallback: int = 0
-    refusal: str | None = None
+    event: Literal["planned-file"] = "planned-file"
+    file: PlannedFile
 
 
-def plan_rungs(source: LadderSource, file_types: Sequence[str], folder: Path) -> list[Rung]:
-    """
-    What quantizing would give, in the order of `file_types`; about half a second.
+class PlanFilesJob(Job):
+    """Say what the model would become as each of `file_types`; only its header is read."""
 
-    Raises:
-        HarnessError: The engine refuses the source.
-    """
-    report = _run(source, Quantizing(file_types=tuple(file_types)), silence_ns=_PLAN_SILENCE_NS)
-    if report.outcome.status == "failed":
-        raise HarnessError(
-            f"{source.local.key} cannot be quantized: {report.outcome.message}; check the file"
-        )
-    return [_rung(source, planned, folder) for planned in report.planned_files]
-
-
-def _rung(source: LadderSource, planned: PlannedFile, folder: Path) -> Rung:
-    tensors = [tensor for header in source.found.headers for tensor in header.tensors]
-    return Rung(
-        file_type=planned.file_type,
-        path=folder / source.file_name(planned.file_type),
-        types=planned.types,
-        n_bytes=written_bytes(source.found.parts, planned.types, source.keys),
-        bits_per_weight=weights_bytes(tensors, planned.types) * 8 / source.found.file.n_params,
-        n_fallback=planned.n_fallback,
-        refusal=planned.refusal,
+    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
+        Annotated[CommonEvent | PlannedFileEvent, Field(discriminator="event")]
     )
 
+    job: Literal["plan-files"] = "plan-files"
+    model_path: str
+    file_types: Annotated[tuple[str, ...], Field(min_length=1)]
 
-def write_rung(source: LadderSource, rung: Rung, n_threads: int, report: OnProgress) -> None:
+
+class QuantizedTensorEvent(Event):
+    """The quantizer begins with this tensor."""
+
+    event: Literal["quantized-tensor"] = "quantized-tensor"
+    tensor: str
+
+    @property
+    def activity(self) -> str:
+        """That tensor."""
+        return f"while quantizing {self.tensor}"
+
+
+class QuantizeJob(Job):
     """
-    The file of `rung` in its place, whole or not at all.
+    Write the model as `file_type` to `target_path`.
+
+    `keys` are added to the file's metadata, texts of at most 127 bytes. `allows_requantizing` lets
+    a source be quantized that is so already.
+    """
+
+    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
+        Annotated[CommonEvent | QuantizedTensorEvent, Field(discriminator="event")]
+    )
+
+    job: Literal["quantize"] = "quantize"
+    model_path: str
+    file_type: str
+    target_path: str
+    keys: dict[str, str] = Field(default_factory=dict)
+    n_threads: PositiveInt = 1
+    allows_requantizing: bool = False
+
+
+def plan_files(path: Path, key: str, file_types: Sequence[str]) -> tuple[PlannedFile, ...]:
+    """
+    What the model at `path`, called `key`, would become, in the order of `file_types`.
+
+    About half a second.
 
     Raises:
-        HarnessError: The engine failed, the disk is full, or what came is not what was planned.
-        KeyboardInterrupt: Nothing is left of it.
+        HarnessError: The engine refuses the model.
     """
-    sizes = {
-        tensor.name: tensor.n_bytes for header in source.found.headers for tensor in header.tensors
-    }
-    n_done, n_all = 0, sum(sizes.values())
+    job = PlanFilesJob(model_path=str(path), file_types=tuple(file_types))
+    report = runner.run_unlogged(job, silence_ns=_PLAN_SILENCE_NS)
+    report.raise_if_interrupted()
+    if report.outcome.status == "failed":
+        raise HarnessError(f"{key} cannot be quantized: {report.outcome.message}; check the file")
+    return tuple(event.file for event in report.told(PlannedFileEvent))
+
+
+def quantize(job: QuantizeJob, on_tensor: Callable[[str], None]) -> Outcome:
+    """
+    Does `job`, however it ends; the outcome says how.
+
+    Args:
+        job: What to write.
+        on_tensor: Told the name of each tensor before it is quantized.
+
+    Raises:
+        KeyboardInterrupt: The user ended it.
+    """
 
     def hear(event: Event) -> None:
-        nonlocal n_done
-        if isinstance(event, protocol.QuantizedTensorEvent):
-            report(FetchProgress(rung.path.name, "quantizing", n_done, n_all))
-            n_done += sizes.get(event.tensor, 0)
+        if isinstance(event, QuantizedTensorEvent):
+            on_tensor(event.tensor)
 
-    try:
-        with written_whole(rung.path) as part:
-            quantizing = Quantizing(
-                file_types=(rung.file_type,),
-                target_path=str(part),
-                keys=source.keys,
-                n_threads=n_threads,
-                allows_requantizing=source.is_quantized,
-            )
-            came = _run(source, quantizing, hear)
-            if came.outcome.status == "failed":
-                raise HarnessError(_explained(came.outcome.message, rung, part))
-            _check(rung, part)
-    except OSError as error:
-        raise HarnessError(
-            f"{rung.path} cannot be written ({error.strerror or error}); make room or mend the "
-            "permissions, or choose another folder with --dir"
-        ) from error
-    finally:
-        report(FetchProgress(rung.path.name, "done", n_all, n_all))
-
-
-def _run(
-    source: LadderSource,
-    quantizing: Quantizing,
-    on_event: Callable[[Event], None] = lambda _: None,
-    silence_ns: int = runner.SILENCE_NS,
-) -> runner.Report:
-    job = Job(
-        model_path=str(source.local.path),
-        settings=Settings(n_threads=max(1, quantizing.n_threads)),
-        quantizing=quantizing,
-        started_ns=perf_counter_ns(),
-        deadline_ns=0,
-    )
-    with tempfile.TemporaryDirectory(prefix="harness-quantize-") as folder:
-        log = Path(folder) / "quantize.log"
-        report = runner.run_worker(job, log=log, on_event=on_event, silence_ns=silence_ns)
-    if report.outcome.reason == "interrupted":
-        raise KeyboardInterrupt
-    return report
-
-
-def _explained(message: str | None, rung: Rung, part: Path) -> str:
-    what = f"{rung.file_type} could not be made: {message or 'the engine gave no reason'}"
-    n_here = part.stat().st_size if part.exists() else 0
-    free = shutil.disk_usage(rung.path.parent).free
-    if n_here < rung.n_bytes and free < rung.n_bytes - n_here:
-        return (
-            f"{what}; {rung.path.parent} has {file_size(free)} free and {file_size(rung.n_bytes)} "
-            "are needed: make room, or choose another folder with --dir"
-        )
-    return what
-
-
-def _check(rung: Rung, part: Path) -> None:
-    """
-    Nothing, if the file is whole and holds what was planned.
-
-    The engine writes through a stream that may lose the last bytes on a full disk without a word.
-    """
-    size = part.stat().st_size
-    with part.open("rb") as file:
-        header = read_header(file, size, str(part))  # refuses what is cut short
-    types = {tensor.name: tensor.type_name for tensor in header.tensors}
-    if types != rung.types:
-        odd = next(name for name in rung.types if types.get(name) != rung.types[name])
-        raise HarnessError(
-            f"{rung.file_type} came out otherwise than planned: {odd} is {types.get(odd)} instead "
-            f"of {rung.types[odd]}; it was thrown away, please report this"
-        )
+    report = runner.run_unlogged(job, on_event=hear)
+    report.raise_if_interrupted()
+    return report.outcome

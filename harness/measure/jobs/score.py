@@ -8,32 +8,94 @@ compared is refused within a second.
 from __future__ import annotations
 
 import platform
-import tempfile
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from harness import __version__
 from harness.errors import NotComparable
-from harness.files import require_space
 from harness.measure import runner
-from harness.measure.fits import room_of
-from harness.measure.jobs.plan import MemoryPlan, plan_memory
-from harness.measure.jobs.score_sums import spill_bytes
 from harness.measure.jobs.score_text import QualityText
-from harness.measure.protocol import Event, Job
-from harness.models.headers import local_headers
+from harness.measure.protocol import CommonEvent, Event, Job
 from harness.schema.experiment import EngineInfo, ModelFile, Outcome, Provenance
 from harness.schema.machine import Machine
-from harness.schema.planned import SYSTEM, ContextWish, is_within, limits_of
-from harness.schema.quality import QualityRecord, Tokenization
-from harness.schema.scored import Scoring, Tokenizing
+from harness.schema.quality import ChunkScores, QualityRecord, Tokenization
 from harness.schema.settings import Settings
 
 _TOKENIZING_SILENCE_NS = 5 * 60 * 1_000_000_000  # a vocabulary and 100 MB of text take seconds
+
+
+class TokenizedEvent(Event):
+    """What a text becomes in the model's vocabulary."""
+
+    event: Literal["tokenized"] = "tokenized"
+    tokenization: Tokenization
+
+
+class TokenizeJob(Job):
+    """Cut the text at `text_path` (UTF-8) into tokens; of the model only its vocabulary is read."""
+
+    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
+        Annotated[CommonEvent | TokenizedEvent, Field(discriminator="event")]
+    )
+
+    job: Literal["tokenize"] = "tokenize"
+    model_path: str
+    text_path: str
+
+
+class SpilledEvent(Event):
+    """The reference's log-probabilities of a chunk are on the disk."""
+
+    event: Literal["spilled"] = "spilled"
+    index: NonNegativeInt
+
+    @property
+    def activity(self) -> str:
+        """The next chunk."""
+        return f"after the reference's chunk {self.index + 1}"
+
+
+class ChunkEvent(Event):
+    """A chunk is scored."""
+
+    event: Literal["chunk"] = "chunk"
+    chunk: ChunkScores
+
+    @property
+    def activity(self) -> str:
+        """The next chunk."""
+        return f"after chunk {self.chunk.index + 1}"
+
+
+class ScoreJob(Job):
+    """
+    Score a text in chunks of `n_ctx` tokens, `n_chunks` of them at most.
+
+    With a reference both models are held at once, unless there is a `spill_folder`: then the
+    reference goes first, and what it gave passes through a nameless file there. `settings` are for
+    both. `deadline_ns` is a reading of the system-wide perf_counter; two chunks are always made.
+    """
+
+    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
+        Annotated[CommonEvent | SpilledEvent | ChunkEvent, Field(discriminator="event")]
+    )
+
+    job: Literal["score"] = "score"
+    model_path: str
+    settings: Settings
+    text_path: str
+    reference_path: str | None = None
+    n_ctx: PositiveInt
+    n_chunks: PositiveInt
+    spill_folder: str | None = None
+    deadline_ns: int
 
 
 @dataclass(frozen=True)
@@ -48,11 +110,12 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ScoreRequest:
     """
-    What is to be scored: at most `n_chunks` chunks of `n_ctx` tokens within `budget_ns` a model.
+    How a text is to be scored: at most `n_chunks` chunks of `n_ctx` tokens.
 
-    `settings` are for both models. A `silence_ns` without a word ends a worker.
+    `budget_ns` is for each model, `settings` are for both. A `silence_ns` without a word ends a
+    worker.
     """
 
     text: QualityText
@@ -71,17 +134,11 @@ def tokenized(file: ModelFile, path: Path, text_path: Path) -> Subject:
     Raises:
         KeyboardInterrupt: The user ended it.
     """
-    job = Job(
-        model_path=str(path),
-        settings=Settings(n_threads=1),
-        tokenizing=Tokenizing(text_path=str(text_path)),
-        started_ns=perf_counter_ns(),
-        deadline_ns=0,
-    )
-    report = _run(job, _TOKENIZING_SILENCE_NS, lambda _: None)
-    if report.outcome.reason == "interrupted":
-        raise KeyboardInterrupt
-    return Subject(file, path, report.outcome, report.tokenization, report.engine)
+    job = TokenizeJob(model_path=str(path), text_path=str(text_path))
+    report = runner.run_unlogged(job, silence_ns=_TOKENIZING_SILENCE_NS)
+    report.raise_if_interrupted()
+    told = next(iter(report.told(TokenizedEvent)), None)
+    return Subject(file, path, report.outcome, told.tokenization if told else None, report.engine)
 
 
 def require_same_tokens(subject: Subject, reference: Subject) -> None:
@@ -111,69 +168,16 @@ def require_same_tokens(subject: Subject, reference: Subject) -> None:
         )
 
 
-def fits_together(
-    subject: Subject, reference: Subject, wanted: Wanted, machine: Machine, free_bytes: int
-) -> bool:
-    """
-    Whether both models with their contexts go into the memory that is free.
-
-    Args:
-        subject: One model.
-        reference: The other.
-        wanted: With which contexts.
-        machine: This one.
-        free_bytes: Of system memory.
-    """
-    assert subject.tokenization is not None
-    assert subject.engine is not None
-    n_vocab = subject.tokenization.n_vocab
-    # The engine keeps the scored rows; of those a copy in doubles is worked on, piece by piece.
-    logits = 2 * wanted.n_ctx * n_vocab * 4
-    weights = subject.file.weights_bytes + reference.file.weights_bytes
-    has_gpu = any(device.is_gpu for device in subject.engine.devices)
-    # Mapped weights may lie there twice, rearranged; the compute buffers are no larger than this.
-    if not has_gpu and 2 * (weights + logits) < free_bytes / 2:
-        return True
-    plans = [_plan(each, wanted) for each in (subject, reference)]
-    if any(not plan.contexts or plan.contexts[0].n_ctx is None for plan in plans):
-        return True  # the engine refuses one: scoring tells why
-    taken = {SYSTEM: logits}
-    for plan in plans:
-        for device, n_bytes in plan.taken(plan.contexts[0]).items():
-            taken[device] = taken.get(device, 0) + n_bytes
-    room = room_of(machine, free_bytes)
-    limits = limits_of(plans[0].devices, room.free_bytes, room.gpu_limit_bytes)
-    return is_within(taken, limits)
-
-
-def _plan(subject: Subject, wanted: Wanted) -> MemoryPlan:
-    headers = local_headers(subject.path, subject.file.key).headers
-    return plan_memory(subject.path, headers, wanted.settings, [ContextWish(n_ctx=wanted.n_ctx)])
-
-
-def n_chunks_of(subject: Subject, wanted: Wanted) -> int:
+def n_chunks_of(subject: Subject, request: ScoreRequest) -> int:
     """How many chunks there will be: those asked for, or those that the text has."""
     assert subject.tokenization is not None
-    return min(wanted.n_chunks, subject.tokenization.n_tokens // wanted.n_ctx)
-
-
-def require_spill_space(subject: Subject, wanted: Wanted, folder: Path) -> None:
-    """
-    Nothing, if the disk of `folder` can take what the reference gives.
-
-    Raises:
-        FetchFailed: It cannot.
-    """
-    assert subject.tokenization is not None
-    n_chunks = n_chunks_of(subject, wanted)
-    n_bytes = spill_bytes(wanted.n_ctx, n_chunks, subject.tokenization.n_vocab)
-    require_space(folder, n_bytes, f"keeping {n_chunks} chunks of the reference")
+    return min(request.n_chunks, subject.tokenization.n_tokens // request.n_ctx)
 
 
 def score(
     subject: Subject,
     reference: Subject | None,
-    wanted: Wanted,
+    request: ScoreRequest,
     machine: Machine,
     *,
     spill_folder: Path | None = None,
@@ -185,7 +189,7 @@ def score(
     Args:
         subject: What is scored.
         reference: What it is set against.
-        wanted: On which text, how much of it.
+        request: On which text, how much of it.
         machine: This one.
         spill_folder: Where the reference's log-probabilities go; None holds both models at once.
         on_event: Told what the worker tells.
@@ -193,21 +197,18 @@ def score(
     assert subject.tokenization is not None
     assert subject.engine is not None
     started_at, started_ns = datetime.now(UTC).isoformat(timespec="seconds"), perf_counter_ns()
-    n_chunks = n_chunks_of(subject, wanted)
-    job = Job(
+    n_chunks = n_chunks_of(subject, request)
+    job = ScoreJob(
         model_path=str(subject.path),
-        settings=wanted.settings,
-        scoring=Scoring(
-            text_path=str(wanted.text_path),
-            reference_path=str(reference.path) if reference else None,
-            n_ctx=wanted.n_ctx,
-            n_chunks=n_chunks,
-            spill_folder=str(spill_folder) if spill_folder else None,
-        ),
-        started_ns=started_ns,
-        deadline_ns=started_ns + wanted.budget_ns,
+        settings=request.settings,
+        text_path=str(request.text_path),
+        reference_path=str(reference.path) if reference else None,
+        n_ctx=request.n_ctx,
+        n_chunks=n_chunks,
+        spill_folder=str(spill_folder) if spill_folder else None,
+        deadline_ns=started_ns + request.budget_ns,
     )
-    report = _run(job, wanted.silence_ns, on_event)
+    report = runner.run_unlogged(job, on_event=on_event, silence_ns=request.silence_ns)
     return QualityRecord(
         id=uuid.uuid4().hex[:8],
         started_at=started_at,
@@ -220,18 +221,12 @@ def score(
         ),
         model=subject.file,
         reference=reference.file if reference else None,
-        settings=wanted.settings,
-        text=wanted.text.facts,
+        settings=request.settings,
+        text=request.text.facts,
         tokenization=subject.tokenization,
-        n_ctx=wanted.n_ctx,
+        n_ctx=request.n_ctx,
         n_chunks_planned=n_chunks,
         is_spilled=spill_folder is not None,
         outcome=report.outcome,
-        chunks=tuple(report.chunks),
+        chunks=tuple(event.chunk for event in report.told(ChunkEvent)),
     )
-
-
-def _run(job: Job, silence_ns: int, on_event: Callable[[Event], None]) -> runner.Report:
-    with tempfile.TemporaryDirectory(prefix="harness-quality-") as folder:
-        log = Path(folder) / "quality.log"
-        return runner.run_worker(job, log=log, on_event=on_event, silence_ns=silence_ns)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
@@ -22,7 +22,13 @@ from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.engine.model import load_model
 from harness.engine.vocabulary import Vocabulary, vocabulary_alone
-from harness.measure import protocol
+from harness.measure.jobs.score import (
+    ChunkEvent,
+    ScoreJob,
+    SpilledEvent,
+    TokenizedEvent,
+    TokenizeJob,
+)
 from harness.measure.jobs.score_sums import (
     Chunks,
     Reference,
@@ -32,26 +38,21 @@ from harness.measure.jobs.score_sums import (
     spill,
     spilled,
 )
-from harness.measure.protocol import Event, Job
+from harness.measure.protocol import Send
 from harness.schema.quality import Tokenization
-from harness.schema.scored import Scoring
-
-Send = Callable[[Event], None]
 
 # However little time there is: below two chunks there is no interval.
 _LEAST_CHUNKS = 2
 
 
-def tokenize_job(engine: Engine, job: Job, send: Send) -> None:
+def tokenize_job(engine: Engine, job: TokenizeJob, send: Send) -> None:
     """
-    What the text of `job.tokenizing` becomes in the model's vocabulary.
+    What the text of `job` becomes in the model's vocabulary.
 
     Raises:
         EngineFailed: Damaged file, unknown architecture, no tokenizer.
     """
-    assert job.tokenizing is not None
-    assert job.model_path is not None
-    text = _text(job.tokenizing.text_path)
+    text = _text(job.text_path)
     with vocabulary_alone(engine, job.model_path) as vocabulary:
         tokens = vocabulary.tokens_of(text)
         told = Tokenization(
@@ -61,52 +62,48 @@ def tokenize_job(engine: Engine, job: Job, send: Send) -> None:
             n_tokens=len(tokens),
             tokens_sha256=hashlib.sha256(tokens.astype("<i4").tobytes()).hexdigest(),
         )
-    send(protocol.TokenizedEvent(tokenization=told))
+    send(TokenizedEvent(tokenization=told))
 
 
-def score_job(engine: Engine, job: Job, send: Send) -> None:
+def score_job(engine: Engine, job: ScoreJob, send: Send) -> None:
     """
-    The chunks that `job.scoring` asks for, each sent as soon as it is complete.
+    The chunks that `job` asks for, each sent as soon as it is complete.
 
     Raises:
         EngineFailed: A model cannot be loaded, or gives logits that are no numbers; or the disk
             does not take what has to be spilled.
     """
-    assert job.scoring is not None
-    assert job.model_path is not None
-    reference_path, folder = job.scoring.reference_path, job.scoring.spill_folder
-    if reference_path is None:
+    if job.reference_path is None:
         with _side(engine, job.model_path, "the model", job) as side:
             for index in _indices(job, side.chunks.n):
                 _send_scores(send, side, index, None)
-    elif folder is None:
+    elif job.spill_folder is None:
         with (
-            _side(engine, reference_path, "the reference", job) as base,
+            _side(engine, job.reference_path, "the reference", job) as base,
             _side(engine, job.model_path, "the model", job) as side,
         ):
             for index in _indices(job, side.chunks.n):
                 _send_scores(send, side, index, Reference(base.logits(index)))
     else:
-        _score_by_way_of_disk(engine, job, job.scoring, send)
+        _score_by_way_of_disk(engine, job, send)
 
 
-def _score_by_way_of_disk(engine: Engine, job: Job, scoring: Scoring, send: Send) -> None:
-    assert job.model_path is not None
-    assert scoring.reference_path is not None
-    with _nameless_file(scoring.spill_folder) as file:
+def _score_by_way_of_disk(engine: Engine, job: ScoreJob, send: Send) -> None:
+    assert job.reference_path is not None
+    with _nameless_file(job.spill_folder) as file:
         n_spilled = 0
-        with _side(engine, scoring.reference_path, "the reference", job) as base:
+        with _side(engine, job.reference_path, "the reference", job) as base:
             # Half of the time is the other model's.
             for index in _indices(job, base.chunks.n, share=0.5):
-                with _disk_errors(scoring.spill_folder):
+                with _disk_errors(job.spill_folder):
                     spill(file, base.logits(index), base.chunks.targets(index))
                 n_spilled += 1
-                send(protocol.SpilledEvent(index=index))
-        with _disk_errors(scoring.spill_folder):
+                send(SpilledEvent(index=index))
+        with _disk_errors(job.spill_folder):
             file.seek(0)
         with _side(engine, job.model_path, "the model", job) as side:
             for index in _indices(job, n_spilled):
-                with _disk_errors(scoring.spill_folder):
+                with _disk_errors(job.spill_folder):
                     base_chunk = spilled(file, len(side.chunks.scored), side.n_vocab)
                 _send_scores(send, side, index, base_chunk)
 
@@ -134,13 +131,12 @@ class _Side:
 
 
 @contextlib.contextmanager
-def _side(engine: Engine, path: str, name: str, job: Job) -> Iterator[_Side]:
-    assert job.scoring is not None
-    n_ctx = job.scoring.n_ctx
+def _side(engine: Engine, path: str, name: str, job: ScoreJob) -> Iterator[_Side]:
+    n_ctx = job.n_ctx
     model = load_model(engine, path, job.settings)
     try:
         vocabulary: Vocabulary = model.vocabulary()
-        tokens = vocabulary.tokens_of(_text(job.scoring.text_path))
+        tokens = vocabulary.tokens_of(_text(job.text_path))
         with model.context(n_ctx) as context:
             chunks = Chunks(tokens, n_ctx, vocabulary.bos)
             yield _Side(name, context, chunks, vocabulary.n_tokens)
@@ -148,12 +144,11 @@ def _side(engine: Engine, path: str, name: str, job: Job) -> Iterator[_Side]:
         model.close()
 
 
-def _indices(job: Job, n_there: int, share: float = 1.0) -> Iterator[int]:
+def _indices(job: ScoreJob, n_there: int, share: float = 1.0) -> Iterator[int]:
     """The chunks to do, until there are enough, or that share of the time left is spent."""
-    assert job.scoring is not None
     now = perf_counter_ns()
     until_ns = now + (job.deadline_ns - now) * share
-    for index in range(min(job.scoring.n_chunks, n_there)):
+    for index in range(min(job.n_chunks, n_there)):
         if index >= _LEAST_CHUNKS and perf_counter_ns() > until_ns:
             return
         yield index
@@ -161,7 +156,7 @@ def _indices(job: Job, n_there: int, share: float = 1.0) -> Iterator[int]:
 
 def _send_scores(send: Send, side: _Side, index: int, reference: Reference | None) -> None:
     scores = score_chunk(index, side.logits(index), side.chunks.targets(index), reference)
-    send(protocol.ChunkEvent(chunk=scores))
+    send(ChunkEvent(chunk=scores))
 
 
 def _text(path: str) -> bytes:

@@ -16,8 +16,8 @@ from rich.live import Live
 from rich.text import Text
 
 from harness import units
-from harness.measure import protocol
-from harness.measure.protocol import Event
+from harness.measure.jobs.measure import ContextEvent, TrialEvent
+from harness.measure.protocol import Event, HelloEvent
 from harness.measure.schedule import Cell
 from harness.report import terminal
 from harness.schema.experiment import Run, Stop, Trial
@@ -70,11 +70,11 @@ class Progress:
     def event(self, event: Event) -> None:
         """Shows what the worker told; it waits for us meanwhile."""
         match event:
-            case protocol.HelloEvent():
+            case HelloEvent():
                 self._draw(f"{self._title} · loading", is_urgent=True)
-            case protocol.ContextEvent():
+            case ContextEvent():
                 self._draw(f"{self._title} · {event.context.workload}")
-            case protocol.TrialEvent():
+            case TrialEvent():
                 self._draw(f"{self._title} · {_told(event.trial)}")
             case _:
                 pass

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.text import Text
 
 from harness import units
-from harness.measure import protocol
-from harness.measure.protocol import Event
+from harness.measure.jobs.score import ChunkEvent, SpilledEvent
+from harness.measure.protocol import Event, HelloEvent
 from harness.schema.quality import ChunkScores, QualityRecord
 
 _REDRAW_S = 1.0
@@ -47,11 +47,11 @@ class QualityProgress:
     def event(self, event: Event) -> None:
         """Shows what the worker told; it waits for us meanwhile."""
         match event:
-            case protocol.HelloEvent():
+            case HelloEvent():
                 self._draw("loading", is_urgent=True)
-            case protocol.SpilledEvent():
+            case SpilledEvent():
                 self._draw(f"the reference: chunk {event.index + 1} of {self._n_chunks}")
-            case protocol.ChunkEvent():
+            case ChunkEvent():
                 self._draw(self._told(event.chunk))
             case _:
                 pass

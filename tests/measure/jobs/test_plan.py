@@ -14,10 +14,9 @@ from make.shape_models import as_if_remote, small_shape
 from harness.analysis.memory import group_values
 from harness.errors import HarnessError
 from harness.measure.jobs import plan as planning
+from harness.measure.jobs.measure import MeasureJob, MeasureReport, measure
 from harness.measure.jobs.plan import MemoryPlan, plan_memory
 from harness.measure.predictions import memory_predictions
-from harness.measure.protocol import Job
-from harness.measure.runner import Report, run_worker
 from harness.models.headers import find_headers, local_headers
 from harness.models.twin.stub import ghost, write_ghost
 from harness.schema.planned import SYSTEM, ContextWish
@@ -33,21 +32,21 @@ def planned(path: Path, settings: Settings, *lengths: int) -> MemoryPlan:
         return plan_memory(empty, local_headers(path, "k").headers, settings, wishes)
 
 
-def measured(tmp_path: Path, path: Path, settings: Settings, *workloads: str) -> Report:
+def measured(tmp_path: Path, path: Path, settings: Settings, *workloads: str) -> MeasureReport:
     now = perf_counter_ns()
-    job = Job(
+    job = MeasureJob(
         model_path=str(path),
         settings=settings,
         workloads=workloads,
         started_ns=now,
         deadline_ns=now,
     )
-    report = run_worker(job, log=tmp_path / "run.log", on_event=lambda _: None)
+    report = measure(job, log=tmp_path / "run.log")
     assert report.outcome.status == "ok", report.outcome
     return report
 
 
-def assert_as_planned(plan: MemoryPlan, report: Report) -> None:
+def assert_as_planned(plan: MemoryPlan, report: MeasureReport) -> None:
     """Every kind of buffer of every context within 2 %, or what the log rounds away."""
     weights = sum(buffer.n_bytes for buffer in report.weights)
     for planned_context, taken in zip(plan.contexts, report.contexts, strict=True):
@@ -268,7 +267,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(
     def refuse(*_: object) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.models.twin.twin.stub.write_ghost", refuse)
+    monkeypatch.setattr("harness.models.twin.stub.write_ghost", refuse)
     found = as_if_remote(tiny_model)
     with pytest.raises(HarnessError, match=r"No space left on device.*TMPDIR"), ghost(found):
         pass
@@ -280,7 +279,7 @@ def test_what_a_run_needs_by_its_record_is_what_was_planned(
     """The record's own "need" counts the same buffers."""
     report = measured(tmp_path, tiny_model, Settings(n_threads=1), "pp512")
     run = make_runs(1)[0].model_copy(
-        update={"weights": report.weights, "contexts": tuple(report.contexts)}
+        update={"weights": report.weights, "contexts": report.contexts}
     )
     plan = planned(tiny_model, Settings(n_threads=1), 512)
     told = {it.component: it.value for it in memory_predictions(plan, plan.contexts[0])}

@@ -18,16 +18,17 @@ from harness.analysis.quality import quality_of
 from harness.errors import FetchFailed, NotComparable
 from harness.machine.probe import probe_machine
 from harness.measure.jobs.score import (
+    ChunkEvent,
+    ScoreRequest,
+    SpilledEvent,
     Subject,
-    Wanted,
-    fits_together,
     require_same_tokens,
-    require_spill_space,
     score,
     tokenized,
 )
 from harness.measure.jobs.score_text import QualityText
-from harness.measure.protocol import ChunkEvent, Event, SpilledEvent
+from harness.measure.protocol import Event
+from harness.measure.score_memory import fits_together, require_spill_space
 from harness.models.gguf.model_file import describe
 from harness.schema.experiment import Outcome
 from harness.schema.quality import QualityRecord, Tokenization
@@ -54,8 +55,8 @@ def subject_of(path: Path, text_path: Path) -> Subject:
     return tokenized(describe(path, path.name), path, text_path)
 
 
-def wanted_of(text_path: Path, n_chunks: int = 3) -> Wanted:
-    return Wanted(
+def request_of(text_path: Path, n_chunks: int = 3) -> ScoreRequest:
+    return ScoreRequest(
         text=QualityText("bees.txt", text_path.read_bytes()),
         text_path=text_path,
         n_ctx=N_CTX,
@@ -74,7 +75,7 @@ def scored(
     record = score(
         subject_of(model, text_path),
         subject_of(reference, text_path),
-        wanted_of(text_path),
+        request_of(text_path),
         MACHINE,
         spill_folder=spill_folder,
         on_event=events.append,
@@ -167,8 +168,8 @@ def test_logits_that_are_no_numbers_fail_the_case(
 
 def test_time_that_is_spent_leaves_two_chunks(tiny_model: Path, text_path: Path) -> None:
     subject = subject_of(tiny_model, text_path)
-    wanted = wanted_of(text_path)
-    hurried = Wanted(**{**vars(wanted), "budget_ns": 1})
+    request = request_of(text_path)
+    hurried = ScoreRequest(**{**vars(request), "budget_ns": 1})
     record = score(subject, None, hurried, MACHINE)
     assert record.outcome.status == "ok"
     assert [chunk.index for chunk in record.chunks] == [0, 1]
@@ -204,9 +205,9 @@ def test_vocabularies_of_other_sizes_and_texts_cut_otherwise_are_named(
 
 
 def test_two_models_fit_together_or_do_not(tiny_model: Path, text_path: Path) -> None:
-    one, wanted = subject_of(tiny_model, text_path), wanted_of(text_path)
-    assert fits_together(one, one, wanted, MACHINE, 1 << 40)
-    assert not fits_together(one, one, wanted, MACHINE, 1 << 20)
+    one, request = subject_of(tiny_model, text_path), request_of(text_path)
+    assert fits_together(one, one, request, MACHINE, 1 << 40)
+    assert not fits_together(one, one, request, MACHINE, 1 << 20)
 
 
 def test_a_disk_without_room_is_said_before(
@@ -217,7 +218,7 @@ def test_a_disk_without_room_is_said_before(
 
     monkeypatch.setattr("harness.files.shutil.disk_usage", lambda _: Full)
     with pytest.raises(FetchFailed, match=r"3 chunks of the reference.*HARNESS_CACHE"):
-        require_spill_space(subject_of(tiny_model, text_path), wanted_of(text_path), tmp_path)
+        require_spill_space(subject_of(tiny_model, text_path), request_of(text_path), tmp_path)
 
 
 def test_a_model_without_tokenizer_says_so(tmp_path: Path, text_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""Measuring one model under one Settings: the job of a Run, and what its worker tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
+
+from harness.measure import runner
+from harness.measure.protocol import CommonEvent, Event, FailureEvent, Job
+from harness.schema.experiment import (
+    Buffer,
+    CaseFailure,
+    ContextFacts,
+    EngineInfo,
+    Load,
+    Outcome,
+    Trial,
+)
+from harness.schema.machine import Device, Energy, MemoryMark
+from harness.schema.settings import Settings
+
+
+class LoadedEvent(Event):
+    """The model is loaded and the first context is ready."""
+
+    event: Literal["loaded"] = "loaded"
+    load: Load
+    weights: tuple[Buffer, ...]
+    devices_before: tuple[Device, ...]
+    devices_loaded: tuple[Device, ...]
+
+
+class ContextEvent(Event):
+    """A context was made for a workload; its trials follow."""
+
+    event: Literal["context"] = "context"
+    context: ContextFacts
+
+    @property
+    def activity(self) -> str:
+        """Its trials."""
+        return f"during {self.context.workload}"
+
+
+class TrialEvent(Event):
+    """A repetition is complete."""
+
+    event: Literal["trial"] = "trial"
+    trial: Trial
+
+
+class EnergyEvent(Event):
+    """What the machine took at rest before loading, and why sources of it tell nothing."""
+
+    event: Literal["energy"] = "energy"
+    idle: tuple[Energy, ...]
+    obstacles: dict[str, str]
+
+
+class MemoryEvent(Event):
+    """The worker's own memory at a mark."""
+
+    event: Literal["memory"] = "memory"
+    memory: MemoryMark
+
+
+class WorkloadFailedEvent(FailureEvent):
+    """The engine refused one workload; the worker goes on with the next."""
+
+    event: Literal["workload-failed"] = "workload-failed"
+    workload: str
+
+
+class MeasureJob(Job):
+    """
+    Measure `workloads`, one after the other, each in a context of its own.
+
+    `started_ns` and `deadline_ns` are readings of the system-wide perf_counter. Trials that
+    others disturbed are repeated until `n_trials` clean ones are there, `n_trials_max` were made
+    or the deadline has passed. With `reads_energy` the worker looks for the machine's energy
+    counters, and rests before loading if there are any.
+    """
+
+    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
+        Annotated[
+            CommonEvent
+            | LoadedEvent
+            | ContextEvent
+            | TrialEvent
+            | EnergyEvent
+            | MemoryEvent
+            | WorkloadFailedEvent,
+            Field(discriminator="event"),
+        ]
+    )
+
+    job: Literal["measure"] = "measure"
+    model_path: str
+    settings: Settings
+    workloads: tuple[str, ...]
+    n_trials: PositiveInt = 1
+    n_trials_max: PositiveInt = 1
+    seed: NonNegativeInt = 0
+    is_cold: bool = False
+    reads_energy: bool = False
+    n_cores_logical: PositiveInt = 1
+    n_cores_usable: PositiveInt = 1
+    started_ns: int
+    deadline_ns: int
+
+
+@dataclass(frozen=True)
+class MeasureReport:
+    """What the worker of a MeasureJob told, in the terms of `schema.Run`."""
+
+    outcome: Outcome = field(default_factory=lambda: Outcome(status="ok"))
+    engine: EngineInfo | None = None
+    case_failures: tuple[CaseFailure, ...] = ()
+    load: Load | None = None
+    weights: tuple[Buffer, ...] = ()
+    contexts: tuple[ContextFacts, ...] = ()
+    memory: tuple[MemoryMark, ...] = ()
+    devices_before: tuple[Device, ...] = ()
+    devices_loaded: tuple[Device, ...] = ()
+    idle_energy: tuple[Energy, ...] = ()
+    energy_obstacles: dict[str, str] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+
+
+def measure(
+    job: MeasureJob,
+    *,
+    log: Path,
+    on_event: Callable[[Event], None] = lambda _: None,
+    silence_ns: int = runner.SILENCE_NS,
+    command: Sequence[str] = runner.WORKER,
+) -> MeasureReport:
+    """What one fresh worker measured, however it ended; the arguments are those of `run_worker`."""
+    report = runner.run_worker(
+        job, log=log, on_event=on_event, silence_ns=silence_ns, command=command
+    )
+    loaded = next(iter(report.told(LoadedEvent)), None)
+    energy = next(iter(report.told(EnergyEvent)), None)
+    return MeasureReport(
+        outcome=report.outcome,
+        engine=report.engine,
+        case_failures=tuple(
+            CaseFailure(workload=it.workload, reason=it.reason, message=it.message)
+            for it in report.told(WorkloadFailedEvent)
+        ),
+        load=loaded.load if loaded else None,
+        weights=loaded.weights if loaded else (),
+        contexts=tuple(event.context for event in report.told(ContextEvent)),
+        memory=tuple(event.memory for event in report.told(MemoryEvent)),
+        devices_before=loaded.devices_before if loaded else (),
+        devices_loaded=loaded.devices_loaded if loaded else (),
+        idle_energy=energy.idle if energy else (),
+        energy_obstacles=energy.obstacles if energy else {},
+        trials=tuple(event.trial for event in report.told(TrialEvent)),
+    )

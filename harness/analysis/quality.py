@@ -11,30 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.analysis.stats.batch_means import mean_interval, percentile_interval
 from harness.analysis.stats.interval import percentile
+from harness.schema.figure import Figure, FigureKind
 from harness.schema.quality import ChunkScores, Divergence, QualityRecord
 
 # llama-perplexity gives no ± to fewer tokens.
 _LEAST_TOKENS = 11
-
-
-@dataclass(frozen=True, slots=True)
-class QualityFigure:
-    """
-    One figure: `error` is its ± (None where it has none), `low` to `high` the interval over chunks.
-
-    An end is None where the data does not tell it: one chunk gives no interval, and above the
-    99.9th percentile of few tokens there may be nothing but the largest of them.
-    """
-
-    value: float
-    error: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +30,19 @@ class Distance:
 
     `ln_ratio` is ln(PPL / PPL of the reference), `perplexity_difference` the PPL less the
     reference's; both on the same tokens. Divergences in nats. `same_top` is the share of
-    positions where both think the same token the likeliest.
+    positions where both think the same token the likeliest. A figure's interval is over chunks;
+    one chunk gives none, and above the 99.9th percentile of few tokens there may be nothing but
+    the largest of them.
     """
 
-    reference_perplexity: QualityFigure
-    ln_ratio: QualityFigure
-    perplexity_difference: QualityFigure
-    mean_kld: QualityFigure
-    kld_p999: QualityFigure
-    median_kld: QualityFigure
-    max_kld: float
-    same_top: QualityFigure
+    reference_perplexity: Figure
+    ln_ratio: Figure
+    perplexity_difference: Figure
+    mean_kld: Figure
+    kld_p999: Figure
+    median_kld: Figure
+    max_kld: Figure
+    same_top: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +51,7 @@ class Quality:
 
     n_chunks: int
     n_scored: int
-    perplexity: QualityFigure
+    perplexity: Figure
     distance: Distance | None = None
 
 
@@ -157,14 +145,14 @@ class _Moments:
         return math.sqrt(self.variance) if self.n >= _LEAST_TOKENS else None
 
 
-def _perplexity(moments: _Moments, means: Sequence[float]) -> QualityFigure:
+def _perplexity(moments: _Moments, means: Sequence[float]) -> Figure:
     value = _exp(moments.mean)
     low, high = mean_interval(means)
-    return QualityFigure(
+    return _figure(
         value,
-        None if moments.error is None else value * moments.error,
-        None if low is None else _exp(low),
-        None if high is None else _exp(high),
+        (None if low is None else _exp(low), None if high is None else _exp(high)),
+        len(means),
+        error=None if moments.error is None else value * moments.error,
     )
 
 
@@ -190,18 +178,22 @@ def _distance(
         reference_perplexity=_perplexity(base, base_means),
         ln_ratio=_ln_ratio(own, base, covariance, means, base_means),
         perplexity_difference=_difference(own, base, covariance, means, base_means),
-        mean_kld=_bounded(
-            QualityFigure(
-                kld.mean,
-                kld.error,
-                *mean_interval([reference.sum_kld / n_scored for _, reference in pairs]),
-            ),
+        mean_kld=_within(
             0.0,
             math.inf,
+            _figure(
+                kld.mean,
+                mean_interval([reference.sum_kld / n_scored for _, reference in pairs]),
+                len(pairs),
+                unit="nats",
+                error=kld.error,
+            ),
         ),
         kld_p999=_percentile(values, 99.9),
         median_kld=_percentile(values, 50.0),
-        max_kld=max(max(chunk) for chunk in values),
+        max_kld=_figure(
+            max(max(chunk) for chunk in values), (None, None), len(values), unit="nats"
+        ),
         same_top=_same_top([reference.n_same_top / n_scored for _, reference in pairs], own.n),
     )
 
@@ -212,11 +204,11 @@ def _ln_ratio(
     covariance: float,
     means: Sequence[float],
     base_means: Sequence[float],
-) -> QualityFigure:
+) -> Figure:
     spread = max(0.0, own.variance + base.variance - 2 * covariance)
     differences = [a - b for a, b in zip(means, base_means, strict=True)]
     error = None if own.error is None else math.sqrt(spread)
-    return QualityFigure(own.mean - base.mean, error, *mean_interval(differences))
+    return _figure(own.mean - base.mean, mean_interval(differences), len(means), error=error)
 
 
 def _difference(
@@ -225,7 +217,7 @@ def _difference(
     covariance: float,
     means: Sequence[float],
     base_means: Sequence[float],
-) -> QualityFigure:
+) -> Figure:
     """PPL less PPL, both errors by the first order of exp around the means."""
     a, b = _exp(own.mean), _exp(base.mean)
     spread = a**2 * own.variance + b**2 * base.variance - 2 * a * b * covariance
@@ -234,27 +226,39 @@ def _difference(
         for x, y in zip(means, base_means, strict=True)
     ]
     error = None if own.error is None else math.sqrt(max(0.0, spread))
-    return QualityFigure(a - b, error, *mean_interval(linear))
+    return _figure(a - b, mean_interval(linear), len(means), error=error)
 
 
-def _same_top(shares: Sequence[float], n: int) -> QualityFigure:
+def _same_top(shares: Sequence[float], n: int) -> Figure:
     share = fmean(shares)
     error = math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else None
-    return _bounded(QualityFigure(share, error, *mean_interval(shares)), 0.0, 1.0)
+    figure = _figure(share, mean_interval(shares), len(shares), unit="ratio", error=error)
+    return _within(0.0, 1.0, figure)
 
 
-def _bounded(figure: QualityFigure, least: float, most: float) -> QualityFigure:
+def _figure(
+    value: float,
+    interval: tuple[float | None, float | None],
+    n_chunks: int,
+    *,
+    unit: str = "",
+    error: float | None = None,
+) -> Figure:
+    kind: FigureKind = "range" if interval == (None, None) else "interval"
+    return Figure(value, *interval, unit, kind, n_chunks, standard_error=error)
+
+
+def _within(least: float, most: float, figure: Figure) -> Figure:
     """The figure with an interval that does not reach beyond what can be."""
     if figure.low is None or figure.high is None:
         return figure
-    low, high = max(least, figure.low), min(most, figure.high)
-    return QualityFigure(figure.value, figure.error, low, high)
+    return replace(figure, low=max(least, figure.low), high=min(most, figure.high))
 
 
-def _percentile(chunks: Sequence[Sequence[float]], percent: float) -> QualityFigure:
+def _percentile(chunks: Sequence[Sequence[float]], percent: float) -> Figure:
     ordered = sorted(value for chunk in chunks for value in chunk)
-    low, high = percentile_interval(chunks, percent)
-    return QualityFigure(percentile(ordered, percent), None, low, high)
+    interval = percentile_interval(chunks, percent)
+    return _figure(percentile(ordered, percent), interval, len(chunks), unit="nats")
 
 
 def _exp(mean: float) -> float:
@@ -262,7 +266,7 @@ def _exp(mean: float) -> float:
     return math.exp(min(mean, 700.0))
 
 
-def figures_of(quality: Quality) -> dict[str, QualityFigure]:
+def figures_of(quality: Quality) -> dict[str, Figure]:
     """All figures by name, in the order they are shown."""
     found = {"perplexity": quality.perplexity}
     if quality.distance:
@@ -274,7 +278,7 @@ def figures_of(quality: Quality) -> dict[str, QualityFigure]:
             "mean_kld": distance.mean_kld,
             "kld_p999": distance.kld_p999,
             "median_kld": distance.median_kld,
-            "max_kld": QualityFigure(distance.max_kld),
+            "max_kld": distance.max_kld,
             "same_top": distance.same_top,
         }
     return found

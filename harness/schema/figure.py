@@ -21,8 +21,8 @@ class Figure:
         unit: As `units.quantity` knows it.
         kind: "exact": known from a file or counted, not estimated. "interval": the bounds enclose
             the true value as surely as they promise, 95 % unless said otherwise. "range": too few
-            values for an interval, so the bounds are merely the smallest and the largest and decide
-            nothing. "predicted": nothing was measured; the bounds are the prediction's.
+            values for an interval, so the bounds, if any, are merely the smallest and the largest
+            and decide nothing. "predicted": nothing was measured; the bounds are the prediction's.
         n: Values it stands on, one for each Run (for qualities, chunk of text); 0 where nothing was
             sampled.
         source: What it was measured as or how it was predicted: "tg128@d4096".
@@ -58,6 +58,11 @@ class Figure:
     def is_decisive(self) -> bool:
         """Whether its bounds may decide a question: both are there and promise something."""
         return self.kind != "range" and self.low is not None and self.high is not None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is left open: known, or an interval without width."""
+        return self.is_decisive and self.low == self.high
 
 
 def exact(value: float, unit: str, source: str = "") -> Figure:

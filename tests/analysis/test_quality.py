@@ -59,10 +59,10 @@ def test_every_figure_is_llama_perplexitys(seed: int) -> None:
     figures = figures_of(quality)
     for name, (value, error) in expected.items():
         assert figures[name].value == pytest.approx(value, rel=1e-9, abs=1e-12), name
-        assert figures[name].error == pytest.approx(error, rel=1e-6), name
+        assert figures[name].standard_error == pytest.approx(error, rel=1e-6), name
     assert distance.kld_p999.value == pytest.approx(np.percentile(plain.kld, 99.9), rel=1e-5)
     assert distance.median_kld.value == pytest.approx(np.median(plain.kld), rel=1e-5)
-    assert distance.max_kld == pytest.approx(plain.kld.max(), rel=1e-5)
+    assert distance.max_kld.value == pytest.approx(plain.kld.max(), rel=1e-5)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.floats(0, 2))
@@ -78,10 +78,10 @@ def test_a_model_against_itself_differs_by_nothing(seed: int) -> None:
     chunks, _ = make_chunks(np.random.default_rng(seed), 3, 9, 5, noise=0.0)
     distance = quality_of(chunks).distance
     assert distance is not None
-    assert (distance.mean_kld.value, distance.mean_kld.high, distance.max_kld) == (0, 0, 0)
+    assert (distance.mean_kld.value, distance.mean_kld.high, distance.max_kld.value) == (0, 0, 0)
     assert (distance.same_top.value, distance.same_top.low) == (1, 1)
     assert distance.ln_ratio.value == 0
-    assert distance.perplexity_difference.error == pytest.approx(0, abs=1e-6)
+    assert distance.perplexity_difference.standard_error == pytest.approx(0, abs=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -167,7 +167,7 @@ def test_a_record_becomes_a_row_of_the_frontier() -> None:
         distance.mean_kld.low,
         distance.mean_kld.high,
     )
-    assert row.same_top.is_interval
+    assert row.same_top.is_decisive
     assert (row.model_sha256, row.reference_sha256) == ("a.gguf" * 4, "b.gguf" * 4)
     other = measured_quality(make_record(chunks[:5]))
     assert other is not None
@@ -181,4 +181,4 @@ def test_what_failed_or_has_no_reference_is_no_row_of_the_frontier() -> None:
     assert measured_quality(make_record(chunks, outcome=broken)) is None
     one = measured_quality(make_record(chunks[:1]))
     assert one is not None
-    assert not one.kl.is_interval
+    assert not one.kl.is_decisive

@@ -17,7 +17,8 @@ from typing import Literal
 
 from harness import units
 from harness.analysis.verdict import N_PROMPT, Level, decode_level, ttft_level
-from harness.commands.frontier.dominance import NEEDED, Figure, Frontier, Metric, Option, size_key
+from harness.commands.frontier.dominance import NEEDED, Frontier, Metric, Option, size_key
+from harness.schema.figure import Figure
 
 # The mean KL divergence is the evidence that one token gives, on average, for telling the
 # reference from its quantization by what it writes (the expected log-likelihood ratio). Odds
@@ -105,9 +106,10 @@ def _at(figure: Figure, end: End, *, is_more_better: bool) -> float:
     if end == "value":
         return figure.value
     wants_high = (end == "kind") == is_more_better
-    if not figure.is_interval:
+    if not figure.is_decisive:
         return math.inf if wants_high else 0.0
-    return figure.high if wants_high else figure.low
+    low, high = figure.bounds
+    return high if wants_high else low
 
 
 def _goodness(option: Option, metric: Metric) -> float:
@@ -168,7 +170,7 @@ def _undecided(
 ) -> str:
     named = sorted(rivals, key=size_key)
     names = f"{first.name} or {' or '.join(option.name for option in named)}"
-    if not all(option.figures["decode"].is_interval for option in (first, *named)):
+    if not all(option.figures["decode"].is_decisive for option in (first, *named)):
         return f"{names}; there are too few Runs for an interval: measure more (--runs)"
     if all(option in group for option in named):
         what = "faster" if metric == "decode" else "nearer to the reference"

@@ -17,7 +17,7 @@ from harness.analysis.sides import Side
 from harness.commandline.engine_options import measuring_options
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.candidates import Candidate, candidates
-from harness.commands.frontier.dominance import Frontier, Metric, Option, exactly
+from harness.commands.frontier.dominance import Frontier, Metric, Option
 from harness.commands.frontier.figures import (
     SpeedFigures,
     speed_figures,
@@ -38,6 +38,7 @@ from harness.records.quality import list_qualities
 from harness.report import terminal
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
+from harness.schema.figure import Figure, exact
 from harness.schema.settings import settings_text
 
 
@@ -132,7 +133,7 @@ def _page(model: str, found: Sequence[Candidate], results: Path) -> FrontierPage
 
 
 def _option(candidate: Candidate, speed: SpeedFigures | None, quality: QualityPage) -> Option:
-    figures: dict[Metric, Any] = {"bytes": exactly(candidate.file.n_bytes)}
+    figures: dict[Metric, Figure] = {"bytes": exact(candidate.file.n_bytes, "bytes")}
     figures |= speed.figures if speed else {}
     figures |= quality.figures.get(candidate.name, {})
     return Option(candidate.name, figures, speed.obstacle if speed else None)

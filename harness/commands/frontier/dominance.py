@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.analysis.stats.ratio import Comparison
+from harness.schema.figure import Figure
 
 Metric = Literal["bytes", "need", "decode", "prefill", "ttft", "joules", "kl", "same_top"]
 METRICS: tuple[Metric, ...] = (
@@ -29,31 +30,6 @@ _MORE_IS_BETTER = ("decode", "prefill", "same_top")
 
 Relation = Literal["better", "same", "worse", "cannot-tell"]
 _INVERSE: Mapping[Relation, Relation] = {"better": "worse", "worse": "better"}
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """
-    One figure and what it lies between.
-
-    Without `is_interval` too few values stand behind it: `low` and `high` are the smallest and
-    the largest of them, and decide nothing.
-    """
-
-    value: float
-    low: float
-    high: float
-    is_interval: bool = True
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it is known rather than estimated."""
-        return self.is_interval and self.low == self.high
-
-
-def exactly(value: float) -> Figure:
-    """A figure that is known."""
-    return Figure(value, value, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +107,13 @@ def size_key(option: Option) -> tuple[float, str]:
 
 def relation_of(a: Figure, b: Figure, *, is_more_better: bool) -> Relation:
     """How `a` stands to `b` by their intervals: better and worse only where they do not touch."""
-    if not (a.is_interval and b.is_interval):
+    if not (a.is_decisive and b.is_decisive):
         return "cannot-tell"
     if a.is_exact and b.is_exact and a.value == b.value:
         return "same"
-    if a.low > b.high:
+    (a_low, a_high), (b_low, b_high) = a.bounds, b.bounds
+    if a_low > b_high:
         return "better" if is_more_better else "worse"
-    if a.high < b.low:
+    if a_high < b_low:
         return "worse" if is_more_better else "better"
     return "cannot-tell"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from harness.analysis.sides import Side, compare_sides
 from harness.analysis.stats.ratio import Comparison
 from harness.analysis.summary import GroupSummary, summarize
-from harness.commands.frontier import dominance
 from harness.commands.frontier.dominance import Metric
 from harness.schema.figure import Figure
 from harness.schema.workload import Workload, parse_workload
@@ -55,7 +54,7 @@ def speed_workloads(sides: Iterable[Side]) -> SpeedWorkloads:
 class SpeedFigures:
     """What was measured of one side; `obstacle` says why there is nothing."""
 
-    figures: Mapping[Metric, dominance.Figure]
+    figures: Mapping[Metric, Figure]
     n_runs: int
     obstacle: str | None = None
 
@@ -65,11 +64,11 @@ def speed_figures(side: Side, workloads: SpeedWorkloads) -> SpeedFigures:
     group = _group(side)
     if group is None:
         return SpeedFigures({}, 0)
-    figures: dict[Metric, dominance.Figure] = {}
+    figures: dict[Metric, Figure] = {}
     for (workload, name), metric in workloads.metrics.items():
-        estimate = _estimates(group, workload).get(name)
-        if estimate is not None:
-            figures[metric] = figure_of(estimate, is_counted=metric == "need")
+        figure = _figures(group, workload).get(name)
+        if figure is not None:
+            figures[metric] = counted(figure) if metric == "need" else figure
     obstacle = None
     if "decode" not in figures:
         failed = [case.outcome for case in group.cases if case.outcome.status == "failed"]
@@ -77,18 +76,9 @@ def speed_figures(side: Side, workloads: SpeedWorkloads) -> SpeedFigures:
     return SpeedFigures(figures, group.n_runs, obstacle)
 
 
-def figure_of(estimate: Figure, *, is_counted: bool = False) -> dominance.Figure:
-    """
-    What was measured, as a figure of the frontier.
-
-    Args:
-        estimate: Over Runs.
-        is_counted: A size that the engine itself tells: the same in every Run is exact, however
-            few they are.
-    """
-    low, high = estimate.bounds
-    is_known = is_counted and low == high
-    return dominance.Figure(estimate.value, low, high, is_known or estimate.kind != "range")
+def counted(figure: Figure) -> Figure:
+    """A size that the engine itself tells: the same in every Run is exact, however few they are."""
+    return replace(figure, kind="exact") if figure.low == figure.high else figure
 
 
 def speed_pairs(
@@ -112,7 +102,7 @@ def _group(side: Side) -> GroupSummary | None:
     return next(mine, None)
 
 
-def _estimates(group: GroupSummary, workload: str) -> Mapping[str, Figure]:
+def _figures(group: GroupSummary, workload: str) -> Mapping[str, Figure]:
     if not workload:
         return group.metrics
     return next((case.metrics for case in group.cases if case.workload == workload), {})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from harness.analysis.quality import QualityFigure, quality_of
-from harness.commands.frontier.dominance import Figure
+from dataclasses import replace
+
+from harness.analysis.quality import quality_of
 from harness.commands.frontier.qualities import MeasuredQuality
+from harness.schema.figure import Figure
 from harness.schema.quality import QualityRecord
 
 
@@ -33,7 +35,8 @@ def measured_quality(record: QualityRecord) -> MeasuredQuality | None:
     )
 
 
-def _figure(figure: QualityFigure) -> Figure:
+def _figure(figure: Figure) -> Figure:
+    """With both bounds, as the page shows them: one chunk has a range of one value."""
     if figure.low is None or figure.high is None:
-        return Figure(figure.value, figure.value, figure.value, is_interval=False)
-    return Figure(figure.value, figure.low, figure.high)
+        return replace(figure, low=figure.value, high=figure.value, kind="range")
+    return figure

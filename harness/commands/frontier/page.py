@@ -10,8 +10,9 @@ from tabulate import tabulate
 
 from harness import units
 from harness.commands.frontier.advice import Advice
-from harness.commands.frontier.dominance import METRICS, Figure, Frontier, Metric, Option
+from harness.commands.frontier.dominance import METRICS, Frontier, Metric, Option
 from harness.report.text import harmless, wrapped
+from harness.schema.figure import Figure
 
 Style = Literal["plain", "github"]
 _TITLES: dict[Metric, str] = {
@@ -121,8 +122,8 @@ def _value(metric: Metric, value: float) -> str:
 def _interval(metric: Metric, figure: Figure) -> str:
     if figure.is_exact:
         return "exact"
-    low, high = (_value(metric, end) for end in (figure.low, figure.high))
-    return f"{low} – {high}{'' if figure.is_interval else _RANGE_MARK}"
+    low, high = (_value(metric, end) for end in figure.bounds)
+    return f"{low} – {high}{_RANGE_MARK if figure.kind == 'range' else ''}"
 
 
 def _legend(page: FrontierPage) -> list[str]:
@@ -130,7 +131,7 @@ def _legend(page: FrontierPage) -> list[str]:
     found = []
     for name, other in page.dominated.items():
         found.append(f"x {name} is dominated: {other} is no worse in any figure, better in one.")
-    if any(not figure.is_interval for it in options for figure in it.figures.values()):
+    if any(figure.kind == "range" for it in options for figure in it.figures.values()):
         found.append("* fewer than 6 Runs: smallest and largest (min–max), not an interval.")
     if page.requantized:
         sources = ", ".join(dict.fromkeys(page.requantized.values()))
@@ -164,7 +165,7 @@ def page_flat(page: FrontierPage) -> list[list[str | float]]:
                 rows.append(
                     [
                         *(harmless(page.model), harmless(option.name), metric),
-                        *(figure.value, figure.low, figure.high, _kind(figure), dominator),
+                        *(figure.value, *figure.bounds, _kind(figure), dominator),
                     ]
                 )
     return rows
@@ -212,4 +213,4 @@ def _entry(page: FrontierPage, option: Option) -> dict[str, Any]:
 def _kind(figure: Figure) -> str:
     if figure.is_exact:
         return "exact"
-    return "interval" if figure.is_interval else "range"
+    return figure.kind

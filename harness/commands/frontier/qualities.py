@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.commands.frontier.dominance import Figure, Metric, exactly
+from harness.commands.frontier.dominance import Metric
+from harness.schema.figure import Figure, exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +70,5 @@ def quality_page(names: Mapping[str, str], measured: Sequence[MeasuredQuality]) 
     }
     reference = names.get(first.reference_sha256)
     if reference is not None:
-        figures[reference] = {"kl": exactly(0.0), "same_top": exactly(1.0)}
+        figures[reference] = {"kl": exact(0.0, "nats"), "same_top": exact(1.0, "ratio")}
     return QualityPage(figures, reference or first.reference_key, first.alike)

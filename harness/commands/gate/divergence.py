@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.analysis.quality import QualityFigure, is_usable, quality_of
+from harness.analysis.quality import is_usable, quality_of
 from harness.analysis.sides import Side
 from harness.commands.gate.judge import Cause, Check
 from harness.schema.experiment import ModelFile
+from harness.schema.figure import Figure
 from harness.schema.quality import QualityRecord
 
 METRIC = "mean_kld"
@@ -94,7 +95,7 @@ def _check(
     *,
     cause: Cause | None = None,
     text: str = "",
-    level: QualityFigure | None = None,
+    level: Figure | None = None,
     n: int = 0,
 ) -> Check:
     return Check(

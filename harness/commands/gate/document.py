@@ -67,7 +67,7 @@ def _check(check: Check) -> dict[str, Any]:
         "settings": check.settings.model_dump(mode="json") if check.settings else None,
         "workload": check.workload or None,
         "metric": check.metric or None,
-        "unit": "nats" if check.level else UNITS.get(check.metric),
+        "unit": check.level.unit if check.level else UNITS.get(check.metric),
         "text": check.text or None,
         "limit": check.limit,
         "n": check.n,

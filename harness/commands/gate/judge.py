@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.analysis.formulas import UNITS
-from harness.analysis.quality import QualityFigure
 from harness.analysis.sides import ComparedFigure, Side, compare_sides
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison
@@ -115,7 +114,7 @@ class Check:
     a: Figure | None = None
     b: Figure | None = None
     change: Change | None = None
-    level: QualityFigure | None = None
+    level: Figure | None = None
     n: int = 0
 
     @property

@@ -12,11 +12,12 @@ from typing import Any
 from tabulate import tabulate
 
 from harness import units
-from harness.analysis.quality import Quality, QualityFigure, figures_of
+from harness.analysis.quality import Quality, figures_of
 from harness.commandline.scoring import QualityFailure
 from harness.report.tables import Format
 from harness.report.text import harmless, wrapped
 from harness.schema.experiment import ModelFile
+from harness.schema.figure import Figure
 from harness.schema.quality import QualityRecord, TextFacts
 
 _LABELS = {
@@ -31,7 +32,6 @@ _LABELS = {
     "same_top": "same top token",
 }
 _SHARES = ("same_top",)
-_UNITS = {"same_top": "ratio", "ln_ratio": "", "perplexity": "", "reference_perplexity": ""}
 _HEADER = ("", "value", "±", "95 % over chunks")
 _FLAT = (
     *("model", "quantization", "reference", "metric", "unit", "value", "error", "low", "high"),
@@ -108,7 +108,14 @@ def _entry(result: QualityResult) -> dict[str, Any]:
             "message": record.outcome.message,
         },
         "figures": {
-            name: {**asdict(figure), "unit": _unit(name)} for name, figure in _figures(quality)
+            name: {
+                "value": figure.value,
+                "error": figure.standard_error,
+                "low": figure.low,
+                "high": figure.high,
+                "unit": figure.unit,
+            }
+            for name, figure in _figures(quality)
         },
     }
 
@@ -122,12 +129,8 @@ def _file(file: ModelFile) -> dict[str, Any]:
     }
 
 
-def _figures(quality: Quality | None) -> list[tuple[str, QualityFigure]]:
+def _figures(quality: Quality | None) -> list[tuple[str, Figure]]:
     return list(figures_of(quality).items()) if quality else []
-
-
-def _unit(name: str) -> str:
-    return _UNITS.get(name, "nats" if "kld" in name else "")
 
 
 def _heading(result: QualityResult) -> str:
@@ -158,15 +161,15 @@ def _note(result: QualityResult) -> str:
     return ""
 
 
-def _cells(name: str, figure: QualityFigure) -> tuple[str, ...]:
+def _cells(name: str, figure: Figure) -> tuple[str, ...]:
     def shown(value: float, digits: int = 4 if "perplexity" in name else 3) -> str:
         return units.percent(value) if name in _SHARES else units.significant(value, digits)
 
-    error = "" if figure.error is None else shown(figure.error, 3)
+    error = "" if figure.standard_error is None else shown(figure.standard_error, 3)
     return _LABELS[name], shown(figure.value), error, _interval(figure, shown)
 
 
-def _interval(figure: QualityFigure, shown: Any) -> str:
+def _interval(figure: Figure, shown: Any) -> str:
     if figure.low is None and figure.high is None:
         return "–"
     if figure.high is None:
@@ -252,9 +255,8 @@ def _flat(
             continue
         counts = [quality.n_chunks, quality.n_scored, outcome]
         for name, it in figures_of(quality).items():
-            writer.writerow(
-                [*about, name, _unit(name), it.value, it.error, it.low, it.high, *counts]
-            )
+            figure = [it.unit, it.value, it.standard_error, it.low, it.high]
+            writer.writerow([*about, name, *figure, *counts])
     for failure in failures:
         writer.writerow([harmless(failure.model), *[""] * 10, harmless(failure.message)])
     return stream.getvalue().rstrip("\n")

@@ -9,19 +9,19 @@ from typing import cast
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from make.figures import around, between, known
 
 from harness.analysis.stats.ratio import Comparison, compare_exact
 from harness.commands.frontier.advice import FAR_KL, NEAR_KL, advise, class_of
 from harness.commands.frontier.dominance import (
     METRICS,
     NEEDED,
-    Figure,
     Frontier,
     Metric,
     Option,
     Pairs,
-    exactly,
 )
+from harness.schema.figure import Figure, FigureKind
 
 MORE = ("decode", "prefill", "same_top")
 
@@ -37,10 +37,10 @@ def option(
     """An option whose figures are known to `width`, as a share."""
     values: dict[Metric, float] = {"decode": decode, "kl": kl, "prefill": 1000.0}
     figures: dict[Metric, Figure] = {
-        metric: Figure(value, value * (1 - width), value * (1 + width))
+        metric: around(value, width)
         for metric, value in (values | cast(dict[Metric, float], more)).items()
     }
-    return Option(name, figures | {"bytes": exactly(size)})
+    return Option(name, figures | {"bytes": known(size)})
 
 
 def choice(*options: Option) -> str | None:
@@ -54,7 +54,8 @@ def choice(*options: Option) -> str | None:
 def figures(draw: st.DrawFn) -> Figure:
     # Few different numbers, so that intervals touch, overlap and coincide.
     low, value, high = sorted(draw(st.tuples(*[st.integers(0, 8)] * 3)))
-    return Figure(value, low, high, is_interval=draw(st.sampled_from([True, True, True, False])))
+    kinds: list[FigureKind] = ["interval", "interval", "interval", "range"]
+    return between(low, value, high, draw(st.sampled_from(kinds)))
 
 
 @st.composite
@@ -106,7 +107,8 @@ def test_widening_an_interval_never_creates_a_dominance(
     metric = data.draw(st.sampled_from(sorted(some[index].figures)))
     figure = some[index].figures[metric]
     below, above = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
-    wider = replace(figure, low=figure.low - below, high=figure.high + above)
+    low, high = figure.bounds
+    wider = replace(figure, low=low - below, high=high + above)
     changed = replace(some[index], figures={**some[index].figures, metric: wider})
     others = tuple(changed if it.name == changed.name else it for it in some)
     before, after = Frontier(some), Frontier(others)
@@ -131,7 +133,7 @@ def test_widening_a_comparison_never_creates_a_dominance(
     a, b = option("a", 0.01, 10), option("b", 0.02, 10)
     metric: Metric = "decode" if is_more_better else "ttft"
     both = [
-        replace(it, figures={"decode": exactly(10), metric: exactly(1), "kl": it.figures["kl"]})
+        replace(it, figures={"decode": known(10), metric: known(1), "kl": it.figures["kl"]})
         for it in (a, b)
     ]
 
@@ -145,7 +147,7 @@ def test_widening_a_comparison_never_creates_a_dominance(
 
 def test_a_comparison_by_rounds_counts_before_intervals_that_overlap() -> None:
     a, b = option("a", 0.01, 10, width=0.2), option("b", 0.005, 10.5, width=0.2)
-    kl = {"a": exactly(0.01), "b": exactly(0.005)}
+    kl = {"a": known(0.01), "b": known(0.005)}
     a, b = (replace(it, figures={**it.figures, "kl": kl[it.name]}) for it in (a, b))
     same = compare_exact(10, 10, 6, is_more_better=True)
     faster = Comparison(1.05, 1.03, 1.07, 6, "rounds", True, 0.02, 0.99)
@@ -166,7 +168,7 @@ def test_a_figure_that_only_one_has_keeps_it_from_being_dominated() -> None:
     same = compare_exact(10, 10, 6, is_more_better=True)
     pairs: Pairs = {("a", "b"): {"prefill": same}}
     assert Frontier((a, b), pairs).dominators() == {"b": "a"}
-    measured = replace(b, figures={**b.figures, "joules": exactly(1)})
+    measured = replace(b, figures={**b.figures, "joules": known(1)})
     assert Frontier((a, measured), pairs).dominators() == {}
 
 
@@ -257,7 +259,7 @@ def test_an_interval_across_a_threshold_leaves_the_choice_open() -> None:
 
 def test_a_figure_of_too_few_runs_decides_nothing() -> None:
     few = option("few", 0.001, 50)
-    rate = Figure(50, 50, 50, is_interval=False)
+    rate = between(50, 50, 50, "range")
     few = replace(few, figures={**few.figures, "decode": rate})
     advice = advise(Frontier((few, option("other", 0.002, 30))))
     assert advice.choice is None
@@ -289,7 +291,7 @@ def test_one_alone_or_none_is_no_choice() -> None:
 
 
 def test_only_one_with_both_figures_is_no_choice() -> None:
-    bare = Option("b", {"bytes": exactly(5)})
+    bare = Option("b", {"bytes": known(5)})
     assert "only a has both" in advise(Frontier((option("a", 0.001, 30), bare))).text
 
 
@@ -318,7 +320,7 @@ def test_adding_a_worse_model_never_changes_the_advice(
     good = data.draw(st.sampled_from(some))
     factor = data.draw(st.floats(1.3, 4))
     worse = {
-        metric: Figure(it.value * by, it.low * by, it.high * by)
+        metric: it.scaled(by)
         for metric, it in good.figures.items()
         for by in [1 / factor if metric in MORE else factor]
     }

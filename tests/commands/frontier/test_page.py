@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from make.figures import around, known
 from make.gguf import write_small
 from make.quality import make_chunks, make_record
 from make.records import make_experiment, make_run
 
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.command import command
-from harness.commands.frontier.dominance import METRICS, Figure, Frontier, Metric, Option, exactly
+from harness.commands.frontier.dominance import METRICS, Frontier, Metric, Option
 from harness.commands.frontier.page import FrontierPage, page_document, page_flat, page_text
 from harness.machine.probe import probe_machine
 from harness.models.digest import sha256_of
@@ -24,6 +25,7 @@ from harness.models.quantizations import REQUANTIZED_FROM, SOURCE_SHA256
 from harness.records.quality import save_quality
 from harness.records.store import ExperimentWriter
 from harness.schema.experiment import ModelFile
+from harness.schema.figure import Figure
 
 LARGEST: dict[Metric, float] = {
     "bytes": 638_888_888_888,
@@ -54,10 +56,10 @@ def page(*options: Option, **changes: object) -> FrontierPage:
 
 def wide(name: str, *, is_interval: bool, factor: float = 1.0) -> Option:
     figures = {
-        metric: Figure(value * factor, value * factor * 0.9, value * factor * 1.1, is_interval)
+        metric: around(value * factor, 0.1, "interval" if is_interval else "range")
         for metric, value in LARGEST.items()
     }
-    return Option(name, figures | {"bytes": exactly(LARGEST["bytes"])})
+    return Option(name, figures | {"bytes": known(LARGEST["bytes"])})
 
 
 @pytest.mark.parametrize("is_interval", [True, False])
@@ -77,17 +79,17 @@ def test_the_page_fits_80_columns_whatever_is_on_it(is_interval: bool) -> None:
 
 def option(name: str, kl: float, decode: float, size: float) -> Option:
     figures: dict[Metric, Figure] = {
-        "bytes": exactly(size),
-        "need": exactly(size * 2),
-        "decode": Figure(decode, decode * 0.99, decode * 1.01),
-        "kl": Figure(kl, kl * 0.98, kl * 1.02),
-        "same_top": exactly(1 - kl),
+        "bytes": known(size),
+        "need": known(size * 2),
+        "decode": around(decode, 0.01),
+        "kl": around(kl, 0.02),
+        "same_top": known(1 - kl),
     }
     return Option(name, figures)
 
 
 BEST, WORST = option("Q6_K", 0.005, 40, 6e7), option("Q5_1", 0.02, 30, 7e7)
-BROKEN = Option("Q2_K", {"bytes": exactly(3e7)}, obstacle="killed by the system")
+BROKEN = Option("Q2_K", {"bytes": known(3e7)}, obstacle="killed by the system")
 
 
 def test_marks_are_explained_and_the_advice_comes_last() -> None:

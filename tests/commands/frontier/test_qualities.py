@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from harness.commands.frontier.dominance import Figure, exactly
+from make.figures import around, between
+
 from harness.commands.frontier.qualities import MeasuredQuality, QualityPage, quality_page
+from harness.schema.figure import exact
 
 NAMES = {"s8": "Q8_0", "s4": "Q4_K_M", "s2": "Q2_K"}
 
@@ -15,8 +17,8 @@ def result(
         reference_key=f"key of {reference}",
         alike=(text, "512"),
         at=at,
-        kl=Figure(kl, kl * 0.9, kl * 1.1),
-        same_top=Figure(0.9, 0.89, 0.91),
+        kl=around(kl, 0.1),
+        same_top=between(0.89, 0.9, 0.91),
     )
 
 
@@ -27,7 +29,7 @@ def kls(page: QualityPage) -> dict[str, float]:
 def test_the_reference_differs_from_itself_by_nothing() -> None:
     page = quality_page(NAMES, [result("s4", 0.03), result("s2", 0.4)])
     assert kls(page) == {"Q4_K_M": 0.03, "Q2_K": 0.4, "Q8_0": 0.0}
-    assert page.figures["Q8_0"] == {"kl": exactly(0), "same_top": exactly(1)}
+    assert page.figures["Q8_0"] == {"kl": exact(0, "nats"), "same_top": exact(1, "ratio")}
     assert page.reference == "Q8_0"
 
 

@@ -129,7 +129,8 @@ def test_common_rounds_decide_what_intervals_cannot(tmp_path: Path) -> None:
     assert figures["a"].n_runs == 6
     assert set(figures["a"].figures) == {"decode", "prefill", "need"}
     # The machine drifted by more than the models differ.
-    assert figures["a"].figures["decode"].high > figures["b"].figures["decode"].low
+    a, b = (figures[name].figures["decode"].bounds for name in "ab")
+    assert a[1] > b[0]
     compared = speed_pairs(sides, workloads)["a", "b"]
     assert compared["decode"].pairing == "rounds"
     assert compared["decode"].verdict == "better"
@@ -141,7 +142,7 @@ def test_few_runs_give_a_range_and_an_exact_need(tmp_path: Path) -> None:
     write(tmp_path, "a", 1, n_rounds=2)
     sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
     figures = speed_figures(sides["a"], speed_workloads(sides.values())).figures
-    assert not figures["decode"].is_interval
+    assert not figures["decode"].is_decisive
     assert figures["need"].is_exact
 
 

@@ -11,7 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from make.gate import make_candidate, make_rounds, make_sides, model_called
 
-from harness.analysis.quality import QualityFigure
 from harness.commands.gate.annotations import gate_annotations
 from harness.commands.gate.document import gate_document
 from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, obstacle
@@ -86,7 +85,7 @@ def exactly(verdict: str = "pass") -> Check:
 
 
 def kl(verdict: str = "pass") -> Check:
-    level = QualityFigure(0.0312, 0.001, 0.029, 0.0334)
+    level = Figure(0.0312, 0.029, 0.0334, "nats", "interval", 32, standard_error=0.001)
     return Check(
         verdict,  # type: ignore[arg-type]
         model="m:a",

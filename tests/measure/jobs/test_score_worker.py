@@ -131,7 +131,7 @@ def test_a_model_against_itself_differs_by_nothing(tiny_model: Path, text_path: 
     record, _ = scored(tiny_model, tiny_model, text_path)
     distance = quality_of(record.chunks).distance
     assert distance is not None
-    assert (distance.mean_kld.value, distance.max_kld, distance.same_top.value) == (0, 0, 1)
+    assert (distance.mean_kld.value, distance.max_kld.value, distance.same_top.value) == (0, 0, 1)
     assert distance.ln_ratio.value == 0
 
 

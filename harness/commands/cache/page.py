@@ -1,0 +1,64 @@
+"""What the models on this disk take, as a page and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import units
+from harness.models.cache import Kept, Kind
+from harness.report.page import Column, Note, Page, Quantity, Table
+
+_WORDS: dict[Kind, str] = {
+    "model": "model",
+    "repository": "hub",
+    "partial": "unfinished, counted above too",
+    "twin": "random weights, of a rehearsal",
+    "digests": "sha256 computed before",
+}
+_COLUMNS = (
+    Column("name", "name"),
+    Column("size", "n_bytes", "right"),
+    Column(""),
+    Column(None, "kind"),
+    Column(None, "n_files"),
+    Column(None, "path"),
+)
+
+
+@dataclass(frozen=True)
+class CacheResult:
+    """What is kept, the largest first, and the two folders it lies in."""
+
+    kept: Sequence[Kept]
+    hub_folder: Path
+    own_folder: Path
+
+
+def page(result: CacheResult) -> Page:
+    """A row for each thing that can be removed by its name, and what all take together."""
+    rows = [
+        (it.name, Quantity(it.n_bytes, "file bytes"), _WORDS[it.kind], it.kind, it.n_files, it.path)
+        for it in result.kept
+    ]
+    total = sum(it.n_bytes for it in result.kept if it.kind != "partial")
+    text = f"{units.file_size(total)} in {result.hub_folder} and {result.own_folder}"
+    table = (Table(_COLUMNS, tuple(rows)),) if rows else ()
+    return (*table, Note((text,), is_whole=True))
+
+
+def document(result: CacheResult) -> dict[str, object]:
+    """The JSON document of `harness cache`."""
+    rows = [
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "n_bytes": each.n_bytes,
+            "n_files": each.n_files,
+            "path": str(each.path),
+        }
+        for each in result.kept
+    ]
+    folders = {"hub": str(result.hub_folder), "own": str(result.own_folder)}
+    return {"schema": 1, "folders": folders, "kept": rows}

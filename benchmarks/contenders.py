@@ -160,7 +160,7 @@ class LlamaBench:
 
     def _command(self, model: Path, workload: Workload) -> list[str]:
         settings = self.settings
-        n_prompt, n_gen = (workload.n, 0) if workload.kind == "pp" else (0, workload.n)
+        n_prompt, n_gen = workload.n_prompt, workload.n_generated
         given = {
             "-m": model,
             "-r": self.n_reps,

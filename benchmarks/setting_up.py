@@ -16,7 +16,7 @@ from harness.measure.lock import measuring
 from harness.models.fetch import LocalModel, ensure
 from harness.schema.machine import Machine
 from harness.schema.settings import Settings
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
@@ -71,7 +71,7 @@ def machine_and_settings(n_threads: int | None) -> tuple[Machine, Settings]:
 def cells(models: tuple[str, ...], workloads: tuple[str, ...]) -> list[tuple[LocalModel, Workload]]:
     """Every workload of every model; the models are fetched if need be."""
     tasks = [parse_workload(name) for name in workloads]
-    refused = [task.name for task in tasks if task.kind not in ("pp", "tg")]
+    refused = [task.name for task in tasks if not isinstance(task, Prefill | Decode)]
     if refused:
         raise click.UsageError(f"llama-bench has no {refused[0]}: only ppN and tgN, with @dDEPTH.")
     return [(local, task) for local in map(ensure, models) for task in tasks]

@@ -18,6 +18,7 @@ from harness.machine import counters
 from harness.machine.counters_snapshot import Snapshot
 from harness.measure import worker
 from harness.measure.jobs.trial_worker import Bench, Timing
+from harness.schema.workload import Decode
 
 
 def _no_pool() -> None:
@@ -30,7 +31,7 @@ def _short_warm_up() -> None:
     whole = Bench.plan
 
     def plan(bench: Bench, *, is_warm_up: bool = False) -> Callable[[], Timing]:
-        if is_warm_up and bench.workload.kind == "tg":
+        if is_warm_up and isinstance(bench.workload, Decode):
             bench = replace(bench, workload=replace(bench.workload, n=1))
         return whole(bench, is_warm_up=is_warm_up)
 

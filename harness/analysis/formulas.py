@@ -27,7 +27,7 @@ from harness.analysis.energy import PerToken
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Machine, MachineFacts
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload, parse_workload
 
 UNITS: dict[str, str] = {
     "tok_per_s": "tok/s",
@@ -70,11 +70,6 @@ Values = dict[str, float]
 TrialFilter = Literal["clean", "contaminated"]
 
 
-def headline(workload: Workload) -> str:
-    """The metric by which a workload is judged precise, and named first."""
-    return "ttft" if workload.kind == "chat" else "tok_per_s"
-
-
 def trials_of(run: Run, workload: str) -> list[Trial]:
     """The trials of one workload in a Run, in order, without its warm-up."""
     return [trial for trial in run.trials if trial.workload == workload and not trial.is_warm_up]
@@ -111,7 +106,7 @@ def run_values(
     trials = _trials(run, workload, machine, which)
     if not trials:
         return {}
-    values = _FORMULAS[parse_workload(workload).kind](trials)
+    values = _FORMULAS[type(parse_workload(workload))](trials)
     # Of a disturbed trial the counters hold what the others took as well.
     joules = energy.per_token(run, trials).joules if which == "clean" else None
     return values if joules is None else values | {energy.METRIC: joules}
@@ -190,11 +185,11 @@ def _tok_per_s(n_tokens: int, ns: int) -> float:
     return n_tokens / ns * 1e9
 
 
-_FORMULAS: dict[str, Callable[[Sequence[Trial]], Values]] = {
-    "pp": _prompt,
-    "tg": _decode,
-    "chat": _chat,
-    "sustain": _sustained,
+_FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
+    Prefill: _prompt,
+    Decode: _decode,
+    Chat: _chat,
+    Sustain: _sustained,
 }
 
 

@@ -78,7 +78,7 @@ def flags(
 
 def _random_prompt(workload: str, runs: Sequence[Run]) -> str | None:
     """That a chat's prompt was no text; only text is tokenized."""
-    if parse_workload(workload).kind != "chat":
+    if not parse_workload(workload).is_text:
         return None
     for trial in (trial for run in runs for trial in metrics.trials_of(run, workload)):
         if trial.tokenize_ns is None:
@@ -87,5 +87,5 @@ def _random_prompt(workload: str, runs: Sequence[Run]) -> str | None:
 
 
 def _headline_values(workload: str, values: Sequence[Values]) -> list[float]:
-    name = metrics.headline(parse_workload(workload))
+    name = parse_workload(workload).headline
     return [of_run[name] for of_run in values if name in of_run]

@@ -188,7 +188,7 @@ def _metrics(workload: str, values: _Values, wanted: Sequence[str]) -> list[str]
     if not any(values):
         if not workload and set(wanted) & set(_OF_WORKLOAD):
             return []  # its workloads tell that it never ran
-        usual = metrics.headline(parse_workload(workload)) if workload else ""
+        usual = parse_workload(workload).headline if workload else ""
         return [usual] if usual in known else known[:1]
     return [name for name in known if any(name in each for each in values)]
 

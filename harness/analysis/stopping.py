@@ -33,7 +33,7 @@ def is_precise(
 
 
 def _is_precise(runs: Sequence[Run], workload: str, precision: float, machine: Machine) -> bool:
-    name = metrics.headline(parse_workload(workload))
+    name = parse_workload(workload).headline
     found = (metrics.run_values(run, workload, machine) for run in runs)
     values = [of_run[name] for of_run in found if name in of_run]
     if not values:

@@ -201,11 +201,11 @@ def _case(
 def _values(
     run: Run, model: ModelFile, workload: str, machine: MachineFacts, which: metrics.TrialFilter
 ) -> Values:
-    """The Run's values, with its MBU where the workload decodes and nothing stands against it."""
+    """The Run's values, with its MBU where the workload has one and nothing stands against it."""
     values = metrics.run_values(run, workload, machine, which)
     task = parse_workload(workload)
     speed = mbu.bandwidth(run)
-    if not values or task.kind != "tg" or speed is None:
+    if not values or "mbu" not in task.yields or speed is None:
         return values
     if mbu.obstacle(model, run.settings, machine, run):
         return values
@@ -233,8 +233,7 @@ def _outcome(n_wanted: int, workload: str, runs: Sequence[Run], *, has_trials: b
             continue  # only other workloads failed in this Run
         if run.outcome.reason == "interrupted" and has_trials:
             continue  # whoever presses Ctrl-C has seen enough; nothing failed
-        n_least = 1 if parse_workload(workload).kind == "sustain" else n_wanted
-        if len(metrics.trials_of(run, workload)) < n_least:
+        if len(metrics.trials_of(run, workload)) < parse_workload(workload).n_trials(n_wanted):
             return CaseOutcome("failed", run.outcome.reason, run.outcome.message)
     if has_trials:
         return CaseOutcome("ok")
@@ -248,7 +247,7 @@ def _not_applicable(
     machine: MachineFacts,
     figures: dict[str, Figure],
 ) -> dict[str, str]:
-    if not runs or "mbu" in figures or parse_workload(workload).kind != "tg":
+    if not runs or "mbu" in figures or "mbu" not in parse_workload(workload).yields:
         return {}
     reasons = [mbu.obstacle(model, run.settings, machine, run) for run in runs]
     return {"mbu": next((reason for reason in reasons if reason), "no clean trial")}

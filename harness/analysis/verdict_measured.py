@@ -22,7 +22,7 @@ from harness.schema.experiment import Reason, Run, Trial
 from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import Chat, Decode, Sustain, Workload, parse_workload
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
 # mostly. So with one byte in a hundred from the disk a token takes a tenth longer: from there on
@@ -85,9 +85,9 @@ def _by_speed(group: GroupSummary, case: CaseSummary, evidence: Evidence) -> Ver
         return None
     task = parse_workload(case.workload)
     notes: tuple[str, ...] = ()
-    if _depth(task) < verdict.DEPTH:
+    if task.depth < verdict.DEPTH:
         notes = (
-            f"Decoding was measured at depth {_depth(task)}, not {verdict.DEPTH}: add "
+            f"Decoding was measured at depth {task.depth}, not {verdict.DEPTH}: add "
             f"--workload tg128@d{verdict.DEPTH}.",
         )
     return verdict.by_speed(decode, _ttft_figure(group), evidence, _sustained_ratio(group), notes)
@@ -116,8 +116,7 @@ def _depth_of(case: CaseSummary) -> int:
 def _decode_case(group: GroupSummary) -> CaseSummary | None:
     """The case that decoding is judged by: one that was tried, however disturbed."""
     tried = [(case, parse_workload(case.workload)) for case in group.cases if case.n_trials]
-    kinds = {"tg": 0, "chat": 1, "sustain": 2}
-    candidates = [(case, task) for case, task in tried if task.kind in kinds]
+    candidates = [(case, task) for case, task in tried if task.decode_metric]
     if not candidates:
         return None
 
@@ -125,20 +124,20 @@ def _decode_case(group: GroupSummary) -> CaseSummary | None:
         case, task = pair
         # Of two as near the deeper: it promises less.
         off = abs(task.depth - verdict.DEPTH)
-        return not case.metrics, kinds[task.kind], off, -task.depth
+        return not case.metrics, _preference(task), off, -task.depth
 
     return min(candidates, key=distance)[0]
 
 
 def _decode_figure(group: GroupSummary, case: CaseSummary) -> Figure | None:
     task = parse_workload(case.workload)
-    found = case.metrics.get("decode_tok_per_s" if task.kind == "chat" else "tok_per_s")
+    found = case.metrics.get(task.decode_metric) if task.decode_metric else None
     if found is None:
         return None
     # From a shallow cache the speed at 4,096 can only be lower: by the bytes read in addition.
     slower = 1.0
-    if _depth(task) < verdict.DEPTH:
-        slower = _bytes_at(group, task) / _bytes_at(group, Workload("tg", 1, verdict.DEPTH))
+    if task.depth < verdict.DEPTH:
+        slower = _bytes_at(group, task) / _bytes_at(group, Decode(1, verdict.DEPTH))
     low, _ = found.bounds
     return replace(found, low=low * slower, source=case.workload)
 
@@ -148,8 +147,10 @@ def _bytes_at(group: GroupSummary, task: Workload) -> float:
     return mbu.token_bytes(group.model, settings, task)
 
 
-def _depth(task: Workload) -> int:
-    return task.depth if task.kind == "tg" else 0
+def _preference(task: Workload) -> int:
+    """How far back a kind stands for decoding: behind those that do little else."""
+    known = (Decode, Chat, Sustain)
+    return next((rank for rank, kind in enumerate(known) if isinstance(task, kind)), len(known))
 
 
 def _ttft_figure(group: GroupSummary) -> Figure | None:
@@ -162,13 +163,11 @@ def _ttft_figure(group: GroupSummary) -> Figure | None:
     found: list[tuple[float, str, Figure]] = []
     for case in group.cases:
         task = parse_workload(case.workload)
-        if task.kind == "pp" and not task.depth and "tok_per_s" in case.metrics:
-            off = abs(math.log(task.n / verdict.N_PROMPT))
-            found.append((off, case.workload, case.metrics["tok_per_s"]))
-        elif task.kind == "chat" and "prefill_tok_per_s" in case.metrics:
-            # Its prompt has some 250 tokens; another factor of two, for it is not only prefill.
-            off = math.log(2 * verdict.N_PROMPT / 250)
-            found.append((off, "chat", case.metrics["prefill_tok_per_s"]))
+        rate = case.metrics.get(task.prompt_metric) if task.prompt_metric else None
+        if rate is not None and not task.depth:
+            off = abs(math.log(task.n_prompt / verdict.N_PROMPT))
+            # Another factor of two for a text: tokenizing and sampling are not prefill.
+            found.append((off + math.log(2) * task.is_text, case.workload, rate))
     if not found:
         return None
     _, name, rate = min(found, key=lambda item: item[0])

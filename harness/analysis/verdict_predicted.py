@@ -14,11 +14,11 @@ from harness.schema.figure import Figure
 from harness.schema.prediction import Refusal
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import Workload
+from harness.schema.workload import Decode, Prefill
 
 # What both are foretold for: what `run` measures as tg128@d4096 and pp1024.
-DECODE = Workload("tg", 128, verdict.DEPTH)
-PROMPT = Workload("pp", verdict.N_PROMPT)
+DECODE = Decode(128, verdict.DEPTH)
+PROMPT = Prefill(verdict.N_PROMPT)
 
 _RANGE = "the middle of a range, no more is known"
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from harness.commandline import options
+from harness.schema.workload import FORMS
 
 _OPTIONS = (
     click.option(
@@ -17,7 +18,7 @@ _OPTIONS = (
         type=options.WORKLOADS,
         default="pp512,tg128,chat",
         show_default=True,
-        help="What to measure: ppN, tgN, either @dDEPTH, chat, sustainSECONDS.",
+        help=f"What to measure: {FORMS}.",
     ),
     click.option(
         "--runs",

@@ -17,7 +17,7 @@ from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import EngineInfo, Experiment
 from harness.schema.prediction import Prediction
 from harness.schema.work import Work
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
 # Behind more context than this a figure is one of the cache too, which is foretold apart.
 _SHALLOW_TOKENS = 2100
@@ -26,8 +26,10 @@ _MOST_EXPERIMENTS = 30
 # A result so far off was spoilt by something that no other model will meet.
 _FARTHEST = math.log(3)
 
-Found = dict[tuple[str, str], Anchor]
-"""By kind of workload ("tg", "pp") and model."""
+Kind = type[Decode] | type[Prefill]
+Found = dict[tuple[Kind, str], Anchor]
+"""By kind of workload and model."""
+_KINDS: tuple[Kind, Kind] = (Decode, Prefill)
 
 
 def anchored(
@@ -57,8 +59,7 @@ def anchored(
     if not found:
         return by_class
     decode, prefill = (
-        tuple(anchor for (kind, _), anchor in found.items() if kind == wanted)
-        for wanted in ("tg", "pp")
+        tuple(anchor for (kind, _), anchor in found.items() if kind == wanted) for wanted in _KINDS
     )
     anchors = Anchors(decode, prefill, FITTED.known_decode, FITTED.known_prefill)
     return replace(by_class, anchors=anchors)
@@ -82,24 +83,24 @@ def _is_of(experiment: Experiment, machine_id: str, engine: EngineInfo) -> bool:
 
 def _of_experiment(
     stored: StoredExperiment, by_class: MachineSpeed
-) -> Iterator[tuple[str, Anchor]]:
+) -> Iterator[tuple[Kind, Anchor]]:
     for group in summarize(stored.experiment, stored.runs):
         work = stored.experiment.works.get(group.model.key)
         if work is None:
             continue
-        for kind in ("tg", "pp"):
+        for kind in _KINDS:
             anchor = _anchor(group, work, kind, by_class)
             if anchor is not None and abs(anchor.log_ratio) < _FARTHEST:
                 yield kind, anchor
 
 
-def _anchor(group: GroupSummary, work: Work, kind: str, by_class: MachineSpeed) -> Anchor | None:
+def _anchor(group: GroupSummary, work: Work, kind: Kind, by_class: MachineSpeed) -> Anchor | None:
     """Of the longest shallow workload of its kind, where the class says something of it."""
     shallow: list[tuple[int, float, float]] = []
     for case in group.cases:
         workload = parse_workload(case.workload)
         measured = case.metrics.get("tok_per_s")
-        if workload.kind != kind or measured is None or not _is_shallow(workload):
+        if not isinstance(workload, kind) or measured is None or not _is_shallow(workload):
             continue
         (told,) = predict_speed(work, by_class, workload, group.model.key, group.settings)
         if isinstance(told, Prediction):

@@ -95,9 +95,7 @@ def _plan(found: FoundHeaders, path: Path, settings: Settings, plan: Plan) -> Me
 
 
 def _n_ctx(workload: Workload, settings: Settings, found: FoundHeaders) -> int:
-    """As the worker chooses it."""
-    trained = found.file.n_ctx_train or 0
-    return settings.n_ctx or min(workload.n_ctx, max(trained, workload.n_ctx_min))
+    return workload.context_length(found.file.n_ctx_train, settings.n_ctx)
 
 
 def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:

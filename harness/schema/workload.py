@@ -1,74 +1,276 @@
 """
-The workloads, by the names that llama-bench gave them.
+The workloads, by the names that llama-bench gave them, and what each says of itself.
 
 pp512: 512 tokens of prompt at once. tg128: 128 tokens, one after the other. `@d4096`: either of
 them behind 4096 tokens that are in the cache already. chat: text in, text out. sustain60:
 generate for 60 seconds, in laps, so that throttling shows.
+
+A further kind is a class here (in KINDS), its trial in the worker (measure/jobs/trial_worker.py)
+and the formulas of its metrics (analysis/formulas.py).
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Self
 
 CHAT_TOKENS = 64
 """Tokens a chat answers with: two to three sentences, and 63 gaps for its percentiles."""
 
 CHAT_CONTEXT = 2048
-"""Positions for a chat: the prompt (about 250 tokens, 1,300 with one byte a token) and answer."""
+"""Positions for a chat: the prompt (1,300 tokens with one byte a token) and the answer."""
+
+CHAT_PROMPT_TOKENS = 270
+"""
+Tokens of a chat's prompt: the text's 1,300 characters are 250 of a vocabulary of 50,000 and more,
+and a chat template adds about 20. So many random ones stand for it where there is no tokenizer.
+"""
+
+# Vocabularies cut that text into 245 to 300 tokens: 9 % to either side of the middle.
+_CHAT_PROMPT_SPREAD = 0.09
 
 SUSTAIN_SECONDS = 60
 SUSTAIN_LAP_TOKENS = 512
 """After so many tokens a sustained generation starts from an empty cache again: without laps the
 growing cache would slow it down and look like throttling."""
 
-_PATTERN = re.compile(
-    r"(?P<kind>pp|tg)(?P<n>[1-9]\d{0,6})(\s*@\s*d(?P<depth>[1-9]\d{0,6}))?"
-    r"|(?P<chat>chat)"
-    r"|(?P<sustain>sustain)(?P<seconds>[1-9]\d{0,4})?"
-)
+_NUMBERS = r"(?P<n>[1-9]\d{0,6})(?:\s*@\s*d(?P<depth>[1-9]\d{0,6}))?"
 
 
-@dataclass(frozen=True)
-class Workload:
+class Workload(ABC):
     """
-    One workload: `n` tokens behind `depth` cached ones; for sustain, `n` seconds.
+    What is to be measured: a kind with its parameters; the defaults are those of most kinds.
 
-    `name` is the canonical spelling, "tg128@d4096".
+    `pattern` is what its name looks like, `form` tells a person. `yields` are the metrics
+    (analysis/formulas.py) that its trials give beside joules per token, the headline first;
+    `prompt_metric` and `decode_metric` name the rates at which it reads and writes.
     """
 
-    kind: Literal["pp", "tg", "chat", "sustain"]
-    n: int
-    depth: int = 0
+    pattern: ClassVar[str]
+    form: ClassVar[str]
+    examples: ClassVar[tuple[str, ...]]
+    yields: ClassVar[tuple[str, ...]]
+    prompt_metric: ClassVar[str | None] = None
+    decode_metric: ClassVar[str | None] = None
+    is_text: ClassVar[bool] = False
+    """Whether its prompt is text, which a tokenizer makes tokens of."""
+    prompt_spread: ClassVar[float] = 0.0
+    """By how much its prompt may be longer or shorter than `n_prompt`, in natural logarithms."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, found: re.Match[str]) -> Self:
+        """The workload that a match of `pattern` names."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        """The canonical spelling, which `parse_workload` reads back."""
-        if self.kind == "chat":
-            return "chat"
-        return f"{self.kind}{self.n}" + (f"@d{self.depth}" if self.depth else "")
+        """The canonical spelling, "tg128@d4096", which `parse_workload` reads back."""
 
     @property
+    @abstractmethod
     def n_ctx(self) -> int:
         """Positions it needs; for pp and tg just what llama-bench gives them."""
-        if self.kind == "chat":
-            return CHAT_CONTEXT
-        return self.depth + (SUSTAIN_LAP_TOKENS if self.kind == "sustain" else self.n)
 
     @property
+    @abstractmethod
     def mean_positions(self) -> float:
-        """
-        Positions that a step of tg reads in the mean.
-
-        Step i of n behind d cached tokens reads d + i, its own among them: d + (n + 1) / 2.
-        """
-        return self.depth + (self.n + 1) / 2
+        """Positions that one of its steps reads in the mean; of a prompt, one of its tokens."""
 
     @property
     def n_ctx_min(self) -> int:
-        """Positions it cannot do without; a chat's prompt may be cut, the others' tokens not."""
-        return 4 * CHAT_TOKENS if self.kind == "chat" else self.n_ctx
+        """Positions it cannot do without."""
+        return self.n_ctx
+
+    @property
+    def depth(self) -> int:
+        """Tokens that are in the cache before it begins."""
+        return 0
+
+    @property
+    def n_prompt(self) -> int:
+        """Tokens it reads at once, before it writes."""
+        return 0
+
+    @property
+    def n_generated(self) -> int:
+        """Tokens it writes, one after the other."""
+        return 0
+
+    @property
+    def headline(self) -> str:
+        """The metric by which it is judged precise, and named first."""
+        return self.yields[0]
+
+    @property
+    def rate_metric(self) -> str | None:
+        """The rate to predict it by: of writing where it writes, else of reading."""
+        return self.decode_metric or self.prompt_metric
+
+    def n_trials(self, n_wanted: int) -> int:
+        """Trials that a Run makes of it where `n_wanted` of each workload are wanted."""
+        return n_wanted
+
+    def context_length(self, n_ctx_train: int | None, asked: int | None = None) -> int:
+        """
+        Positions of the context it gets: as asked for, or what it needs and the model allows.
+
+        Args:
+            n_ctx_train: What the model was trained for; None and 0: nobody knows.
+            asked: What the user asked for.
+        """
+        return asked or min(self.n_ctx, max(n_ctx_train or self.n_ctx, self.n_ctx_min))
+
+
+@dataclass(frozen=True)
+class _Counted(Workload):
+    """`n` tokens behind `depth` cached ones."""
+
+    n: int
+    depth: int = 0
+
+    prefix: ClassVar[str]
+
+    @classmethod
+    def of(cls, found: re.Match[str]) -> Self:
+        return cls(int(found["n"]), int(found["depth"] or 0))
+
+    @property
+    def name(self) -> str:
+        return f"{self.prefix}{self.n}" + (f"@d{self.depth}" if self.depth else "")
+
+    @property
+    def n_ctx(self) -> int:
+        return self.depth + self.n
+
+    @property
+    def mean_positions(self) -> float:
+        """Token i of n behind d cached ones reads d + i, its own among them: d + (n + 1) / 2."""
+        return self.depth + (self.n + 1) / 2
+
+
+@dataclass(frozen=True)
+class Prefill(_Counted):
+    """`n` tokens of prompt at once."""
+
+    prefix = "pp"
+    pattern = rf"pp{_NUMBERS}"
+    form = "ppN[@dDEPTH]"
+    examples = ("pp512",)
+    yields = ("tok_per_s",)
+    prompt_metric = "tok_per_s"
+
+    @property
+    def n_prompt(self) -> int:
+        return self.n
+
+
+@dataclass(frozen=True)
+class Decode(_Counted):
+    """`n` tokens, one after the other."""
+
+    prefix = "tg"
+    pattern = rf"tg{_NUMBERS}"
+    form = "tgN[@dDEPTH]"
+    examples = ("tg128", "tg128@d4096")
+    yields = ("tok_per_s", "itl_p50", "itl_p95", "itl_p99", "mbu")
+    decode_metric = "tok_per_s"
+
+    @property
+    def n_generated(self) -> int:
+        return self.n
+
+
+@dataclass(frozen=True)
+class Chat(Workload):
+    """A text in, CHAT_TOKENS tokens of text out."""
+
+    pattern = "chat"
+    form = "chat"
+    examples = ("chat",)
+    yields = (
+        "ttft", "itl_p50", "itl_p95", "itl_p99", "end_to_end", "prefill_tok_per_s",
+        "decode_tok_per_s",
+    )  # fmt: skip
+    prompt_metric = "prefill_tok_per_s"
+    decode_metric = "decode_tok_per_s"
+    is_text = True
+    prompt_spread = _CHAT_PROMPT_SPREAD
+
+    @classmethod
+    def of(cls, found: re.Match[str]) -> Self:  # noqa: ARG003
+        return cls()
+
+    @property
+    def name(self) -> str:
+        return "chat"
+
+    @property
+    def n_ctx(self) -> int:
+        return CHAT_CONTEXT
+
+    @property
+    def n_ctx_min(self) -> int:
+        """Its prompt may be cut."""
+        return 4 * CHAT_TOKENS
+
+    @property
+    def n_prompt(self) -> int:
+        return CHAT_PROMPT_TOKENS
+
+    @property
+    def n_generated(self) -> int:
+        return CHAT_TOKENS
+
+    @property
+    def mean_positions(self) -> float:
+        return CHAT_PROMPT_TOKENS + CHAT_TOKENS / 2
+
+
+@dataclass(frozen=True)
+class Sustain(Workload):
+    """Tokens one after the other for `seconds`, in laps of SUSTAIN_LAP_TOKENS."""
+
+    seconds: int = SUSTAIN_SECONDS
+
+    pattern = r"sustain(?P<seconds>[1-9]\d{0,4})?"
+    form = "sustainSECONDS"
+    examples = ("sustain60",)
+    yields = ("tok_per_s", "first_quarter", "last_quarter", "throttle_ratio")
+    decode_metric = "tok_per_s"
+
+    @classmethod
+    def of(cls, found: re.Match[str]) -> Self:
+        return cls(int(found["seconds"] or SUSTAIN_SECONDS))
+
+    @property
+    def name(self) -> str:
+        return f"sustain{self.seconds}"
+
+    @property
+    def n_ctx(self) -> int:
+        return SUSTAIN_LAP_TOKENS
+
+    @property
+    def n_generated(self) -> int:
+        """Of a lap."""
+        return SUSTAIN_LAP_TOKENS
+
+    @property
+    def mean_positions(self) -> float:
+        return (SUSTAIN_LAP_TOKENS + 1) / 2
+
+    def n_trials(self, n_wanted: int) -> int:
+        """One: it is as long as it was asked to be."""
+        return min(n_wanted, 1)
+
+
+KINDS: tuple[type[Workload], ...] = (Prefill, Decode, Chat, Sustain)
+
+FORMS = ", ".join(kind.form for kind in KINDS)
+"""How workloads are written, for a person."""
 
 
 def parse_workload(text: str) -> Workload:
@@ -78,14 +280,9 @@ def parse_workload(text: str) -> Workload:
     Raises:
         ValueError: No such workload; the message says how they are written.
     """
-    match = _PATTERN.fullmatch(text.strip().lower())
-    if not match:
-        raise ValueError(
-            f"{text!r} is not a workload; write pp512, tg128, tg128@d4096, chat or sustain60"
-        )
-    if match["chat"]:
-        return Workload("chat", CHAT_TOKENS)
-    if match["sustain"]:
-        return Workload("sustain", int(match["seconds"] or SUSTAIN_SECONDS))
-    kind: Literal["pp", "tg"] = "pp" if match["kind"] == "pp" else "tg"
-    return Workload(kind, int(match["n"]), int(match["depth"] or 0))
+    name = text.strip().lower()
+    for kind in KINDS:
+        if found := re.fullmatch(kind.pattern, name):
+            return kind.of(found)
+    *most, last = (example for kind in KINDS for example in kind.examples)
+    raise ValueError(f"{text!r} is not a workload; write {', '.join(most)} or {last}")

@@ -4,17 +4,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.schema.workload import CHAT_CONTEXT, SUSTAIN_SECONDS, Workload, parse_workload
-
-WORKLOADS = st.one_of(
-    st.builds(
-        Workload,
-        st.sampled_from(["pp", "tg"]),
-        st.integers(1, 999_999),
-        st.integers(0, 999_999),
-    ),
-    st.builds(Workload, st.just("sustain"), st.integers(1, 9_999)),
+from harness.schema.workload import (
+    CHAT_CONTEXT,
+    CHAT_PROMPT_TOKENS,
+    CHAT_TOKENS,
+    FORMS,
+    KINDS,
+    SUSTAIN_SECONDS,
+    Chat,
+    Decode,
+    Prefill,
+    Sustain,
+    Workload,
+    parse_workload,
 )
+
+_COUNTED = st.integers(1, 999_999), st.integers(0, 999_999)
+WORKLOADS: st.SearchStrategy[Workload] = st.one_of(
+    st.builds(Prefill, *_COUNTED),
+    st.builds(Decode, *_COUNTED),
+    st.builds(Sustain, st.integers(1, 9_999)),
+    st.just(Chat()),
+)
+N_CTX_TRAIN = st.none() | st.integers(0, 1 << 20)
 
 
 @given(WORKLOADS)
@@ -25,12 +37,12 @@ def test_a_name_reads_back_as_the_workload_it_names(workload: Workload) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("pp512", Workload("pp", 512)),
-        ("TG128", Workload("tg", 128)),
-        (" tg128 @ d4096 ", Workload("tg", 128, 4096)),
-        ("sustain", Workload("sustain", SUSTAIN_SECONDS)),
-        ("sustain5", Workload("sustain", 5)),
-        ("chat", Workload("chat", 64)),
+        ("pp512", Prefill(512)),
+        ("TG128", Decode(128)),
+        (" tg128 @ d4096 ", Decode(128, 4096)),
+        ("sustain", Sustain(SUSTAIN_SECONDS)),
+        ("sustain5", Sustain(5)),
+        ("chat", Chat()),
     ],
 )
 def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: Workload) -> None:
@@ -41,16 +53,52 @@ def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: W
     "text", ["", "pp", "pp0", "tg-1", "tg128@4096", "chat@d5", "sustain0", "pg512", "tg128@d0"]
 )
 def test_what_is_no_workload_says_how_they_are_written(text: str) -> None:
-    with pytest.raises(ValueError, match="write pp512"):
+    with pytest.raises(ValueError, match="write pp512, tg128, tg128@d4096, chat or sustain60"):
         parse_workload(text)
+    assert FORMS == "ppN[@dDEPTH], tgN[@dDEPTH], chat, sustainSECONDS"
 
 
 @given(WORKLOADS)
 def test_a_workload_never_needs_more_than_it_is_given(workload: Workload) -> None:
     assert 0 < workload.n_ctx_min <= workload.n_ctx
+    assert workload.n_prompt + workload.n_generated <= workload.n_ctx - workload.depth
+    assert workload.depth < workload.mean_positions <= workload.n_ctx
 
 
 def test_context_is_what_llama_bench_gives() -> None:
     assert parse_workload("pp512").n_ctx == 512
     assert parse_workload("tg128@d4096").n_ctx == 4224
     assert parse_workload("chat").n_ctx == CHAT_CONTEXT
+
+
+@given(WORKLOADS, N_CTX_TRAIN, st.integers(1, 1 << 20))
+def test_the_context_is_what_was_asked_for_or_what_the_model_and_the_workload_allow(
+    workload: Workload, trained: int | None, asked: int
+) -> None:
+    assert workload.context_length(trained, asked) == asked
+    usual = workload.context_length(trained)
+    assert workload.n_ctx_min <= usual <= workload.n_ctx
+    if not trained:
+        assert usual == workload.n_ctx
+    elif usual != workload.n_ctx:
+        assert usual == max(trained, workload.n_ctx_min)
+
+
+def test_a_chat_of_a_model_whose_training_nobody_knows_gets_its_whole_context() -> None:
+    assert [Chat().context_length(trained) for trained in (None, 0, 512, 64)] == [
+        CHAT_CONTEXT, CHAT_CONTEXT, 512, 4 * CHAT_TOKENS
+    ]  # fmt: skip
+
+
+def test_steps_read_what_is_cached_before_them() -> None:
+    assert Decode(128, 4096).mean_positions == 4096 + 64.5
+    assert Sustain(60).mean_positions == 256.5
+    assert Chat().mean_positions == CHAT_PROMPT_TOKENS + CHAT_TOKENS / 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_says_what_it_yields_and_how_it_is_written(kind: type[Workload]) -> None:
+    assert {kind.prompt_metric, kind.decode_metric} <= {*kind.yields, None}
+    assert [type(parse_workload(example)) for example in kind.examples] == [
+        kind for _ in kind.examples
+    ]

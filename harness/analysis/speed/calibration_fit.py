@@ -27,7 +27,7 @@ from harness.analysis.speed.rates import (
 )
 from harness.analysis.stats.nnls import nonnegative
 from harness.schema.cache_types import CACHE_ELEMENT_BYTES
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
 _KIN = {
@@ -59,12 +59,12 @@ def speed_of(calibration: Calibration, memory_bytes: int | None = None) -> Machi
     """The rates behind a calibration; None where too little of it was measured."""
     decode = _fit(
         calibration.all_samples,
-        "tg",
+        Decode,
         _decode_parts_gpu if calibration.has_gpu else _decode_parts_cpu,
     )
     prefill = _fit(
         calibration.all_samples,
-        "pp",
+        Prefill,
         _prefill_parts_gpu if calibration.has_gpu else _prefill_parts_cpu,
     )
     if decode is None:
@@ -110,16 +110,16 @@ class _Fit:
 
 def _fit(
     samples: Sequence[CalibrationSample],
-    kind: str,
+    kind: type[Prefill | Decode],
     parts_of: Callable[[CalibrationSample, Workload], Parts],
 ) -> _Fit | None:
     rows: list[Parts] = []
     for sample in samples:
         workload = parse_workload(sample.workload)
-        if workload.kind == kind:
+        if isinstance(workload, kind):
             seconds = 1 / sample.tok_per_s
-            if kind == "pp":
-                seconds *= workload.n
+            if kind is Prefill:
+                seconds *= workload.n_prompt
             parts = parts_of(sample, workload)
             rows.append({name: amount / seconds for name, amount in parts.items()})
     names = sorted({name for row in rows for name, amount in row.items() if amount > 0})
@@ -165,21 +165,21 @@ def _decode_parts_cpu(sample: CalibrationSample, workload: Workload) -> Parts:
 
 def _prefill_parts(sample: CalibrationSample, workload: Workload) -> Parts:
     work = sample.work
-    n_batches = math.ceil(workload.n / sample.n_ubatch)
-    n_context = workload.depth + workload.n / 2
+    n_batches = math.ceil(workload.n_prompt / sample.n_ubatch)
+    n_context = workload.depth + workload.n_prompt / 2
     parts: Parts = {
-        "attention": workload.n * work.attention_flops(n_context),
-        "stream": n_batches * streamed_bytes(work, min(workload.n, sample.n_ubatch)),
+        "attention": workload.n_prompt * work.attention_flops(n_context),
+        "stream": n_batches * streamed_bytes(work, min(workload.n_prompt, sample.n_ubatch)),
     }
     for name, n_params in work.type_params.items():
-        parts[_of_type(name)] = parts.get(_of_type(name), 0.0) + 2.0 * n_params * workload.n
+        parts[_of_type(name)] = parts.get(_of_type(name), 0.0) + 2.0 * n_params * workload.n_prompt
     return parts
 
 
 def _prefill_parts_cpu(sample: CalibrationSample, workload: Workload) -> Parts:
     # Tokens go through their experts one by one.
     return _prefill_parts(sample, workload) | {
-        f"{_EXPERT}{name}": 2.0 * n_params * workload.n
+        f"{_EXPERT}{name}": 2.0 * n_params * workload.n_prompt
         for name, n_params in sample.work.expert_params.items()
     }
 
@@ -188,11 +188,11 @@ def _prefill_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
     # Starting a kernel takes some microseconds, as much as a small matrix; a token some too (on an
     # H100 with 16 cores 7 of them, a quarter of the time of a prompt in a Q4_K model of 1 GB); and
     # a tile of an expert that few tokens picked as long as a full one.
-    n_batches = math.ceil(workload.n / sample.n_ubatch)
-    picked = picked_expert_bytes(sample.work, min(workload.n, sample.n_ubatch))
+    n_batches = math.ceil(workload.n_prompt / sample.n_ubatch)
+    picked = picked_expert_bytes(sample.work, min(workload.n_prompt, sample.n_ubatch))
     return _prefill_parts(sample, workload) | {
         "block": float(n_batches * sample.work.n_blocks),
-        "token": float(workload.n),
+        "token": float(workload.n_prompt),
         "picked": n_batches * picked,
     }
 

@@ -24,14 +24,7 @@ from harness.analysis.speed.rates import (
 from harness.schema.prediction import Component, Method, Prediction, Refusal
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import CHAT_TOKENS, SUSTAIN_LAP_TOKENS, Workload
-
-CHAT_PROMPT_TOKENS = 270
-"""Tokens of the chat workload's text in a chat template. Its 1,300 characters are 250 tokens with
-a vocabulary of 50,000 and more, and a template adds about 20."""
-
-# Vocabularies cut that text into 245 to 300 tokens: 9 % to either side of the middle.
-_CHAT_PROMPT_SPREAD = 0.09
+from harness.schema.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ def predict_speed(
     need_bytes: int | None = None,
 ) -> tuple[Foretold, ...]:
     """
-    What `workload` will yield: tok/s for pp, tg and sustain; for chat TTFT and decode tok/s.
+    What `workload` will yield: tok/s of its writing, else of its reading; for chat TTFT before it.
 
     Args:
         work: The model.
@@ -78,11 +71,8 @@ def predict_speed(
             else its weights and its cache are counted.
     """
     teller = _Teller(work, speed, workload, model, settings, need_bytes)
-    if workload.kind == "pp":
-        return (teller.prefill(),)
-    if workload.kind == "chat":
-        return (teller.first_token(CHAT_PROMPT_TOKENS, 0, _CHAT_PROMPT_SPREAD), teller.decode())
-    return (teller.decode(),)
+    first = (teller.first_token(),) if "ttft" in workload.yields else ()
+    return (*first, teller.decode() if workload.decode_metric else teller.prefill())
 
 
 def predict_ttft(
@@ -93,9 +83,9 @@ def predict_ttft(
     settings: Settings,
     need_bytes: int | None = None,
 ) -> Foretold:
-    """Milliseconds to the first token of a prompt of `workload.n` tokens, a pp workload's."""
+    """Milliseconds to the first token after the workload's prompt."""
     teller = _Teller(work, speed, workload, model, settings, need_bytes)
-    return teller.first_token(workload.n, workload.depth, 0.0)
+    return teller.first_token()
 
 
 @dataclass(frozen=True)
@@ -123,7 +113,7 @@ class _Teller:
     def decode(self) -> Foretold:
         """Tokens per second, one after the other."""
         seconds, of_cache = decode_seconds(
-            self.work, self.speed.decode, self._mean_context(), self.settings
+            self.work, self.speed.decode, self.workload.mean_positions, self.settings
         )
         speed = self.speed.decode
         known = self._known("decode", speed.spread, speed.only_a_range)
@@ -132,28 +122,26 @@ class _Teller:
 
     def prefill(self) -> Foretold:
         """Tokens per second of the workload's prompt."""
-        n_prompt = self.workload.n
-        return self._of_prompt(
-            n_prompt, self.workload.depth, 0.0, "tok_per_s", lambda seconds: n_prompt / seconds
-        )
+        n_prompt = self.workload.n_prompt
+        return self._of_prompt("tok_per_s", 0.0, lambda seconds: n_prompt / seconds)
 
-    def first_token(self, n_prompt: int, depth: int, further: float) -> Foretold:
-        """Milliseconds until a prompt is answered; `further` widens the interval."""
-        return self._of_prompt(n_prompt, depth, further, "ttft_ms", lambda seconds: seconds * 1e3)
+    def first_token(self) -> Foretold:
+        """Milliseconds until the workload's prompt is answered."""
+        spread = self.workload.prompt_spread
+        return self._of_prompt("ttft_ms", spread, lambda seconds: seconds * 1e3)
 
     def _of_prompt(
-        self,
-        n_prompt: int,
-        depth: int,
-        further: float,
-        component: Component,
-        convert: Callable[[float], float],
+        self, component: Component, further: float, convert: Callable[[float], float]
     ) -> Foretold:
+        """The prompt's time, in what `convert` makes of it; `further` widens the bounds."""
         speed = self.speed.prefill
         if speed is None:
             return self._refused(component, "nothing is known of this machine's prompt speed")
         n_ubatch = min(self.settings.n_ubatch, self.settings.n_batch)
-        seconds, of_attention = prefill_seconds(self.work, speed, n_prompt, depth, n_ubatch)
+        task = self.workload
+        seconds, of_attention = prefill_seconds(
+            self.work, speed, task.n_prompt, task.depth, n_ubatch
+        )
         known = self._known("prefill", speed.spread, speed.only_a_range)
         share, seconds = of_attention / seconds, seconds / known.factor
         # The spread is one of speeds: the faster bound is the shorter time.
@@ -172,14 +160,6 @@ class _Teller:
         what = f"{len(anchors)} result{'s' if len(anchors) > 1 else ''} here"
         note = f"{self.speed.note}, x{factor:.2f} by {what}"
         return _Known(factor, self.speed.anchors.spread(phase, spread), None, "anchors", note)
-
-    def _mean_context(self) -> float:
-        workload = self.workload
-        if workload.kind == "chat":
-            return CHAT_PROMPT_TOKENS + CHAT_TOKENS / 2
-        if workload.kind == "sustain":
-            workload = Workload("tg", SUSTAIN_LAP_TOKENS, workload.depth)
-        return workload.mean_positions
 
     def _told(
         self,
@@ -226,7 +206,12 @@ class _Teller:
     def _obstacle(self) -> str | None:
         """Why the rates do not hold for this model under these settings, or None."""
         need_bytes = self.need_bytes or int(
-            self.work.weights_bytes + cache_bytes(self.work, self.workload.n_ctx, self.settings)
+            self.work.weights_bytes
+            + cache_bytes(
+                self.work,
+                self.workload.context_length(None, self.settings.n_ctx),
+                self.settings,
+            )
         )
         memory_bytes = self.speed.memory_bytes
         if memory_bytes is not None and need_bytes > memory_bytes:

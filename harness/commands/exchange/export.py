@@ -17,7 +17,7 @@ from harness.records.store import StoredExperiment, utc_time
 from harness.schema.experiment import EngineInfo, ModelFile, Run, Trial
 from harness.schema.machine import Device
 from harness.schema.settings import Settings
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
 IsClean = Callable[[StoredExperiment, Run, Trial], bool]
 
@@ -145,7 +145,7 @@ def _row(
     workload = parse_workload(name)
     if stored.experiment.origin == "llama-bench":
         return "it came from llama-bench, whose own file says more"
-    if workload.kind not in ("pp", "tg"):
+    if not isinstance(workload, Prefill | Decode):
         return "llama-bench has no such workload"
     if settings.n_ctx is not None:
         return "llama-bench cannot be given a context size"
@@ -234,10 +234,9 @@ def _settings_fields(settings: Settings) -> dict[str, str | int | bool]:
 
 
 def _workload_fields(workload: Workload) -> dict[str, int]:
-    is_prompt = workload.kind == "pp"
     return {
-        "n_prompt": workload.n if is_prompt else 0,
-        "n_gen": 0 if is_prompt else workload.n,
+        "n_prompt": workload.n_prompt,
+        "n_gen": workload.n_generated,
         "n_depth": workload.depth,
     }
 

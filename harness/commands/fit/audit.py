@@ -45,8 +45,7 @@ class Pair:
     def label(self) -> str:
         """Of LABELS."""
         if self.prediction.component == "tok_per_s":
-            kind = parse_workload(self.prediction.workload).kind
-            return "prefill" if kind == "pp" else "decode"
+            return "decode" if parse_workload(self.prediction.workload).decode_metric else "prefill"
         return _LABELS[self.prediction.component]
 
     @property
@@ -154,6 +153,6 @@ def _speed(prediction: StoredPrediction, case: CaseSummary) -> float | None:
     if prediction.component == "ttft_ms":
         figure, scale = case.metrics.get("ttft"), 1e-6
     else:
-        name = "decode_tok_per_s" if prediction.workload == "chat" else "tok_per_s"
-        figure, scale = case.metrics.get(name), 1.0
+        name = parse_workload(prediction.workload).rate_metric
+        figure, scale = case.metrics.get(name) if name else None, 1.0
     return figure.value * scale if figure else None

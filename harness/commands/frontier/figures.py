@@ -12,7 +12,7 @@ from harness.analysis.stats.ratio import Comparison
 from harness.analysis.summary import GroupSummary, summarize
 from harness.commands.frontier.dominance import Metric
 from harness.schema.figure import Figure
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import Chat, Decode, Prefill, Workload, parse_workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ def speed_workloads(sides: Iterable[Side]) -> SpeedWorkloads:
     for side in sides:
         counts.update(map(parse_workload, side.experiment.plan.workloads))
 
-    def best(kind: str) -> str | None:
-        ours = [workload for workload in counts if workload.kind == kind]
-        chosen = min(ours, key=lambda it: (-counts[it], it.depth, it.n), default=None)
+    def best(kind: type[Workload]) -> str | None:
+        ours = [workload for workload in counts if isinstance(workload, kind)]
+        chosen = min(ours, key=lambda it: (-counts[it], it.depth, it.n_ctx), default=None)
         return chosen.name if chosen else None
 
-    return SpeedWorkloads(best("tg"), best("pp"), best("chat"))
+    return SpeedWorkloads(best(Decode), best(Prefill), best(Chat))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def headline_score(sides: Sequence[Side]) -> float | None:
     logs = []
     for side in sides:
         for workload in side.experiment.plan.workloads:
-            name = metrics.headline(parse_workload(workload))
+            name = parse_workload(workload).headline
             found = [
                 metrics.run_values(run, workload, side.experiment.machine) for run in side.runs
             ]

@@ -140,9 +140,8 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
     Raises:
         EngineFailed: It needs more than was asked for, or more than the model was trained for.
     """
-    trained = model.n_ctx_train
-    # 0 is how a header says that nobody knows what the model was trained for.
-    n_ctx = asked or min(workload.n_ctx, max(trained or workload.n_ctx, workload.n_ctx_min))
+    trained = model.n_ctx_train  # 0 where the header does not say
+    n_ctx = workload.context_length(trained, asked)
     if n_ctx > trained > 0:
         raise EngineFailed(
             "context-too-large",
@@ -163,8 +162,7 @@ def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
     At least one trial is made, however late it is: a slow model must answer too.
     """
     _trial(bench, send, meters, index=0, is_warm_up=True)
-    is_sustained = bench.workload.kind == "sustain"
-    n_wanted, n_most = (1, 1) if is_sustained else (job.n_trials, job.n_trials_max)
+    n_wanted, n_most = map(bench.workload.n_trials, (job.n_trials, job.n_trials_max))
     n_clean = 0
     for index in range(n_most):
         trial = _trial(bench, send, meters, index=index, is_warm_up=False)

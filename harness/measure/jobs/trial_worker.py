@@ -17,11 +17,7 @@ from numpy.random import Generator
 
 from harness.engine.context import Context
 from harness.engine.model import Model
-from harness.schema.workload import CHAT_TOKENS, SUSTAIN_LAP_TOKENS, Workload
-
-CHAT_PROMPT_TOKENS = 250
-"""Random tokens that stand for CHAT_MESSAGE where a model has no tokenizer: about as many as the
-tokenizers of the catalogue make of it."""
+from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload
 
 _WINDOW_NS = 1_000_000_000  # a sustained rate is told a second at a time
 
@@ -76,7 +72,7 @@ class Bench:
         Call it last before the clock starts: the threads fall asleep again within milliseconds.
         """
         self._reset()
-        if self.workload.kind in ("tg", "sustain") and self.model.can_rewind:
+        if not self.workload.n_prompt and self.model.can_rewind:
             self.context.wake()
             self._reset()
 
@@ -105,14 +101,16 @@ class Bench:
 
         A warm-up has the same shape, except that a sustained one takes a second.
         """
-        kind = self.workload.kind
-        if kind == "pp":
-            return self._plan_prompt()
-        if kind == "tg":
-            return self._plan_steps()
-        if kind == "chat":
-            return self._plan_chat()
-        return self._plan_sustain(1 if is_warm_up else self.workload.n)
+        match self.workload:
+            case Prefill() as task:
+                return self._plan_prompt(task)
+            case Decode() as task:
+                return self._plan_steps(task)
+            case Chat() as task:
+                return self._plan_chat(task)
+            case Sustain() as task:
+                return self._plan_sustain(Sustain(1) if is_warm_up else task)
+        raise AssertionError(f"{self.workload.name} has no trial")
 
     def _random_tokens(self, n: int, *, with_bos: bool) -> list[int]:
         # As llama-bench: uniform over the vocabulary, led by BOS where the model wants one.
@@ -121,59 +119,59 @@ class Bench:
             tokens[0] = self.model.bos
         return [int(token) for token in tokens]
 
-    def _plan_prompt(self) -> Callable[[], Timing]:
-        run = self.context.prompt(self._random_tokens(self.workload.n, with_bos=True))
+    def _plan_prompt(self, task: Prefill) -> Callable[[], Timing]:
+        run = self.context.prompt(self._random_tokens(task.n, with_bos=True))
 
         def measure() -> Timing:
             start = perf_counter_ns()
             run()
-            return Timing(n_tokens=self.workload.n, total_ns=perf_counter_ns() - start)
+            return Timing(n_tokens=task.n, total_ns=perf_counter_ns() - start)
 
         return measure
 
-    def _plan_steps(self) -> Callable[[], Timing]:
-        run = self.context.steps(self._random_tokens(self.workload.n, with_bos=True))
+    def _plan_steps(self, task: Decode) -> Callable[[], Timing]:
+        run = self.context.steps(self._random_tokens(task.n, with_bos=True))
 
         def measure() -> Timing:
             start = perf_counter_ns()
             stamps = run(None)
             return Timing(
-                n_tokens=self.workload.n,
+                n_tokens=task.n,
                 total_ns=stamps[-1] - start,
                 step_ns=_gaps(start, stamps),
             )
 
         return measure
 
-    def _plan_chat(self) -> Callable[[], Timing]:
+    def _plan_chat(self, task: Chat) -> Callable[[], Timing]:
         if self.model.has_tokenizer:
             text: str | list[int] = self.model.chat_text(CHAT_MESSAGE)
         else:
-            text = self._random_tokens(CHAT_PROMPT_TOKENS, with_bos=True)
+            text = self._random_tokens(task.n_prompt, with_bos=True)
 
         def measure() -> Timing:
             with self.model.greedy_sampler() as sampler:
-                return self._chat(text, sampler)
+                return self._chat(text, sampler, task.n_generated)
 
         return measure
 
-    def _chat(self, text: str | list[int], sampler: object) -> Timing:
+    def _chat(self, text: str | list[int], sampler: object, n_answer: int) -> Timing:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         start = perf_counter_ns()
         tokens = self.model.tokenize(text) if isinstance(text, str) else text
         tokenized = perf_counter_ns()
         # Fits by design, unless the user or the model allows only a small context.
-        tokens = tokens[: self.context.n_ctx - CHAT_TOKENS]
+        tokens = tokens[: self.context.n_ctx - n_answer]
         self.context.prompt(tokens)()
         stamps: list[int] = []
-        for index in range(CHAT_TOKENS):
+        for index in range(n_answer):
             token = self.context.sample(sampler)
             decoder.decode(self.model.piece(token))
             stamps.append(perf_counter_ns())
-            if index + 1 < CHAT_TOKENS:
+            if index + 1 < n_answer:
                 self.context.prompt([token])()
         return Timing(
-            n_tokens=CHAT_TOKENS,
+            n_tokens=n_answer,
             total_ns=stamps[-1] - start,
             step_ns=_gaps(stamps[0], stamps[1:]),
             n_prompt=len(tokens),
@@ -181,11 +179,11 @@ class Bench:
             ttft_ns=stamps[0] - start,
         )
 
-    def _plan_sustain(self, seconds: int) -> Callable[[], Timing]:
-        lap = self.context.steps(self._random_tokens(SUSTAIN_LAP_TOKENS, with_bos=True))
+    def _plan_sustain(self, task: Sustain) -> Callable[[], Timing]:
+        lap = self.context.steps(self._random_tokens(task.n_generated, with_bos=True))
 
         def measure() -> Timing:
-            return self._sustain(lap, seconds)
+            return self._sustain(lap, task.seconds)
 
         return measure
 

@@ -103,9 +103,10 @@ WORKLOADS = ("tg32", "tg16@d2048", "pp64", "pp512", "pp256@d2048")
 
 def seconds(work: Work, workload: str, decode: DecodeSpeed, prefill: PrefillSpeed) -> float:
     task = parse_workload(workload)
-    if task.kind == "tg":
-        return decode_seconds(work, decode, task.depth + (task.n + 1) / 2, SETTINGS)[0]
-    return prefill_seconds(work, prefill, task.n, task.depth, 512)[0] / task.n
+    if task.decode_metric:
+        return decode_seconds(work, decode, task.mean_positions, SETTINGS)[0]
+    n_prompt = task.n_prompt
+    return prefill_seconds(work, prefill, n_prompt, task.depth, 512)[0] / n_prompt
 
 
 def calibrated(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from make.work import GB, make_attention, make_speed, make_work
 
 from harness.analysis.speed.predict import (
-    CHAT_PROMPT_TOKENS,
     Foretold,
     MachineSpeed,
     predict_speed,
@@ -20,7 +19,7 @@ from harness.analysis.speed.rates import Spread
 from harness.schema.prediction import Prediction, Refusal
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import parse_workload
+from harness.schema.workload import CHAT_PROMPT_TOKENS, parse_workload
 
 SETTINGS = Settings(n_threads=4)
 WORKLOADS = st.builds(
@@ -102,7 +101,7 @@ def test_more_bytes_are_never_faster(workload: str, more: int) -> None:
 @given(WORKLOADS, st.integers(1, 10**6))
 def test_more_context_is_never_faster(workload: str, more: int) -> None:
     task = parse_workload(workload)
-    deeper = f"{task.kind}{task.n}@d{task.depth + more}"
+    deeper = f"{workload.split('@')[0]}@d{task.depth + more}"
     assert value(deeper) <= value(workload)
 
 

@@ -58,13 +58,17 @@ class Output:
             exit_code: Of the command.
             aside: What else to know, on stderr unless quiet.
         """
-        if self.format == "json":
-            click.echo(json.dumps(document, indent=2, allow_nan=False))
-        elif text := FORMATS[self.format](page):
+        is_json = self.format == "json"
+        text = json.dumps(document, indent=2, allow_nan=False) if is_json else self._written(page)
+        if text:
             click.echo(text)
         if aside and not self.is_quiet:
-            click.echo(plain.render(aside), err=True)
+            # Both streams lead to one terminal, where the answer has an end.
+            click.echo(("\n" if text else "") + plain.render(aside), err=True)
         return exit_code
+
+    def _written(self, page: Page) -> str:
+        return FORMATS[self.format](page) if page else ""
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:

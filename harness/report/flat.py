@@ -26,9 +26,13 @@ def render(page: Page, delimiter: str) -> str:
         lines = [_line(table, row) for table in tables for row in table.rows]
         header = [name for table in tables for name in _names(table)]
     else:
-        facts = [fact for part in page if isinstance(part, Facts) for fact in part.items]
-        lines = [{"fact": harmless(name), "value": _raw(cell)} for name, cell in facts]
-        header = ["fact", "value"] if facts else []
+        facts = [it for it in page if isinstance(it, Facts)]
+        lines = [
+            {"of": harmless(each.title), "fact": harmless(name), "value": _raw(cell)}
+            for each in facts
+            for name, cell in each.items
+        ]
+        header = ["of", "fact", "value"] if facts else []
     stream = io.StringIO()
     names = list(dict.fromkeys(header))
     writer = csv.DictWriter(stream, names, delimiter=delimiter, lineterminator="\n")

@@ -29,7 +29,7 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_writes_the_page_on_stdout_and_what_to_know_on_stderr(name: str) -> None:
     result = run("--format", name)
-    assert (result.exit_code, result.stderr) == (3, "halfway\nTrust it.\n")
+    assert (result.exit_code, result.stderr) == (3, "halfway\n\nTrust it.\n")
     assert result.stdout == FORMATS[name](PAGE) + "\n"
 
 

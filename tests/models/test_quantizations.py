@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from make.small_models import ODD_ROWS, write_small_model
 from measure.jobs.test_plan import split_in_two
 
-from harness.commands.quantize.command import command, warnings
-from harness.commands.quantize.quantize import Rung, plan_rungs, write_rung
+from harness.commands.quantize.command import command
+from harness.commands.quantize.files import Rung, plan_rungs, write_rung
+from harness.commands.quantize.quantize import warnings
 from harness.errors import FetchFailed, HarnessError, ModelInvalid
 from harness.files import FetchProgress, untold
 from harness.measure.jobs.measure import MeasureJob, measure

@@ -51,8 +51,10 @@ def test_what_is_for_people_alone_is_left_out() -> None:
 
 
 def test_a_page_of_facts_is_a_line_for_each() -> None:
-    page = (Facts((("CPU", "EPYC, 2 cores"), ("Memory", Quantity(1 << 30, "bytes")))),)
-    assert render(page, ",") == 'fact,value\nCPU,"EPYC, 2 cores"\nMemory,1073741824'
+    facts = Facts((("CPU", "EPYC, 2 cores"), ("Memory", Quantity(1 << 30, "bytes"))), "here")
+    assert render((facts,), ",") == (
+        'of,fact,value\nhere,CPU,"EPYC, 2 cores"\nhere,Memory,1073741824'
+    )
 
 
 @given(st.text(max_size=60))

@@ -1,135 +1,173 @@
-"""The catalogue as a table, one model as a page, and both as JSON."""
+"""The catalogue, one model of it, a header, and files of other programs, as pages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
-
-from tabulate import tabulate
+from collections.abc import Sequence
 
 from harness import units
-from harness.models.catalog.choice import Choice, fits
+from harness.commands.models.models import (
+    CatalogList,
+    CatalogModel,
+    CatalogRow,
+    ModelsResult,
+    VariantStatus,
+)
 from harness.models.catalog.spec import HubSource, ModelSpec, Shape, Variant, WheelSource
-from harness.report.text import harmless, wrapped
+from harness.models.model import FoundHeaders
+from harness.models.stores import LocalFile
+from harness.report.page import Cell, Column, Facts, Page, Quantity, Table, notes
 
-_LABEL_WIDTH = 14
 _FITS = {True: "yes", False: "no", None: "unknown"}
+_NONE_LIKE_THAT = "No model of the catalogue is like that; `harness models` lists them all."
+_NONE_HERE = "Neither Ollama, LM Studio, llama.cpp nor the Hugging Face cache has one here."
+_LOCAL = (
+    Column("origin", "origin"),
+    Column("name", "name"),
+    Column("type", "quantization"),
+    Column("size", "n_bytes", "right"),
+    Column("path", "path"),
+)
 
-# Where a variant lies on this disk, None if it does not.
-Whereabouts = Callable[[ModelSpec, Variant], Path | None]
+
+def page(result: ModelsResult) -> Page:
+    """What answers, in full."""
+    match result:
+        case CatalogList():
+            return _catalog(result)
+        case CatalogModel():
+            return _model(result)
+        case FoundHeaders():
+            return (_header(result),)
+        case _:
+            return _local(result)
 
 
-def catalog_table(choices: Sequence[Choice], where: Whereabouts, *, has_fits: bool) -> str:
-    """
-    One line a model, in 80 columns for names of up to 30 characters.
-
-    A star marks what is here; `has_fits` puts whether it fits in the place of the licence.
-    """
-    rows = []
-    for choice in choices:
-        spec = choice.spec
-        is_here = any(where(spec, variant) for variant in spec.variants)
-        rows.append(
-            [
-                f"{spec.name} *" if is_here else spec.name,
-                choice.variant.quantization if choice.variant else "",
-                _size(choice.variant) if choice.variant else "",
-                units.count(spec.parameters.total) if spec.parameters.total else "",
-                spec.country or "",
-                _FITS[choice.fits] if has_fits else _licence_in_short(spec.licence),
-            ]
+def aside(result: ModelsResult) -> Page:
+    """What else to know of it."""
+    if isinstance(result, CatalogList) and result.rows and result.memory_bytes is not None:
+        memory = units.memory_size(result.memory_bytes)
+        return notes(
+            f"Estimated, for a default context and {memory} of memory; {result.n_left_out} others "
+            "left out."
         )
-    headers = ["model (* is here)", "variant", "size", "params", "from"]
-    headers.append("fits" if has_fits else "licence")
-    # tabulate pads its own headers by two columns, which 80 do not have to spare.
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
-    lines = ["-" * width for width in widths]
-    return tabulate(
-        [headers, lines, *rows],
-        tablefmt="plain",
-        disable_numparse=True,
-        colalign=("left", "left", "right", "right", "left", "left"),
+    if isinstance(result, Sequence) and result:
+        return notes("`harness run PATH` measures one where it lies.")
+    return ()
+
+
+def _catalog(result: CatalogList) -> Page:
+    """One line a model, a star for what is here; whether it fits in the place of the licence."""
+    if not result.rows:
+        return notes(_NONE_LIKE_THAT)
+    columns = (
+        Column("model (* is here)"),
+        Column("variant", "variant"),
+        Column("size", align="right"),
+        Column("params", "n_params", "right"),
+        Column("from", "country"),
+        Column("licence" if result.memory_bytes is None else "fits"),
+        *(Column(None, key) for key in ("model", "lab", "n_bytes", "licence", "fits")),
+    )
+    return (Table(columns, tuple(_row(each, result) for each in result.rows)),)
+
+
+def _row(row: CatalogRow, result: CatalogList) -> tuple[Cell, ...]:
+    spec, variant = row.spec, row.variant
+    total = spec.parameters.total
+    fits = None if result.memory_bytes is None else _FITS[row.fits]
+    return (
+        f"{spec.name} *" if row.is_here else spec.name,
+        variant.quantization if variant else "",
+        _size(variant) if variant else "",
+        Quantity(total, "parameters") if total else None,
+        spec.country,
+        fits or _licence_in_short(spec.licence),
+        spec.name,
+        spec.lab,
+        variant.size_bytes if variant else None,
+        spec.licence,
+        fits,
     )
 
 
-def model_page(spec: ModelSpec, where: Whereabouts, memory_bytes: int | None) -> str:
-    """Everything the catalogue says of one model; with `memory_bytes` also what fits in it."""
+def _model(result: CatalogModel) -> Page:
+    """Everything the catalogue says of one model; where it was asked, also what fits."""
+    spec = result.row.spec
     also = (*spec.aliases, *((spec.original,) if spec.original else ()))
-    facts = [
+    trained = spec.context_trained
+    facts = (
         ("Also called", ", ".join(also)),
         ("Lab", ", ".join(part for part in (spec.lab, spec.country) if part)),
         ("Licence", spec.licence or "not confirmed: read it before you use the model"),
-        ("Clause", spec.clause or ""),
+        ("Clause", spec.clause),
         ("Released", spec.released.isoformat() if spec.released else ""),
         ("Superseded by", ", ".join(spec.superseded_by)),
         ("Architecture", ", ".join(part for part in (spec.architecture, _kind(spec)) if part)),
         ("Parameters", _parameters(spec)),
-        (
-            "Context",
-            f"{spec.context_trained} positions, as trained" if spec.context_trained else "",
-        ),
+        ("Context", f"{trained} positions, as trained" if trained else ""),
         ("Layers", _layers(spec.shape) if spec.shape else ""),
         ("Attention", _attention(spec.shape) if spec.shape else ""),
-    ]
-    lines = [spec.name]
-    for label, text in facts:
-        if text:
-            lines += wrapped(harmless(text), lead=f"{label:<{_LABEL_WIDTH}}")
-    if not spec.variants:
-        lines += ["", "No GGUF file of it is known."]
-    for variant in spec.variants:
-        lines += ["", *_variant_lines(variant, where(spec, variant), memory_bytes)]
-    return "\n".join(lines)
+    )
+    variants = [_variant(each, result.memory_bytes) for each in result.row.variants]
+    return Facts(facts, spec.name), *(variants or notes("No GGUF file of it is known."))
 
 
-def model_document(choice: Choice, where: Whereabouts, memory_bytes: int | None) -> dict[str, Any]:
-    """One model of the JSON document (docs/reference/json.md)."""
-    spec = choice.spec
-    facts = spec.model_dump(mode="json", exclude={"parameters", "context_trained", "variants"})
-    chosen = choice.variant
-    return facts | {
-        "n_params": spec.parameters.total,
-        "n_params_active": spec.parameters.active,
-        "n_ctx_train": spec.context_trained,
-        "variant": chosen.quantization if chosen else None,
-        "variants": [
-            _variant_document(spec, variant, where(spec, variant), memory_bytes)
-            for variant in spec.variants
-        ],
-    }
-
-
-def _variant_document(
-    spec: ModelSpec, variant: Variant, path: Path | None, memory_bytes: int | None
-) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "model": f"{spec.name}:{variant.quantization}",
-        **variant.model_dump(mode="json"),
-        "path": str(path) if path else None,
-    }
-    return facts if memory_bytes is None else facts | {"fits": fits(variant, memory_bytes)}
-
-
-def _variant_lines(variant: Variant, path: Path | None, memory_bytes: int | None) -> list[str]:
-    parts = [_size(variant) or "size unknown"]
+def _variant(status: VariantStatus, memory_bytes: int | None) -> Facts:
+    variant, source = status.variant, status.variant.source
+    parts = [variant.quantization, _size(variant) or "size unknown"]
     if variant.n_shards:
         parts.append(f"in {variant.n_shards} parts")
     if memory_bytes is not None:
-        parts.append(f"fits: {_FITS[fits(variant, memory_bytes)]}")
-    lines = [f"{variant.quantization:<{_LABEL_WIDTH}}{', '.join(parts)}"]
-    source = variant.source
+        parts.append(f"fits: {_FITS[status.fits]}")
+    facts: tuple[tuple[str, Cell], ...]
     if isinstance(source, HubSource):
-        lines.append(f"  {source.repo}")
-        lines += [f"  revision {source.revision}"] if source.revision else []
-        lines += [f"  {source.file}"] if source.file else []
+        facts = (("from", source.repo), ("revision", source.revision), ("file", source.file))
     elif isinstance(source, WheelSource):
-        lines.append(f"  in the Python package {source.package} {source.version}")
+        facts = (("from", f"the Python package {source.package} {source.version}"),)
     else:
-        lines.append("  written by this program itself")
-    lines += [f"  sha256 {variant.sha256}"] if variant.sha256 else []
-    lines += [f"  here: {path}"] if path else []
-    return [harmless(line) for line in lines]
+        facts = (("from", "this program itself"),)
+    facts += (("sha256", variant.sha256), ("here", status.path))
+    return Facts(facts, ", ".join(parts))
+
+
+def _header(found: FoundHeaders) -> Facts:
+    """What a file's header tells of a model that the catalogue need not know."""
+    file = found.file
+    experts = f"{file.n_expert} experts, {file.n_expert_used} of them for a token"
+    bytes_by_type = sorted(file.tensor_bytes.items(), key=lambda item: -item[1])
+    types = [
+        f"{name} {units.percent(n_bytes / file.weights_bytes)}" for name, n_bytes in bytes_by_type
+    ]
+    n_parts, cache = len(found.parts), file.kv_read_bytes_per_position
+    read_bytes, trained = file.token_read_bytes, file.n_ctx_train
+    size = units.file_size(file.n_bytes)
+    facts: tuple[tuple[str, Cell], ...] = (
+        ("Source", found.source),
+        ("Quantization", file.quantization),
+        ("Size", f"{size} in {n_parts} parts" if n_parts > 1 else size),
+        ("Architecture", ", ".join([file.architecture, *([experts] if file.n_expert else [])])),
+        ("Parameters", Quantity(file.n_params, "parameters")),
+        ("Layers", f"{file.n_layer} of width {file.n_embd}"),
+        ("Vocabulary", file.n_vocab or None),
+        ("Context", f"{trained} positions, as trained" if trained else ""),
+        ("Types", ", ".join(types)),
+        ("Read per token", f"{units.file_size(read_bytes)} of weights" if read_bytes else ""),
+        ("Cache", f"{units.memory_size(cache)} a position, in f16" if cache else ""),
+        ("sha256", file.sha256),
+    )
+    return Facts(facts, found.key)
+
+
+def _local(files: Sequence[LocalFile]) -> Page:
+    """Models that other programs hold, below the program's name."""
+    if not files:
+        return notes(_NONE_HERE)
+    order = list(dict.fromkeys(file.origin for file in files))
+    rows = [
+        (it.origin, it.name, it.quantization, Quantity(it.n_bytes, "file bytes"), it.path)
+        for it in sorted(files, key=lambda file: order.index(file.origin))
+    ]
+    return (Table(_LOCAL, tuple(rows), is_grouped=True),)
 
 
 def _size(variant: Variant) -> str:

@@ -1,135 +1,180 @@
-"""
-The files that `harness quantize` makes of a model.
-
-What the engine's quantizer would make is known to the byte before anything is written, and so is
-whether there is space for it.
-"""
+"""What `harness quantize` is asked and makes: every file in its order, each of them or a reason."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from harness.commands.quantize.files import Rung, plan_rungs, write_rung
 from harness.errors import HarnessError
-from harness.files import FetchProgress, OnProgress, written_whole
-from harness.measure.jobs.quantize import QuantizeJob, plan_files, quantize
-from harness.models.gguf.header import read_header
-from harness.models.gguf.quantized_size import weights_bytes, written_bytes
-from harness.models.quantizations import LadderSource
-from harness.schema.quantized import PlannedFile
-from harness.units import file_size
+from harness.files import OnProgress, require_space
+from harness.machine.probe import probe_machine
+from harness.models.catalog.catalog import Catalog
+from harness.models.quantizations import LadderSource, is_made_from, ladder_folder, ladder_source
+
+State = Literal["planned", "written", "kept", "source", "refused", "failed"]
 
 
 @dataclass(frozen=True)
-class Rung:
+class QuantizeRequest:
     """
-    One file of a ladder, as it is going to be; with a `refusal` the engine would not make it.
+    What is to be made of `model`, in this order.
 
-    `n_bytes` is the whole file's, `n_fallback` counts tensors that get another type than the rules
-    want, since their rows are no multiple of its block.
+    `folder` None is the model's own in the cache; `n_threads` None takes all cores. With
+    `is_list` nothing is written, with `is_forced` what is there is replaced.
     """
 
-    file_type: str
-    path: Path
-    types: Mapping[str, str]
-    n_bytes: int
-    bits_per_weight: float
-    n_fallback: int = 0
-    refusal: str | None = None
+    model: str
+    file_types: tuple[str, ...]
+    folder: Path | None
+    is_forced: bool
+    is_list: bool
+    n_threads: int | None
 
 
-def plan_rungs(source: LadderSource, file_types: Sequence[str], folder: Path) -> list[Rung]:
+@dataclass(frozen=True)
+class Made:
+    """One file and what became of it; `message` says why where that is needed."""
+
+    rung: Rung
+    state: State
+    message: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something wanted is not there."""
+        return self.state in ("refused", "failed")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its file is there now."""
+        return self.state in ("written", "kept")
+
+    def path(self, source: LadderSource) -> Path | None:
+        """Where it lies, or would."""
+        if self.state == "source":
+            return source.local.path
+        return None if self.is_failure else self.rung.path
+
+
+@dataclass(frozen=True)
+class QuantizeResult:
+    """What was made of which file, and where."""
+
+    source: LadderSource
+    folder: Path
+    made: tuple[Made, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all that was wanted is there."""
+        return not any(each.is_failure for each in self.made)
+
+
+def quantize(
+    request: QuantizeRequest,
+    catalog: Catalog,
+    on_progress: OnProgress,
+    warn: Callable[[str], None],
+    held: Callable[[str], AbstractContextManager[None]],
+) -> QuantizeResult:
     """
-    What quantizing would give, in the order of `file_types`; about half a second.
+    The quantizations that are asked for, written or planned.
+
+    Args:
+        request: What is asked for.
+        catalog: Where names of models are looked up.
+        on_progress: Is told how far each file is.
+        warn: Is told what to know of the files, and why one failed.
+        held: Holds the machine for what it is told, as long as something is written.
 
     Raises:
-        HarnessError: The engine refuses the source.
+        HarnessError: There is nothing to make them from, or no place for them.
     """
-    files = plan_files(source.local.path, source.local.key, file_types)
-    return [_rung(source, planned, folder) for planned in files]
+    source = ladder_source(request.model, on_progress, catalog)
+    folder = request.folder or ladder_folder(source.ladder)
+    rungs = plan_rungs(source, request.file_types, folder)
+    for warning in warnings(source, rungs):
+        warn(warning)
+    if request.is_list:
+        made = [Made(rung, "refused" if rung.refusal else "planned") for rung in rungs]
+        return QuantizeResult(source, folder, tuple(made))
+    with held(f"quantizing {source.local.key}"):
+        return QuantizeResult(
+            source, folder, tuple(_make(request, source, rungs, folder, on_progress, warn))
+        )
 
 
-def _rung(source: LadderSource, planned: PlannedFile, folder: Path) -> Rung:
-    tensors = [tensor for header in source.found.headers for tensor in header.tensors]
-    return Rung(
-        file_type=planned.file_type,
-        path=folder / source.file_name(planned.file_type),
-        types=planned.types,
-        n_bytes=written_bytes(source.found.parts, planned.types, source.keys),
-        bits_per_weight=weights_bytes(tensors, planned.types) * 8 / source.found.file.n_params,
-        n_fallback=planned.n_fallback,
-        refusal=planned.refusal,
-    )
+def warnings(source: LadderSource, rungs: Sequence[Rung]) -> list[str]:
+    """What is to be known of files that are made from a quantized source."""
+    if not source.is_quantized:
+        return []
+    key = source.local.key
+    found = [
+        f"{key} is itself quantized: the errors of both quantizations add up, so none of these "
+        "files is what its publisher's of that type would be"
+    ]
+    if source.better_keys:
+        found[0] += f"; better: `harness pull {source.better_keys[0]}` first"
+    larger = [
+        rung.file_type
+        for rung in rungs
+        if rung.bits_per_weight > source.bits_per_weight and rung.file_type != source.quantization
+    ]
+    if larger:
+        found.append(f"{', '.join(larger)}: larger than {key}, and no more precise than it is")
+    return found
 
 
-def write_rung(source: LadderSource, rung: Rung, n_threads: int, report: OnProgress) -> None:
-    """
-    The file of `rung` in its place, whole or not at all.
+def _make(
+    request: QuantizeRequest,
+    source: LadderSource,
+    rungs: Sequence[Rung],
+    folder: Path,
+    on_progress: OnProgress,
+    warn: Callable[[str], None],
+) -> list[Made]:
+    """Every file in its order; one that fails does not keep the others from being made."""
+    known = {rung.file_type: _before(source, rung, request.is_forced) for rung in rungs}
+    wanted = [rung for rung in rungs if known[rung.file_type] is None]
+    if wanted:
+        _make_room(folder, sum(rung.n_bytes for rung in wanted))
+    n_threads = request.n_threads or probe_machine().n_cores_usable
+    made = []
+    for rung in rungs:
+        result = known[rung.file_type]
+        if result is None:
+            try:
+                write_rung(source, rung, n_threads, on_progress)
+                result = Made(rung, "written")
+            except HarnessError as error:
+                result = Made(rung, "failed", str(error))
+                warn(str(error))
+        made.append(result)
+    return made
 
-    Raises:
-        HarnessError: The engine failed, the disk is full, or what came is not what was planned.
-        KeyboardInterrupt: Nothing is left of it.
-    """
-    sizes = {
-        tensor.name: tensor.n_bytes for header in source.found.headers for tensor in header.tensors
-    }
-    n_done, n_all = 0, sum(sizes.values())
 
-    def hear(tensor: str) -> None:
-        nonlocal n_done
-        report(FetchProgress(rung.path.name, "quantizing", n_done, n_all))
-        n_done += sizes.get(tensor, 0)
+def _before(source: LadderSource, rung: Rung, is_forced: bool) -> Made | None:
+    """What is known of a file before any work: None if it has to be made."""
+    if rung.refusal:
+        return Made(rung, "refused", rung.refusal)
+    if rung.file_type == source.quantization:
+        return Made(rung, "source", f"{source.local.key} is that already")
+    if is_forced or not rung.path.exists():
+        return None
+    if is_made_from(rung.path, source, rung.n_bytes):
+        return Made(rung, "kept")
+    return Made(rung, "failed", f"{rung.path} is another file; --force replaces it")
 
+
+def _make_room(folder: Path, n_bytes: int) -> None:
     try:
-        with written_whole(rung.path) as part:
-            job = QuantizeJob(
-                model_path=str(source.local.path),
-                file_type=rung.file_type,
-                target_path=str(part),
-                keys=source.keys,
-                n_threads=n_threads,
-                allows_requantizing=source.is_quantized,
-            )
-            outcome = quantize(job, hear)
-            if outcome.status == "failed":
-                raise HarnessError(_explained(outcome.message, rung, part))
-            _check(rung, part)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HarnessError(
-            f"{rung.path} cannot be written ({error.strerror or error}); make room or mend the "
-            "permissions, or choose another folder with --dir"
+            f"{folder} cannot be made ({error.strerror}); choose another folder with --dir"
         ) from error
-    finally:
-        report(FetchProgress(rung.path.name, "done", n_all, n_all))
-
-
-def _explained(message: str | None, rung: Rung, part: Path) -> str:
-    what = f"{rung.file_type} could not be made: {message or 'the engine gave no reason'}"
-    n_here = part.stat().st_size if part.exists() else 0
-    free = shutil.disk_usage(rung.path.parent).free
-    if n_here < rung.n_bytes and free < rung.n_bytes - n_here:
-        return (
-            f"{what}; {rung.path.parent} has {file_size(free)} free and {file_size(rung.n_bytes)} "
-            "are needed: make room, or choose another folder with --dir"
-        )
-    return what
-
-
-def _check(rung: Rung, part: Path) -> None:
-    """
-    Nothing, if the file is whole and holds what was planned.
-
-    The engine writes through a stream that may lose the last bytes on a full disk without a word.
-    """
-    size = part.stat().st_size
-    with part.open("rb") as file:
-        header = read_header(file, size, str(part))  # refuses what is cut short
-    types = {tensor.name: tensor.type_name for tensor in header.tensors}
-    if types != rung.types:
-        odd = next(name for name in rung.types if types.get(name) != rung.types[name])
-        raise HarnessError(
-            f"{rung.file_type} came out otherwise than planned: {odd} is {types.get(odd)} instead "
-            f"of {rung.types[odd]}; it was thrown away, please report this"
-        )
+    require_space(folder, n_bytes, "this ladder", variable="--dir")

@@ -12,7 +12,7 @@ from make.hub_at_hand import hub_at_hand
 from make.hub_server import Hub, Repository
 from make.shape_models import small_shape
 
-from harness.commands.models import command as models
+from harness.commands.models.command import command
 from harness.errors import ModelNotFound
 from harness.report.text import WIDTH
 
@@ -29,7 +29,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(models.command, list(arguments))
+    return CliRunner().invoke(command, list(arguments))
 
 
 def test_a_repositorys_model_has_a_page_for_the_price_of_its_header(hub: Hub) -> None:
@@ -37,7 +37,7 @@ def test_a_repositorys_model_has_a_page_for_the_price_of_its_header(hub: Hub) ->
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0] == f"{REPO}:MXFP4"
-    facts = {line[:15].strip(): line[15:] for line in lines[1:]}
+    facts = {line[:16].strip(): line[16:] for line in lines[1:]}
     assert facts["Architecture"] == "gpt-oss, 32 experts, 4 of them for a token"
     assert facts["Layers"] == "2 of width 512"
     assert facts["Context"] == "131072 positions, as trained"

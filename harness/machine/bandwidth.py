@@ -19,9 +19,11 @@ from harness.schema.machine import BandwidthSample
 
 _CHILD = Path(__file__).with_name("bandwidth_child.py")
 _MIN_BUFFER_BYTES = 512 << 20
-# Reads settle at four times the last level cache; twice that leaves room for caches that the
-# system does not tell (a Mac's system level cache, a host's behind a virtual machine).
-_CACHE_MULTIPLE = 8
+# Reads settle at four times the last level cache. There may be caches that the system does not
+# tell (a Mac's system level cache, a host's behind a virtual machine): as much again as is told,
+# but no more than the largest that a consumer's machine has.
+_CACHE_MULTIPLE = 4
+_MOST_UNTOLD_CACHE_BYTES = 128 << 20
 _MEMORY_DIVISOR = 8
 # About a second on a healthy machine. A buffer of gigabytes that is paged in under pressure
 # takes longer, and a bandwidth measured then would say nothing.
@@ -86,5 +88,7 @@ def sample_bandwidth(
 
 def choose_buffer_bytes(last_level_cache_bytes: int | None, memory_bytes: int) -> int:
     """Bytes to read: too many for any cache, at most an eighth of the memory."""
-    wanted = max(_MIN_BUFFER_BYTES, _CACHE_MULTIPLE * (last_level_cache_bytes or 0))
+    told_bytes = last_level_cache_bytes or 0
+    cache_bytes = told_bytes + min(told_bytes, _MOST_UNTOLD_CACHE_BYTES)
+    wanted = max(_MIN_BUFFER_BYTES, _CACHE_MULTIPLE * cache_bytes)
     return min(wanted, memory_bytes // _MEMORY_DIVISOR)

@@ -190,7 +190,7 @@ def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
 def test_the_buffer_is_beyond_the_cache_or_an_eighth_of_the_memory(cache: int, memory: int) -> None:
     chosen = choose_buffer_bytes(cache, memory)
     assert chosen <= memory // 8
-    assert chosen == memory // 8 or chosen >= max(512 * MIB, 8 * cache)
+    assert chosen == memory // 8 or chosen >= max(512 * MIB, 4 * min(2 * cache, cache + 128 * MIB))
 
 
 def test_an_unknown_cache_takes_the_smallest_buffer() -> None:

@@ -215,7 +215,7 @@ def _without_decoding(
     for case in group.cases:
         outcome = case.outcome
         if _is_fatal(case) and _depth_of(case) <= verdict.DEPTH:
-            limit = machine.memory_limit_bytes or machine.memory_bytes
+            limit = machine.usable_bytes
             short = group.model.weights_bytes - limit if limit else 0
             return verdict.does_not_run(
                 outcome.message or str(outcome.reason), evidence, short if short > 0 else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
-from harness.schema.machine import BandwidthSample
+from harness.schema.machine import BandwidthSample, Machine
 
 _CHILD = Path(__file__).with_name("bandwidth_child.py")
 _MIN_BUFFER_BYTES = 512 << 20
@@ -36,21 +36,18 @@ _THREAD_VARIABLES = (
 )
 
 
-def sample_bandwidth(
-    n_threads: int, last_level_cache_bytes: int | None, memory_bytes: int
-) -> BandwidthSample:
+def sample_bandwidth(machine: Machine, n_threads: int) -> BandwidthSample:
     """
     Bytes per second that `n_threads` read from main memory, all together. Takes about a second.
 
     Args:
+        machine: This one.
         n_threads: As many as the measurement will compute with.
-        last_level_cache_bytes: All caches of the last level together; None when unknown.
-        memory_bytes: The machine's memory, or the container's limit where that is less.
 
     Raises:
         HarnessError: The child failed or took too long; the message has its last line.
     """
-    buffer_bytes = choose_buffer_bytes(last_level_cache_bytes, memory_bytes)
+    buffer_bytes = choose_buffer_bytes(machine.last_level_cache_bytes, machine.usable_bytes)
     command = [sys.executable, "-P", str(_CHILD), str(n_threads), str(buffer_bytes)]
     try:
         done = subprocess.run(

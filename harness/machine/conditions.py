@@ -107,7 +107,7 @@ def judge(
 
 
 def _memory_warnings(machine: Machine, available_bytes: int) -> list[str]:
-    total = min(machine.memory_bytes, machine.memory_limit_bytes or machine.memory_bytes)
+    total = machine.usable_bytes
     if available_bytes >= LOW_MEMORY_RATIO * total:
         return []
     return [

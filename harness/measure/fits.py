@@ -76,8 +76,7 @@ class ModelFit:
 
 def room_of(machine: Machine, free_bytes: int) -> Room:
     """The room on `machine`, of whose memory `free_bytes` are free."""
-    limits = (machine.memory_bytes, machine.memory_limit_bytes)
-    total = min(limit for limit in limits if limit)
+    total = machine.usable_bytes
     return Room(min(free_bytes, total), total, machine.gpu_limit_bytes)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import HarnessError
 from harness.measure.jobs.plan import MemoryPlan, plan_memory
-from harness.measure.speed_here import speed_here
+from harness.measure.speed_here import known_speed
 from harness.models.gguf.work import work_of
 from harness.models.headers import local_headers
 from harness.models.model import FoundHeaders
@@ -103,12 +103,16 @@ def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
 
 
 def _speeds(experiment: Experiment, results: Path | None) -> Speeds:
-    """Asked once for each number of threads: nothing else of the settings matters to it."""
+    """
+    Asked once for each number of threads: nothing else of the settings matters to it.
+
+    A CPU's memory is not read for it: that gives ranges, and only figures are kept.
+    """
     machine = experiment.machine
     assert isinstance(machine, Machine)  # of this machine, so told in full
     engine = experiment.provenance.engine
     return {
-        n_threads: speed_here(machine, engine, n_threads, results=results).speed
+        n_threads: known_speed(machine, engine, n_threads, results=results).speed
         for n_threads in {settings.n_threads for settings in experiment.plan.settings}
     }
 

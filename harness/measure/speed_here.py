@@ -1,7 +1,8 @@
 """
-Calibrations on disk: one file for each machine and device kind, in the cache folder.
+How fast this machine is: as calibrated, by the class of its GPU, or by its memory as read now.
 
-Beside the weights, not the results: it is a help for predictions, not a measurement of a model.
+Calibrations lie in the cache folder, one file for each machine and device kind: beside the weights,
+not the results, for they help predictions and measure no model.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from pydantic import ValidationError
 
 from harness.analysis.speed.calibration import CALIBRATION_VERSION, Calibration, has_gpu, staleness
 from harness.analysis.speed.calibration_fit import speed_of
-from harness.analysis.speed.hardware_class import speed_of_machine
+from harness.analysis.speed.hardware_class import cpu_speed, speed_of_gpu
 from harness.analysis.speed.predict import MachineSpeed
+from harness.errors import HarnessError
 from harness.files import written_whole
+from harness.machine.bandwidth import sample_bandwidth
 from harness.measure.corrections import anchored
 from harness.models.digest import cache_dir
 from harness.schema.experiment import EngineInfo
@@ -25,56 +28,85 @@ from harness.schema.machine import Machine
 
 @dataclass(frozen=True)
 class SpeedHere:
-    """What is known of this machine's speed, if anything, and what to tell of a calibration."""
+    """What is known of this machine's speed, if anything, and what is to be told beside it."""
 
     speed: MachineSpeed | None
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def speed_here(
     machine: Machine,
     engine: EngineInfo,
     n_threads: int,
-    bandwidth_bytes_per_s: float | None = None,
-    folder: Path | None = None,
+    *,
     results: Path | None = None,
+    folder: Path | None = None,
 ) -> SpeedHere:
     """
-    The machine's speed: as calibrated, or where that is missing or stale, as its class has it; a
-    GPU's class is corrected by what was measured on it.
+    The machine's speed, whatever it takes: of a CPU that nobody calibrated, its memory is read for
+    a second, which gives a range.
 
     Args:
         machine: The one this runs on.
         engine: The engine that would measure.
         n_threads: The threads it would compute with.
-        bandwidth_bytes_per_s: What plain reads of memory reached, if that was measured.
-        folder: Where calibrations lie; None is the cache folder.
         results: Where experiments lie; None corrects nothing.
+        folder: Where calibrations lie; None is the cache folder.
     """
-    fallback = speed_of_machine(
-        machine, has_gpu=has_gpu(engine), bandwidth_bytes_per_s=bandwidth_bytes_per_s
+    known = known_speed(machine, engine, n_threads, results=results, folder=folder)
+    if known.speed is not None or has_gpu(engine):
+        return known
+    try:
+        speed = cpu_speed(memory_bytes_per_s(machine, n_threads), machine.usable_bytes)
+    except HarnessError as error:
+        return SpeedHere(None, (*known.notes, f"Nothing is foretold of speed: {error}"))
+    return SpeedHere(speed, known.notes)
+
+
+def known_speed(
+    machine: Machine,
+    engine: EngineInfo,
+    n_threads: int,
+    *,
+    results: Path | None = None,
+    folder: Path | None = None,
+) -> SpeedHere:
+    """
+    The machine's speed as far as nothing has to be measured for it, and so every speed that gives
+    more than a range: as calibrated, or where that is missing or stale, as its GPU's class has it,
+    corrected by what was measured on it. The arguments are those of `speed_here`.
+    """
+    on_gpu = has_gpu(engine)
+    fallback = speed_of_gpu(machine) if on_gpu else None
+    calibration = load_calibration(machine, is_gpu=on_gpu, folder=folder)
+    stale = staleness(calibration, machine, engine, n_threads) if calibration else None
+    if calibration and not stale:
+        memory_bytes = fallback.memory_bytes if fallback else machine.usable_bytes
+        calibrated = speed_of(calibration, memory_bytes)
+        if calibrated:
+            return SpeedHere(calibrated)
+    if fallback is not None and results is not None:
+        fallback = anchored(fallback, results, machine.id, engine)
+    if calibration is None or not stale:
+        return SpeedHere(fallback)
+    note = (
+        f"The calibration of {calibration.measured_at[:10]} is not used: {stale}. "
+        "Run `harness machine --calibrate` again."
     )
-    calibration = load_calibration(machine, is_gpu=has_gpu(engine), folder=folder)
-    if calibration is None:
-        return SpeedHere(_corrected(fallback, results, machine, engine))
-    if stale := staleness(calibration, machine, engine, n_threads):
-        return SpeedHere(
-            _corrected(fallback, results, machine, engine),
-            f"The calibration of {calibration.measured_at[:10]} is not used: {stale}. "
-            "Run `harness machine --calibrate` again.",
-        )
-    limits = (machine.memory_bytes, machine.memory_limit_bytes)
-    memory_bytes = fallback.memory_bytes if fallback else min(it for it in limits if it)
-    return SpeedHere(speed_of(calibration, memory_bytes) or fallback)
+    return SpeedHere(fallback, (note,))
 
 
-def _corrected(
-    by_class: MachineSpeed | None, results: Path | None, machine: Machine, engine: EngineInfo
-) -> MachineSpeed | None:
-    # CPUs of one class differ too much for one model's result to say much of another's.
-    if by_class is None or results is None or not by_class.has_gpu:
-        return by_class
-    return anchored(by_class, results, machine.id, engine)
+def memory_bytes_per_s(machine: Machine, n_threads: int) -> float:
+    """
+    What the machine's main memory gives, for predictions; read for a second.
+
+    Other programs only take from it: the better samples tell what the memory can do. And the class
+    of CPUs was fitted on what memories are sold as, which no sample reaches.
+
+    Raises:
+        HarnessError: It cannot be measured.
+    """
+    return float(sample_bandwidth(machine, n_threads).q90_bytes_per_s)
 
 
 def calibration_path(machine: Machine, *, is_gpu: bool, folder: Path | None = None) -> Path:

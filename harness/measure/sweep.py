@@ -258,9 +258,7 @@ class Sweep:
                 return sample
         try:
             with interrupts.allowed():
-                sample = sample_bandwidth(
-                    n_threads, self._machine.last_level_cache_bytes, self._machine.memory_bytes
-                )
+                sample = sample_bandwidth(self._machine, n_threads)
         except HarnessError:
             return None  # a measurement without its ceiling is still a measurement
         self._bandwidth = (perf_counter_ns(), sample)

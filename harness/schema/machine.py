@@ -57,6 +57,12 @@ class MachineFacts(Record):
     accelerators: tuple[Accelerator, ...] = ()
     virtualization: str | None = None
 
+    @property
+    def usable_bytes(self) -> int | None:
+        """What programs may take of the system's memory together: a container's limit binds."""
+        limits = [it for it in (self.memory_bytes, self.memory_limit_bytes) if it is not None]
+        return min(limits, default=None)
+
 
 class Machine(MachineFacts):
     """The system under test as this harness reads it: hardware that stays between two runs."""
@@ -68,6 +74,11 @@ class Machine(MachineFacts):
     n_cores_logical: PositiveInt
     n_cores_usable: PositiveInt
     memory_bytes: PositiveInt
+
+    @property
+    def usable_bytes(self) -> int:
+        """What programs may take of the system's memory together: a container's limit binds."""
+        return min(self.memory_bytes, self.memory_limit_bytes or self.memory_bytes)
 
 
 class Conditions(Record):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make.records import make_machine
 
 from harness.errors import HarnessError
 from harness.machine import bandwidth, pagecache
@@ -26,6 +27,8 @@ from harness.schema.machine import BandwidthSample
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Linux's way of doing it")
 MIB = 1 << 20
+MACHINE = make_machine(last_level_cache_bytes=None)
+SMALL = make_machine(last_level_cache_bytes=None, memory_bytes=512 * MIB)
 STATUS = """\
 Name:\tpython
 VmPeak:\t  999999 kB
@@ -199,7 +202,7 @@ def test_an_unknown_cache_takes_the_smallest_buffer() -> None:
 
 def test_the_memory_of_this_machine_is_measured_by_a_child() -> None:
     before = read_memory("start")
-    sample = sample_bandwidth(2, None, 512 * MIB)
+    sample = sample_bandwidth(SMALL, 2)
     after = read_memory("end")
     assert sample.n_samples >= 15
     assert sample.n_threads == 2
@@ -217,10 +220,10 @@ def test_a_child_that_fails_is_told_with_its_reason(
     monkeypatch.setattr(bandwidth, "_CHILD", child)
     child.write_text("raise MemoryError('no room for the buffer')")
     with pytest.raises(HarnessError, match="MemoryError: no room for the buffer; free some memory"):
-        sample_bandwidth(1, None, 1 << 33)
+        sample_bandwidth(MACHINE, 1)
     child.write_text("print('hello')")
     with pytest.raises(HarnessError, match="hello"):
-        sample_bandwidth(1, None, 1 << 33)
+        sample_bandwidth(MACHINE, 1)
 
 
 def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +232,7 @@ def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(bandwidth, "_CHILD", child)
     monkeypatch.setattr(bandwidth, "_TIMEOUT_S", 0.1)
     with pytest.raises(HarnessError, match=r"within 0\.1 s"):
-        sample_bandwidth(1, None, 1 << 33)
+        sample_bandwidth(MACHINE, 1)
 
 
 def test_the_childs_libraries_get_one_thread_each(
@@ -244,6 +247,6 @@ def test_the_childs_libraries_get_one_thread_each(
     )
     monkeypatch.setattr(bandwidth, "_CHILD", child)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "64")
-    assert sample_bandwidth(1, None, 1 << 33) == BandwidthSample(
+    assert sample_bandwidth(MACHINE, 1) == BandwidthSample(
         median_bytes_per_s=2, q90_bytes_per_s=2, n_samples=15, n_threads=1, buffer_bytes=1
     )

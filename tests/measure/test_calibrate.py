@@ -14,13 +14,6 @@ from harness.errors import HarnessError, MachineBusy
 from harness.machine.probe import probe_machine
 from harness.measure import calibrate as calibrating
 from harness.measure.calibrate import calibrate
-from harness.measure.speed_here import (
-    SpeedHere,
-    calibration_path,
-    load_calibration,
-    save_calibration,
-    speed_here,
-)
 from harness.models.gguf.header import read_header
 from harness.models.gguf.work import work_of
 from harness.models.twin.calibration_models import (
@@ -181,56 +174,6 @@ def test_a_model_that_the_engine_refuses_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(calibrating, "write_calibration_model", write_nonsense)
     with pytest.raises(HarnessError, match="Q8_0 small could not be measured"):
         calibrate(probe_machine(), ENGINE, 1, models=(SMALL,))
-
-
-def test_a_calibration_is_kept_and_found_again(cache: Path) -> None:
-    machine, made = make_machine(), calibrated()
-    assert load_calibration(machine, is_gpu=False) is None
-    path = save_calibration(made, machine)
-    assert path == calibration_path(machine, is_gpu=False)
-    assert path.is_relative_to(cache)
-    assert load_calibration(machine, is_gpu=False) == made
-    assert load_calibration(machine, is_gpu=True) is None
-
-
-@pytest.mark.parametrize("content", ["", "{}", "nonsense", '{"version": 99}'])
-def test_a_damaged_calibration_is_as_good_as_none(content: str) -> None:
-    machine = make_machine()
-    path = save_calibration(calibrated(), machine)
-    path.write_text(content)
-    assert load_calibration(machine, is_gpu=False) is None
-
-
-def test_a_calibration_of_another_version_is_not_read() -> None:
-    machine = make_machine()
-    save_calibration(calibrated(version=99), machine)
-    assert load_calibration(machine, is_gpu=False) is None
-
-
-def test_this_machines_speed_is_the_calibrated_one() -> None:
-    machine = make_machine()
-    save_calibration(calibrated(), machine)
-    here = speed_here(machine, ENGINE, 2)
-    assert here.note is None
-    assert here.speed
-    assert here.speed.method == "calibration"
-    assert here.speed.memory_bytes == machine.memory_bytes
-    assert "2026-11-23" in here.speed.note
-
-
-def test_a_stale_calibration_is_named_and_not_used() -> None:
-    machine = make_machine()
-    save_calibration(calibrated(engine_commit="fffffff"), machine)
-    here = speed_here(machine, ENGINE, 2, 30e9)
-    assert here.note
-    assert "fffffff" in here.note
-    assert "--calibrate" in here.note
-    assert here.speed
-    assert here.speed.method == "machine-class"
-
-
-def test_without_a_calibration_and_a_bandwidth_nothing_is_known() -> None:
-    assert speed_here(make_machine(), ENGINE, 2) == SpeedHere(None)
 
 
 def test_a_calibration_survives_its_json() -> None:

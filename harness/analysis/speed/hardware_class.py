@@ -32,24 +32,10 @@ _HARMLESS = re.compile(
 _VENDOR = re.compile(r"^(NVIDIA|AMD|Radeon|GeForce|AI|PRO(?= R\d)|\s)+", re.IGNORECASE)
 
 
-def speed_of_machine(
-    machine: Machine, *, has_gpu: bool, bandwidth_bytes_per_s: float | None = None
-) -> MachineSpeed | None:
-    """
-    What this machine gives, as far as its class tells; None where nothing at all is known.
-
-    Args:
-        machine: The machine.
-        has_gpu: Whether the engine computes on a GPU here.
-        bandwidth_bytes_per_s: What plain reads of main memory reached, for the CPU.
-    """
-    chip = chip_of(machine) if has_gpu else None
-    if chip is not None:
-        return speed_of_chip(chip, _fast_memory_bytes(machine, chip))
-    if has_gpu or bandwidth_bytes_per_s is None:
-        return None
-    limits = (machine.memory_bytes, machine.memory_limit_bytes)
-    return cpu_speed(bandwidth_bytes_per_s, min(limit for limit in limits if limit))
+def speed_of_gpu(machine: Machine) -> MachineSpeed | None:
+    """What this machine's GPU gives, as far as its class tells; None where it is in no table."""
+    chip = chip_of(machine)
+    return None if chip is None else speed_of_chip(chip, _fast_memory_bytes(machine, chip))
 
 
 def chip_of(machine: Machine) -> Chip | None:
@@ -137,7 +123,7 @@ def _fast_memory_bytes(machine: Machine, chip: Chip) -> int | None:
     if machine.gpu_limit_bytes is not None:
         return machine.gpu_limit_bytes
     if chip.kind in ("gb10", "strix-halo"):
-        return machine.memory_bytes  # shared: what the driver calls its own is a carve-out
+        return machine.usable_bytes  # shared: what the driver calls its own is a carve-out
     return _memory_of(machine.accelerators)
 
 

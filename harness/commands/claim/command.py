@@ -61,7 +61,7 @@ def command(
     shown = () if wanted and not others else chosen(references, others)
     here = look_here(results) if not wanted or HERE in wanted else None
     measured = measured_here(results, here.machine.id, catalog) if here else Measured()
-    for problem in (*measured.problems, *([here.note] if here and here.note else [])):
+    for problem in (*measured.problems, *(here.notes if here else ())):
         terminal.warn(console, problem)
     # The conclusion rests on all reference machines, whichever are shown.
     sites = [*([here.site] if here else []), *map(reference_site, references)]

@@ -10,11 +10,10 @@ from harness.analysis.speed.hardware_class import cpu_speed
 from harness.analysis.verdict_predicted import Place
 from harness.commands.claim.claim import Site
 from harness.commands.claim.conclusion import HERE
-from harness.machine.bandwidth import sample_bandwidth
 from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.runner import describe_engine
-from harness.measure.speed_here import SpeedHere, speed_here
+from harness.measure.speed_here import SpeedHere, memory_bytes_per_s, speed_here
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Machine
 
@@ -25,7 +24,7 @@ class Here:
 
     machine: Machine
     site: Site
-    note: str | None
+    notes: tuple[str, ...]
 
 
 def look_here(results: Path | None = None) -> Here:
@@ -36,23 +35,15 @@ def look_here(results: Path | None = None) -> Here:
         results: Where experiments lie that tell of its speed; None learns nothing from them.
 
     Raises:
-        HarnessError: The engine does not start, or the memory cannot be measured.
+        HarnessError: The engine does not start, or memory beside a GPU cannot be measured.
     """
     machine = probe_machine()
     engine = describe_engine()
     available_bytes = available_memory_bytes()
-    speed = _speed(machine, engine, results)
+    speed = speed_here(machine, engine, default_threads(machine), results=results)
     place = _place(machine, engine, speed, available_bytes)
     title = f"{machine.cpu}; {units.memory_size(place.usable_bytes)} for a model now"
-    return Here(machine, Site(HERE, title, None, place), speed.note)
-
-
-def _speed(machine: Machine, engine: EngineInfo, results: Path | None) -> SpeedHere:
-    n_threads = default_threads(machine)
-    known = speed_here(machine, engine, n_threads, results=results)
-    if known.speed is not None:
-        return known
-    return speed_here(machine, engine, n_threads, _bandwidth(machine))
+    return Here(machine, Site(HERE, title, None, place), speed.notes)
 
 
 def _place(machine: Machine, engine: EngineInfo, speed: SpeedHere, available_bytes: int) -> Place:
@@ -65,13 +56,5 @@ def _place(machine: Machine, engine: EngineInfo, speed: SpeedHere, available_byt
         # Its memory is the system's.
         limit = machine.gpu_limit_bytes or gpu.free_bytes
         return Place(min(available_bytes, limit), speed.speed)
-    bandwidth = _bandwidth(machine)
+    bandwidth = memory_bytes_per_s(machine, default_threads(machine))
     return Place(gpu.free_bytes, speed.speed, available_bytes, bandwidth, cpu_speed(bandwidth))
-
-
-def _bandwidth(machine: Machine) -> float:
-    """Bytes per second of plain reads of main memory, measured now."""
-    sample = sample_bandwidth(
-        default_threads(machine), machine.last_level_cache_bytes, machine.memory_bytes
-    )
-    return float(sample.median_bytes_per_s)

@@ -10,7 +10,6 @@ from harness.analysis.speed.calibration import has_gpu
 from harness.analysis.speed.predict import MachineSpeed, predict_speed, predict_ttft
 from harness.commands.fit.page import Failure, Told
 from harness.errors import HarnessError
-from harness.machine.bandwidth import sample_bandwidth
 from harness.measure.fits import ModelFit, Room
 from harness.measure.fitting import fit_model
 from harness.measure.speed_here import speed_here
@@ -85,22 +84,8 @@ class Teller:
 
     def _look(self, engine: EngineInfo) -> MachineSpeed | None:
         here = speed_here(self.machine, engine, self.settings.n_threads, results=self.results)
-        if here.note:
-            self.notes.append(here.note)
-        if here.speed is not None:
-            return here.speed
-        try:
-            sample = sample_bandwidth(
-                self.settings.n_threads,
-                self.machine.last_level_cache_bytes,
-                self.machine.memory_bytes,
-            )
-        except HarnessError as error:
-            self.notes.append(f"Nothing is foretold of speed: {error}")
-            return None
-        # Other programs only take from it: the better samples tell what the memory can do.
-        bandwidth = float(sample.q90_bytes_per_s)
-        return speed_here(self.machine, engine, self.settings.n_threads, bandwidth).speed
+        self.notes += here.notes
+        return here.speed
 
 
 def fit_one(

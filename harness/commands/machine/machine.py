@@ -69,7 +69,7 @@ def look(request: MachineRequest, tell: Tell, warn: Tell) -> MachineResult:
                 f"{' '.join(conditions.warnings)} Or calibrate as it is with --force."
             )
         _calibrate(machine, engine, n_threads, tell, warn)
-    bandwidth = sample_bandwidth(n_threads, machine.last_level_cache_bytes, machine.memory_bytes)
+    bandwidth = sample_bandwidth(machine, n_threads)
     calibration = load_calibration(machine, is_gpu=has_gpu(engine))
     stale = staleness(calibration, machine, engine, n_threads) if calibration else None
     return MachineResult(

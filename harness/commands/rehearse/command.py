@@ -98,7 +98,7 @@ def _require_memory(files: Sequence[ModelFile], machine: Machine, given: Mapping
     Raises:
         HarnessError: They cannot, not even with every program closed.
     """
-    room = min(machine.memory_bytes, machine.memory_limit_bytes or machine.memory_bytes)
+    room = machine.usable_bytes
     if any(given["n_gpu_layers"]):
         # A GPU's own memory holds what is not in the system's; Apple's is the same memory.
         room += sum(

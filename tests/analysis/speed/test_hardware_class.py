@@ -11,7 +11,7 @@ from harness.analysis.speed.hardware_class import (
     chip_of,
     cpu_speed,
     speed_of_chip,
-    speed_of_machine,
+    speed_of_gpu,
 )
 from harness.analysis.speed.predict import predict_speed
 from harness.schema.machine import Accelerator
@@ -67,29 +67,22 @@ def test_of_several_cards_none_is_the_machines() -> None:
 
 def test_memory_is_the_cards_the_working_set_or_the_systems() -> None:
     card_3090 = card("NVIDIA GeForce RTX 3090", memory_bytes=24 << 30)
-    desktop = speed_of_machine(make_machine(accelerators=(card_3090,)), has_gpu=True)
-    mac = speed_of_machine(
+    desktop = speed_of_gpu(make_machine(accelerators=(card_3090,)))
+    mac = speed_of_gpu(
         make_machine(
             cpu="Apple M1 Pro",
             accelerators=(card("Apple M1 Pro", "Apple", n_cores=16),),
             gpu_limit_bytes=11 << 30,
         ),
-        has_gpu=True,
     )
-    spark = speed_of_machine(
-        make_machine(accelerators=(card("NVIDIA GB10"),), memory_bytes=120 << 30), has_gpu=True
-    )
-    assert [it and it.memory_bytes for it in (desktop, mac, spark)] == [
-        24 << 30, 11 << 30, 120 << 30,
-    ]  # fmt: skip
+    spark = make_machine(accelerators=(card("NVIDIA GB10"),), memory_bytes=120 << 30)
+    limited = spark.model_copy(update={"memory_limit_bytes": 64 << 30})
+    speeds = [desktop, mac, speed_of_gpu(spark), speed_of_gpu(limited)]
+    assert [it and it.memory_bytes for it in speeds] == [24 << 30, 11 << 30, 120 << 30, 64 << 30]
 
 
 def test_without_a_gpu_the_measured_bandwidth_gives_a_range() -> None:
-    machine = make_machine(memory_limit_bytes=4 << 30)
-    assert speed_of_machine(machine, has_gpu=False) is None
-    speed = speed_of_machine(machine, has_gpu=False, bandwidth_bytes_per_s=30e9)
-    assert speed
-    assert speed.memory_bytes == 4 << 30
+    speed = cpu_speed(30e9)
     (answer,) = predict_speed(
         make_work(), speed, parse_workload("tg128"), "m", Settings(n_threads=2)
     )
@@ -101,7 +94,7 @@ def test_without_a_gpu_the_measured_bandwidth_gives_a_range() -> None:
 
 def test_an_unknown_gpu_gives_nothing() -> None:
     machine = make_machine(accelerators=(card("NVIDIA H200"),))
-    assert speed_of_machine(machine, has_gpu=True, bandwidth_bytes_per_s=30e9) is None
+    assert speed_of_gpu(machine) is None
 
 
 @pytest.mark.parametrize("name", sorted(CHIPS))

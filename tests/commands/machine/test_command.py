@@ -54,7 +54,7 @@ def invoke(
     monkeypatch.setattr(machine, "probe_machine", make_machine)
     monkeypatch.setattr(machine, "read_conditions", lambda _: QUIET)
     monkeypatch.setattr(machine, "sample_bandwidth", lambda *_: SAMPLE)
-    monkeypatch.setattr(machine, "describe_engine", lambda _: ENGINE)
+    monkeypatch.setattr(machine, "describe_engine", lambda: ENGINE)
     monkeypatch.setattr(machine, "read_at_rest", lambda: AT_REST)
     # Another measurement may run beside the tests.
     monkeypatch.setattr(machine, "measuring", lambda _: contextlib.nullcontext())

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from benchmarks.calibration_rounds import SLOWED, Value
-from harness.analysis.sides import is_more_better
+from harness.analysis.metrics import METRICS
 from harness.analysis.stats.interval import lag1_autocorrelation
 from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK, THRESHOLD
 from harness.analysis.stats.student import t_quantile
@@ -83,7 +83,7 @@ def pairs(values: Sequence[Value], figure: str, a: str, b: str) -> Floats:
     found = [it for it in values if it.figure == figure]
     of_a = {it.round: it.value for it in found if it.side == a}
     of_b = {it.round: it.value for it in found if it.side == b}
-    sign = 1 if is_more_better(found[0].metric) else -1
+    sign = 1 if METRICS[found[0].metric].is_more_better else -1
     logs = [sign * math.log(of_b[n] / of_a[n]) for n in sorted(of_a.keys() & of_b.keys())]
     return np.array(logs)
 

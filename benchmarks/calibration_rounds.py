@@ -18,7 +18,7 @@ from unittest.mock import patch
 from benchmarks import setting_up
 from harness.analysis import formulas as metrics
 from harness.analysis import memory
-from harness.analysis.sides import COMPARED
+from harness.analysis.metrics import COMPARED, METRICS
 from harness.measure import experiment as experiments
 from harness.measure import runner
 from harness.measure.jobs.measure import MeasureJob
@@ -139,7 +139,7 @@ def values_of(run: Run, machine: Machine) -> Iterator[Value]:
                 rates = _rates(run, workload) if metric == "tok_per_s" else ()
                 yield Value(run.round, workload, metric, run.model, value, rates)
     for metric, value in memory.group_values(run).items():
-        if metric in COMPARED and metric != "need":
+        if metric in COMPARED and not METRICS[metric].counted:
             yield Value(run.round, "", metric, run.model, value)
 
 

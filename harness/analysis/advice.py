@@ -8,6 +8,7 @@ from statistics import median
 
 from harness import units
 from harness.analysis import disturbance as trust
+from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.schema.experiment import Experiment
@@ -146,7 +147,7 @@ def _interval_lines(experiment: Experiment, groups: Sequence[GroupSummary]) -> l
         case.metrics[name]
         for group in groups
         for case in group.cases
-        if (name := parse_workload(case.workload).headline) in case.metrics
+        if (name := headline(parse_workload(case.workload)).name) in case.metrics
     ]
     if not figures:
         return []

@@ -24,41 +24,11 @@ from typing import Literal
 from harness.analysis import disturbance as trust
 from harness.analysis import energy
 from harness.analysis.energy import PerToken
+from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Machine, MachineFacts
 from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload, parse_workload
-
-UNITS: dict[str, str] = {
-    "tok_per_s": "tok/s",
-    "ttft": "ns",
-    "itl_p50": "ns",
-    "itl_p95": "ns",
-    "itl_p99": "ns",
-    "end_to_end": "ns",
-    "prefill_tok_per_s": "tok/s",
-    "decode_tok_per_s": "tok/s",
-    "first_quarter": "tok/s",
-    "last_quarter": "tok/s",
-    "throttle_ratio": "ratio",
-    energy.METRIC: "J/token",
-    "mbu": "ratio",
-    "load_cold": "ns",
-    "load_warm": "ns",
-    "load": "ns",
-    "need": "bytes",
-    "weights": "bytes",
-    "kv": "bytes",
-    "compute": "bytes",
-    "anonymous": "bytes",
-    "file_backed": "bytes",
-    "peak": "bytes",
-    "footprint": "bytes",
-    "gpu_memory": "bytes",
-    "bandwidth": "bytes/s",
-    "bytes_per_token": "bytes",
-}
-"""Every metric's name and the unit of its figures, in the order shown; a headline comes first."""
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
 _PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
@@ -194,9 +164,9 @@ _FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
 
 
 def over_runs(values: Iterable[Values]) -> dict[str, list[float]]:
-    """One list of values for each metric, over the Runs that have one, in the order of UNITS."""
+    """One list of values for each metric, over the Runs that have one, in the order of METRICS."""
     collected: dict[str, list[float]] = {}
     for of_one_run in values:
         for name, value in of_one_run.items():
             collected.setdefault(name, []).append(value)
-    return {name: collected[name] for name in UNITS if name in collected}
+    return {name: collected[name] for name in METRICS if name in collected}

@@ -10,6 +10,7 @@ from harness.analysis import bandwidth as mbu
 from harness.analysis import disturbance as trust
 from harness.analysis import formulas as metrics
 from harness.analysis.formulas import Values
+from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import ModelFile, Plan, Run
 from harness.schema.figure import Figure
@@ -87,5 +88,5 @@ def _random_prompt(workload: str, runs: Sequence[Run]) -> str | None:
 
 
 def _headline_values(workload: str, values: Sequence[Values]) -> list[float]:
-    name = parse_workload(workload).headline
+    name = headline(parse_workload(workload)).name
     return [of_run[name] for of_run in values if name in of_run]

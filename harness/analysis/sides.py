@@ -6,8 +6,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.analysis import energy, memory
-from harness.analysis import formulas as metrics
+from harness.analysis import energy, formulas, memory
+from harness.analysis.metrics import COMPARED, METRICS, Metric, headline
 from harness.analysis.presence import State, presence
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import (
@@ -26,18 +26,6 @@ from harness.schema.workload import parse_workload
 Kind = Literal["machine", "build", "settings", "evidence"]
 KINDS: tuple[Kind, ...] = ("machine", "build", "settings", "evidence")
 """What must be the same on both sides, unless it is compared across on purpose."""
-
-# What is compared of a workload, and of the model as a whole. A cold load happens once an
-# experiment, and the process's other memory figures are parts of its peak.
-_OF_WORKLOAD = ("tok_per_s", "ttft", "decode_tok_per_s", "itl_p95", "joules_per_token")
-_OF_MODEL = ("load_warm", "load", "need", "peak")
-COMPARED = _OF_WORKLOAD + _OF_MODEL
-"""The metrics that are compared, in the order shown."""
-
-# The engine's own buffers: the same in every Run, unless a Run did not get far.
-_EXACT = ("need",)
-# These grow with the largest context that was made.
-_OF_CONTEXTS = ("need", "peak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +142,6 @@ def is_decided(figures: Sequence[ComparedFigure]) -> bool:
     return bool(judged) and all(each.verdict != "cannot-tell" for each in judged)
 
 
-def is_more_better(metric: str) -> bool:
-    """Whether a larger value of `metric` is the better one: of rates, not of times and bytes."""
-    return metrics.UNITS[metric] == "tok/s"
-
-
 ByRound = dict[Hashable, float]
 _Values = tuple[dict[str, ByRound], dict[str, ByRound]]
 
@@ -172,7 +155,7 @@ def _values(side: Side, workload: str) -> dict[str, ByRound]:
     found: dict[str, ByRound] = {}
     for run in side.runs:
         values = (
-            metrics.run_values(run, workload, side.experiment.machine)
+            formulas.run_values(run, workload, side.experiment.machine)
             if workload
             else memory.group_values(run)
         )
@@ -184,11 +167,12 @@ def _values(side: Side, workload: str) -> dict[str, ByRound]:
 
 def _metrics(workload: str, values: _Values, wanted: Sequence[str]) -> list[str]:
     """What there is to say something of: where neither has any figure, one metric stands for it."""
-    known = [name for name in (_OF_WORKLOAD if workload else _OF_MODEL) if name in wanted]
+    rows = [METRICS[name] for name in COMPARED if name in wanted]
+    known = [row.name for row in rows if bool(row.of) == bool(workload)]
     if not any(values):
-        if not workload and set(wanted) & set(_OF_WORKLOAD):
+        if not workload and len(known) < len(rows):
             return []  # its workloads tell that it never ran
-        usual = parse_workload(workload).headline if workload else ""
+        usual = headline(parse_workload(workload)).name if workload else ""
         return [usual] if usual in known else known[:1]
     return [name for name in known if any(name in each for each in values)]
 
@@ -206,7 +190,7 @@ def _figure(
         unlike = _unlike(workload, metric, sides)
         if unlike:
             return replace(plain, note=unlike)
-        return replace(plain, comparison=_compare(metric, (a, b), limits))
+        return replace(plain, comparison=_compare(METRICS[metric], (a, b), limits))
     states = [
         presence(side.experiment, side.runs, workload, is_there=bool(mine), has_others=bool(others))
         for side, mine, others in zip(sides, (a, b), values, strict=True)
@@ -216,12 +200,12 @@ def _figure(
 
 
 def _estimate(values: ByRound, metric: str) -> Figure | None:
-    return stats.estimate(list(values.values()), metrics.UNITS[metric]) if values else None
+    return stats.estimate(list(values.values()), METRICS[metric].unit) if values else None
 
 
 def _unlike(workload: str, metric: str, sides: tuple[Side, Side]) -> str:
     """Why figures of both must not be set side by side; empty where they may."""
-    if metric in _OF_CONTEXTS and _contexts(sides[0]) != _contexts(sides[1]):
+    if METRICS[metric].has_context and _contexts(sides[0]) != _contexts(sides[1]):
         return "other workloads had other contexts"
     is_energy = metric == energy.METRIC
     counted = {name for side in sides for name in _counters(side, workload)} if is_energy else {}
@@ -235,16 +219,16 @@ def _contexts(side: Side) -> set[str]:
 
 
 def _counters(side: Side, workload: str) -> set[str]:
-    found = (metrics.run_energy(run, workload, side.experiment.machine) for run in side.runs)
+    found = (formulas.run_energy(run, workload, side.experiment.machine) for run in side.runs)
     return {f"{' + '.join(one.domains)} ({one.source})" for one in found if one.domains}
 
 
 def _compare(
-    metric: str, values: tuple[ByRound, ByRound], limits: tuple[float, float]
+    metric: Metric, values: tuple[ByRound, ByRound], limits: tuple[float, float]
 ) -> Comparison | None:
     a, b = values
-    more, (threshold, confidence) = is_more_better(metric), limits
-    if metric in _EXACT and len({*a.values()}) == len({*b.values()}) == 1:
+    more, (threshold, confidence) = metric.is_more_better, limits
+    if metric.counted and len({*a.values()}) == len({*b.values()}) == 1:
         n = min(len(a), len(b))
         first = next(iter(a.values())), next(iter(b.values()))
         return compare_exact(*first, n, is_more_better=more, threshold=threshold)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis import formulas as metrics
+from harness.analysis import formulas
+from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Run
 from harness.schema.machine import Machine
@@ -33,10 +34,10 @@ def is_precise(
 
 
 def _is_precise(runs: Sequence[Run], workload: str, precision: float, machine: Machine) -> bool:
-    name = parse_workload(workload).headline
-    found = (metrics.run_values(run, workload, machine) for run in runs)
-    values = [of_run[name] for of_run in found if name in of_run]
+    metric = headline(parse_workload(workload))
+    found = (formulas.run_values(run, workload, machine) for run in runs)
+    values = [of_run[metric.name] for of_run in found if metric.name in of_run]
     if not values:
         return False
-    figure = stats.estimate(values, metrics.UNITS[name])
+    figure = stats.estimate(values, metric.unit)
     return figure.kind == "interval" and stats.relative_half_width(figure) <= precision

@@ -13,6 +13,7 @@ from harness.analysis import energy, memory, noticed
 from harness.analysis import formulas as metrics
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
+from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Experiment, ModelFile, Run
 from harness.schema.figure import Figure, exact
@@ -205,7 +206,7 @@ def _values(
     values = metrics.run_values(run, workload, machine, which)
     task = parse_workload(workload)
     speed = mbu.bandwidth(run)
-    if not values or "mbu" not in task.yields or speed is None:
+    if not values or not METRICS["mbu"].is_of(task) or speed is None:
         return values
     if mbu.obstacle(model, run.settings, machine, run):
         return values
@@ -215,7 +216,7 @@ def _values(
 
 def _estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Figure]:
     return {
-        name: stats.estimate(found, metrics.UNITS[name])
+        name: stats.estimate(found, METRICS[name].unit)
         for name, found in metrics.over_runs(values).items()
         if name not in left_out
     }
@@ -247,7 +248,7 @@ def _not_applicable(
     machine: MachineFacts,
     figures: dict[str, Figure],
 ) -> dict[str, str]:
-    if not runs or "mbu" in figures or "mbu" not in parse_workload(workload).yields:
+    if not runs or "mbu" in figures or not METRICS["mbu"].is_of(parse_workload(workload)):
         return {}
     reasons = [mbu.obstacle(model, run.settings, machine, run) for run in runs]
     return {"mbu": next((reason for reason in reasons if reason), "no clean trial")}

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from harness import units
 from harness.analysis import energy, legend
+from harness.analysis.metrics import METRICS
 from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.report.text import harmless, kind_text, markdown, wrapped
 from harness.schema.figure import Figure
@@ -32,7 +33,7 @@ class Row:
     One figure of one group, or one sentence on a workload that has none.
 
     `workload` is empty for what concerns the whole group; `metric` is a name of
-    `analysis.metrics.UNITS` and empty in a sentence's row.
+    `analysis.metrics.METRICS` and empty in a sentence's row.
     """
 
     workload: str
@@ -94,7 +95,7 @@ def _note(case: CaseSummary) -> str:
         value = units.quantity(figure.value, figure.unit)
         return (
             f"no clean trial in {_runs(case.n_runs)}; while others used the CPU: "
-            f"{legend.LABELS[name]} {value} (n = {figure.n})"
+            f"{METRICS[name].label} {value} (n = {figure.n})"
         )
     if case.n_runs_without_value:
         return f"{case.n_runs_without_value} of {_runs(case.n_runs)} had no clean trial"
@@ -121,7 +122,7 @@ def _plain(groups: Sequence[GroupSummary]) -> str:
 def _missing(group: GroupSummary) -> list[Row]:
     """Why a figure that a reader may look for is not there."""
     return [
-        Row(case.workload, note=f"no {legend.LABELS[metric]}: {harmless(reason)}")
+        Row(case.workload, note=f"no {METRICS[metric].label}: {harmless(reason)}")
         for case in group.cases
         for metric, reason in case.not_applicable.items()
         # Most machines have no counter that may be read; that is not worth a line in each table.
@@ -172,8 +173,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     assert row.figure is not None
     figure = row.figure
     median = units.quantity(figure.value, figure.unit)
-    name = legend.LABELS[row.metric]
-    workload = harmless(row.workload) or legend.TOPICS[row.metric]
+    name = METRICS[row.metric].label
+    workload = harmless(row.workload) or METRICS[row.metric].topic
     n = "–" if figure.kind == "exact" else str(figure.n)
     return workload, name, median, _interval(row.metric, figure), n
 
@@ -188,7 +189,8 @@ def _interval(metric: str, figure: Figure) -> str:
 
 
 def _is_doubtful(metric: str, figure: Figure) -> bool:
-    return metric == "mbu" and figure.value > 1
+    most = METRICS[metric].most
+    return most is not None and figure.value > most
 
 
 def _github(groups: Sequence[GroupSummary]) -> str:

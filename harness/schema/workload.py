@@ -5,8 +5,8 @@ pp512: 512 tokens of prompt at once. tg128: 128 tokens, one after the other. `@d
 them behind 4096 tokens that are in the cache already. chat: text in, text out. sustain60:
 generate for 60 seconds, in laps, so that throttling shows.
 
-A further kind is a class here (in KINDS), its trial in the worker (measure/jobs/trial_worker.py)
-and the formulas of its metrics (analysis/formulas.py).
+A further kind is a class here (in KINDS), its trial in the worker (measure/jobs/trial_worker.py),
+its formulas (analysis/formulas.py), and its place in the rows of analysis/metrics.py.
 """
 
 from __future__ import annotations
@@ -43,15 +43,13 @@ class Workload(ABC):
     """
     What is to be measured: a kind with its parameters; the defaults are those of most kinds.
 
-    `pattern` is what its name looks like, `form` tells a person. `yields` are the metrics
-    (analysis/formulas.py) that its trials give beside joules per token, the headline first;
-    `prompt_metric` and `decode_metric` name the rates at which it reads and writes.
+    `pattern` is what its name looks like, `form` tells a person. `prompt_metric` and
+    `decode_metric` name the rates at which it reads and writes.
     """
 
     pattern: ClassVar[str]
     form: ClassVar[str]
     examples: ClassVar[tuple[str, ...]]
-    yields: ClassVar[tuple[str, ...]]
     prompt_metric: ClassVar[str | None] = None
     decode_metric: ClassVar[str | None] = None
     is_text: ClassVar[bool] = False
@@ -98,11 +96,6 @@ class Workload(ABC):
     def n_generated(self) -> int:
         """Tokens it writes, one after the other."""
         return 0
-
-    @property
-    def headline(self) -> str:
-        """The metric by which it is judged precise, and named first."""
-        return self.yields[0]
 
     @property
     def rate_metric(self) -> str | None:
@@ -159,7 +152,6 @@ class Prefill(_Counted):
     pattern = rf"pp{_NUMBERS}"
     form = "ppN[@dDEPTH]"
     examples = ("pp512",)
-    yields = ("tok_per_s",)
     prompt_metric = "tok_per_s"
 
     @property
@@ -175,7 +167,6 @@ class Decode(_Counted):
     pattern = rf"tg{_NUMBERS}"
     form = "tgN[@dDEPTH]"
     examples = ("tg128", "tg128@d4096")
-    yields = ("tok_per_s", "itl_p50", "itl_p95", "itl_p99", "mbu")
     decode_metric = "tok_per_s"
 
     @property
@@ -190,10 +181,6 @@ class Chat(Workload):
     pattern = "chat"
     form = "chat"
     examples = ("chat",)
-    yields = (
-        "ttft", "itl_p50", "itl_p95", "itl_p99", "end_to_end", "prefill_tok_per_s",
-        "decode_tok_per_s",
-    )  # fmt: skip
     prompt_metric = "prefill_tok_per_s"
     decode_metric = "decode_tok_per_s"
     is_text = True
@@ -238,7 +225,6 @@ class Sustain(Workload):
     pattern = r"sustain(?P<seconds>[1-9]\d{0,4})?"
     form = "sustainSECONDS"
     examples = ("sustain60",)
-    yields = ("tok_per_s", "first_quarter", "last_quarter", "throttle_ratio")
     decode_metric = "tok_per_s"
 
     @classmethod

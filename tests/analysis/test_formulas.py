@@ -7,7 +7,6 @@ from make.records import make_machine, run_of
 from make.trials import disturbed_counters, make_trial
 
 from harness.analysis.formulas import run_values
-from harness.schema.workload import parse_workload
 
 MACHINE = make_machine()
 SECOND = 1_000_000_000
@@ -69,13 +68,6 @@ def test_sustain_shows_throttling_from_its_first_to_its_last_quarter() -> None:
 def test_too_few_windows_have_no_quarters() -> None:
     values = run_values(run_of(make_trial("sustain3", 90)), "sustain3", MACHINE)
     assert set(values) == {"tok_per_s"}
-
-
-@pytest.mark.parametrize("name", ["pp512", "tg128", "tg128@d4096", "chat", "sustain60"])
-def test_a_workload_yields_what_it_says(name: str) -> None:
-    run = run_of(*(make_trial(name, 50, index) for index in range(4)))
-    found = run_values(run, name, MACHINE)
-    assert {*found} == {*parse_workload(name).yields} - {"mbu"}  # which the model and machine make
 
 
 @given(st.lists(st.floats(1, 1e5), min_size=1, max_size=9), st.sampled_from(["pp512", "tg128"]))

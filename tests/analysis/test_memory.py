@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from make.records import CPU, GPU, make_experiment, make_run, make_runs
 
-from harness.analysis.formulas import UNITS
 from harness.analysis.memory import group_values
 from harness.analysis.summary import GroupSummary, summarize
 from harness.schema.experiment import Buffer, ContextFacts, Experiment, Run
@@ -56,12 +55,3 @@ def test_the_footprint_is_the_peak_on_macos() -> None:
     values = group_values(make_run(memory=(mark,)))
     assert (values["footprint"], values["peak"]) == (7, 9)
     assert "anonymous" not in values
-
-
-def test_every_metric_has_a_unit() -> None:
-    experiment = make_experiment(("pp512", "tg128", "chat", "sustain8"))
-    runs = [make_run(i, ("pp512", "tg128", "chat", "sustain8")) for i in range(2)]
-    group = group_of(experiment, runs)
-    found = set(group.metrics).union(*(case.metrics for case in group.cases))
-    assert found <= set(UNITS)
-    assert {"tok_per_s", "ttft", "itl_p99", "throttle_ratio", "need", "bandwidth"} <= found

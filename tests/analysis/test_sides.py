@@ -16,13 +16,12 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_trial
 
+from harness.analysis.metrics import COMPARED
 from harness.analysis.sides import (
-    COMPARED,
     ComparedFigure,
     Side,
     compare_sides,
     is_decided,
-    is_more_better,
     mismatches,
     remarks,
     side_of,
@@ -224,13 +223,6 @@ def test_joules_are_compared_where_the_same_was_counted(domain: str) -> None:
     else:
         assert figure.comparison is None
         assert "package-0 (powercap) against package-1 (powercap)" in figure.note
-
-
-def test_times_and_bytes_are_better_where_they_are_less() -> None:
-    assert [metric for metric in COMPARED if is_more_better(metric)] == [
-        "tok_per_s",
-        "decode_tok_per_s",
-    ]
 
 
 def test_only_what_is_wanted_is_compared() -> None:

@@ -16,7 +16,7 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_trial
 
-from harness.analysis.formulas import UNITS
+from harness.analysis.metrics import METRICS
 from harness.analysis.summary import summarize
 from harness.report.document import DOCUMENT_SCHEMA, document
 from harness.schema.experiment import Run
@@ -56,7 +56,7 @@ def test_every_figure_has_its_interval_n_and_unit() -> None:
     for name, figure in case["metrics"].items():
         assert set(figure) == {"median", "low", "high", "n", "unit", "kind"}
         assert figure["low"] <= figure["median"] <= figure["high"]
-        assert figure["unit"] == UNITS[name]
+        assert figure["unit"] == METRICS[name].unit
     assert case["metrics"]["tok_per_s"]["n"] == 6
     assert "mbu" in case["not_applicable"]
 
@@ -85,7 +85,7 @@ def test_the_page_describes_every_key_and_every_metric() -> None:
     described = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
     keys = set(made) | set(made["cases"][0]) | set(made["cases"][0]["outcome"])
     keys |= set(next(iter(made["cases"][0]["metrics"].values())))
-    assert keys | set(UNITS) <= described
+    assert keys | set(METRICS) <= described
 
 
 def test_the_pages_example_is_a_document_of_this_schema() -> None:

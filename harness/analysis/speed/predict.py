@@ -71,7 +71,7 @@ def predict_speed(
             else its weights and its cache are counted.
     """
     teller = _Teller(work, speed, workload, model, settings, need_bytes)
-    first = (teller.first_token(),) if "ttft" in workload.yields else ()
+    first = (teller.first_token(),) if workload.is_text else ()
     return (*first, teller.decode() if workload.decode_metric else teller.prefill())
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from harness.analysis.sides import COMPARED, KINDS
+from harness.analysis.metrics import COMPARED
+from harness.analysis.sides import KINDS
 from harness.commandline import options
 from harness.commandline.engine_options import comparing_options
 from harness.commands.compare.compare import Asked, compare_now, compare_stored

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from harness.analysis.formulas import UNITS
+from harness.analysis.metrics import METRICS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Side
 from harness.commands.compare.page import ComparedPair, side_text, verdict_word
@@ -47,7 +47,7 @@ def comparison_rows(pairs: Sequence[ComparedPair], delimiter: str) -> str:
     for pair in pairs:
         titles = side_text(pair.a, pair.b), side_text(pair.b, pair.a)
         for figure in pair.figures:
-            about = figure.workload, figure.metric, UNITS[figure.metric]
+            about = figure.workload, figure.metric, METRICS[figure.metric].unit
             medians = (each.value if each else "" for each in (figure.a, figure.b))
             writer.writerow([*titles, *about, *medians, *_flat(figure), figure.note])
     return stream.getvalue().rstrip("\n")
@@ -89,7 +89,7 @@ def _figure_entry(figure: ComparedFigure) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "workload": figure.workload or None,
         "metric": figure.metric,
-        "unit": UNITS[figure.metric],
+        "unit": METRICS[figure.metric].unit,
         "a": _estimate_entry(figure.a, figure.a_state),
         "b": _estimate_entry(figure.b, figure.b_state),
         "verdict": None,

@@ -10,8 +10,7 @@ from typing import Literal
 from tabulate import tabulate
 
 from harness import units
-from harness.analysis import legend
-from harness.analysis.formulas import UNITS
+from harness.analysis.metrics import METRICS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Mismatch, Side
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
@@ -68,12 +67,8 @@ def verdict_word(metric: str, comparison: Comparison) -> str:
     """What B is, in a word that fits what was measured: "slower", "smaller", "same"."""
     if comparison.verdict in ("same", "cannot-tell"):
         return comparison.verdict.replace("-", " ")
-    better = comparison.verdict == "better"
-    if UNITS[metric] == "bytes":
-        return "smaller" if better else "larger"
-    if metric == "joules_per_token":
-        return "thriftier" if better else "hungrier"
-    return "faster" if better else "slower"
+    better, worse = METRICS[metric].words
+    return better if comparison.verdict == "better" else worse
 
 
 def ratio_text(comparison: Comparison) -> str:
@@ -103,7 +98,7 @@ def side_text(side: Side, other: Side) -> str:
 
 def figure_name(figure: ComparedFigure) -> str:
     """Workload and metric in words: "tg128 tok/s", "load warm"."""
-    return harmless(f"{_topic(figure)} {legend.LABELS[figure.metric]}")
+    return harmless(f"{_topic(figure)} {METRICS[figure.metric].label}")
 
 
 def _plain(pair: ComparedPair) -> list[str]:
@@ -138,13 +133,13 @@ def _table(figures: Sequence[ComparedFigure]) -> list[str]:
 
 
 def _topic(figure: ComparedFigure) -> str:
-    return figure.workload or legend.TOPICS[figure.metric]
+    return figure.workload or METRICS[figure.metric].topic
 
 
 def _cells(figure: ComparedFigure) -> tuple[str, ...]:
     found = figure.comparison
     return (
-        legend.LABELS[figure.metric],
+        METRICS[figure.metric].label,
         _value(figure.a, figure.a_state),
         _value(figure.b, figure.b_state),
         ratio_text(found) if found else "",

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from statistics import NormalDist, fmean, median, stdev
 
 from harness.analysis import formulas as metrics
-from harness.analysis.sides import Side, is_more_better
+from harness.analysis.metrics import headline
+from harness.analysis.sides import Side
 from harness.commands.gate.match import match, sides_of
 from harness.schema.experiment import Experiment
 from harness.schema.workload import parse_workload
@@ -37,14 +38,14 @@ def headline_score(sides: Sequence[Side]) -> float | None:
     logs = []
     for side in sides:
         for workload in side.experiment.plan.workloads:
-            name = parse_workload(workload).headline
+            metric = headline(parse_workload(workload))
             found = [
                 metrics.run_values(run, workload, side.experiment.machine) for run in side.runs
             ]
-            values = [each[name] for each in found if each.get(name, 0) > 0]
+            values = [each[metric.name] for each in found if each.get(metric.name, 0) > 0]
             if not values:
                 return None
-            sign = 1 if is_more_better(name) else -1
+            sign = 1 if metric.is_more_better else -1
             logs.append(sign * math.log(median(values)))
     return fmean(logs) if logs else None
 

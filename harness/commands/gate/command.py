@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from harness import units
-from harness.analysis.sides import COMPARED
+from harness.analysis.metrics import COMPARED, GATED
 from harness.commandline import options
 from harness.commands.gate.annotations import gate_annotations
 from harness.commands.gate.document import gate_document
 from harness.commands.gate.gate import Asked, gate
-from harness.commands.gate.judge import JUDGED, Judgement, Limits
+from harness.commands.gate.judge import Judgement, Limits
 from harness.commands.gate.junit import gate_junit
 from harness.commands.gate.markdown import gate_markdown
 from harness.commands.gate.match import ACROSS
@@ -76,7 +76,7 @@ def _nats(text: str) -> float:
     "--metric",
     "wanted",
     type=options.Listed("list", options.one_of(*COMPARED)),
-    help=f"Judge these of {', '.join(COMPARED)}. Default: {','.join(JUDGED)}.",
+    help=f"Judge these of {', '.join(COMPARED)}. Default: {','.join(GATED)}.",
 )
 @click.option(
     "--across",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.analysis.formulas import UNITS
+from harness.analysis.metrics import METRICS
 from harness.commands.gate.judge import FAMILY_CONFIDENCE, PASS_CONFIDENCE, Check, sure_confidence
 from harness.commands.gate.words import Gated, sentence
 from harness.schema.experiment import Experiment
@@ -67,7 +67,7 @@ def _check(check: Check) -> dict[str, Any]:
         "settings": check.settings.model_dump(mode="json") if check.settings else None,
         "workload": check.workload or None,
         "metric": check.metric or None,
-        "unit": check.level.unit if check.level else UNITS.get(check.metric),
+        "unit": METRICS[check.metric].unit if check.metric else None,
         "text": check.text or None,
         "limit": check.limit,
         "n": check.n,

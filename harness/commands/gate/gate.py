@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
-from harness.analysis import legend
+from harness.analysis.metrics import GATED, METRICS
 from harness.analysis.sides import Side
 from harness.commands.gate.baselines import baseline_path, offered
 from harness.commands.gate.choose import headline_score, luck, unlike
 from harness.commands.gate.divergence import judge_quality
-from harness.commands.gate.judge import JUDGED, Check, Judgement, Limits, judge_figures, obstacle
+from harness.commands.gate.judge import Check, Judgement, Limits, judge_figures, obstacle
 from harness.commands.gate.match import circumstances, failures, match, sides_of, unusable
 from harness.commands.gate.words import Gated
 from harness.errors import ResultsInvalid, SchemaTooNew
@@ -62,7 +62,7 @@ def gate(asked: Asked) -> Gated:
     if chosen.stored:
         matched = match(sides_of(chosen.stored.experiment, chosen.stored.runs), sides, asked.across)
         measured = [(a, b) for a, b in matched.pairs if b.runs]
-        figures = judge_figures(measured, asked.limits, asked.wanted or JUDGED)
+        figures = judge_figures(measured, asked.limits, asked.wanted or GATED)
         checks = [*figures, *checks, *matched.checks]
         checks += _lacking(asked, figures) if measured else []
         remarks += circumstances(chosen.stored.experiment, candidate.experiment)
@@ -85,7 +85,7 @@ def _lacking(asked: Asked, figures: Sequence[Check]) -> list[Check]:
     """What was asked for by name and stands nowhere."""
     there = {check.metric for check in figures}
     return [
-        obstacle("no-figure", f"neither side has {legend.LABELS[metric]}, which --metric asks for")
+        obstacle("no-figure", f"neither side has {METRICS[metric].label}, which --metric asks for")
         for metric in asked.wanted or ()
         if metric not in there
     ]

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.analysis.formulas import UNITS
+from harness.analysis.metrics import GATED, METRICS
 from harness.analysis.sides import ComparedFigure, Side, compare_sides
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison
@@ -52,10 +52,6 @@ alarm once in 200 times; see docs/method/gate.md for what that makes of a quiet 
 LEAST_RUNS = 3
 """Two values can lie close together by chance so often that their interval is worth nothing."""
 
-JUDGED = ("tok_per_s", "ttft", "decode_tok_per_s", "need", "peak")
-"""What is judged unless other metrics are asked for. The 95th percentile of gaps and the time to
-load vary so much that few gates would ever decide them; energy is measured on few machines."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -67,7 +63,7 @@ class Limits:
 
     def of(self, metric: str) -> float:
         """The limit that `metric` is held to."""
-        return self.max_memory if UNITS[metric] == "bytes" else self.max_slowdown
+        return self.max_memory if METRICS[metric].unit == "bytes" else self.max_slowdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ class Check:
         model: Its key; empty where the whole experiment is meant.
         settings: None where the model or the experiment is meant.
         workload: Empty for the model as a whole.
-        metric: As in metrics.UNITS, "mean_kld", or empty for an obstacle.
+        metric: Of METRICS; empty for an obstacle.
         cause: Why it is inconclusive.
         text: What is to be said of it, for an obstacle or where the table does not tell.
         limit: What it was held to.
@@ -171,7 +167,7 @@ def sure_confidence(n_estimated: int) -> float:
 
 
 def judge_figures(
-    pairs: Sequence[tuple[Side, Side]], limits: Limits, wanted: Sequence[str] = JUDGED
+    pairs: Sequence[tuple[Side, Side]], limits: Limits, wanted: Sequence[str] = GATED
 ) -> list[Check]:
     """
     Every wanted figure of each baseline and candidate, judged together.
@@ -179,7 +175,7 @@ def judge_figures(
     Args:
         pairs: Baseline first.
         limits: How much worse is allowed.
-        wanted: Metrics of sides.COMPARED.
+        wanted: Of COMPARED.
     """
     plain = [compare_sides(a, b, confidence=PASS_CONFIDENCE, wanted=wanted) for a, b in pairs]
     confidence = sure_confidence(sum(_is_estimated(each) for figures in plain for each in figures))

@@ -6,18 +6,14 @@ import re
 from dataclasses import dataclass
 
 from harness import units
-from harness.analysis import legend
-from harness.analysis.formulas import UNITS
+from harness.analysis.metrics import METRICS
 from harness.commands.gate.judge import Change, Check, Judgement
 from harness.report.text import harmless
 from harness.schema.experiment import Experiment
 from harness.schema.settings import settings_text
 
-_KL = "mean_kld"
 # What a CI runner takes for a command; of each the last character is kept.
 _COMMANDS = re.compile(r"(:+(?=:)|##+(?=\[))(.)")
-# Worse and better, where that is not slower and faster.
-_WORDS = {"bytes": ("larger", "smaller"), "J/token": ("hungrier", "thriftier")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +52,12 @@ def case_name(check: Check) -> str:
 
 def figure_name(check: Check) -> str:
     """What was judged of the case: "tg128 tok/s", "memory peak", or the kind of obstacle."""
-    if check.metric == _KL:
-        return "KL divergence"
-    topic = check.workload or legend.TOPICS.get(check.metric, "")
-    name = legend.LABELS[check.metric] if check.metric else (check.cause or "")
-    return f"{topic} {name}".strip()
+    if not check.metric:
+        return f"{check.workload} {check.cause or ''}".strip()
+    metric = METRICS[check.metric]
+    # How far a model is from its reference is about nothing else.
+    topic = check.workload or ("" if metric.topic == "quality" else metric.topic)
+    return f"{topic} {metric.label}".strip()
 
 
 def values_text(check: Check) -> str:
@@ -73,8 +70,7 @@ def values_text(check: Check) -> str:
         return f"{value} ({units.significant(low)} – {units.significant(high)})"
     if check.a is None and check.b is None:
         return ""
-    unit = UNITS[check.metric]
-    texts = [units.quantity(each.value, unit) if each else "-" for each in (check.a, check.b)]
+    texts = [units.quantity(each.value, each.unit) if each else "-" for each in (check.a, check.b)]
     return " → ".join(texts)
 
 
@@ -93,8 +89,9 @@ def limit_text(check: Check) -> str:
     """What is allowed: "5.0 %", or nats."""
     if check.limit is None:
         return ""
-    if check.metric == _KL:
-        return f"{units.significant(check.limit)} nats"
+    metric = METRICS[check.metric]
+    if metric.topic == "quality":
+        return f"{units.significant(check.limit)} {metric.unit}"
     return units.percent(check.limit)
 
 
@@ -155,11 +152,11 @@ def _weight(check: Check) -> tuple[bool, float]:
 
 def _measured(check: Check) -> str:
     if check.level:
-        return f"{values_text(check)} nats, and {limit_text(check)} are allowed"
+        return f"{values_text(check)} {check.level.unit}, and {limit_text(check)} are allowed"
     change = check.change
     if change is None:
         return ""
-    worse, better = _WORDS.get(UNITS[check.metric], ("slower", "faster"))
+    better, worse = METRICS[check.metric].words
     # Better is said in the same measure: -0.05 is 5 % less time or memory.
     text = f"{units.percent(abs(change.value))} {worse if change.value >= 0 else better}"
     if change.low is not None and change.high is not None and not change.is_exact:

@@ -12,6 +12,7 @@ from typing import Any
 from tabulate import tabulate
 
 from harness import units
+from harness.analysis.metrics import METRICS, Metric
 from harness.analysis.quality import Quality, figures_of
 from harness.commandline.scoring import QualityFailure
 from harness.report.tables import Format
@@ -20,18 +21,6 @@ from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
 from harness.schema.quality import QualityRecord, TextFacts
 
-_LABELS = {
-    "perplexity": "perplexity",
-    "reference_perplexity": "  of the reference",
-    "ln_ratio": "  ln of their ratio",
-    "perplexity_difference": "  their difference",
-    "mean_kld": "KL divergence, mean",
-    "median_kld": "  median",
-    "kld_p999": "  99.9th percentile",
-    "max_kld": "  largest",
-    "same_top": "same top token",
-}
-_SHARES = ("same_top",)
 _HEADER = ("", "value", "±", "95 % over chunks")
 _FLAT = (
     *("model", "quantization", "reference", "metric", "unit", "value", "error", "low", "high"),
@@ -161,12 +150,29 @@ def _note(result: QualityResult) -> str:
     return ""
 
 
-def _cells(name: str, figure: Figure) -> tuple[str, ...]:
-    def shown(value: float, digits: int = 4 if "perplexity" in name else 3) -> str:
-        return units.percent(value) if name in _SHARES else units.significant(value, digits)
+def _cells(metric: Metric, figure: Figure, *, is_first: bool) -> tuple[str, ...]:
+    def shown(value: float, digits: int = metric.n_digits) -> str:
+        is_share = metric.unit == "ratio"
+        return units.percent(value) if is_share else units.significant(value, digits)
 
     error = "" if figure.standard_error is None else shown(figure.standard_error, 3)
-    return _LABELS[name], shown(figure.value), error, _interval(figure, shown)
+    return _label(metric, is_first=is_first), shown(figure.value), error, _interval(figure, shown)
+
+
+def _rows(quality: Quality) -> list[tuple[str, ...]]:
+    """A line for each figure; those of one label stand below it by what tells them apart."""
+    figures = figures_of(quality)
+    firsts = {METRICS[name].label: name for name in reversed(figures)}
+    return [
+        _cells(METRICS[name], figure, is_first=firsts[METRICS[name].label] == name)
+        for name, figure in figures.items()
+    ]
+
+
+def _label(metric: Metric, *, is_first: bool) -> str:
+    if is_first:
+        return ", ".join(filter(None, (metric.label, metric.detail)))
+    return f"  {metric.detail}"
 
 
 def _interval(figure: Figure, shown: Any) -> str:
@@ -180,9 +186,8 @@ def _interval(figure: Figure, shown: Any) -> str:
 
 
 def _table(quality: Quality) -> list[str]:
-    rows = [_cells(name, figure) for name, figure in figures_of(quality).items()]
     text = tabulate(
-        rows,
+        _rows(quality),
         headers=_HEADER,
         tablefmt="simple",
         disable_numparse=True,
@@ -223,7 +228,7 @@ def _github(
     rows: list[tuple[str, ...]] = []
     for result in results:
         name = _markdown(_heading(result))
-        rows += [(name, *_cells(metric, it)) for metric, it in _figures(result.quality)]
+        rows += [(name, *cells) for cells in (_rows(result.quality) if result.quality else [])]
         if note := _note(result):
             rows.append((name, _markdown(note), "", "", ""))
     rows += [(_markdown(it.model), _markdown(it.message), "", "", "") for it in failures]

@@ -1,0 +1,154 @@
+"""
+What is measured: one row for each metric, with everything that any part of the harness says of it.
+
+A new metric is a row here and its formula: in formulas.py for what a workload yields, in memory.py
+for the model as a whole, in quality.py for the distance from a reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload
+
+Better = Literal["more", "less"]
+Topic = Literal["", "load", "memory", "model", "quality"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """
+    One metric.
+
+    Attributes:
+        name: Its key in documents, flat figures and options.
+        label: What a table calls it.
+        unit: Of its figures, as `units.quantity` knows it.
+        better: Which of two values is the better one; None where neither is.
+        of: The kinds of workload that yield it; empty for the model as a whole.
+        topic: What it is about; "" where a workload says so.
+        detail: Which of several metrics of one label it is.
+        formula: Printed below a table that shows it; "{energy}" is what the joules are of.
+        compared: Whether `harness compare` and `harness gate` know it.
+        gated: Whether `harness gate` judges it unless it is told others.
+        counted: The engine itself tells it: the same in every Run it is exact, however few.
+        has_context: It grows with the largest context that was made.
+        most: A larger value is not to be believed; None where any is.
+        n_digits: Significant digits it is shown with, where its unit leaves that open.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Better | None = None
+    of: tuple[type[Workload], ...] = ()
+    topic: Topic = ""
+    detail: str = ""
+    formula: str = ""
+    compared: bool = False
+    gated: bool = False
+    counted: bool = False
+    has_context: bool = False
+    most: float | None = None
+    n_digits: int = 3
+
+    @property
+    def is_more_better(self) -> bool:
+        """Whether the larger of two values is the better one."""
+        return self.better == "more"
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What a better and a worse value make of something: "faster", "slower"."""
+        return _WORDS.get(self.unit, ("faster", "slower"))
+
+    def is_of(self, workload: Workload) -> bool:
+        """Whether trials of `workload` may yield it."""
+        return isinstance(workload, self.of)
+
+
+_WORDS = {"bytes": ("smaller", "larger"), "J/token": ("thriftier", "hungrier")}
+
+_ITL = "ITL: time of each decode step (tg), or gap between streamed tokens after the first (chat)."
+_CHAT_RATES = (
+    "Prefill tok/s: prompt tokens / TTFT. Decode tok/s: gaps after the first token / their sum."
+)
+_QUARTERS = "First, last: rates over the first and last quarter of a sustained generation."
+_LOAD = "Load: process start to ready context; cold: the file was not in the page cache."
+_NEED = "Needed: the engine's buffers, weights + largest context (KV cache + compute + output)."
+_PROCESS = "Anonymous, file-backed, peak: the whole process; file-backed pages can be taken back."
+
+# fmt: off
+_ROWS = (
+    Metric("tok_per_s", "tok/s", "tok/s", "more", (Prefill, Decode, Sustain),
+           formula="tok/s: tokens / time of the timed region, which holds no model loading.",
+           compared=True, gated=True),
+    Metric("ttft", "TTFT", "ns", "less", (Chat,),
+           formula="TTFT: text in to first text out, tokenizing and the first sample included.",
+           compared=True, gated=True),
+    Metric("itl_p50", "ITL p50", "ns", "less", (Decode, Chat), formula=_ITL),
+    Metric("itl_p95", "ITL p95", "ns", "less", (Decode, Chat), formula=_ITL, compared=True),
+    Metric("itl_p99", "ITL p99", "ns", "less", (Decode, Chat), formula=_ITL),
+    Metric("end_to_end", "end to end", "ns", "less", (Chat,),
+           formula="End to end: text in to last text out."),
+    Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", (Chat,), formula=_CHAT_RATES),
+    Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", (Chat,), formula=_CHAT_RATES,
+           compared=True, gated=True),
+    Metric("first_quarter", "first tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
+    Metric("last_quarter", "last tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
+    Metric("throttle_ratio", "last / first", "ratio", "more", (Sustain,), formula=_QUARTERS),
+    Metric("joules_per_token", "J/token", "J/token", "less", (Prefill, Decode, Chat, Sustain),
+           formula="J/token: joules of {energy} / tokens.", compared=True),
+    Metric("mbu", "MBU", "ratio", None, (Decode,),
+           formula="MBU: bytes read per token x tok/s / bandwidth of plain reads around the same "
+           "Run.", most=1.0),
+
+    Metric("load_cold", "cold", "ns", "less", topic="load", formula=_LOAD),
+    Metric("load_warm", "warm", "ns", "less", topic="load", formula=_LOAD, compared=True),
+    Metric("load", "cache unknown", "ns", "less", topic="load", formula=_LOAD, compared=True),
+
+    Metric("need", "needed", "bytes", "less", topic="memory", formula=_NEED,
+           compared=True, gated=True, counted=True, has_context=True),
+    Metric("weights", "weights", "bytes", "less", topic="memory"),
+    Metric("kv", "KV cache", "bytes", "less", topic="memory"),
+    Metric("compute", "compute", "bytes", "less", topic="memory"),
+    Metric("anonymous", "anonymous", "bytes", "less", topic="memory", formula=_PROCESS),
+    Metric("file_backed", "file-backed", "bytes", "less", topic="memory", formula=_PROCESS),
+    Metric("peak", "peak", "bytes", "less", topic="memory", formula=_PROCESS,
+           compared=True, gated=True, has_context=True),
+    Metric("footprint", "footprint", "bytes", "less", topic="memory", formula=_PROCESS),
+    Metric("gpu_memory", "GPU", "bytes", "less", topic="memory"),
+    Metric("bandwidth", "bandwidth", "bytes/s", topic="memory"),
+    Metric("bytes_per_token", "read per token", "bytes", topic="model"),
+
+    Metric("perplexity", "perplexity", "", "less", topic="quality", n_digits=4),
+    Metric("reference_perplexity", "perplexity", "", topic="quality", detail="of the reference",
+           n_digits=4),
+    Metric("ln_ratio", "perplexity", "", "less", topic="quality", detail="ln of their ratio"),
+    Metric("perplexity_difference", "perplexity", "", "less", topic="quality",
+           detail="their difference", n_digits=4),
+    Metric("mean_kld", "KL divergence", "nats", "less", topic="quality", detail="mean"),
+    Metric("kld_p999", "KL divergence", "nats", "less", topic="quality",
+           detail="99.9th percentile"),
+    Metric("median_kld", "KL divergence", "nats", "less", topic="quality", detail="median"),
+    Metric("max_kld", "KL divergence", "nats", "less", topic="quality", detail="largest"),
+    Metric("same_top", "same top token", "ratio", "more", topic="quality"),
+)
+# fmt: on
+
+METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
+"""By name, in the order shown; of each kind of workload the one that it is judged by is first."""
+
+COMPARED = tuple(name for name, row in METRICS.items() if row.compared)
+"""What is compared. A cold load happens once an experiment, and the process's other memory figures
+are parts of its peak."""
+
+GATED = tuple(name for name, row in METRICS.items() if row.gated)
+"""What a gate judges unless other metrics are asked for. The 95th percentile of gaps and the time
+to load vary so much that few gates would ever decide them; energy is measured on few machines."""
+
+
+def headline(workload: Workload) -> Metric:
+    """The metric by which a workload is judged precise, and named first."""
+    return next(row for row in _ROWS if row.is_of(workload))

@@ -15,10 +15,10 @@ from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-def
 
 from harness.machine.memory import read_memory
 from harness.models.catalog.catalog import load_catalog
+from harness.models.hub.download import download
 from harness.models.hub.files import HubReference
-from harness.models.hub.online import ask_hub
+from harness.models.hub.listing import ask_hub
 from harness.models.hub.plan import request_of
-from harness.models.hub.pull import bring
 
 REPOSITORY = "owner/big"
 FILE = "big-Q8_0.gguf"
@@ -30,7 +30,7 @@ def main() -> None:
     started_ns = perf_counter_ns()
     if sys.argv[1] == "harness":
         plan = ask_hub(request_of(HubReference(REPOSITORY, "Q8_0")), lambda _: None, catalog)
-        bring([plan], lambda _: None)
+        download([plan], lambda _: None)
     else:
         hf_hub_download(REPOSITORY, FILE)
     wall_ns = perf_counter_ns() - started_ns

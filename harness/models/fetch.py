@@ -106,7 +106,7 @@ def ensure_all(
     # All are looked up before the first is fetched: a mistyped name must not cost an hour.
     found = [locate(reference, catalog) for reference in references]
     plans = [plan_of(each, report, catalog, wishes) for each in found]
-    _bring([plan for plan in plans if plan], report, wishes)
+    _download([plan for plan in plans if plan], report, wishes)
     return [
         _local_hub(each, plan, report) if plan else _local(each, report)
         for each, plan in zip(found, plans, strict=True)
@@ -139,20 +139,20 @@ def plan_of(
             pass  # not all of it is there, or not what is meant: the hub has it
     # Imported here: an HTTP client and the hub's, half a second, which nobody should pay for
     # whose models are here.
-    from harness.models.hub.online import ask_hub
+    from harness.models.hub.listing import ask_hub
 
     return ask_hub(request, report, catalog)
 
 
-def _bring(plans: Sequence[HubPlan], report: OnProgress, wishes: Wishes) -> None:
+def _download(plans: Sequence[HubPlan], report: OnProgress, wishes: Wishes) -> None:
     if not plans or (
         not wishes.asks_hub
         and all(plan.is_verified(file) for plan in plans for file in plan.chosen.files)
     ):
         return
-    from harness.models.hub.pull import bring  # as above
+    from harness.models.hub.download import download  # as above
 
-    bring(plans, report, n_jobs=wishes.n_jobs)
+    download(plans, report, n_jobs=wishes.n_jobs)
 
 
 def _local(found: Path | Entry | HubReference, report: OnProgress) -> LocalModel:

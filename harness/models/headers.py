@@ -27,7 +27,7 @@ from harness.models.resolve import locate
 from harness.models.shape.header import header_of, layout_of, stand_in
 
 if TYPE_CHECKING:
-    from harness.models.hub.http import Patience
+    from harness.models.hub.client import RetryPolicy
 
 # A header is worth seconds of waiting, where a download is worth half a minute: there is a shape.
 _N_ATTEMPTS = 3
@@ -76,12 +76,12 @@ def find_headers(
         return _from_shape(entry, request.key, "the hub was not asked")
     # Imported here: the hub's client takes half a second, which nobody should pay for whose
     # models are here.
-    from harness.models.hub.http import Patience
-    from harness.models.hub.online import ask_hub
+    from harness.models.hub.client import RetryPolicy
+    from harness.models.hub.listing import ask_hub
 
-    patience = Patience(n_attempts=_N_ATTEMPTS)
+    retries = RetryPolicy(n_attempts=_N_ATTEMPTS)
     try:
-        return _remote(ask_hub(request, report, catalog, patience), entry, patience)
+        return _remote(ask_hub(request, report, catalog, retries), entry, retries)
     except FetchFailed as error:
         if entry is None:
             raise
@@ -154,11 +154,11 @@ def _local_part(path: Path) -> HeaderPart:
     return HeaderPart(path.name, size, header, data)
 
 
-def _remote(plan: HubPlan, entry: Entry | None, patience: Patience) -> FoundHeaders:
+def _remote(plan: HubPlan, entry: Entry | None, retries: RetryPolicy) -> FoundHeaders:
     from harness.models.hub.remote_header import fetch_headers  # as in find_headers
 
     files, repo = plan.chosen.files, plan.repository.repo
-    fetched = fetch_headers(Listing(repo, plan.revision, plan.commit, files), files, patience)
+    fetched = fetch_headers(Listing(repo, plan.revision, plan.commit, files), files, retries)
     parts = tuple(
         HeaderPart(file.path.rpartition("/")[2], file.n_bytes, each.header, each.data)
         for file, each in zip(files, fetched, strict=True)

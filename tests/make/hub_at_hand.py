@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from harness.models.hub.http import Patience
+from harness.models.hub.client import RetryPolicy
 from make.hub_server import Hub, running_hub
 
 # Attempts as usual, without the waiting between them.
-HASTY = Patience(first_wait_s=0.01, longest_wait_s=0.01)
+HASTY = RetryPolicy(first_wait_s=0.01, longest_wait_s=0.01)
 
 
 @contextmanager

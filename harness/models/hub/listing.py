@@ -1,12 +1,18 @@
-"""What a repository holds, asked of the hub by huggingface_hub."""
+"""What the hub says a repository holds, and what fetching a model of it comes to by that."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.hf_api import RepoFile
 
-from harness.errors import FetchFailed
+from harness.errors import FetchFailed, ModelNotFound
+from harness.files import FetchProgress, OnProgress
+from harness.models.catalog.catalog import Catalog, HubSource
+from harness.models.hub.client import RetryPolicy, session, with_retries
 from harness.models.hub.errors import UNANSWERED, endpoint, explain
 from harness.models.hub.files import (
     DEFAULT_REVISION,
@@ -17,15 +23,16 @@ from harness.models.hub.files import (
     require_digest,
     require_safe,
 )
-from harness.models.hub.http import Patience, Stop, patiently, session
+from harness.models.hub.plan import HubPlan, HubRequest, HubUnreachable, cached_plan, make_plan
 
 # A tree names 1000 files a page; no repository of models has anywhere near as many.
 _MAX_FILES = 100_000
 _TIMEOUT_S = 30.0
+_N_NEAREST = 3
 
 
 def list_repository(
-    repo: str, revision: str | None = None, patience: Patience | None = None
+    repo: str, revision: str | None = None, retries: RetryPolicy | None = None
 ) -> Listing:
     """
     The GGUF files of `repo`, all at the one commit that `revision` stands for now.
@@ -38,16 +45,16 @@ def list_repository(
     revision = revision or DEFAULT_REVISION
     if not is_safe(revision):
         raise FetchFailed(f"{revision!r} is not a revision of {repo}; name a branch or a commit")
-    patience, stop = patience or Patience(), Stop()
+    retries = retries or RetryPolicy()
     session()  # guards the token from here on
     api = HfApi(endpoint=constants.ENDPOINT)
     try:
         # Neither call below retries all that passes; this one never does.
-        info = patiently(
-            lambda: api.model_info(repo, revision=revision, timeout=_TIMEOUT_S), patience, stop
+        info = with_retries(
+            lambda: api.model_info(repo, revision=revision, timeout=_TIMEOUT_S), retries
         )
         commit = require_commit(info.sha, repo)
-        files = patiently(lambda: _tree(api, repo, commit), patience, stop)
+        files = with_retries(lambda: _tree(api, repo, commit), retries)
     except (HfHubHTTPError, HFValidationError, *UNANSWERED) as error:
         raise explain(error, repo, revision) from error
     # What is not JSON, or JSON of another shape: a captive portal, a proxy's own page.
@@ -57,6 +64,42 @@ def list_repository(
             "HF_ENDPOINT and the proxy"
         ) from error
     return Listing(repo, revision, commit, tuple(files))
+
+
+def ask_hub(
+    request: HubRequest,
+    on_progress: OnProgress,
+    catalog: Catalog,
+    retries: RetryPolicy | None = None,
+) -> HubPlan:
+    """
+    What fetching `request` comes to now, by the hub; by the cache if the hub does not answer.
+
+    Args:
+        request: What is wanted.
+        on_progress: Told once when the cache had to do, with the phase "offline".
+        catalog: Where nearest names come from when there is no such repository.
+        retries: How long to try.
+
+    Raises:
+        ModelNotFound: No such repository, revision or file.
+        HubUnreachable: Nobody answers, and it is not in the cache.
+        FetchFailed: No access, or something else than the catalogue says.
+    """
+    try:
+        listing = list_repository(request.reference.repo, request.revision, retries)
+    except HubUnreachable as error:
+        try:
+            plan = cached_plan(request)
+        except ModelNotFound:
+            raise error from None
+        on_progress(FetchProgress(request.key, "offline", 0, None))
+        return plan
+    except ModelNotFound as error:
+        near = _nearest(request.reference.repo, catalog)
+        hint = f"; the catalogue knows {' and '.join(near)}" if near else ""
+        raise ModelNotFound(f"{error}{hint}") from error
+    return make_plan(request, listing)
 
 
 def _tree(api: HfApi, repo: str, commit: str) -> list[HubFile]:
@@ -75,3 +118,16 @@ def _file(entry: RepoFile, repo: str) -> HubFile:
         raise FetchFailed(f"{repo} gives {path} no size; it cannot be verified: not fetched")
     sha256 = entry.lfs.sha256 if entry.lfs else None
     return HubFile(path, entry.size, require_digest(sha256, entry.blob_id, path))
+
+
+def _nearest(repo: str, catalog: Catalog) -> list[str]:
+    """Repositories of the catalogue with names like `repo`."""
+    known = {name.lower(): name for name in _repositories(catalog) if name != repo}
+    near = difflib.get_close_matches(repo.lower(), list(known), n=_N_NEAREST, cutoff=0.7)
+    return [known[name] for name in near]
+
+
+def _repositories(catalog: Catalog) -> Iterable[str]:
+    for entry in catalog.entries():
+        if isinstance(entry.variant.source, HubSource):
+            yield entry.variant.source.repo

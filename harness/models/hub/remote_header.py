@@ -21,9 +21,9 @@ from harness.errors import FetchFailed
 from harness.models.digest import joint_sha256
 from harness.models.gguf.header import Header, read_header
 from harness.models.gguf.model_file import model_file_of
+from harness.models.hub.client import RetryPolicy, session, with_retries
 from harness.models.hub.errors import UNANSWERED, explain
 from harness.models.hub.files import HubFile, Listing
-from harness.models.hub.http import Patience, Stop, patiently, session
 from harness.models.hub.reply import BadReply, read_reply
 from harness.schema.experiment import ModelFile
 
@@ -109,7 +109,7 @@ def describe_remote(
     files: Sequence[HubFile],
     key: str,
     quantization: str | None = None,
-    patience: Patience | None = None,
+    retries: RetryPolicy | None = None,
 ) -> ModelFile:
     """
     The ModelFile of a model on the hub, without its weights.
@@ -119,14 +119,14 @@ def describe_remote(
         files: Of that listing: the file, or every part of a split model in order.
         key: What the model is called in an experiment.
         quantization: The catalogue's name of it; None takes the header's.
-        patience: With a hub that is busy or a network that is bad.
+        retries: With a hub that is busy or a network that is bad.
 
     Raises:
         ModelInvalid: Not a model the engine could load.
         ModelNotFound: The repository or revision has gone meanwhile.
         FetchFailed: The ranges could not be had.
     """
-    headers = [each.header for each in fetch_headers(listing, files, patience)]
+    headers = [each.header for each in fetch_headers(listing, files, retries)]
     digests = [file.sha256 for file in files if file.sha256]
     return model_file_of(
         headers,
@@ -140,7 +140,7 @@ def describe_remote(
 
 
 def fetch_headers(
-    listing: Listing, files: Sequence[HubFile], patience: Patience | None = None
+    listing: Listing, files: Sequence[HubFile], retries: RetryPolicy | None = None
 ) -> tuple[RemoteHeader, ...]:
     """
     The headers of `files`, all of them in `listing`, in the same order.
@@ -154,7 +154,7 @@ def fetch_headers(
     ):
         session()  # guards the token from here on
         system = HfFileSystem(endpoint=constants.ENDPOINT, skip_instance_cache=True)
-        remote = [_RangedFile(system, listing, file, patience or Patience()) for file in files]
+        remote = [_RangedFile(system, listing, file, retries or RetryPolicy()) for file in files]
         firsts = [_FIRST_BYTES] + [_FIRST_BYTES_OF_LATER_PARTS] * (len(files) - 1)
         return tuple(pool.map(_RangedFile.header, remote, firsts))
 
@@ -187,7 +187,7 @@ class _RangedFile(HfFileSystemFile):
     """
 
     def __init__(
-        self, system: HfFileSystem, listing: Listing, file: HubFile, patience: Patience
+        self, system: HfFileSystem, listing: Listing, file: HubFile, retries: RetryPolicy
     ) -> None:
         super().__init__(
             system,
@@ -197,7 +197,7 @@ class _RangedFile(HfFileSystemFile):
             cache_type="none",
         )
         self._shown = _name(listing, file)
-        self._patience = patience
+        self._retries = retries
         self._address = self.url()
 
     def header(self, first_bytes: int) -> RemoteHeader:
@@ -208,7 +208,7 @@ class _RangedFile(HfFileSystemFile):
         return RemoteHeader(header, data, ahead.n_fetched_bytes)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        return patiently(lambda: self._fetch_once(start, end), self._patience, Stop())
+        return with_retries(lambda: self._fetch_once(start, end), self._retries)
 
     def _fetch_once(self, start: int, end: int) -> bytes:
         headers = build_hf_headers(library_name="inference-harness")

@@ -24,12 +24,18 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 
 from harness.errors import FetchFailed
 from harness.files import Phase, sync_directory
-from harness.models.hub.body import pieces
+from harness.models.hub.client import (
+    PASSING_STATUS,
+    Cancellation,
+    RetryPolicy,
+    asked_to_wait_s,
+    origin,
+    session,
+)
 from harness.models.hub.errors import explain, explain_disk
 from harness.models.hub.files import Digest
 from harness.models.hub.following_hash import FollowingHash
-from harness.models.hub.http import PASSING_STATUS, Patience, Stop, asked_to_wait_s, origin, session
-from harness.models.hub.reply import BadReply, read_reply, stated_digest
+from harness.models.hub.reply import BadReply, pieces, read_reply, stated_digest
 from harness.units import file_size
 
 # How often progress is told; nobody sees more (report/progress/fetching.py redraws less often).
@@ -50,7 +56,13 @@ class HubBlob:
 
 
 def fetch_blob(
-    wanted: HubBlob, part: Path, blob: Path, *, patience: Patience, stop: Stop, report: Report
+    wanted: HubBlob,
+    part: Path,
+    blob: Path,
+    *,
+    retries: RetryPolicy,
+    cancellation: Cancellation,
+    report: Report,
 ) -> None:
     """
     `blob` with the bytes that `wanted` names.
@@ -60,20 +72,20 @@ def fetch_blob(
         part: Where it grows, kept when this fails; on the same disk as `blob`. The caller holds
             the file's lock, and both folders exist.
         blob: Where it lies in the end.
-        patience: How long to try.
-        stop: Looked at before each piece.
+        retries: How long to try.
+        cancellation: Looked at before each piece.
         report: Told the phase and how many bytes are there.
 
     Raises:
         FetchFailed: It did not come, came wrong, or could not be written.
-        Stopped: `stop` said so.
+        Cancelled: `cancellation` said so.
     """
     try:
         n_before = _start(part, wanted.n_bytes)
-        if not _fill_and_check(wanted, part, patience, stop, report):
+        if not _fill_and_check(wanted, part, retries, cancellation, report):
             part.unlink()
             # Bytes of an earlier process may have been lost in a power cut; fresh ones were not.
-            if not n_before or not _fill_and_check(wanted, part, patience, stop, report):
+            if not n_before or not _fill_and_check(wanted, part, retries, cancellation, report):
                 part.unlink(missing_ok=True)
                 raise FetchFailed(
                     f"what came for {wanted.path} does not have the {wanted.digest.kind} that "
@@ -96,10 +108,10 @@ def _start(part: Path, n_bytes: int) -> int:
 
 
 def _fill_and_check(
-    wanted: HubBlob, part: Path, patience: Patience, stop: Stop, report: Report
+    wanted: HubBlob, part: Path, retries: RetryPolicy, cancellation: Cancellation, report: Report
 ) -> bool:
     """Whether `part`, filled up and on the disk, has the digest it must have."""
-    filling = _Filling(wanted, part, patience, stop, report)
+    filling = _Filling(wanted, part, retries, cancellation, report)
     try:
         filling.fill()
         return filling.is_right()
@@ -111,10 +123,15 @@ class _Filling:
     """A part while it is being filled: the file, the thread that hashes it, what went wrong."""
 
     def __init__(
-        self, wanted: HubBlob, part: Path, patience: Patience, stop: Stop, report: Report
+        self,
+        wanted: HubBlob,
+        part: Path,
+        retries: RetryPolicy,
+        cancellation: Cancellation,
+        report: Report,
     ) -> None:
         self._wanted, self._part = wanted, part
-        self._patience, self._stop, self._report = patience, stop, report
+        self._retries, self._cancellation, self._report = retries, cancellation, report
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(part, flags, 0o666), "r+b", buffering=0)
         self._n_done = self._n_best = self._file.seek(0, os.SEEK_END)
@@ -128,10 +145,10 @@ class _Filling:
         self._file.close()
 
     def fill(self) -> None:
-        """Gets what is missing, in as many attempts as it takes and patience allows."""
+        """Gets what is missing, in as many attempts as it takes and retries allows."""
         n_failures = 0
         while self._n_done < self._wanted.n_bytes:
-            self._stop.check()
+            self._cancellation.check()
             asked_s, reason = None, "it ended early"
             try:
                 self._attempt()
@@ -147,16 +164,16 @@ class _Filling:
             # not resume, are none.
             n_failures = 1 if self._n_done > self._n_best else n_failures + 1
             self._n_best = max(self._n_best, self._n_done)
-            if n_failures >= self._patience.n_attempts:
+            if n_failures >= self._retries.n_attempts:
                 self._give_up(reason, n_failures)
             self._report("retrying", self._n_done)
-            self._stop.wait(self._patience.wait_s(n_failures, asked_s))
+            self._cancellation.wait(self._retries.wait_s(n_failures, asked_s))
 
     def is_right(self) -> bool:
         """Whether the whole file has the right digest; it is on the disk then."""
         self._hash.reach(self._n_done)
         while not self._hash.wait(_TELL_INTERVAL_S):
-            self._stop.check()
+            self._cancellation.check()
             self._report("verifying", self._hash.n_hashed)
         is_right = self._hash.hexdigest() == self._wanted.digest.hex
         if is_right:
@@ -213,7 +230,7 @@ class _Filling:
             )
 
     def _take(self, piece: bytes) -> None:
-        self._stop.check()
+        self._cancellation.check()
         if self._n_done + len(piece) > self._wanted.n_bytes:
             self._restart()
             raise BadReply(f"more than {self._wanted.n_bytes} bytes came")

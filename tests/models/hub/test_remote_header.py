@@ -19,12 +19,12 @@ from make.gguf import SMALL, Head, Value, Weight, head, write_small
 from harness.errors import FetchFailed, ModelInvalid, ModelNotFound
 from harness.models.gguf.header import Skipped, read_header
 from harness.models.gguf.model_file import describe
+from harness.models.hub.client import RetryPolicy
 from harness.models.hub.files import HubFile, Listing
-from harness.models.hub.http import Patience
 from harness.models.hub.remote_header import ReadAhead, describe_remote
 
 REPO, COMMIT = "lab/Model-GGUF", "c" * 40
-AT_ONCE = Patience(n_attempts=3, first_wait_s=0.01, longest_wait_s=0.01)
+AT_ONCE = RetryPolicy(n_attempts=3, first_wait_s=0.01, longest_wait_s=0.01)
 
 
 # ------------------------------------------------------------------ reading ahead
@@ -273,7 +273,7 @@ def test_a_remote_file_that_is_no_model_is_refused_by_its_name(hub: Hub) -> None
 def test_a_busy_hub_is_asked_again(hub: Hub, tiny_model: Path) -> None:
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.fails_with, hub.n_failures = 503, 2
-    assert describe_remote(hub.listing(), [file], "k", patience=AT_ONCE).n_layer == 4
+    assert describe_remote(hub.listing(), [file], "k", retries=AT_ONCE).n_layer == 4
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_refusal_is_explained(
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.fails_with, hub.n_failures = status, 99
     with pytest.raises(kind, match=complaint) as caught:
-        describe_remote(hub.listing(), [file], "k", patience=AT_ONCE)
+        describe_remote(hub.listing(), [file], "k", retries=AT_ONCE)
     assert "hf_secret" not in str(caught.value)
 
 
@@ -311,20 +311,20 @@ def test_a_body_that_ends_early_is_an_error(hub: Hub, tiny_model: Path) -> None:
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.is_short = True
     with pytest.raises(FetchFailed, match=r"ended after \d+ of \d+ bytes"):
-        describe_remote(hub.listing(), [file], "k", patience=AT_ONCE)
+        describe_remote(hub.listing(), [file], "k", retries=AT_ONCE)
 
 
 def test_a_file_that_has_gone_is_named(hub: Hub, tiny_model: Path) -> None:
     hub.add("other.gguf", tiny_model.read_bytes())
     with pytest.raises(FetchFailed, match="lab/Model-GGUF no longer has the file"):
-        describe_remote(hub.listing(), [HubFile("m.gguf", 1000, None)], "k", patience=AT_ONCE)
+        describe_remote(hub.listing(), [HubFile("m.gguf", 1000, None)], "k", retries=AT_ONCE)
 
 
 def test_a_repository_that_has_gone_is_named(hub: Hub, tiny_model: Path) -> None:
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.has_gone = True
     with pytest.raises(ModelNotFound, match="there is no repository lab/Model-GGUF at http"):
-        describe_remote(hub.listing(), [file], "k", patience=AT_ONCE)
+        describe_remote(hub.listing(), [file], "k", retries=AT_ONCE)
 
 
 def test_the_token_is_sent_to_the_hub_and_nowhere_else(hub: Hub, tiny_model: Path) -> None:
@@ -341,4 +341,4 @@ def test_a_file_of_another_length_than_listed_is_refused(hub: Hub, tiny_model: P
     hub.add("m.gguf", tiny_model.read_bytes())
     listed = HubFile("m.gguf", tiny_model.stat().st_size + 1, None)
     with pytest.raises(FetchFailed, match=r"cannot be read in part \(\d+ bytes instead of"):
-        describe_remote(hub.listing(), [listed], "k", patience=AT_ONCE)
+        describe_remote(hub.listing(), [listed], "k", retries=AT_ONCE)

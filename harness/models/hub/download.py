@@ -6,22 +6,23 @@ byte, each under a lock, each verified.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import filelock
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # documented, not re-exported
 
 from harness.errors import FetchFailed
 from harness.files import FetchProgress, OnProgress, Phase, Whole, require_space
 from harness.models.digest import hash_file, remember, sha256_of
-from harness.models.hub.errors import explain_disk
+from harness.models.hub.client import Cancellation, Cancelled, RetryPolicy, session
+from harness.models.hub.errors import UNANSWERED, explain, explain_disk
 from harness.models.hub.files import HubFile
-from harness.models.hub.http import Patience, Stop, Stopped, session
-from harness.models.hub.library import fetch_by_library
 from harness.models.hub.plan import HubPlan
 from harness.models.hub.transfer import HubBlob, fetch_blob
 
@@ -41,12 +42,12 @@ class _Job:
         return PurePosixPath(self.file.path).name
 
 
-def bring(
+def download(
     plans: Sequence[HubPlan],
     on_progress: OnProgress,
     *,
     n_jobs: int = 1,
-    patience: Patience | None = None,
+    retries: RetryPolicy | None = None,
 ) -> None:
     """
     Every file of `plans` here, whole and verified, under its own name.
@@ -55,7 +56,7 @@ def bring(
         plans: Their files may be here already; those are verified, once.
         on_progress: Called from the threads that fetch, one at a time.
         n_jobs: How many files at once.
-        patience: How long to try.
+        retries: How long to try.
 
     Raises:
         FetchFailed: One did not come; those that had come stay, and so do the partial ones.
@@ -65,7 +66,7 @@ def bring(
     if jobs:
         session()  # made here: two threads must not both set it up
         _require_room(jobs)
-        _run(jobs, _Tally(jobs, on_progress), n_jobs, patience or Patience())
+        _run(jobs, _Tally(jobs, on_progress), n_jobs, retries or RetryPolicy())
     for plan in plans:
         try:
             plan.repository.keep_reference(plan.revision, plan.commit)
@@ -73,24 +74,24 @@ def bring(
             raise explain_disk(error, plan.repository.folder / "refs") from error
 
 
-def _run(jobs: Sequence[_Job], tally: _Tally, n_jobs: int, patience: Patience) -> None:
+def _run(jobs: Sequence[_Job], tally: _Tally, n_jobs: int, retries: RetryPolicy) -> None:
     """All jobs done, or the error of the first that failed."""
-    stop = Stop()
+    cancellation = Cancellation()
     with ThreadPoolExecutor(min(n_jobs, len(jobs)), thread_name_prefix="pull") as pool:
-        futures = [pool.submit(_bring, job, tally, stop, patience) for job in jobs]
+        futures = [pool.submit(_download, job, tally, cancellation, retries) for job in jobs]
         try:
             # In steps: Windows delivers no Ctrl-C to a thread that waits without end.
             while wait(futures, _LOOK_INTERVAL_S, FIRST_EXCEPTION).not_done:
                 if any(_error(future) for future in futures):
                     break
         finally:
-            stop.now()
+            cancellation.cancel()
             for future in futures:
                 future.cancel()
     # The others were stopped because of the one that failed by itself.
     for future in futures:
         error = _error(future)
-        if error and not isinstance(error, Stopped):
+        if error and not isinstance(error, Cancelled):
             raise error
 
 
@@ -117,12 +118,12 @@ def _require_room(jobs: Sequence[_Job]) -> None:
         raise explain_disk(error, root / names) from error
 
 
-def _bring(job: _Job, tally: _Tally, stop: Stop, patience: Patience) -> None:
+def _download(job: _Job, tally: _Tally, cancellation: Cancellation, retries: RetryPolicy) -> None:
     """One file here, verified and under its name; or waits for the process that brings it."""
     repository, file = job.plan.repository, job.file
     if file.digest is None:  # of a cache without links, and in no catalogue: nothing to hold it to
         return
-    stop.check()
+    cancellation.check()
     present = repository.present(job.plan.commit, file)
     if present and _is_right(present, job, tally):  # needs no lock, in a read-only cache neither
         tally.tell(job, "done", file.n_bytes)
@@ -134,9 +135,9 @@ def _bring(job: _Job, tally: _Tally, stop: Stop, patience: Patience) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         if file.n_bytes > OWN_LIMIT_BYTES and not job.plan.is_present(file):
             # Before our lock: the library takes the same one itself.
-            fetch_by_library(_blob(job), lambda n_done: tally.tell(job, "downloading", n_done))
-        with _locked(lock, job, tally, stop):
-            path = _settle(job, tally, stop, patience)
+            _download_by_library(_blob(job), lambda n_done: tally.tell(job, "downloading", n_done))
+        with _locked(lock, job, tally, cancellation):
+            path = _settle(job, tally, cancellation, retries)
         if file.sha256:
             remember(path, file.sha256)
     except OSError as error:
@@ -144,7 +145,7 @@ def _bring(job: _Job, tally: _Tally, stop: Stop, patience: Patience) -> None:
     tally.tell(job, "done", file.n_bytes)
 
 
-def _settle(job: _Job, tally: _Tally, stop: Stop, patience: Patience) -> Path:
+def _settle(job: _Job, tally: _Tally, cancellation: Cancellation, retries: RetryPolicy) -> Path:
     """The file under its name, right: as it is, linked to a blob that is here, or fetched."""
     repository, file = job.plan.repository, job.file
     assert file.digest is not None
@@ -163,11 +164,55 @@ def _settle(job: _Job, tally: _Tally, stop: Stop, patience: Patience) -> Path:
             _blob(job),
             repository.part(file.digest),
             blob,
-            patience=patience,
-            stop=stop,
+            retries=retries,
+            cancellation=cancellation,
             report=lambda phase, n_done: tally.tell(job, phase, n_done),
         )
     return repository.link(job.plan.commit, file)
+
+
+def _download_by_library(wanted: HubBlob, report: Callable[[int], None]) -> None:
+    """
+    The file in the cache as huggingface_hub puts it there: not verified, not resumed.
+
+    For files above 50 GB, which only its own library (hf_xet) can put together.
+
+    Raises:
+        FetchFailed: It did not come.
+        OSError: It could not be written.
+    """
+
+    class Telling(tqdm):
+        """Draws nothing, and tells how far it is."""
+
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.n += n or 0  # which tqdm itself does not count while it is disabled
+            report(min(int(self.n), wanted.n_bytes))
+            return None
+
+    try:
+        hf_hub_download(
+            wanted.repo,
+            wanted.path,
+            revision=wanted.commit,
+            endpoint=constants.ENDPOINT,
+            library_name="inference-harness",
+            tqdm_class=Telling,
+        )
+    except (HfHubHTTPError, *UNANSWERED) as error:
+        raise explain(error, wanted.repo, wanted.commit) from error
+    except (LocalEntryNotFoundError, FileMetadataError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise explain(cause, wanted.repo, wanted.commit) from error
+    except ValueError as error:
+        raise FetchFailed(
+            f"{wanted.path} is too large for the hub to send in one piece, and hf_xet is not "
+            "installed; install it: pip install hf_xet"
+        ) from error
 
 
 def _is_right(path: Path, job: _Job, tally: _Tally) -> bool:
@@ -195,7 +240,7 @@ def _blob(job: _Job) -> HubBlob:
 
 
 @contextmanager
-def _locked(path: Path, job: _Job, tally: _Tally, stop: Stop) -> Iterator[None]:
+def _locked(path: Path, job: _Job, tally: _Tally, cancellation: Cancellation) -> Iterator[None]:
     """The right to write the blob; says so when it has to wait for it."""
     # Group-writable like huggingface_hub's own: several people may share one cache.
     lock = filelock.FileLock(path, mode=0o664)
@@ -205,7 +250,7 @@ def _locked(path: Path, job: _Job, tally: _Tally, stop: Stop) -> Iterator[None]:
             lock.acquire(timeout=_LOOK_INTERVAL_S if is_told else 0)
             break
         except filelock.Timeout:
-            stop.check()
+            cancellation.check()
             if not is_told:
                 tally.tell(job, "waiting", 0)
             is_told = True

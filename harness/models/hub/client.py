@@ -1,5 +1,5 @@
 """
-Requests to the hub: through huggingface_hub's own session, patient, and with the token kept in.
+Requests to the hub: through huggingface_hub's own session, tried again, with the token kept in.
 
 The session brings the user's proxy, certificates and HF_HUB_OFFLINE. What is added: the token
 goes to the hub's own origin and nowhere else, wherever a redirect or a next page may lead.
@@ -33,7 +33,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """
     How long to keep trying while nothing comes.
 
@@ -51,7 +51,7 @@ class Patience:
         How long to wait after the `n_failures`-th failure in a row, in seconds.
 
         Raises:
-            FetchFailed: The hub asks for more patience than there is.
+            FetchFailed: The hub asks for a longer wait than the policy allows.
         """
         if asked_s is None:
             return float(min(self.longest_wait_s, self.first_wait_s * 2 ** (n_failures - 1)))
@@ -63,28 +63,28 @@ class Patience:
         return asked_s
 
 
-class Stop:
+class Cancellation:
     """Tells the threads of one fetch to end, and lets them wait for that."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def now(self) -> None:
+    def cancel(self) -> None:
         """Ends them at their next look."""
         self._event.set()
 
     def check(self) -> None:
-        """Raises Stopped if they are to end."""
+        """Raises Cancelled if they are to end."""
         if self._event.is_set():
-            raise Stopped
+            raise Cancelled
 
     def wait(self, seconds: float) -> None:
-        """Waits; raises Stopped as soon as they are to end."""
+        """Waits; raises Cancelled as soon as they are to end."""
         if self._event.wait(seconds):
-            raise Stopped
+            raise Cancelled
 
 
-class Stopped(Exception):
+class Cancelled(Exception):
     """Another thread failed, or a person had enough."""
 
 
@@ -133,7 +133,9 @@ def asked_to_wait_s(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (moment - datetime.datetime.now(datetime.UTC)).total_seconds())
 
 
-def patiently(call: Callable[[], Answer], patience: Patience, stop: Stop) -> Answer:
+def with_retries(
+    call: Callable[[], Answer], retries: RetryPolicy, cancellation: Cancellation | None = None
+) -> Answer:
     """
     What `call` returns, tried again while the hub is busy or the network is bad.
 
@@ -142,7 +144,7 @@ def patiently(call: Callable[[], Answer], patience: Patience, stop: Stop) -> Ans
     Raises:
         HfHubHTTPError: It keeps answering so, or answers something that waiting will not mend.
         httpx2.TransportError: It keeps not answering.
-        FetchFailed: It asks for more patience than there is.
+        FetchFailed: It asks for a longer wait than the policy allows.
     """
     n_failures = 0
     while True:
@@ -162,9 +164,9 @@ def patiently(call: Callable[[], Answer], patience: Patience, stop: Stop) -> Ans
         except httpx2.TransportError as error:
             failure = error
         n_failures += 1
-        if n_failures >= patience.n_attempts:
+        if n_failures >= retries.n_attempts:
             raise failure
-        stop.wait(patience.wait_s(n_failures, asked_s))
+        (cancellation or Cancellation()).wait(retries.wait_s(n_failures, asked_s))
 
 
 def _guarded() -> httpx2.Client:

@@ -19,12 +19,12 @@ from harness.errors import FetchFailed
 from harness.files import FetchProgress
 from harness.models.catalog.catalog import load_catalog
 from harness.models.digest import recalled
-from harness.models.hub import pull as hub_pull
+from harness.models.hub import download as hub_download
+from harness.models.hub.client import Cancellation
+from harness.models.hub.download import download
 from harness.models.hub.files import parse_reference
-from harness.models.hub.http import Stop
-from harness.models.hub.online import ask_hub
+from harness.models.hub.listing import ask_hub
 from harness.models.hub.plan import HubPlan, cached_plan, request_of
-from harness.models.hub.pull import bring
 
 CATALOG = load_catalog()  # reading it takes a tenth of a second
 REPO = "owner/model-GGUF"
@@ -54,7 +54,7 @@ def plan(reference: str = f"{REPO}:Q4_K_M", revision: str | None = None) -> HubP
 
 def pull(reference: str = f"{REPO}:Q4_K_M", n_jobs: int = 1) -> list[FetchProgress]:
     seen: list[FetchProgress] = []
-    bring([plan(reference)], seen.append, n_jobs=n_jobs, patience=HASTY)
+    download([plan(reference)], seen.append, n_jobs=n_jobs, retries=HASTY)
     return seen
 
 
@@ -97,7 +97,7 @@ def test_what_is_pulled_is_found_by_huggingface_hub(hub: Hub, cache: Path) -> No
     assert os.fspath(pointer.readlink()) == f"../../blobs/{SHA256}"
 
 
-def test_what_huggingface_hub_pulled_is_found_without_a_byte(hub: Hub, cache: Path) -> None:
+def test_what_huggingface_hub_downloaded_is_found_without_a_byte(hub: Hub, cache: Path) -> None:
     there = hf_hub_download(REPO, NAME)
     n_bytes = hub.n_body_bytes
     seen = pull()
@@ -317,7 +317,7 @@ def test_a_busy_hub_is_given_the_time_it_asks_for(
     hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(Stop, "wait", lambda self, seconds: waits.append(seconds))
+    monkeypatch.setattr(Cancellation, "wait", lambda self, seconds: waits.append(seconds))
     hub.faults = [Fault(status=429, headers={"Retry-After": "17"}), Fault(status=503)]
     pull()
     assert waits == [17, HASTY.longest_wait_s]
@@ -467,7 +467,7 @@ def test_a_second_pull_waits_for_the_first(hub: Hub, cache: Path) -> None:
             blob(cache).write_bytes(CONTENT)
             other.release()
 
-    bring([plan()], on_progress, patience=HASTY)
+    download([plan()], on_progress, retries=HASTY)
     assert seen[0] == "waiting"
     assert "downloading" not in seen
     assert hub.bodies() == []
@@ -479,7 +479,7 @@ def test_a_second_pull_waits_for_the_first(hub: Hub, cache: Path) -> None:
 def test_the_largest_files_come_by_huggingface_hub_and_are_verified(
     hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_pull, "OWN_LIMIT_BYTES", 1_000_000)
+    monkeypatch.setattr(hub_download, "OWN_LIMIT_BYTES", 1_000_000)
     seen = pull()
     assert blob(cache).read_bytes() == CONTENT
     assert {progress.phase for progress in seen} >= {"downloading", "verifying", "done"}
@@ -489,7 +489,7 @@ def test_the_largest_files_come_by_huggingface_hub_and_are_verified(
 def test_what_huggingface_hub_brings_wrong_does_not_stay(
     hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_pull, "OWN_LIMIT_BYTES", 1_000_000)
+    monkeypatch.setattr(hub_download, "OWN_LIMIT_BYTES", 1_000_000)
     hub.faults = [Fault(replace=CONTENT[:-1] + b"?")]
     with pytest.raises(FetchFailed, match="does not have the sha256"):
         pull()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from harness.analysis.speed.class_rates import FITTED
+from harness.analysis.speed.class_rates import class_rates
 from harness.analysis.speed.corrections import Anchor, Anchors
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.analysis.summary import GroupSummary, summarize
@@ -61,7 +61,8 @@ def anchored(
     decode, prefill = (
         tuple(anchor for (kind, _), anchor in found.items() if kind == wanted) for wanted in _KINDS
     )
-    anchors = Anchors(decode, prefill, FITTED.known_decode, FITTED.known_prefill)
+    rates = class_rates()
+    anchors = Anchors(decode, prefill, rates.known_decode, rates.known_prefill)
     return replace(by_class, anchors=anchors)
 
 

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 
 from harness.analysis.speed.calibration import Calibration, CalibrationSample
-from harness.analysis.speed.class_rates import FITTED
+from harness.analysis.speed.class_rates import class_rates
 from harness.analysis.speed.predict import MachineSpeed
 from harness.analysis.speed.rates import (
     DecodeSpeed,
@@ -255,7 +255,7 @@ def _prefill_speed(fit: _Fit, has_gpu: bool) -> PrefillSpeed:
         token_s=fit.seconds.get("token", 0.0),
         # No sample keeps a state. What published prompts say fitted here too: 16 blocks of Qwen 3.5
         # in Q8_0 read a prompt 1.19 times as slowly, beside what was foretold, as those of Qwen 3.
-        recurrent_factor=FITTED.recurrent_prefill_factor,
+        recurrent_factor=class_rates().recurrent_prefill_factor,
         expert_s_per_byte=fit.seconds.get("picked", 0.0),
         expert_s_per_flop=median(experts.values()) if experts else 0.0,
         type_flops_per_s=_with_kin(rates),

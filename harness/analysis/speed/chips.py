@@ -4,7 +4,7 @@ Chips by name: memory bandwidth, arithmetic and kind, as their makers publish th
 Bandwidth is the memory's nominal rate; arithmetic the peak of the shaders in single precision,
 boost clock: for Apple cores x 256 a clock x 1.28, 1.40, 1.38, 1.58 GHz (M1 to M4), for others the
 maker's own figure. Engines reach a share of either that goes with the class; see
-analysis/speed/class_rates.py.
+data/class_rates.json.
 """
 
 from __future__ import annotations

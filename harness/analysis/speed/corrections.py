@@ -3,7 +3,7 @@ Results of a machine that correct what its class says of other models.
 
 What one model was missed by says something of the next, the more the closer the two are: kernels
 differ with the kind of model and with its size. How much such a result may move a prediction was
-chosen on published results (benchmarks/predict.py; docs/method/predicted-speed.md).
+chosen on published results (tools/speed; docs/method/predicted-speed.md).
 """
 
 from __future__ import annotations

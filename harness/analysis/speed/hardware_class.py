@@ -1,7 +1,7 @@
 """
 What a machine gives that nobody calibrated: by the class of its chip, fitted on published results.
 
-How the parameters were fitted and how far they are off is printed by benchmarks/predict.py and
+How the parameters were fitted and how far they are off is printed by tools/speed and
 stands in docs/method/predicted-speed.md.
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 
 from harness.analysis.speed.chips import CHIPS, Chip
-from harness.analysis.speed.class_parameters import ClassParameters
-from harness.analysis.speed.class_rates import FITTED
+from harness.analysis.speed.class_rates import ClassParameters, class_rates
 from harness.analysis.speed.predict import MachineSpeed
 from harness.analysis.speed.rates import DecodeSpeed, PrefillSpeed
 from harness.schema.machine import Accelerator, Machine
@@ -60,16 +59,17 @@ def chip_named(name: str) -> Chip | None:
 
 
 def speed_of_chip(
-    chip: Chip, memory_bytes: int | None = None, parameters: ClassParameters = FITTED
+    chip: Chip, memory_bytes: int | None = None, parameters: ClassParameters | None = None
 ) -> MachineSpeed:
     """
     What a chip of the table gives.
 
     Args:
-        chip: Of machine_class_chips.CHIPS.
+        chip: Of chips.CHIPS.
         memory_bytes: What a model may take of its memory; None leaves fitting to the caller.
-        parameters: Others than those fitted to everything, to see how far they carry.
+        parameters: Others than the shipped ones, to see how far they carry.
     """
+    parameters = parameters or class_rates()
     return MachineSpeed(
         method="machine-class",
         note=f"{chip.name}, class {chip.kind}",

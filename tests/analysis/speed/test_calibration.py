@@ -13,7 +13,7 @@ from make.work import make_attention, make_work
 
 from harness.analysis.speed.calibration import Calibration, CalibrationSample, joined, staleness
 from harness.analysis.speed.calibration_fit import speed_of
-from harness.analysis.speed.class_rates import FITTED
+from harness.analysis.speed.class_rates import class_rates
 from harness.analysis.speed.rates import (
     DecodeSpeed,
     PrefillSpeed,
@@ -224,8 +224,8 @@ def test_a_prompt_through_layers_that_keep_a_state_takes_longer() -> None:
         prefill_seconds(work.model_copy(update={"is_recurrent": it}), free, 512, 0, 512)[0]
         for it in (False, True)
     )
-    assert recurrent == pytest.approx(FITTED.recurrent_prefill_factor * plain)
-    assert FITTED.recurrent_prefill_factor > 1
+    assert recurrent == pytest.approx(class_rates().recurrent_prefill_factor * plain)
+    assert class_rates().recurrent_prefill_factor > 1
 
 
 def test_without_wide_rows_in_the_samples_they_cost_what_narrow_ones_do() -> None:

@@ -22,7 +22,7 @@ from make.trials import make_trial
 from make.work import make_speed, make_work
 
 from harness.analysis.speed.chips import CHIPS
-from harness.analysis.speed.class_rates import FITTED
+from harness.analysis.speed.class_rates import class_rates
 from harness.analysis.speed.corrections import Anchor, Anchors, correction
 from harness.analysis.speed.hardware_class import speed_of_chip
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
@@ -188,7 +188,7 @@ def test_what_was_measured_here_corrects_what_the_class_says(tmp_path: Path) -> 
     for found in (anchors.decode, anchors.prefill):
         assert [it.model for it in found] == ["smollm2-135m:Q4_1"]
         assert found[0].log_ratio == pytest.approx(math.log(1.5), rel=0.01)
-    assert anchors.decode_spread == FITTED.known_decode
+    assert anchors.decode_spread == class_rates().known_decode
     (figure,) = predict_speed(
         DENSE, here(tmp_path, tmp_path), parse_workload("tg128"), "m", SETTINGS
     )

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from importlib import resources
 from random import Random
 
 import pytest
 
-from benchmarks.predict import kind_of, predicted, rounded, with_spreads
-from benchmarks.predict_data import Case, published
-from benchmarks.predict_errors import (
+from harness.analysis.speed.class_rates import class_rates
+from harness.schema.prediction import COVERAGE
+from tools.speed.__main__ import as_json, kind_of, predicted, rounded, with_spreads
+from tools.speed.errors import (
     anchored,
     coverage,
     dense_and_mixture,
@@ -18,9 +20,8 @@ from benchmarks.predict_errors import (
     several,
     spreads,
 )
-from benchmarks.predict_fit import fit_classes
-from harness.analysis.speed.class_rates import FITTED
-from harness.schema.prediction import COVERAGE
+from tools.speed.fit import fit_classes
+from tools.speed.published import Case, published
 
 
 @pytest.fixture(scope="module")
@@ -47,27 +48,35 @@ def test_shapes_cost_the_cache_that_they_should(
     assert work.cache_read_bytes(1024) / 1e6 == pytest.approx(kv_mb, rel=0.01)
 
 
+def test_the_shipped_file_is_as_the_tool_writes_it() -> None:
+    shipped = resources.files("harness").joinpath("data", "class_rates.json").read_text("utf-8")
+
+    assert as_json(class_rates()) == shipped
+    assert rounded(class_rates()) == class_rates()
+
+
 @pytest.mark.slow
 def test_the_shipped_parameters_are_the_fitted_ones(cases: list[Case]) -> None:
     by_chip = left_out(cases, lambda case: case.chip.name)
-    fitted = rounded(with_spreads(fit_classes(cases), by_chip))
+    fitted, shipped = rounded(with_spreads(fit_classes(cases), by_chip)), class_rates()
     # Two digits: optimizers stop at slightly different places.
-    assert fitted.mixture_factor == pytest.approx(FITTED.mixture_factor, rel=0.02)
-    assert fitted.cache_factor == pytest.approx(FITTED.cache_factor, rel=0.02)
-    assert fitted.stream_share == pytest.approx(FITTED.stream_share, rel=0.02)
-    assert set(fitted.decode) == set(FITTED.decode)
-    assert set(fitted.prefill) == set(FITTED.prefill)
+    assert fitted.mixture_factor == pytest.approx(shipped.mixture_factor, rel=0.02)
+    assert fitted.cache_factor == pytest.approx(shipped.cache_factor, rel=0.02)
+    assert fitted.stream_share == pytest.approx(shipped.stream_share, rel=0.02)
+    assert set(fitted.decode) == set(shipped.decode)
+    assert set(fitted.prefill) == set(shipped.prefill)
     for name, of_class in fitted.decode.items():
-        shipped = FITTED.decode[name]
-        assert of_class.bandwidth_share == pytest.approx(shipped.bandwidth_share, rel=0.02)
-        assert of_class.block_s == pytest.approx(shipped.block_s, rel=0.02)
-        assert of_class.spread.low == pytest.approx(shipped.spread.low, abs=0.02)
-        assert of_class.spread.high == pytest.approx(shipped.spread.high, abs=0.02)
-    for known in ("known_decode", "known_prefill"):
-        assert getattr(fitted, known).low == pytest.approx(getattr(FITTED, known).low, abs=0.02)
-        assert getattr(fitted, known).high == pytest.approx(getattr(FITTED, known).high, abs=0.02)
+        known = shipped.decode[name]
+        assert of_class.bandwidth_share == pytest.approx(known.bandwidth_share, rel=0.02)
+        assert of_class.block_s == pytest.approx(known.block_s, rel=0.02)
+        assert of_class.spread.low == pytest.approx(known.spread.low, abs=0.02)
+        assert of_class.spread.high == pytest.approx(known.spread.high, abs=0.02)
+    for name in ("known_decode", "known_prefill"):
+        of_fit, known_spread = getattr(fitted, name), getattr(shipped, name)
+        assert of_fit.low == pytest.approx(known_spread.low, abs=0.02)
+        assert of_fit.high == pytest.approx(known_spread.high, abs=0.02)
     for name, family in fitted.prefill.items():
-        assert family.peak_share == pytest.approx(FITTED.prefill[name].peak_share, rel=0.02)
+        assert family.peak_share == pytest.approx(shipped.prefill[name].peak_share, rel=0.02)
 
 
 @pytest.mark.slow
@@ -90,7 +99,7 @@ def test_intervals_hold_what_was_left_out(cases: list[Case]) -> None:
 
 
 def test_an_anchor_takes_away_what_it_shares_with_its_target(cases: list[Case]) -> None:
-    found = misses([case for case in cases if case.kind == "tg"], FITTED)
+    found = misses([case for case in cases if case.kind == "tg"], class_rates())
     pairs = anchored(found, several(1), is_class_loose=True)
     assert pairs
     assert sum(miss.log_ratio for miss in pairs) == pytest.approx(0, abs=1e-6)
@@ -98,7 +107,7 @@ def test_an_anchor_takes_away_what_it_shares_with_its_target(cases: list[Case]) 
 
 
 def test_known_are_other_models_and_where_asked_one_of_each_kind(cases: list[Case]) -> None:
-    found = misses([case for case in cases if case.chip.name == "GB10"], FITTED)
+    found = misses([case for case in cases if case.chip.name == "GB10"], class_rates())
     for anchors in dense_and_mixture(found, Random(0)):
         assert [it.case.work.is_mixture for it in anchors] == [False, True]
     for anchors in several(3)(found, Random(0)):

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import least_squares
 
-from benchmarks.predict_data import Case, place
 from harness.analysis.speed.chips import CHIPS
-from harness.analysis.speed.class_parameters import ClassDecode, ClassParameters, FamilyPrefill
+from harness.analysis.speed.class_rates import ClassDecode, ClassParameters, FamilyPrefill
 from harness.analysis.speed.rates import Spread, streamed_bytes
+from tools.speed.published import Case, place
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 

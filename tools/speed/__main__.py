@@ -1,15 +1,15 @@
 """
 Fits the speeds of machine classes to published results, and says how far they are off.
 
-    python -m benchmarks.predict [--write]
+    python -m tools.speed [--write]
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import json
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import click
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.predict_data import Case, published
-from benchmarks.predict_errors import (
+from harness.analysis.speed.class_rates import ClassParameters
+from harness.analysis.speed.rates import Spread
+from tools.speed.errors import (
     Chooser,
     Miss,
     anchored,
@@ -32,11 +33,11 @@ from benchmarks.predict_errors import (
     several,
     spreads,
 )
-from benchmarks.predict_fit import fit_classes
-from harness.analysis.speed import class_rates as machine_class_fit
-from harness.analysis.speed.class_parameters import ClassParameters
-from harness.analysis.speed.rates import Spread
+from tools.speed.fit import fit_classes
+from tools.speed.published import Case, published
 
+_FILE = Path(__file__).resolve().parents[2] / "harness" / "data" / "class_rates.json"
+_SPREAD = re.compile(r"\{\s*\"low\"[^}]*\}")
 # Told as ranges only (analysis/speed/hardware_class.py), so not among the predictions judged here.
 _RANGES = ("cpu", "amd")
 
@@ -46,24 +47,6 @@ _KNOWN: tuple[tuple[str, Chooser], ...] = (
     ("a dense model and a mixture known", dense_and_mixture),
     ("three known", several(3)),
 )
-
-_HEAD = '''"""
-Parameters of the machine classes.
-
-Written by `python -m benchmarks.predict --write`, not by hand; a test compares them with what that
-script finds.
-"""
-
-from __future__ import annotations
-
-from harness.analysis.machine_class_parameters import (
-    ClassDecode,
-    ClassParameters,
-    FamilyPrefill,
-)
-from harness.analysis.predict_rates import Spread
-
-FITTED = '''
 
 
 @click.command(help="Fit the machine classes, print their errors.")
@@ -90,9 +73,13 @@ def main(write: bool) -> None:
     click.echo()
     click.echo(_parameter_table(parameters))
     if write:
-        path = Path(machine_class_fit.__file__)
-        path.write_text(f"{_HEAD}{rounded(parameters)!r}\n", encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "ruff", "format", str(path)], check=True)
+        _FILE.write_text(as_json(rounded(parameters)), encoding="utf-8")
+
+
+def as_json(parameters: ClassParameters) -> str:
+    """What class_rates.json holds: a spread a line."""
+    text = json.dumps(asdict(parameters), indent=1)
+    return _SPREAD.sub(lambda found: json.dumps(json.loads(found[0])), text) + "\n"
 
 
 def with_spreads(fitted: ClassParameters, by_chip: Sequence[Miss]) -> ClassParameters:

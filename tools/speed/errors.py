@@ -13,14 +13,14 @@ from random import Random
 
 import numpy as np
 
-from benchmarks.predict_data import Case, place
-from benchmarks.predict_fit import fit_classes
-from harness.analysis.speed.class_parameters import ClassParameters
+from harness.analysis.speed.class_rates import ClassParameters
 from harness.analysis.speed.corrections import Anchor, correction
 from harness.analysis.speed.hardware_class import speed_of_chip
 from harness.analysis.speed.rates import Spread, decode_seconds, prefill_seconds
 from harness.schema.prediction import COVERAGE
 from harness.schema.settings import Settings
+from tools.speed.fit import fit_classes
+from tools.speed.published import Case, place
 
 # A class (of decode) or family (of prefill) with fewer chips than this takes the intervals of all
 # together: a quantile of a handful of machines says little of the next.

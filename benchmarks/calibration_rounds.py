@@ -19,12 +19,12 @@ from benchmarks import setting_up
 from harness.analysis import formulas as metrics
 from harness.analysis import memory
 from harness.analysis.metrics import COMPARED, METRICS
-from harness.measure import experiment as experiments
 from harness.measure import runner
 from harness.measure.jobs.measure import MeasureJob
 from harness.measure.protocol import Event, Job
 from harness.measure.runner import Report
 from harness.measure.schedule import Cell
+from harness.measure.session import MeasureRequest, new_experiment, prepare
 from harness.measure.sweep import Sweep
 from harness.models.fetch import LocalModel
 from harness.models.gguf.model_file import describe
@@ -101,18 +101,18 @@ def measure(
         paths = {side: Path(folder) / f"{side}.gguf" for side in SIDES}
         for path in paths.values():
             path.symlink_to(local.path)
-        request = experiments.Request(
+        request = MeasureRequest(
             workloads=workloads,
             settings={name: (value,) for name, value in settings.model_dump().items()},
             n_runs_max=n_rounds,
             n_trials=N_REPETITIONS,
             n_cold_loads=0,
             budget_ns=_FOREVER_NS,
-            precision=0.02,
+            results=Path(folder),
             seed=seed,
         )
         files = [describe(path, side, None) for side, path in paths.items()]
-        experiment = experiments.new_experiment(experiments.plan(request, files), machine)
+        experiment = new_experiment(prepare(request, files).plan, machine)
         with (
             patch.object(runner, "run_worker", _run_delayed),
             ExperimentWriter(Path(folder), experiment) as writer,

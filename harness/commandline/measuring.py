@@ -1,48 +1,42 @@
-"""How a command measures in front of a person: progress on stderr, then the results."""
+"""The results of an experiment where they belong: tables on stdout, how far to trust them aside."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 import click
-from rich.console import Console
 
 from harness.analysis.advice import trust_lines
 from harness.analysis.summary import summarize
 from harness.analysis.verdict_measured import judge
-from harness.measure.session import Measurement, exit_code, take
+from harness.commandline.output import Output
+from harness.measure.session import Measured
 from harness.report.document import document
-from harness.report.progress.measuring import Progress
 from harness.report.tables import Format, render
 from harness.report.text import wrapped
 from harness.report.verdict import verdict_lines
 from harness.schema.experiment import Experiment, Run, Stop
 
 
-def measure(
-    measurement: Measurement,
-    paths: Mapping[str, Path],
-    given: Mapping[str, Any],
-    results: Path,
-    console: Console,
-) -> int:
+def show_measured(measured: Measured, output: Output) -> int:
     """
-    Measures, stores, shows; the exit code of it. The arguments are those of `take`.
+    Shows what was measured just now; the exit code of it.
+
+    Raises:
+        ResultsUnwritable: The record could not be kept whole.
     """
-    measured = take(measurement, paths, given, results, partial(Progress, console))
     show_results(
         measured.experiment,
         measured.result.runs,
         measured.result.stops,
         measured.path,
-        table_format="json" if given["as_json"] else given["table_format"],
-        is_quiet=given["quiet"],
+        table_format=cast(Literal["plain", "json"], output.format),
+        is_quiet=output.is_quiet,
     )
-    return exit_code(measured.result)
+    return measured.exit_code
 
 
 def show_results(

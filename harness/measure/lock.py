@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from harness.errors import MachineBusy
+from harness.machine.awake import keep_awake
 
 # In the system's temporary folder, not the user's cache: it is the machine that is busy.
 LOCK_FILE = Path(tempfile.gettempdir()) / "inference-harness-measuring.lock"
@@ -59,6 +60,19 @@ def measuring(
         with contextlib.suppress(OSError):  # another user's, who was killed
             holder.unlink(missing_ok=True)
         lock.release()
+
+
+@contextlib.contextmanager
+def machine_held(
+    what: str, wait_ns: int = 0, on_wait: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """
+    Holds the machine, and keeps it awake, for as long as the block runs.
+
+    The arguments and errors are those of `measuring`.
+    """
+    with measuring(what, wait_s=wait_ns / 1e9, on_wait=on_wait), keep_awake():
+        yield
 
 
 def _acquire(

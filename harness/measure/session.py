@@ -1,30 +1,60 @@
-"""From files that are here to a measurement and its results: what `run` and `rehearse` share."""
+"""
+From what is asked for to a measurement and its results: what every command that measures shares.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import platform
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from harness import __version__, units
 from harness.errors import ExitCode
-from harness.machine.awake import keep_awake
+from harness.machine.conditions import read_conditions
+from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
-from harness.measure import experiment as experiments
+from harness.measure import runner
+from harness.measure import schedule as matrix
 from harness.measure.interrupts import held
-from harness.measure.lock import measuring
 from harness.measure.predictions import foretell
 from harness.measure.sweep import Observer, Result, Sweep
 from harness.records.store import ExperimentWriter
-from harness.schema.experiment import Experiment, ModelFile, Plan, Run
+from harness.schema.experiment import Experiment, ModelFile, ModelKey, Plan, Provenance, Run
 from harness.schema.machine import Machine
-from harness.schema.settings import Settings
+
+
+@dataclass(frozen=True)
+class MeasureRequest:
+    """
+    What the user asked to be measured, how often, and where it is to be kept.
+
+    `settings` holds a list of values for each field of Settings; a field that is left out is as
+    the machine or llama-bench has it. A `silence_ns` without a word ends a worker; for `wait_ns`
+    another measurement is waited for. Without a `seed` one is drawn.
+    """
+
+    workloads: tuple[str, ...]
+    settings: Mapping[str, Sequence[object]]
+    n_runs_max: int
+    n_trials: int
+    n_cold_loads: int
+    budget_ns: int
+    results: Path
+    precision: float = 0.02
+    silence_ns: int = runner.SILENCE_NS
+    wait_ns: int = 0
+    seed: int | None = None
+
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
+"""Whether all Runs so far answer the question; see Sweep."""
 
 
 class SessionObserver(Observer, Protocol):
@@ -33,30 +63,8 @@ class SessionObserver(Observer, Protocol):
     def warn(self, message: str) -> None:
         """Something that the user should know, and that hinders nothing."""
 
-    def shown(self) -> AbstractContextManager[None]:
-        """In force for as long as it measures."""
-
-
-NewObserver = Callable[[int], SessionObserver]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What is to be measured, on what."""
-
-    plan: Plan
-    machine: Machine
-
-
-def prepare(given: Mapping[str, Any], files: Sequence[ModelFile]) -> Measurement:
-    """
-    The plan for `files` from the options of commandline/engine_options.py.
-
-    Raises:
-        UsageError: Settings that cannot be.
-    """
-    machine = probe_machine()
-    return Measurement(experiments.plan(_request(given, default_threads(machine)), files), machine)
+    def shown(self, n_runs_max: int) -> AbstractContextManager[None]:
+        """In force for as long as it measures: at most so many Runs."""
 
 
 @dataclass(frozen=True)
@@ -67,83 +75,131 @@ class Measured:
     result: Result
     path: Path
 
+    @property
+    def exit_code(self) -> int:
+        """
+        What the command answers with.
 
-@contextlib.contextmanager
-def undisturbed(
-    what: str, given: Mapping[str, Any], on_wait: Callable[[str], None]
-) -> Iterator[None]:
+        Raises:
+            ResultsUnwritable: The record could not be kept whole.
+        """
+        if self.result.error is not None:
+            raise self.result.error
+        if self.result.is_interrupted:
+            return ExitCode.INTERRUPTED
+        has_failed = any(run.outcome.status == "failed" for run in self.result.runs)
+        return ExitCode.ERROR if has_failed else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is about to be measured, on what."""
+
+    request: MeasureRequest
+    plan: Plan
+    machine: Machine
+
+    def measure(
+        self,
+        paths: Mapping[ModelKey, Path],
+        observer: SessionObserver,
+        is_decided: Decision | None = None,
+    ) -> Measured:
+        """
+        Measures and stores. The machine should be held meanwhile (lock.py).
+
+        Args:
+            paths: Where each model of the plan lies.
+            observer: Told what happens.
+            is_decided: Where the models and settings are to be compared, when to stop.
+
+        Raises:
+            HarnessError: The engine cannot be loaded.
+            ResultsUnwritable: The record cannot be begun.
+        """
+        results, plan = self.request.results, self.plan
+        experiment = foretell(new_experiment(plan, self.machine), paths, results)
+        for warning in warnings(experiment):
+            observer.warn(warning)
+        n_runs_max = plan.n_runs_max * len(plan.settings) * len(plan.models)
+        with (
+            held(),
+            ExperimentWriter(results, experiment) as writer,
+            observer.shown(n_runs_max),
+        ):
+            sweep = Sweep(
+                experiment,
+                paths,
+                writer,
+                observer,
+                silence_ns=self.request.silence_ns,
+                is_decided=partial(is_decided, experiment) if is_decided else None,
+            )
+            result = sweep.measure()
+        return Measured(experiment, result, writer.path)
+
+
+def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
     """
-    Holds the machine, awake, for as long as the block runs.
+    The session that answers `request` for `models`, which must have different keys.
 
     Raises:
-        MachineBusy: Another measurement is running, for longer than --wait.
+        UsageError: Settings that cannot be.
     """
-    wait_s = (given["wait"] or 0) / 1e9
-    with measuring(what, wait_s=wait_s, on_wait=on_wait), keep_awake():
-        yield
+    machine = probe_machine()
+    defaults = {"n_threads": (default_threads(machine),)}
+    plan = Plan(
+        models=tuple(models),
+        settings=matrix.settings_product({**defaults, **request.settings}),
+        workloads=request.workloads,
+        n_runs_max=request.n_runs_max,
+        n_trials=request.n_trials,
+        n_cold_loads=request.n_cold_loads,
+        budget_ns=request.budget_ns,
+        precision=request.precision,
+        seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
+    )
+    return Session(request, plan, machine)
 
 
-def take(
-    measurement: Measurement,
-    paths: Mapping[str, Path],
-    given: Mapping[str, Any],
-    results: Path,
-    new_observer: NewObserver,
-    is_decided: Decision | None = None,
-) -> Measured:
+def new_experiment(plan: Plan, machine: Machine) -> Experiment:
     """
-    Measures and stores.
+    An experiment about to begin: what measures, on what, in which condition.
 
-    Args:
-        measurement: As `prepare` made it.
-        paths: Where each model of the plan lies.
-        given: The options.
-        results: The folder of experiment files.
-        new_observer: Makes who is told what happens, from the most Runs there can be.
-        is_decided: As for Sweep; it is also told the experiment.
+    Raises:
+        HarnessError: The engine cannot be loaded.
     """
-    plan = measurement.plan
-    experiment = foretell(experiments.new_experiment(plan, measurement.machine), paths, results)
-    observer = new_observer(plan.n_runs_max * len(plan.settings) * len(plan.models))
-    for warning in experiments.warnings(experiment):
-        observer.warn(warning)
-    with held(), ExperimentWriter(results, experiment) as writer, observer.shown():
-        sweep = Sweep(
-            experiment,
-            paths,
-            writer,
-            observer,
-            silence_ns=given["timeout"],
-            is_decided=partial(is_decided, experiment) if is_decided else None,
-        )
-        result = sweep.measure()
-    return Measured(experiment, result, writer.path)
-
-
-def _request(given: Mapping[str, Any], n_threads: int) -> experiments.Request:
-    settings = {name: given[name] for name in Settings.model_fields if given[name] is not None}
-    return experiments.Request(
-        workloads=given["workloads"],
-        settings={"n_threads": (n_threads,)} | settings,
-        n_runs_max=given["runs"],
-        n_trials=given["trials"],
-        n_cold_loads=given["cold_loads"],
-        budget_ns=given["budget"],
-        precision=given["precision"],
-        seed=secrets.randbelow(2**31) if given["seed"] is None else given["seed"],
+    return Experiment(
+        id=uuid.uuid4().hex[:8],
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine,
+        conditions=read_conditions(machine),
+        provenance=Provenance(
+            harness_version=__version__,
+            python_version=platform.python_version(),
+            engine=runner.describe_engine(),
+        ),
+        plan=plan,
     )
 
 
-def exit_code(result: Result) -> int:
-    """
-    What the command answers with.
-
-    Raises:
-        ResultsUnwritable: The record could not be kept whole.
-    """
-    if result.error is not None:
-        raise result.error
-    if result.is_interrupted:
-        return ExitCode.INTERRUPTED
-    has_failed = any(run.outcome.status == "failed" for run in result.runs)
-    return ExitCode.ERROR if has_failed else ExitCode.DONE
+def warnings(experiment: Experiment) -> list[str]:
+    """What the user should know before waiting for it."""
+    machine, plan = experiment.machine, experiment.plan
+    assert isinstance(machine, Machine)  # of this machine, so told in full
+    found = [*experiment.conditions.warnings]
+    n_threads = max(settings.n_threads for settings in plan.settings)
+    if n_threads > machine.n_cores_usable:
+        found.append(
+            f"{n_threads} threads on {machine.n_cores_usable} usable cores: they will wait for "
+            "each other at every step"
+        )
+    available_bytes = available_memory_bytes()
+    found.extend(
+        f"{model.key} has {units.memory_size(model.weights_bytes)} of weights and "
+        f"{units.memory_size(available_bytes)} of memory are free: it will page or be killed; "
+        "close programs or choose a smaller variant"
+        for model in plan.models
+        if model.weights_bytes > available_bytes
+    )
+    return found

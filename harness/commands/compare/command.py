@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+from harness.analysis.advice import trust_lines
 from harness.analysis.metrics import COMPARED
 from harness.analysis.sides import KINDS
+from harness.analysis.summary import summarize
 from harness.commandline import options
-from harness.commandline.engine_options import comparing_options
-from harness.commands.compare.compare import Asked, compare_now, compare_stored
+from harness.commandline.measuring_options import comparing_options
+from harness.commandline.output import Output, output_options
+from harness.commands.compare.compare import (
+    Compared,
+    CompareRequest,
+    compare_stored,
+    prepare_comparison,
+)
 from harness.commands.compare.document import comparison_document, comparison_rows
 from harness.commands.compare.page import ComparedPair, comparison_text
 from harness.errors import UsageError
+from harness.measure.lock import machine_held
+from harness.measure.session import MeasureRequest
+from harness.models.catalog.catalog import load_catalog
+from harness.report.progress.fetching import Fetching
+from harness.report.progress.measuring import STOPS, Progress
+from harness.report.text import wrapped
 
 # `--until decided` has the budget to end it.
 _MANY_RUNS = 1000
@@ -55,6 +70,7 @@ _FOR_STORED = {
     help=f"Compare stored results although these differ: {', '.join(KINDS)}.",
 )
 @comparing_options
+@output_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -65,7 +81,9 @@ def command(
     threshold: float,
     wanted: tuple[str, ...] | None,
     across: tuple[str, ...],
-    **given: Any,
+    catalogs: tuple[Path, ...],
+    request: MeasureRequest,
+    output: Output,
 ) -> int:
     """
     Say whether B is faster than A, slower, the same, or whether this data cannot tell.
@@ -77,25 +95,47 @@ def command(
     With --stored they select what was measured before, in terms with commas between them: a model,
     an experiment's id or `latest`, build=COMMIT, machine=ID, or a setting such as n_threads=2.
     """
-    asked = Asked(
+    asked = CompareRequest(
         what=what,
         threshold=threshold,
         metrics=wanted or COMPARED,
         across=across,
         until_decided=until is not None,
-        results=given["results"],
+        results=request.results,
     )
     if stored:
         _refuse_beside_stored(context, what)
-        pairs, code = compare_stored(asked)
+        compared = compare_stored(asked)
     else:
         if across:
             raise UsageError("--across is for --stored; what is measured now may differ in all")
         if until and context.get_parameter_source("runs") is ParameterSource.DEFAULT:
-            given["runs"] = _MANY_RUNS
-        pairs, code = compare_now(asked, given)
-    click.echo(_text(pairs, "json" if given["as_json"] else given["table_format"]))
+            request = replace(request, n_runs_max=_MANY_RUNS)
+        with Fetching(output.console) as fetching:
+            comparison = prepare_comparison(asked, request, load_catalog(catalogs), fetching.report)
+        with machine_held(comparison.title, request.wait_ns, output.tell):
+            compared = comparison.measure(Progress(output.console))
+    _tell(compared, output)
+    code = compared.exit_code
+    click.echo(_text(compared.pairs, output.format))
     return code
+
+
+def _tell(compared: Compared, output: Output) -> None:
+    """What else to know, on stderr."""
+    for warning in compared.warnings:
+        click.echo(warning, err=True)
+    measured = compared.measured
+    if measured is None or output.is_quiet:
+        return
+    runs = measured.result.runs
+    groups = summarize(measured.experiment, runs)
+    for line in trust_lines(measured.experiment, groups, is_compared=True):
+        click.echo("\n".join(wrapped(line)), err=True)
+    n_rounds = max((run.round for run in runs), default=-1) + 1
+    ended = {STOPS[stop.reason] for stop in measured.result.stops}
+    click.echo(f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}", err=True)
+    click.echo(f"Record: {measured.path}", err=True)
 
 
 def _refuse_beside_stored(context: click.Context, what: Sequence[str]) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-import click
-
-from harness.analysis.advice import trust_lines
 from harness.analysis.sides import (
     Side,
     compare_sides,
@@ -23,28 +19,22 @@ from harness.analysis.sides import (
 )
 from harness.analysis.stats.interval import min_values
 from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
-from harness.analysis.summary import summarize
 from harness.commands.compare.page import ComparedPair
 from harness.commands.compare.select import StoredCase, select_pairs
 from harness.errors import ExitCode, NotComparable, UsageError
-from harness.measure.session import exit_code, prepare, take, undisturbed
-from harness.models.catalog.catalog import load_catalog
+from harness.files import OnProgress
+from harness.measure.session import Measured, MeasureRequest, Session, SessionObserver, prepare
+from harness.models.catalog.catalog import Catalog
 from harness.models.local import local_models, model_file
 from harness.records.store import StoredExperiment, load
-from harness.report import terminal
-from harness.report.progress.fetching import Fetching
-from harness.report.progress.measuring import STOPS, Progress
-from harness.report.text import wrapped
-from harness.schema.experiment import Experiment, Run
+from harness.schema.experiment import Experiment, ModelKey, Run
 
-# Wanted of a measurement for its own sake; a comparison stops by other rules.
-_PRECISION = 0.02
 # As often as a sweep tries a model that fails.
 _ROUNDS_TO_GIVE_UP = 2
 
 
 @dataclass(frozen=True)
-class Asked:
+class CompareRequest:
     """What is to be compared, and by which rules."""
 
     what: tuple[str, ...]
@@ -73,46 +63,79 @@ class Asked:
         )
 
 
-def compare_now(asked: Asked, given: dict[str, Any]) -> tuple[list[ComparedPair], int]:
+@dataclass(frozen=True)
+class Compared:
     """
-    Measures everything in interleaved rounds; each against the first, and the exit code.
+    Every pair that was asked for.
+
+    `measured` is what they were taken from, if that was just now; `warnings` say what is missing
+    of what was stored.
+    """
+
+    pairs: tuple[ComparedPair, ...]
+    measured: Measured | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """
+        What the command answers with.
+
+        Raises:
+            ResultsUnwritable: The record could not be kept whole.
+        """
+        return self.measured.exit_code if self.measured else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A session about to measure everything that is to be compared."""
+
+    request: CompareRequest
+    session: Session
+    paths: Mapping[ModelKey, Path]
+
+    @property
+    def title(self) -> str:
+        """The models."""
+        return ", ".join(self.paths)
+
+    def measure(self, observer: SessionObserver) -> Compared:
+        """
+        Measures everything in interleaved rounds; each against the first.
+
+        Raises:
+            HarnessError: As `Session.measure`.
+        """
+        measured = self.session.measure(self.paths, observer, partial(_is_decided, self.request))
+        pairs = _pairs(self.request, measured.experiment, measured.result.runs)
+        return Compared(tuple(pairs), measured)
+
+
+def prepare_comparison(
+    request: CompareRequest, measure: MeasureRequest, catalog: Catalog, on_progress: OnProgress
+) -> Comparison:
+    """
+    The models that are named, fetched if need be, and how they are to be measured.
 
     Raises:
         UsageError: Less than two things to compare.
-        HarnessError: As for `harness run`.
+        HarnessError: One cannot be found, fetched or read.
     """
-    console = terminal.console(is_quiet=given["quiet"])
-    catalogs, results = given.pop("catalogs"), given.pop("results")
-    with Fetching(console) as fetching:
-        found = local_models(asked.what, load_catalog(catalogs), fetching.report)
-        files = [model_file(local, fetching.report) for local in found.values()]
-    measurement = prepare(given | {"precision": _PRECISION}, files)
-    if len(files) * len(measurement.plan.settings) < 2:
+    found = local_models(request.what, catalog, on_progress)
+    files = [model_file(local, on_progress) for local in found.values()]
+    session = prepare(measure, files)
+    if len(files) * len(session.plan.settings) < 2:
         raise UsageError(
             f"There is nothing to compare {files[0].key} with; name another model, or sweep a "
             "setting, as in --threads 1,2"
         )
-    paths = {key: local.path for key, local in found.items()}
-
-    with undisturbed(", ".join(paths), given, console.print):
-        observer = partial(Progress, console)
-        taken = take(measurement, paths, given, results, observer, partial(_is_decided, asked))
-    runs = taken.result.runs
-    if not given["quiet"]:
-        for line in trust_lines(
-            taken.experiment, summarize(taken.experiment, runs), is_compared=True
-        ):
-            click.echo("\n".join(wrapped(line)), err=True)
-        n_rounds = max((run.round for run in runs), default=-1) + 1
-        ended = {STOPS[stop.reason] for stop in taken.result.stops}
-        click.echo(f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}", err=True)
-        click.echo(f"Record: {taken.path}", err=True)
-    return _pairs(asked, taken.experiment, runs), exit_code(taken.result)
+    return Comparison(request, session, {key: local.path for key, local in found.items()})
 
 
-def compare_stored(asked: Asked) -> tuple[list[ComparedPair], int]:
+def compare_stored(request: CompareRequest) -> Compared:
     """
-    What the two selectors mean, compared, and the exit code.
+    What the two selectors mean, compared.
 
     Raises:
         NotComparable: Something that must match does not, and --across does not name it; or
@@ -120,30 +143,33 @@ def compare_stored(asked: Asked) -> tuple[list[ComparedPair], int]:
         UsageError: A selector that is none.
         ResultsInvalid: A selector that means nothing or too much.
     """
-    cases = select_pairs(asked.results, *asked.what)
+    cases = select_pairs(request.results, *request.what)
     stored = {path: load(path) for path in {case.path: None for pair in cases for case in pair}}
-    for each in stored.values():
-        _warn_of_what_is_missing(each)
-    pairs = [_stored_pair(asked, stored, *sides) for sides in cases]
+    pairs = [_stored_pair(request, stored, *sides) for sides in cases]
     for pair in pairs:
-        _refuse_what_cannot_be_compared(pair, asked.across)
-    return pairs, ExitCode.DONE
+        _refuse_what_cannot_be_compared(pair, request.across)
+    return Compared(tuple(pairs), warnings=tuple(_warnings(stored.values())))
 
 
 def _stored_pair(
-    asked: Asked, stored: dict[Path, StoredExperiment], one: StoredCase, other: StoredCase
+    request: CompareRequest,
+    stored: dict[Path, StoredExperiment],
+    one: StoredCase,
+    other: StoredCase,
 ) -> ComparedPair:
     """The same verdicts as when it was measured: what ended at an answer was looked at often."""
     ends = [stored[case.path].end for case in (one, other)]
     is_decided = any(stop.reason == "decided" for end in ends if end for stop in end.stops)
-    asked = replace(asked, until_decided=is_decided)
-    return asked.pair(_side(one, stored), _side(other, stored))
+    request = replace(request, until_decided=is_decided)
+    return request.pair(_side(one, stored), _side(other, stored))
 
 
-def _warn_of_what_is_missing(stored: StoredExperiment) -> None:
-    if stored.n_torn or stored.end is None:
-        id = stored.experiment.id
-        click.echo(f"Experiment {id} was cut short; the Runs it finished are compared.", err=True)
+def _warnings(stored: Iterable[StoredExperiment]) -> Iterator[str]:
+    for each in stored:
+        if each.n_torn or each.end is None:
+            yield (
+                f"Experiment {each.experiment.id} was cut short; the Runs it finished are compared."
+            )
 
 
 def _refuse_what_cannot_be_compared(pair: ComparedPair, across: Sequence[str]) -> None:
@@ -170,29 +196,31 @@ def _side(case: StoredCase, stored: dict[Path, StoredExperiment]) -> Side:
     return side_of(title, experiment, case.model, case.settings, stored[case.path].runs)
 
 
-def _pairs(asked: Asked, experiment: Experiment, runs: Sequence[Run]) -> list[ComparedPair]:
+def _pairs(
+    request: CompareRequest, experiment: Experiment, runs: Sequence[Run]
+) -> list[ComparedPair]:
     """Every cell of the plan against the first one."""
     plan = experiment.plan
     sides = [
         side_of(model.key, experiment, model, settings, runs)
         for model, settings in product(plan.models, plan.settings)
     ]
-    return [asked.pair(sides[0], other) for other in sides[1:]]
+    return [request.pair(sides[0], other) for other in sides[1:]]
 
 
-def _is_decided(asked: Asked, experiment: Experiment, runs: Sequence[Run]) -> bool:
+def _is_decided(request: CompareRequest, experiment: Experiment, runs: Sequence[Run]) -> bool:
     """
     Whether measuring on would say nothing new: all verdicts are there, or nothing is to compare.
 
-    With `until_decided` asked from the sixth round on, the first that also a single figure needs
+    With `until_decided` request from the sixth round on, the first that also a single figure needs
     for its interval. Each look then has a wider interval (CONFIDENCE_OF_EACH_LOOK), so that all
     of them together err no more often than one would.
     """
     n_rounds = max(run.round for run in runs) + 1
-    pairs = [pair.figures for pair in _pairs(asked, experiment, runs)]
+    pairs = [pair.figures for pair in _pairs(request, experiment, runs)]
     open_pairs = [figures for figures in pairs if any(each.comparison for each in figures)]
     if not open_pairs:
         return n_rounds >= _ROUNDS_TO_GIVE_UP
-    if not asked.until_decided or n_rounds < min_values():
+    if not request.until_decided or n_rounds < min_values():
         return False
     return all(is_decided(figures) for figures in open_pairs)

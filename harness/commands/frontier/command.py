@@ -6,15 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 
 from harness.analysis.sides import Side
-from harness.commandline.engine_options import measuring_options
+from harness.commandline.measuring_options import measuring_options
+from harness.commandline.output import Output, output_options
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.candidates import Candidate, candidates
 from harness.commands.frontier.dominance import Frontier, Metric, Option
@@ -31,11 +30,11 @@ from harness.commands.frontier.score import score_missing
 from harness.commands.frontier.stored import stored_speeds
 from harness.errors import ExitCode
 from harness.machine.probe import probe_machine
-from harness.measure.session import exit_code, prepare, take, undisturbed
+from harness.measure.lock import machine_held
+from harness.measure.session import MeasureRequest, prepare
 from harness.models.catalog.catalog import load_catalog
 from harness.models.precision import is_quantized
 from harness.records.quality import list_qualities
-from harness.report import terminal
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 from harness.schema.figure import Figure, exact
@@ -65,14 +64,15 @@ from harness.schema.settings import settings_text
     help="Where `harness quantize --dir` put its files. Default: the harness's cache folder.",
 )
 @measuring_options
+@output_options
 def command(
     models: tuple[str, ...],
     is_measuring: bool,
     n_chunks: int,
     directory: Path | None,
-    results: Path,
     catalogs: tuple[Path, ...],
-    **given: Any,
+    request: MeasureRequest,
+    output: Output,
 ) -> int:
     """
     Set the quantizations of MODELS side by side: size, memory, speed, distance from the original.
@@ -82,31 +82,28 @@ def command(
     measured first: speeds in rounds that all of them share, then the distance of each from the
     most precise one. Ends with which one to take on this machine, or "cannot tell".
     """
-    console = terminal.console(is_quiet=given["quiet"])
-    with Fetching(console) as fetching:
+    with Fetching(output.console) as fetching:
         found = candidates(models, directory, load_catalog(catalogs), fetching)
     code: int = ExitCode.DONE
     if is_measuring:
         names = ", ".join(candidate.name for candidate in found)
-        with undisturbed(f"the frontier of {names}", given, console.print):
-            code = _measure_speeds(found, results, given, console)
+        with machine_held(f"the frontier of {names}", request.wait_ns, output.tell):
+            code = _measure_speeds(found, request, output.console)
             if n_chunks and code != ExitCode.INTERRUPTED:
-                code = score_missing(found, n_chunks, results, given, console) or code
-    page = _page(", ".join(models), found, results)
-    _show(page, "json" if given["as_json"] else given["table_format"])
+                code = score_missing(found, n_chunks, request, output.console) or code
+    page = _page(", ".join(models), found, request.results)
+    _show(page, output.format)
     return code
 
 
-def _measure_speeds(
-    found: Sequence[Candidate], results: Path, given: Mapping[str, Any], console: Console
-) -> int:
+def _measure_speeds(found: Sequence[Candidate], request: MeasureRequest, console: Console) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
-    stored = stored_speeds(found, results, probe_machine().id)
+    stored = stored_speeds(found, request.results, probe_machine().id)
     if len(stored.sides) == len(found) and not stored.cut_short:
         return ExitCode.DONE
     paths = {candidate.file.key: candidate.path for candidate in found}
-    measurement = prepare(given, [candidate.file for candidate in found])
-    return exit_code(take(measurement, paths, given, results, partial(Progress, console)).result)
+    session = prepare(request, [candidate.file for candidate in found])
+    return session.measure(paths, Progress(console)).exit_code
 
 
 def _page(model: str, found: Sequence[Candidate], results: Path) -> FrontierPage:

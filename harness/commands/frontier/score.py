@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from harness.commandline.scoring import Files, Named, new_session, score_all
 from harness.commands.frontier.candidates import Candidate
 from harness.errors import ExitCode, NotComparable
 from harness.measure.jobs.score_text import QualityText, default_text
+from harness.measure.session import MeasureRequest
 from harness.records.quality import list_qualities
 from harness.report import terminal
 from harness.schema.quality import QualityRecord
@@ -23,8 +24,7 @@ _N_CTX = 512  # llama-perplexity's default chunk
 def score_missing(
     found: Sequence[Candidate],
     n_chunks: int,
-    results: Path,
-    given: Mapping[str, Any],
+    request: MeasureRequest,
     console: Console,
 ) -> int:
     """
@@ -33,8 +33,7 @@ def score_missing(
     Args:
         found: The most precise first.
         n_chunks: Most chunks of the default text.
-        results: The folder of experiment files.
-        given: The options of commandline/engine_options.py; of lists the first entry counts.
+        request: How speeds are measured; of lists of settings the first entry counts.
         console: Where progress and warnings go.
 
     Returns:
@@ -42,7 +41,7 @@ def score_missing(
     """
     text = default_text()
     reference, *others = found
-    stored = [it.record for it in list_qualities(results) if it.record]
+    stored = [it.record for it in list_qualities(request.results) if it.record]
     missing = [
         each
         for each in others
@@ -52,7 +51,8 @@ def score_missing(
         return ExitCode.DONE
     files = Files(tuple(map(_named, missing)), _named(reference))
     with tempfile.TemporaryDirectory() as folder:
-        session = new_session(text, Path(folder), _options(given, n_chunks), results, console)
+        options = _options(request, n_chunks)
+        session = new_session(text, Path(folder), options, request.results, console)
         try:
             score_all(session, files)
         except NotComparable as error:
@@ -85,8 +85,8 @@ def _named(candidate: Candidate) -> Named:
     return Named(candidate.file, candidate.path)
 
 
-def _options(given: Mapping[str, Any], n_chunks: int) -> dict[str, Any]:
+def _options(request: MeasureRequest, n_chunks: int) -> dict[str, Any]:
     own: dict[str, Any] = {"n_ctx": _N_CTX, "n_chunks": n_chunks, "is_spilling": False}
     usual = {"n_threads": None, "n_gpu_layers": -1, "n_cpu_moe": 0, "load_mode": "auto"}
-    firsts = {name: given[name][0] if given[name] else value for name, value in usual.items()}
-    return own | firsts | {"budget": given["budget"], "timeout": given["timeout"]}
+    firsts = {name: request.settings.get(name, [value])[0] for name, value in usual.items()}
+    return own | firsts | {"budget": request.budget_ns, "timeout": request.silence_ns}

@@ -15,7 +15,7 @@ from harness.commandline.scoring import Session, named_files, new_session, score
 from harness.commands.quality.page import QualityResult, quality_document, quality_text
 from harness.errors import UsageError
 from harness.measure.jobs.score_text import default_text, read_text
-from harness.measure.session import undisturbed
+from harness.measure.lock import machine_held
 from harness.models.catalog.catalog import load_catalog
 from harness.records.quality import require_writable
 from harness.report import terminal
@@ -127,7 +127,10 @@ def command(
     console = terminal.console(is_quiet=given["quiet"])
     files = named_files(models, reference, load_catalog(catalogs), given["n_ctx"], console)
     name = f"the quality of {', '.join(each.file.key for each in files.models)}"
-    with undisturbed(name, given, console.print), tempfile.TemporaryDirectory() as folder:
+    with (
+        machine_held(name, given["wait"] or 0, console.print),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         session = new_session(text, Path(folder), given, results, console)
         score_all(session, files)
     _show(session, "json" if given["as_json"] else given["table_format"])

@@ -12,7 +12,7 @@ from harness.commandline.output import Output, output_options
 from harness.commands.quantize.page import document, page
 from harness.commands.quantize.quantize import QuantizeRequest, quantize
 from harness.errors import ExitCode
-from harness.measure.session import undisturbed
+from harness.measure.lock import machine_held
 from harness.models.catalog.catalog import load_catalog
 from harness.models.gguf.tensor_types import FILE_TYPES
 from harness.report.progress.fetching import Fetching
@@ -85,7 +85,7 @@ def command(
     quantization, or a path, means just that file. Files that are there are kept.
     """
     request = QuantizeRequest(model, file_types, directory, force, is_list, n_threads)
-    held = partial(undisturbed, given={"wait": wait}, on_wait=output.tell)
+    held = partial(machine_held, wait_ns=wait or 0, on_wait=output.tell)
     with Fetching(output.console) as fetching:
         result = quantize(request, load_catalog(catalogs), fetching.report, output.warn, held)
     return output.show(

@@ -36,19 +36,20 @@ STOPS = {
 
 
 class Progress:
-    """Tells the Runs of a sweep as they come; an Observer of measure/sweep.py."""
+    """Tells the Runs of a sweep as they come; the observer of measure/session.py."""
 
-    def __init__(self, console: Console, n_runs_most: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._n_runs_most = n_runs_most
+        self._n_runs_max = 0
         self._live: Live | None = None
         self._drawn_s = 0.0
         self._line = ""
         self._title = ""
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self, n_runs_max: int) -> Iterator[None]:
         """Keeps the status line on the terminal for as long as the block runs."""
+        self._n_runs_max = n_runs_max
         if not self._console.is_terminal:
             yield
             return
@@ -64,7 +65,7 @@ class Progress:
 
     def run_started(self, number: int, cell: Cell) -> None:
         """Names the Run that begins."""
-        self._title = f"run {number} of {self._n_runs_most} at most · {cell.model}"
+        self._title = f"run {number} of {self._n_runs_max} at most · {cell.model}"
         self._draw(f"{self._title} · memory bandwidth", is_urgent=True)
 
     def event(self, event: Event) -> None:

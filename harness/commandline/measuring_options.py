@@ -1,0 +1,112 @@
+"""The options of commands that measure: what, how often, with which settings of the engine."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from harness.commandline import options
+from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
+from harness.measure.session import MeasureRequest
+from harness.schema.workload import FORMS
+
+_WHAT = (
+    click.option(
+        "-w",
+        "--workload",
+        "workloads",
+        type=options.WORKLOADS,
+        default="pp512,tg128,chat",
+        show_default=True,
+        help=f"What to measure: {FORMS}.",
+    ),
+    click.option(
+        "--runs",
+        type=click.IntRange(1, 1000),
+        default=12,
+        show_default=True,
+        help="Most Runs a case.",
+    ),
+    click.option(
+        "--trials",
+        type=click.IntRange(1, 1000),
+        default=3,
+        show_default=True,
+        help="Clean repetitions of each workload in a Run.",
+    ),
+    click.option(
+        "--budget",
+        type=options.DURATION,
+        default="5m",
+        show_default=True,
+        help="Time for each model; one Run is always finished.",
+    ),
+)
+
+_HOW = (
+    click.option(
+        "--seed", type=click.IntRange(0, 2**31 - 1), help="Repeat an order and its tokens."
+    ),
+    click.option(
+        "--cold-loads",
+        type=click.IntRange(0, 1000),
+        default=1,
+        show_default=True,
+        help="Load from the disk, not from the page cache, in the first N rounds.",
+    ),
+    click.option(
+        "--timeout",
+        type=options.DURATION,
+        default="20m",
+        show_default=True,
+        help="End a worker that is silent for so long; a trial is one event.",
+    ),
+    click.option(
+        "--wait", type=options.DURATION, default=None, help="Wait for another measurement to end."
+    ),
+    options.catalog_option,
+    options.results_option,
+)
+
+_PRECISION = click.option(
+    "--precision",
+    type=options.RATIO,
+    default="2%",
+    show_default=True,
+    help="Stop when the interval is this narrow to either side, from 6 Runs on.",
+)
+
+
+def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """All of them, which reach `function` as one argument, `request`; and `catalogs`."""
+    return _PRECISION(comparing_options(function))
+
+
+def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same but the precision, where it is a question that decides when to stop."""
+
+    @functools.wraps(function)
+    def with_request(*arguments: Any, **given: Any) -> Any:
+        settings = {field: given.pop(field) for field in ENGINE_OPTIONS}
+        request = MeasureRequest(
+            workloads=given.pop("workloads"),
+            settings={field: values for field, values in settings.items() if values is not None},
+            n_runs_max=given.pop("runs"),
+            n_trials=given.pop("trials"),
+            n_cold_loads=given.pop("cold_loads"),
+            budget_ns=given.pop("budget"),
+            silence_ns=given.pop("timeout"),
+            wait_ns=given.pop("wait") or 0,
+            seed=given.pop("seed"),
+            results=given.pop("results"),
+            **{name: given.pop(name) for name in ("precision",) if name in given},
+        )
+        return function(*arguments, request=request, **given)
+
+    decorated: Callable[..., Any] = with_request
+    for option in (*reversed(_HOW), engine_lists, *reversed(_WHAT)):
+        decorated = option(decorated)
+    return decorated

@@ -5,7 +5,7 @@ Everything the harness refuses or fails at, each with the exit code it deserves.
     ├── UsageError                  exit 2: the command line asks for something that cannot be
     ├── ModelNotFound               no such model, variant or file
     ├── ModelInvalid                the file is there and is not a usable GGUF
-    ├── ShapeUnknown                the catalogue does not tell enough to lay a model out
+    ├── LayoutUnknown               neither a header nor a layout of the model is at hand
     ├── FetchFailed                 the weights could not be brought here
     ├── MachineBusy                 another measurement holds this machine
     ├── ResultsUnwritable           the record cannot be written (read-only, disk full)
@@ -54,8 +54,8 @@ class ModelInvalid(HarnessError):
     """The file exists but is not a GGUF this harness can trust."""
 
 
-class ShapeUnknown(HarnessError):
-    """The catalogue does not tell enough of a model to lay out its file without it."""
+class LayoutUnknown(HarnessError):
+    """The model's header cannot be had, and no layout of its file came with the harness."""
 
 
 class FetchFailed(HarnessError):

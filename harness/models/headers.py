@@ -2,7 +2,7 @@
 From a model's name to its header, without its weights: what planning and rehearsing begin with.
 
 A file that is here is read where it lies. Of one on the hub the header's bytes are fetched, some
-megabytes. Where nobody answers, the catalogue's shape is written as a header.
+megabytes. Where nobody answers, the layout that came with the harness is written as a header.
 """
 
 from __future__ import annotations
@@ -10,33 +10,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import FetchFailed, ModelInvalid, ModelNotFound
+from harness.errors import FetchFailed, LayoutUnknown, ModelInvalid, ModelNotFound
 from harness.files import OnProgress, untold
 from harness.models.catalog.catalog import Catalog, Entry, GeneratedSource, HubSource, load_catalog
 from harness.models.catalog.spec import Variant
 from harness.models.digest import recalled
 from harness.models.fetch import ensure, local_state
-from harness.models.gguf.header import Header, read_header
+from harness.models.gguf.header import read_header
+from harness.models.gguf.layouts import shipped_layout
 from harness.models.gguf.model_file import model_file_of
-from harness.models.gguf.part import HeaderPart, made_part
+from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.shards import shard_paths
 from harness.models.hub.files import Listing
 from harness.models.hub.plan import HubPlan, HubRequest, cached_plan, request_of
 from harness.models.model import FoundHeaders
 from harness.models.resolve import locate
-from harness.models.shape.header import header_of, layout_of, stand_in
 
 if TYPE_CHECKING:
     from harness.models.hub.client import RetryPolicy
 
-# A header is worth seconds of waiting, where a download is worth half a minute: there is a shape.
+# A header is worth seconds of waiting, where a download is worth half a minute: there is a layout.
 _N_ATTEMPTS = 3
-# What a file may have beyond the weights: the largest vocabularies with their merges take 20 MB.
-_TOKENIZER_BYTES = 32_000_000
-# Mixes of one name differ in which tensors get a larger type, by some percent of the whole; a
-# wrong count of layers or experts is off by more. A printed size may be rounded to two digits.
-SIZE_TOLERANCE = 0.08
-_ROUNDING = 0.05
 
 
 def find_headers(
@@ -53,13 +47,13 @@ def find_headers(
         reference: A path, a name of the catalogue, or a repository of the hub.
         on_progress: Told when the hub does not answer and the cache has to do.
         catalog: None takes the one this installation came with.
-        asks_hub: Without, only what is here and the catalogue's shapes serve.
+        asks_hub: Without, only what is here and the catalogue's layouts serve.
 
     Raises:
-        ModelNotFound: No such model, repository or file; or neither header nor shape.
-        ModelInvalid: No model the engine could load, or a shape that contradicts the file's size.
-        FetchFailed: The header could not be had, and the catalogue has no shape of the model.
-        ShapeUnknown: The same, and this is what the shape lacks.
+        ModelNotFound: No such model, repository or file.
+        ModelInvalid: No model the engine could load.
+        FetchFailed: The header of a repository could not be had.
+        LayoutUnknown: Neither header nor layout of it can be had.
     """
     report, catalog = on_progress or untold, catalog or load_catalog()
     found = locate(reference, catalog)
@@ -73,7 +67,7 @@ def find_headers(
     if here is not None:
         return _local(here.paths[0], here.key, entry, here.variant)
     if not asks_hub:
-        return _from_shape(entry, request.key, "the hub was not asked")
+        return _from_layout(entry, request.key, "the hub was not asked")
     # Imported here: the hub's client takes half a second, which nobody should pay for whose
     # models are here.
     from harness.models.hub.client import RetryPolicy
@@ -85,7 +79,7 @@ def find_headers(
     except FetchFailed as error:
         if entry is None:
             raise
-        return _from_shape(entry, request.key, str(error))
+        return _from_layout(entry, request.key, str(error))
 
 
 def local_headers(path: Path, key: str) -> FoundHeaders:
@@ -115,7 +109,7 @@ def _not_of_the_hub(entry: Entry, catalog: Catalog) -> FoundHeaders:
         path = ensure(entry.key, catalog=catalog).path
     if path is not None:
         return _local(path, entry.key, entry, entry.variant)
-    return _from_shape(entry, entry.key, f"{entry.key} has not been fetched")
+    return _from_layout(entry, entry.key, f"{entry.key} has not been fetched")
 
 
 # ------------------------------------------------------------------ the three sources
@@ -183,15 +177,17 @@ def _remote(plan: HubPlan, entry: Entry | None, retries: RetryPolicy) -> FoundHe
     )
 
 
-def _from_shape(entry: Entry | None, key: str, why: str) -> FoundHeaders:
-    if entry is None or entry.spec.shape is None:
-        raise ModelNotFound(
-            f"{key} has neither a header nor a shape: {why.rstrip('.')}, and the catalogue does "
-            "not tell its layers; ask the hub, or pass the path of its file"
+def _from_layout(entry: Entry | None, key: str, why: str) -> FoundHeaders:
+    layout = None
+    if entry is not None:
+        name, variant = entry.spec.name, entry.variant
+        layout = shipped_layout(name, variant.quantization, variant.source.name)
+    if entry is None or layout is None:
+        raise LayoutUnknown(
+            f"{key} has neither a header nor a layout: {why.rstrip('.')}, and none came with the "
+            "harness; ask the hub, or pass the path of its file"
         )
-    layout = layout_of(entry.spec, entry.variant)
-    part = made_part(header_of(layout), f"{entry.spec.name}.gguf")
-    _require_agreement(entry, part.header)
+    part = layout.part()
     file = model_file_of(
         [part.header],
         name=key,
@@ -201,22 +197,13 @@ def _from_shape(entry: Entry | None, key: str, why: str) -> FoundHeaders:
         quantization=entry.variant.quantization,
         sha256=None,
     )
-    source = "the catalogue's shape"
-    if plain := stand_in(entry.spec, entry.variant):
-        source += f", its weights laid out as {plain}"
-    return FoundHeaders(file, (part,), "shape", source, entry.spec, entry.variant, note=why)
-
-
-def _require_agreement(entry: Entry, header: Header) -> None:
-    """ModelInvalid if the shape comes to another size than the catalogue states of the file."""
-    stated = entry.variant.size_bytes
-    if stated is None:
-        return
-    tolerance = SIZE_TOLERANCE + (0 if entry.variant.n_bytes else _ROUNDING)
-    made = header.data_end
-    if made > stated * (1 + tolerance) or made + _TOKENIZER_BYTES < stated * (1 - tolerance):
-        raise ModelInvalid(
-            f"the catalogue contradicts itself about {entry.key}: its shape comes to "
-            f"{made / 1e9:.2f} GB and its file has {stated / 1e9:.2f} GB; let the hub be asked "
-            "for the true header, or correct the entry"
-        )
+    return FoundHeaders(
+        file,
+        (part,),
+        "shape",
+        layout.source,
+        entry.spec,
+        entry.variant,
+        note=why,
+        stand_in=layout.file_type if layout.is_stand_in else None,
+    )

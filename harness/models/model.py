@@ -21,7 +21,8 @@ class FoundHeaders:
 
     `source` says where the header is from, for people; `note` why it is not from where it should
     be. `path` is the first file of a model that is here. `n_fetched_bytes` is what the header
-    cost. A header from a shape has no tokenizer.
+    cost. A header from a shape has no tokenizer; where nobody published which tensors get which
+    type, `stand_in` is the plain quantization that it is laid out as.
     """
 
     file: ModelFile
@@ -33,6 +34,7 @@ class FoundHeaders:
     path: Path | None = None
     n_fetched_bytes: int = 0
     note: str | None = None
+    stand_in: str | None = None
 
     @property
     def key(self) -> str:

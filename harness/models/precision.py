@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.errors import ShapeUnknown
-from harness.models.catalog.spec import HubSource, Variant
-from harness.models.gguf.tensor_types import TENSOR_TYPES
-from harness.models.shape.quantization import mixes_of
+from harness.models.gguf.tensor_types import TYPES_BY_NAME
 
 # The order of mean KL divergence from F16 in the scoreboard of llama.cpp's tools/perplexity
 # (LLaMA 3 8B on Wikitext-2, without importance matrix where there is such a row), most faithful
@@ -21,25 +18,28 @@ _ORDER = (
     "TQ1_0", "IQ1_M", "IQ1_S", "Q1_0",
 )  # fmt: skip
 _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
+PLAIN_NAMES = {
+    "FP16": "F16",
+    "Q2_K_L": "Q2_K", "Q3_K_XL": "Q3_K_L", "Q4_K_L": "Q4_K_M", "Q5_K_L": "Q5_K_M",
+    "Q6_K_L": "Q6_K",
+    "UD-TQ1_0": "IQ1_S", "UD-IQ1_S": "IQ1_M", "UD-IQ1_M": "IQ2_XXS", "UD-IQ2_XXS": "IQ2_XS",
+    "UD-IQ3_XXS": "IQ3_XXS",
+    "UD-Q2_K_XL": "Q2_K", "UD-Q3_K_XL": "Q3_K_M", "UD-Q4_K_M": "Q4_K_M", "UD-Q4_K_XL": "Q4_K_M",
+    "UD-Q5_K_XL": "Q5_K_M", "UD-Q6_K_XL": "Q6_K", "UD-Q8_K_XL": "Q8_0",
+    "KQUANT-DYNAMIC": "Q5_K_M",
+}  # fmt: skip
+"""Of quantizations that llama-quantize does not name so: the one of its own that is nearest."""
 _UNQUANTIZED = ("F64", "F32", "BF16", "F16")
 _INTEGERS = ("I8", "I16", "I32", "I64")
-_KNOWN_TYPES = frozenset(kind.name for kind in TENSOR_TYPES.values())
 
 
 def precision_rank(quantization: str) -> int:
     """Lower is more precise; names that nobody knows come last."""
     name = quantization.upper()
-    if name in _RANKS:
-        return _RANKS[name]
-    try:
-        variant = Variant(quantization=name, source=HubSource(kind="hub", repo="any/any"))
-        plain = mixes_of(variant)[0].file_type
-    except (ShapeUnknown, ValueError):
-        return len(_ORDER)
-    return _RANKS.get(plain, len(_ORDER))
+    return _RANKS.get(PLAIN_NAMES.get(name, name), len(_ORDER))
 
 
 def is_quantized(bytes_by_type: Mapping[str, int]) -> bool:
     """Whether any weights are in a type of blocks; `bytes_by_type` as in ModelFile."""
     plain = (*_UNQUANTIZED, *_INTEGERS)
-    return any(name in _KNOWN_TYPES and name not in plain for name in bytes_by_type)
+    return any(name in TYPES_BY_NAME and name not in plain for name in bytes_by_type)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from make.small_models import write_small_model
+from make.small_models import SmallLlama, write_small_model
 
 from cli import gguf_damage
 from cli.commandline import ONE_THREAD, Done, Home
@@ -210,7 +210,7 @@ class TwoModels:
 def two_models(new_home: Callable[[], Home]) -> TwoModels:
     """Of very different size and long names, until it is decided; then without the time for it."""
     home = new_home()
-    write_small_model(home.folder / LONG_NAME, "F16", n_layer=8)
+    write_small_model(home.folder / LONG_NAME, SmallLlama(n_layer=8))
     arguments = (
         "tiny-random",
         LONG_NAME,

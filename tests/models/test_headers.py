@@ -1,4 +1,4 @@
-"""Headers from here, from a hub on loopback, and from the catalogue's shapes."""
+"""Headers from here, from a hub on loopback, and from the layouts of the catalogue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from make.gguf import SMALL, Value, Weight, head
 from make.hub_at_hand import hub_at_hand
 from make.hub_server import Fault, Hub, Repository
 
-from harness.errors import FetchFailed, ModelInvalid, ModelNotFound, ShapeUnknown
+from harness.errors import FetchFailed, LayoutUnknown, ModelNotFound
 from harness.files import FetchProgress
 from harness.models import headers
 from harness.models.catalog.catalog import Catalog, load_catalog
@@ -20,6 +20,7 @@ from harness.models.gguf.model_file import describe
 from harness.models.headers import find_headers
 
 REPO = "lab/Tiny-GGUF"
+GEMMA = "unsloth/gemma-3-270m-it-GGUF"
 
 
 @pytest.fixture
@@ -157,9 +158,9 @@ def test_without_a_hub_the_catalogues_shape_serves(
     assert hub.requests == []
 
 
-def test_a_hub_that_refuses_leaves_the_shape_and_says_why(hub: Hub) -> None:
-    hub.repositories[REPO].is_gated = True
-    found = find_headers("gemma-3-270m-it", catalog=catalog_with(REPO, n_bytes=None))
+def test_a_hub_that_refuses_leaves_the_shape_and_says_why(hub: Hub, tiny_model: Path) -> None:
+    hub.repositories[GEMMA] = Repository({"tiny-Q8_0.gguf": tiny_model}, is_gated=True)
+    found = find_headers("gemma-3-270m-it", catalog=catalog_with(GEMMA, n_bytes=None, sha256=None))
     assert found.origin == "shape"
     assert "gated" in (found.note or "")
 
@@ -176,40 +177,36 @@ def test_asked_not_to_it_asks_no_hub(hub: Hub) -> None:
     assert hub.requests == []
 
 
-def test_a_repository_has_no_shape_to_fall_back_on(
+def test_a_repository_has_no_layout_to_fall_back_on(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModelNotFound, match=r"neither a header nor a shape: the hub was not asked"):
+    with pytest.raises(
+        LayoutUnknown, match=r"neither a header nor a layout: the hub was not asked"
+    ):
         find_headers(f"{REPO}:Q8_0", asks_hub=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(FetchFailed, match="HF_HUB_OFFLINE"):
         find_headers(f"{REPO}:Q8_0")
 
 
-def test_a_model_without_a_shape_says_what_is_missing(hub: Hub) -> None:
-    bare = load_catalog().spec("gemma-3-270m-it").model_copy(update={"shape": None})
-    catalog = Catalog(schema_version=1, models=(bare,))
-    with pytest.raises(ModelNotFound, match="the catalogue does not tell its layers"):
-        find_headers("gemma-3-270m-it", catalog=catalog, asks_hub=False)
+def test_an_entry_of_the_users_own_needs_its_file_or_its_repository(hub: Hub) -> None:
+    own = load_catalog().spec("gemma-3-270m-it").model_copy(update={"name": "mine"})
+    catalog = Catalog(schema_version=1, models=(own,))
+    with pytest.raises(
+        LayoutUnknown, match=r"^mine:Q8_0 has neither .* or pass the path of its file"
+    ):
+        find_headers("mine", catalog=catalog, asks_hub=False)
 
 
-def test_an_architecture_nobody_can_lay_out_is_named(hub: Hub) -> None:
-    odd = load_catalog().spec("gemma-3-270m-it").model_copy(update={"architecture": "nosuch"})
-    catalog = Catalog(schema_version=1, models=(odd,))
-    with pytest.raises(ShapeUnknown, match="nosuch"):
-        find_headers("gemma-3-270m-it", catalog=catalog, asks_hub=False)
-
-
-@pytest.mark.parametrize("n_bytes", [50_000_000, 5_000_000_000])
-def test_a_shape_that_contradicts_the_size_is_refused(hub: Hub, n_bytes: int) -> None:
-    with pytest.raises(ModelInvalid, match="the catalogue contradicts itself about gemma-3-270m"):
-        find_headers("gemma-3-270m-it", catalog=catalog_with(REPO, n_bytes=n_bytes), asks_hub=False)
+def test_a_file_of_another_repository_has_another_layout(hub: Hub) -> None:
+    with pytest.raises(LayoutUnknown):
+        find_headers("gemma-3-270m-it", catalog=catalog_with("lab/Other"), asks_hub=False)
 
 
 def test_a_busy_hub_is_waited_for_and_then_left(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(headers, "_N_ATTEMPTS", 1)
     hub.api_faults.append(Fault(status=503, times=99))
     told: list[FetchProgress] = []
-    found = find_headers("gemma-3-270m-it", told.append, catalog_with(REPO, n_bytes=None))
+    found = find_headers("gemma-3-270m-it", told.append)
     assert (found.origin, told) == ("shape", [])
     assert "HTTP 503" in (found.note or "")

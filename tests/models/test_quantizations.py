@@ -11,7 +11,7 @@ from time import perf_counter_ns
 
 import pytest
 from click.testing import CliRunner
-from make.small_models import ODD_ROWS, write_small_model
+from make.small_models import odd_rows, write_small_model
 from measure.jobs.test_plan import split_in_two
 
 from harness.commands.quantize.command import command
@@ -76,7 +76,7 @@ def test_files_are_as_planned_to_the_byte_and_run(tmp_path: Path) -> None:
 
 
 def test_rows_that_fit_no_block_are_counted_and_sized(tmp_path: Path) -> None:
-    source = source_of(write_small_model(tmp_path / "odd-Q8_0.gguf", "Q8_0", **ODD_ROWS))
+    source = source_of(write_small_model(tmp_path / "odd-Q8_0.gguf", odd_rows("Q8_0")))
     (rung,) = plan_rungs(source, ("Q3_K_M",), tmp_path)
     assert rung.n_fallback > 0
     assert {"Q4_0", "Q5_0"} <= set(rung.types.values())

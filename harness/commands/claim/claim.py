@@ -15,7 +15,7 @@ from harness.models.catalog.catalog import Entry
 from harness.models.catalog.choice import need_bytes
 from harness.models.catalog.reference_machines import ReferenceMachine
 from harness.models.catalog.spec import ModelSpec, Variant
-from harness.models.headers import SIZE_TOLERANCE
+from harness.models.gguf.layouts import SIZE_TOLERANCE
 from harness.schema.figure import Figure
 from harness.schema.work import Work
 

@@ -14,7 +14,6 @@ from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.gguf.work import work_of
 from harness.models.headers import find_headers
 from harness.models.model import FoundHeaders
-from harness.models.shape.work import work_of_spec
 from harness.models.twin.stub import ghost
 from harness.schema.planned import ContextWish
 from harness.schema.settings import Settings
@@ -33,23 +32,21 @@ class _Models:
     works: dict[str, Work | None] = field(default_factory=dict)
 
     def headers(self, spec: ModelSpec, variant: Variant) -> FoundHeaders | None:
-        """From the file if it is here, else from the shape; None where neither is to be had."""
+        """From the file if it is here, else from its layout; None where neither is to be had."""
         key = Entry(spec, variant).key
         if key not in self.found:
             try:
                 self.found[key] = find_headers(key, catalog=self.catalog, asks_hub=False)
             except HarnessError:
-                self.found[key] = None  # no shape, or one that nobody can write: it is estimated
+                self.found[key] = None  # no layout: it is judged by its size alone
         return self.found[key]
 
     def work(self, spec: ModelSpec, variant: Variant) -> Work | None:
-        """By the header's tensor table; without one by the catalogue's figures."""
+        """By the header's tensor table; None without one."""
         key = Entry(spec, variant).key
         if key not in self.works:
             headers = self.headers(spec, variant)
-            self.works[key] = (
-                work_of(headers.headers, key) if headers else work_of_spec(spec, variant)
-            )
+            self.works[key] = work_of(headers.headers, key) if headers else None
         return self.works[key]
 
     def shape_bytes(self) -> dict[str, int]:

@@ -25,7 +25,7 @@ from harness.commands.fit.page import (
     overview_text,
     room_text,
 )
-from harness.errors import ExitCode, HarnessError, ShapeUnknown, UsageError
+from harness.errors import ExitCode, HarnessError, LayoutUnknown, UsageError
 from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.fits import ModelFit, Room, room_of
@@ -195,10 +195,10 @@ def _fit_all(asked: _Asked) -> int:
 
 
 def _fit_offline(asked: _Asked, key: str) -> ModelFit | Failure | None:
-    """None where the shape does not tell enough: known of the catalogue, and no failure."""
+    """None where no layout came with the harness: known of the catalogue, and no failure."""
     try:
         return asked.fit(find_headers(key, None, asked.catalog, asks_hub=False))
-    except ShapeUnknown:
+    except LayoutUnknown:
         return None
     except HarnessError as error:
         return Failure(key, str(error))

@@ -14,7 +14,6 @@ from harness.measure.session import MeasureRequest, Session, prepare
 from harness.models.catalog.catalog import Catalog
 from harness.models.headers import find_headers
 from harness.models.model import FoundHeaders
-from harness.models.shape.header import stand_in
 from harness.models.twin.twin import twin_file, twin_of
 from harness.schema.experiment import ModelKey
 
@@ -57,10 +56,10 @@ class Rehearsal:
                 yield f"{each.key}: header from {each.source} ({each.note})"
             if each.origin != "shape":
                 continue
-            if each.spec and each.variant and (plain := stand_in(each.spec, each.variant)):
+            if each.variant and each.stand_in:
                 yield (
                     f"{each.key}: nobody published which types {each.variant.quantization} gives "
-                    f"to which tensor; {plain} stands for it"
+                    f"to which tensor; {each.stand_in} stands for it"
                 )
             if "chat" in self.session.plan.workloads:
                 yield f"{each.key}: this twin has no tokenizer; chat runs on random tokens"

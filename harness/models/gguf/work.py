@@ -84,7 +84,7 @@ def work_of(headers: Sequence[Header], name: str = "the model") -> Work:
     )
 
 
-def skips_last_feed_forward(architecture: str) -> bool:
+def _skips_last_feed_forward(architecture: str) -> bool:
     """Whether only the last token of a prompt goes through the last block's feed-forward part."""
     return architecture not in _WHOLE_LAST_BLOCK
 
@@ -94,7 +94,7 @@ def _multiplies(reading: Reading, facts: HeaderFacts) -> bool:
     if reading.layer is None or len(reading.tensor.shape) == 1:
         return False
     is_last = reading.layer == facts.n_trunk - 1
-    is_skipped = is_last and skips_last_feed_forward(facts.architecture)
+    is_skipped = is_last and _skips_last_feed_forward(facts.architecture)
     return not (is_skipped and reading.part.startswith("ffn_"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from harness.models.gguf.tensor_types import TYPE_NUMBERS, TYPES_BY_NAME
 
-KeyValue = int | float | bool | str | list[int] | list[bool]
+KeyValue = int | float | bool | str | list[int] | list[float] | list[bool]
 """What a key of the metadata may hold."""
 
 _VERSION = 3
@@ -63,8 +63,10 @@ def _value(value: KeyValue) -> bytes:
     if not isinstance(value, list):
         kind, data = _scalar(value)
         return struct.pack("<I", kind) + data
-    is_bool = isinstance(value[0], bool)
-    kind, code = (_BOOL, "?") if is_bool else (_INT32, "i")
+    first = value[0]
+    kind, code = (_FLOAT32, "f") if isinstance(first, float) else (_INT32, "i")
+    if isinstance(first, bool):  # a kind of int, too
+        kind, code = _BOOL, "?"
     return struct.pack(f"<IIQ{len(value)}{code}", _ARRAY, kind, len(value), *value)
 
 
@@ -72,7 +74,7 @@ def _scalar(value: float | bool | str) -> tuple[int, bytes]:
     """The number of the value's type, and the value."""
     if isinstance(value, str):
         return _STRING, _text(value)
-    if isinstance(value, bool):  # before int, of which it is a kind
+    if isinstance(value, bool):  # a kind of int, too
         return _BOOL, struct.pack("<?", value)
     if isinstance(value, int):
         return _UINT32, struct.pack("<I", value)

@@ -17,10 +17,10 @@ from harness.commands.claim.stored import Measured, measured_here
 from harness.models.catalog.catalog import load_catalog
 from harness.models.catalog.reference_machines import load_reference_machines
 from harness.models.catalog.spec import HubSource, ModelSpec, Parameters, Shape, Variant
-from harness.models.shape.work import work_of_spec
 from harness.records.store import ExperimentWriter
 from harness.schema.experiment import ModelFile, Trial
 from harness.schema.settings import Settings
+from harness.schema.work import Attention, Work
 
 GIB = 1 << 30
 CATALOG = load_catalog()
@@ -56,7 +56,33 @@ def site(gib: float, slow_gib: float = 0, name: str = "box") -> Site:
     return Site(name, name, True, Place(int(gib * GIB), speed, *slow))
 
 
-ESTIMATED = Asked(work_of_spec, {})
+def work_of_variant(spec: ModelSpec, variant: Variant) -> Work | None:
+    """A dense model of SHAPE: a token reads all weights but the embedding table."""
+    if spec.shape is None or variant.size_bytes is None:
+        return None
+    attention = Attention(
+        n_layer=32,
+        n_key_elements=8 * 128,
+        n_value_elements=8 * 128,
+        n_head=32,
+        head_key_length=128,
+        head_value_length=128,
+    )
+    n_multiplied = 6_771_200_000  # of 8 billion, less two tables of 150,000 rows
+    return Work(
+        architecture="llama",
+        weights_bytes=variant.size_bytes,
+        token_read_bytes=int(variant.size_bytes * 7.3856 / 8),
+        expert_read_bytes=0,
+        expert_bytes=0,
+        n_params_multiplied=n_multiplied,
+        type_params={"Q4_K": n_multiplied},
+        n_blocks=32,
+        attention=(attention,),
+    )
+
+
+ESTIMATED = Asked(work_of_variant, {})
 
 
 def cell_of(spec: ModelSpec, at: Site, asked: Asked = ESTIMATED) -> Cell:
@@ -114,7 +140,7 @@ def test_what_is_missing_is_that_of_the_smallest_variant() -> None:
 
 def test_planned_memory_takes_the_place_of_the_estimate() -> None:
     need = cell_of(THREE, site(2)).verdict
-    planned = cell_of(THREE, site(2), Asked(work_of_spec, {"m": 5 * GIB})).verdict
+    planned = cell_of(THREE, site(2), Asked(work_of_variant, {"m": 5 * GIB})).verdict
 
     assert need is not None
     assert planned is not None
@@ -142,7 +168,8 @@ def test_a_model_without_known_size_is_only_too_large_or_unknown() -> None:
 
 def test_a_size_that_nobody_published_is_what_the_shape_comes_to_give_or_take() -> None:
     nameless = spec_of(variant("Q4_K_M", None))
-    asked = Asked(lambda _, __: work_of_spec(THREE, THREE.variants[0]), {}, {"m:Q4_K_M": 10 * GIB})
+    work = work_of_variant(THREE, THREE.variants[0])
+    asked = Asked(lambda _, __: work, {}, {"m:Q4_K_M": 10 * GIB})
     (row,) = rows([nameless], [site(32)], asked, {})
     assert (row.size_bytes, row.is_size_estimated) == (10 * GIB, True)
     assert level_of(row.cells[0]) == "comfortable"
@@ -171,7 +198,7 @@ def test_a_model_without_a_shape_is_judged_by_its_size_alone() -> None:
 
 def test_every_model_of_the_catalogue_is_judged_on_every_machine() -> None:
     sites = [reference_site(machine) for machine in load_reference_machines()]
-    table = rows(CATALOG.models, sites, ESTIMATED, {})
+    table = rows(CATALOG.models, sites, asked_of(CATALOG, []), {})
 
     assert [row.model for row in table] == [spec.name for spec in CATALOG.models]
     assert all(len(row.cells) == len(sites) for row in table)
@@ -183,7 +210,7 @@ def test_every_model_of_the_catalogue_is_judged_on_every_machine() -> None:
 
 def test_the_claims_own_models_come_out_as_their_size_demands() -> None:
     sites = [reference_site(machine) for machine in load_reference_machines()]
-    table = {row.model: row for row in rows(CATALOG.models, sites, ESTIMATED, {})}
+    table = {row.model: row for row in rows(CATALOG.models, sites, asked_of(CATALOG, []), {})}
 
     def level(model: str, machine: str) -> str | None:
         cell = table[model].cell(machine)
@@ -201,7 +228,7 @@ def test_the_claims_own_models_come_out_as_their_size_demands() -> None:
 def test_the_engine_plans_what_is_near_a_limit_much_as_it_was_estimated() -> None:
     catalog = CATALOG.model_copy(update={"models": (CATALOG.spec("qwen3-0.6b"),)})
     spec = catalog.models[0]
-    (row,) = rows([spec], [site(0.01)], ESTIMATED, {})
+    (row,) = rows([spec], [site(0.01)], asked_of(CATALOG, []), {})
     (cell,) = row.cells
     assert cell.verdict is not None
     assert cell.verdict.short_bytes is not None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from make.header_stubs import small_stub
 from make.hub_at_hand import hub_at_hand
 from make.hub_server import Hub, Repository
-from make.shape_models import small_shape
 
 from harness.commands.models.command import command
 from harness.errors import ModelNotFound
@@ -21,8 +21,7 @@ REPO, NAME = "lab/Mixture-GGUF", "mixture-MXFP4.gguf"
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    narrow = {"n_layer": 2, "n_layer_full_attn": 1, "n_embd": 512, "n_ff_exp": 512}
-    path = small_shape(tmp_path, "gpt-oss-20b:MXFP4", **narrow, n_vocab=512)
+    path = small_stub(tmp_path, "gpt-oss-20b:MXFP4", 2, {2880: 512, 201_088: 512})
     with hub_at_hand(tmp_path, monkeypatch) as made:
         made.repositories[REPO] = Repository({NAME: path})
         yield made

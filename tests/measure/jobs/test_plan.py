@@ -8,8 +8,8 @@ from time import perf_counter_ns
 
 import pytest
 from make.gguf import write_small
+from make.header_stubs import as_if_remote, small_stub
 from make.records import make_runs
-from make.shape_models import as_if_remote, small_shape
 
 from harness.analysis.memory import group_values
 from harness.errors import HarnessError
@@ -23,7 +23,6 @@ from harness.schema.planned import SYSTEM, ContextWish
 from harness.schema.settings import Settings
 
 MIB = 1 << 20
-SLIDING = {"n_layer": 12, "n_layer_full_attn": 2, "n_vocab": 512}
 
 
 def planned(path: Path, settings: Settings, *lengths: int) -> MemoryPlan:
@@ -82,7 +81,7 @@ def test_what_is_planned_is_what_the_engine_takes(
 def test_sliding_windows_and_rearranged_weights_are_planned_too(
     tmp_path: Path, load_mode: str
 ) -> None:
-    path = small_shape(tmp_path, "gemma-3-270m-it:Q4_0", **SLIDING)
+    path = small_stub(tmp_path, "gemma-3-270m-it:Q4_0", 12, {262_144: 512})
     settings = Settings.model_validate({"n_threads": 1, "n_ctx": 4096, "load_mode": load_mode})
     plan = planned(path, settings, 4096)
     report = measured(tmp_path, path, settings, "tg1")
@@ -233,7 +232,7 @@ def split_in_two(path: Path, folder: Path) -> Path:
 def test_a_ghost_has_the_size_of_the_model_and_takes_the_room_of_its_header(
     tmp_path: Path,
 ) -> None:
-    path = small_shape(tmp_path, "gemma-3-270m-it:Q8_0")
+    path = small_stub(tmp_path, "gemma-3-270m-it:Q8_0", 18, {})
     found = as_if_remote(path)
     with ghost(found) as empty:
         status = empty.stat()

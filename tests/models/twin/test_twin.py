@@ -4,114 +4,46 @@ from __future__ import annotations
 
 import errno
 import io
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from make.shapes import DEEP_MIXTURES, spec_of
+from make.probe import probed
+from make.small_models import SmallLlama, write_small_model
 
 from harness import files as transfer
 from harness.errors import FetchFailed
 from harness.files import FetchProgress
-from harness.models.gguf.header import read_header
 from harness.models.gguf.model_file import model_file_of
-from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.shards import check_parts
-from harness.models.gguf.tensor_types import FILE_TYPES
+from harness.models.gguf.tensor_types import TYPES_BY_NAME
 from harness.models.headers import find_headers, local_headers
 from harness.models.model import FoundHeaders
-from harness.models.shape.architectures.known import LAYOUTS
-from harness.models.shape.header import write_shape_header
 from harness.models.twin import twin
 from harness.models.twin.twin import (
     _PIECE_BYTES,
     Stocks,
     _Pieces,
-    stocks_for,
     twin_file,
     twin_of,
-    write_twin,
 )
 
-_PROBE = Path(__file__).parents[2] / "make" / "twin_probe.py"
-_BLOCKED = [name for name in FILE_TYPES.values() if name != "NVFP4"]
+# All that weights come in, but what the quantizer does not make or the engine does not compute.
+_LEFT_OUT = ("Q8_1", "Q8_K", "F64", "NVFP4", "Q1_0", "Q2_0", "I8", "I16", "I32", "I64")
+_TYPES = [name for name in TYPES_BY_NAME if name not in _LEFT_OUT]
 
 
 def _ignore(_: FetchProgress) -> None:
     pass
 
 
-def part_of(path: Path) -> HeaderPart:
-    with path.open("rb") as file:
-        header = read_header(file, 1 << 50, str(path))
-        file.seek(0)
-        return HeaderPart(path.name, header.data_end, header, file.read(header.data_start))
-
-
-def small_twin(
-    folder: Path, architecture: str, quantization: str = "Q4_K_M", **changes: Any
-) -> Path:
-    spec = spec_of(architecture, quantization, **changes)
-    shape, path = folder / "shape.gguf", folder / f"{architecture}-{quantization}.gguf"
-    write_shape_header(spec, spec.variants[0], shape)
-    part = part_of(shape)
-    stocks = stocks_for([part], np.random.default_rng(1))
-    write_twin(path, part, stocks, lambda _: None)
-    return path
-
-
-def probed(paths: list[Path]) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, str(_PROBE), *map(str, paths)], capture_output=True, text=True, check=False
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == len(paths), (paths[len(answers)], done.stderr[-500:])
-    return answers
-
-
-def test_the_engine_decodes_finite_logits_from_every_architecture(tmp_path: Path) -> None:
-    answers = probed([small_twin(tmp_path, architecture) for architecture in LAYOUTS])
-    for architecture, answer in zip(LAYOUTS, answers, strict=True):
-        assert answer["loads"], architecture
-        assert answer["decodes"], architecture
-        assert answer["finite"], architecture
-        # Neither silence nor noise that drowns everything.
-        assert 0.01 < answer["deviation"] < 100, architecture
-
-
-def test_tokens_spread_over_the_experts_in_deep_layers_too(tmp_path: Path) -> None:
-    paths = [small_twin(tmp_path, each, **more) for each, more in DEEP_MIXTURES.items()]
-    for architecture, answer in zip(DEEP_MIXTURES, probed(paths), strict=True):
-        experts = answer["experts"]
-        by_layer = [experts[name] for name in sorted(experts, key=lambda name: int(name[13:]))]
-        # 32 tokens choose 4 of 16 each: by chance all are chosen, with ties only the first four.
-        # Of the last layer only the last token's part is computed.
-        assert len(by_layer) >= 11, architecture
-        assert min(by_layer[:-1]) >= 14, architecture
-
-
-@pytest.mark.slow
-def test_no_expert_of_a_wide_twin_is_busier_than_chance_has_it(tmp_path: Path) -> None:
-    """What all tokens have in common grows with depth and width; no router may go by it."""
-    wide = {"n_layer": 16, "n_embd": 1024, "n_ff_exp": 1024, "n_head": 32, "n_head_kv": 8}
-    (answer,) = probed([small_twin(tmp_path, "gpt-oss", "MXFP4", **wide)])
-    assert len(answer["busiest"]) == 16
-    # Of 136 choices among 16 an expert gets 8.5 and 16 at the very most.
-    assert max(answer["busiest"].values()) < 0.15
-
-
 @pytest.mark.slow
 def test_the_engine_decodes_finite_logits_from_every_type(tmp_path: Path) -> None:
-    known = [name for name in _BLOCKED if name not in ("Q1_0", "Q2_0")]
-    answers = probed([small_twin(tmp_path, "llama", name) for name in known])
-    assert {name: answer["finite"] for name, answer in zip(known, answers, strict=True)} == (
-        dict.fromkeys(known, True)
-    )
+    paths = [write_small_model(tmp_path / f"{name}.gguf", SmallLlama(name)) for name in _TYPES]
+    finite = {name: each["finite"] for name, each in zip(_TYPES, probed(paths), strict=True)}
+    assert finite == dict.fromkeys(_TYPES, True)
 
 
 @pytest.fixture
@@ -224,12 +156,8 @@ def test_a_disk_that_refuses_is_explained(
 
 
 def test_a_split_model_has_a_split_twin(tmp_path: Path) -> None:
-    parts = []
-    for index in (1, 2):
-        spec = spec_of("llama")
-        path = tmp_path / f"model-0000{index}-of-00002.gguf"
-        write_shape_header(spec, spec.variants[0], path)
-        parts.append(part_of(path))
+    names = [f"model-0000{index}-of-00002.gguf" for index in (1, 2)]
+    parts = [SmallLlama("Q4_K").part(name) for name in names]
     file = model_file_of(
         [parts[0].header], name="x", key="o/r:Q4_K_M", file_name=parts[0].file_name,
         n_bytes=2 * parts[0].n_bytes, quantization=None, sha256=None,
@@ -253,11 +181,8 @@ def small_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def whole(tmp_path: Path, **changes: Any) -> FoundHeaders:
-    spec = spec_of("llama", "Q8_0", **changes)
-    path = tmp_path / "model.gguf"
-    write_shape_header(spec, spec.variants[0], path)
-    part = part_of(path)
+def whole(n_vocab: int = 512) -> FoundHeaders:
+    part = SmallLlama("Q8_0", n_vocab=n_vocab).part("model.gguf")
     file = model_file_of(
         [part.header], name="x", key="o/r:Q8_0", file_name=part.file_name, n_bytes=part.n_bytes,
         quantization=None, sha256=None,
@@ -268,7 +193,7 @@ def whole(tmp_path: Path, **changes: Any) -> FoundHeaders:
 def test_a_twin_is_split_where_the_file_system_holds_none_so_large(
     tmp_path: Path, small_files: int
 ) -> None:
-    found = whole(tmp_path)
+    found = whole()
     assert found.parts[0].n_bytes > small_files
     with twin_of(found, tmp_path / "twins", _ignore, keeps=True) as path:
         files = sorted(path.parent.iterdir())
@@ -288,13 +213,13 @@ def test_a_twin_is_split_where_the_file_system_holds_none_so_large(
 
 
 def test_a_split_twin_is_gone_afterwards(tmp_path: Path, small_files: int) -> None:
-    with twin_of(whole(tmp_path), tmp_path / "twins", _ignore) as path:
+    with twin_of(whole(), tmp_path / "twins", _ignore) as path:
         assert path.name.startswith("model-00001-of-")
     assert list((tmp_path / "twins").iterdir()) == []
 
 
 def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path, small_files: int) -> None:
-    found = whole(tmp_path, n_vocab=20_000)
+    found = whole(n_vocab=20_000)
     with (
         pytest.raises(FetchFailed, match=r"holds no file of .* with --dir"),
         twin_of(found, tmp_path / "twins", _ignore),
@@ -303,9 +228,8 @@ def test_a_tensor_larger_than_any_file_is_refused(tmp_path: Path, small_files: i
     assert list((tmp_path / "twins").iterdir()) == []
 
 
-def test_weights_do_not_repeat_from_row_to_row(tmp_path: Path) -> None:
-    path = small_twin(tmp_path, "llama", "Q8_0")
-    part = part_of(path)
+def test_weights_do_not_repeat_from_row_to_row() -> None:
+    part = SmallLlama("Q8_0").part("x.gguf")
     embedding = next(t for t in part.header.tensors if t.name == "token_embd.weight")
     data = b"".join(Stocks(np.random.default_rng(1)).pieces(embedding))
     row_bytes = embedding.n_bytes // embedding.shape[1]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.models.shape.architectures import blocks
-from harness.models.shape.architectures.blueprint import Blueprint
+from tools.catalogue.architectures import blocks
+from tools.catalogue.architectures.blueprint import Blueprint
 
 # llama-hparams.h, llama_expert_gating_func_type: the only one that the engine takes here.
 _SQRT_SOFTPLUS = 4

@@ -1,7 +1,7 @@
 """
 Every variant of the catalogue laid out from its shape, set against the size its file has.
 
-    python -m benchmarks.shape_sizes
+    python -m tools.catalogue.sizes
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 import click
 from tabulate import tabulate
 
-from harness.errors import ShapeUnknown
 from harness.models.catalog.catalog import load_catalog
 from harness.models.catalog.spec import ModelSpec, Variant
-from harness.models.shape.header import layout_of
+from tools.catalogue.architectures.blueprint import ShapeUnknown
+from tools.catalogue.shapes import layout_of
 
 # Files in which nothing but the tokenizer can differ: every tensor has one possible type.
 _PLAIN = ("F32", "F16", "BF16", "FP16", "Q8_0", "Q6_K")
@@ -106,9 +106,9 @@ def _made(spec: ModelSpec, variant: Variant) -> tuple[int | None, str]:
     try:
         layout = layout_of(spec, variant)
     except ShapeUnknown as error:
-        return None, str(error).partition(";")[0]
-    mix = layout.mix
-    return layout.data_bytes, f"{mix.file_type} stands for it" if mix.stands_for else ""
+        return None, str(error)
+    note = f"{layout.file_type} stands for it" if layout.is_stand_in else ""
+    return layout.data_bytes, note
 
 
 def _giga(n_bytes: int | None) -> str:

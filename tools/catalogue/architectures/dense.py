@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.models.shape.architectures import blocks
-from harness.models.shape.architectures.blueprint import Blueprint
+from tools.catalogue.architectures import blocks
+from tools.catalogue.architectures.blueprint import Blueprint
 
 
 def llama(plan: Blueprint) -> None:

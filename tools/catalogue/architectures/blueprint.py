@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from harness.errors import ShapeUnknown
 from harness.models.catalog.spec import (
     CompressedAttention,
     LatentAttention,
@@ -18,6 +17,10 @@ from harness.models.catalog.spec import (
     StateSpace,
 )
 from harness.models.gguf.write import KeyValue
+
+
+class ShapeUnknown(Exception):
+    """The catalogue does not tell enough of a model to lay out its file."""
 
 
 class Blueprint:
@@ -31,10 +34,7 @@ class Blueprint:
     def __init__(self, spec: ModelSpec, *, has_head: bool) -> None:
         if spec.shape is None or spec.architecture is None:
             missing = "architecture" if spec.shape else "shape"
-            raise ShapeUnknown(
-                f"the catalogue does not tell the {missing} of {spec.name}; let the hub be asked "
-                "for its header, or pass the path of its file"
-            )
+            raise ShapeUnknown(f"the catalogue does not tell the {missing} of {spec.name}")
         self.shape: Shape = spec.shape
         self.architecture = spec.architecture
         self.has_head = has_head
@@ -76,7 +76,7 @@ class Blueprint:
         """ShapeUnknown that names `what` as missing."""
         raise ShapeUnknown(
             f"{what} of {self._name} is not in the catalogue, and a {self.architecture} model "
-            "cannot be laid out without it; let the hub be asked for its header"
+            "cannot be laid out without it"
         )
 
     def key(self, name: str, value: KeyValue) -> None:

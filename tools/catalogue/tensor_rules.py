@@ -1,4 +1,4 @@
-"""The part of llama-quantize's choice that depends on a tensor's role: see quantizing.py."""
+"""The part of llama-quantize's choice that depends on a tensor's role: see quantization.py."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.models.gguf.tensor_types import TENSOR_TYPES
-
-BLOCK_ELEMENTS = {kind.name: kind.block_elements for kind in TENSOR_TYPES.values()}
-"""By the name of the type."""
+from harness.models.gguf.tensor_types import TYPES_BY_NAME
 
 _LAYER = re.compile(r"blk\.(\d+)\.")
 _LOWEST = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M")
@@ -136,7 +133,7 @@ class Rules:
         return int(match[1]) if match else 0
 
     def _head(self, n_columns: int) -> str:
-        if self._file_type == "MXFP4" or n_columns % BLOCK_ELEMENTS[self._default]:
+        if self._file_type == "MXFP4" or n_columns % TYPES_BY_NAME[self._default].block_elements:
             return "Q8_0"
         if self._file_type in {*_LOWEST, "IQ3_XXS"}:
             return "Q5_K"

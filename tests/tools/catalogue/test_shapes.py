@@ -1,29 +1,23 @@
-from __future__ import annotations
+"""Layouts from shapes: small ones of each architecture, and those of the whole catalogue."""
 
-from pathlib import Path
+from __future__ import annotations
 
 import pytest
 from make.shapes import SHAPES, spec_of
 
-from harness.errors import ShapeUnknown
-from harness.models.catalog.catalog import Catalog, load_catalog
-from harness.models.catalog.spec import ModelSpec
+from harness.errors import ModelInvalid
+from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.gguf.facts import HeaderFacts, readings
-from harness.models.gguf.header import Header, read_header
 from harness.models.gguf.model_file import model_file_of
-from harness.models.shape.architectures.known import LAYOUTS
-from harness.models.shape.header import layout_of, stand_in, write_shape_header
-
-
-def header_of(spec: ModelSpec, path: Path) -> Header:
-    write_shape_header(spec, spec.variants[0], path)
-    with path.open("rb") as file:
-        return read_header(file, 1 << 50, str(path))
+from tools.catalogue.architectures.blueprint import ShapeUnknown
+from tools.catalogue.architectures.known import LAYOUTS
+from tools.catalogue.collect import shipped_catalog
+from tools.catalogue.shapes import layout_of, require_agreement
 
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return shipped_catalog()
 
 
 def test_every_architecture_has_a_small_model_in_these_tests() -> None:
@@ -31,13 +25,12 @@ def test_every_architecture_has_a_small_model_in_these_tests() -> None:
 
 
 @pytest.mark.parametrize("architecture", LAYOUTS)
-def test_our_own_reader_takes_every_header(architecture: str, tmp_path: Path) -> None:
+def test_our_own_reader_takes_every_header(architecture: str) -> None:
     spec = spec_of(architecture)
-    header = header_of(spec, tmp_path / "shape.gguf")
     layout = layout_of(spec, spec.variants[0])
+    header = layout.part().header
     assert {tensor.name: tensor.shape for tensor in header.tensors} == layout.shapes
     assert {tensor.name: tensor.type_name for tensor in header.tensors} == layout.types
-    assert (tmp_path / "shape.gguf").stat().st_size == header.data_start
     assert header.metadata["tokenizer.ggml.model"] == "no_vocab"
     assert header.metadata[f"{architecture}.vocab_size"] == 512
     file = model_file_of(
@@ -71,9 +64,7 @@ def test_counts_of_parameters_are_the_published_ones(catalog: Catalog) -> None:
     assert n_compared >= 45
 
 
-def test_a_token_reads_the_active_weights_of_every_mixture(
-    catalog: Catalog, tmp_path: Path
-) -> None:
+def test_a_token_reads_the_active_weights_of_every_mixture(catalog: Catalog) -> None:
     # What labs round to six zeros says nothing.
     n_compared = 0
     for spec in catalog.models:
@@ -82,7 +73,7 @@ def test_a_token_reads_the_active_weights_of_every_mixture(
         if not is_mixture or active is None or active % 1_000_000 == 0:
             continue
         plain = spec.model_copy(update={"variants": spec_of("llama", "F16").variants})
-        header = header_of(plain, tmp_path / "shape.gguf")
+        header = layout_of(plain, plain.variants[0]).part().header
         read = readings(HeaderFacts(header, spec.name), header.tensors)
         assert sum(each.n_elements for each in read) == pytest.approx(active, rel=1e-3), spec.name
         n_compared += 1
@@ -98,9 +89,10 @@ def test_sizes_are_within_half_a_percent_of_the_exact_ones_in_the_catalogue(
         if spec.architecture not in LAYOUTS or spec.shape is None or not spec.shape.n_vocab:
             continue
         for variant in spec.variants:
-            if variant.n_bytes is None or stand_in(spec, variant):
+            layout = layout_of(spec, variant)
+            if variant.n_bytes is None or layout.is_stand_in:
                 continue
-            made = layout_of(spec, variant).data_bytes
+            made = layout.data_bytes
             assert made <= variant.n_bytes * 1.005, (spec.name, variant.quantization)
             assert made + 14_000_000 >= variant.n_bytes * 0.995, (spec.name, variant.quantization)
             n_compared += 1
@@ -114,12 +106,12 @@ def test_a_stand_in_is_within_eight_percent_of_what_it_stands_for(catalog: Catal
         if spec.architecture not in LAYOUTS or spec.shape is None or not spec.shape.n_vocab:
             continue
         for variant in spec.variants:
-            if variant.size_bytes and stand_in(spec, variant):
-                made = layout_of(spec, variant).data_bytes
-                off[f"{spec.name}:{variant.quantization}"] = made / variant.size_bytes - 1
+            layout = layout_of(spec, variant)
+            if variant.size_bytes and layout.is_stand_in:
+                off[Entry(spec, variant).key] = layout.data_bytes / variant.size_bytes - 1
     too_far = {name for name, ratio in off.items() if abs(ratio) > 0.08}
     assert len(off) >= 20
-    # Unsloth's "TQ1_0" of DeepSeek is larger than any mix of one bit: refused by headers.py.
+    # Unsloth's "TQ1_0" of DeepSeek is larger than any mix of one bit.
     assert too_far == {"deepseek-v3.1:UD-TQ1_0"}
 
 
@@ -166,6 +158,14 @@ def test_an_entry_without_shape_is_refused() -> None:
         layout_of(spec, spec.variants[0])
 
 
-def test_an_unknown_training_context_is_written_as_unknown(tmp_path: Path) -> None:
+def test_an_unknown_training_context_is_written_as_unknown() -> None:
     spec = spec_of("llama").model_copy(update={"context_trained": None})
-    assert header_of(spec, tmp_path / "x.gguf").metadata["llama.context_length"] == 0
+    assert layout_of(spec, spec.variants[0]).keys["llama.context_length"] == 0
+
+
+@pytest.mark.parametrize("n_bytes", [50_000_000, 5_000_000_000])
+def test_a_shape_that_contradicts_the_size_is_refused(catalog: Catalog, n_bytes: int) -> None:
+    spec = catalog.spec("gemma-3-270m-it")
+    variant = spec.variants[0].model_copy(update={"n_bytes": n_bytes})
+    with pytest.raises(ModelInvalid, match="the catalogue contradicts itself about gemma-3-270m"):
+        require_agreement(Entry(spec, variant), layout_of(spec, variant))

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.errors import ShapeUnknown
 from harness.models.catalog.spec import HubSource, Variant
-from harness.models.gguf.tensor_types import FILE_TYPES
-from harness.models.shape.tensor_rules import BLOCK_ELEMENTS, QuantizedModel, Rules
+from harness.models.gguf.tensor_types import FILE_TYPES, TYPES_BY_NAME
+from harness.models.precision import PLAIN_NAMES
+from tools.catalogue.architectures.blueprint import ShapeUnknown
+from tools.catalogue.tensor_rules import QuantizedModel, Rules
 
 # llama_ftype_get_default_type, where the type is not called like the file.
 _DEFAULT_TYPES = {
@@ -28,33 +29,27 @@ _DEFAULT_TYPES = {
 }  # fmt: skip
 _UNQUANTIZED = ("F32", "F16", "BF16")
 
-# Files that are named otherwise than by llama-quantize: what they are, with head and embedding
-# in Q8_0 where the maker says so (bartowski's "_L" and "_XL").
-_OTHER_NAMES = {
-    "FP16": ("F16", None),
-    "Q2_K_L": ("Q2_K", "Q8_0"),
-    "Q3_K_XL": ("Q3_K_L", "Q8_0"),
-    "Q4_K_L": ("Q4_K_M", "Q8_0"),
-    "Q5_K_L": ("Q5_K_M", "Q8_0"),
-    "Q6_K_L": ("Q6_K", "Q8_0"),
-}
+# Files with head and embedding in another type than llama-quantize chooses, as their makers say:
+# bartowski's "_L" and "_XL".
+_HEAD_TYPES = dict.fromkeys(("Q2_K_L", "Q3_K_XL", "Q4_K_L", "Q5_K_L", "Q6_K_L"), "Q8_0")
 # Unsloth's dynamic quantizations, and Meta's, choose the type of each tensor by measurement, and
-# nobody published a rule. Of these plain ones the nearest in size stands for each
-# (benchmarks/shape_sizes.py says how near that is); the first where no size is known.
-_STAND_INS = {
-    "UD-TQ1_0": ("IQ1_S", "IQ1_M"),
-    "UD-IQ1_S": ("IQ1_M", "IQ1_S", "IQ2_XXS"),
-    "UD-IQ1_M": ("IQ2_XXS", "IQ1_M", "IQ2_XS"),
-    "UD-IQ2_XXS": ("IQ2_XS", "IQ2_XXS", "IQ2_S", "IQ2_M"),
-    "UD-IQ3_XXS": ("IQ3_XXS", "IQ3_XS", "IQ3_S"),
-    "UD-Q2_K_XL": ("Q2_K", "Q2_K_S"),
-    "UD-Q3_K_XL": ("Q3_K_M", "Q3_K_S", "Q3_K_L"),
-    "UD-Q4_K_M": ("Q4_K_M", "Q4_K_S"),
-    "UD-Q4_K_XL": ("Q4_K_M", "Q4_K_S", "Q5_K_S"),
-    "UD-Q5_K_XL": ("Q5_K_M", "Q5_K_S"),
-    "UD-Q6_K_XL": ("Q6_K",),
-    "UD-Q8_K_XL": ("Q8_0",),
-    "KQUANT-DYNAMIC": ("Q5_K_M", "Q5_K_S"),
+# nobody published a rule. Of the plain one that is nearest by its name (PLAIN_NAMES) and of these,
+# the nearest in size stands for each (`python -m tools.catalogue.sizes` says how near that is);
+# the first where no size is known.
+_OTHER_STAND_INS: dict[str, tuple[str, ...]] = {
+    "UD-TQ1_0": ("IQ1_M",),
+    "UD-IQ1_S": ("IQ1_S", "IQ2_XXS"),
+    "UD-IQ1_M": ("IQ1_M", "IQ2_XS"),
+    "UD-IQ2_XXS": ("IQ2_XXS", "IQ2_S", "IQ2_M"),
+    "UD-IQ3_XXS": ("IQ3_XS", "IQ3_S"),
+    "UD-Q2_K_XL": ("Q2_K_S",),
+    "UD-Q3_K_XL": ("Q3_K_S", "Q3_K_L"),
+    "UD-Q4_K_M": ("Q4_K_S",),
+    "UD-Q4_K_XL": ("Q4_K_S", "Q5_K_S"),
+    "UD-Q5_K_XL": ("Q5_K_S",),
+    "UD-Q6_K_XL": (),
+    "UD-Q8_K_XL": (),
+    "KQUANT-DYNAMIC": ("Q5_K_S",),
 }
 # Makers who quantize with an importance matrix, which changes a few choices.
 _WITH_IMATRIX = ("bartowski/", "unsloth/")
@@ -129,14 +124,13 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
     repo = _repo(variant)
     if (repo, name) in _KNOWN_FILES:
         return (_KNOWN_FILES[repo, name],)
-    if name in _STAND_INS:
-        return tuple(Mix(plain, has_imatrix=True, stands_for=name) for plain in _STAND_INS[name])
-    plain, head_type = _OTHER_NAMES.get(name, (name, None))
+    plain = PLAIN_NAMES.get(name, name)
+    if name in _OTHER_STAND_INS:
+        names = (plain, *_OTHER_STAND_INS[name])
+        return tuple(Mix(each, has_imatrix=True, stands_for=name) for each in names)
     if plain not in FILE_TYPES.values():
-        raise ShapeUnknown(
-            f"which types {name} gives to which tensor is not published, so no file of it can be "
-            "laid out; let the hub be asked for the header"
-        )
+        raise ShapeUnknown(f"which types {name} gives to which tensor is not published")
+    head_type = _HEAD_TYPES.get(name)
     if head_type and repo.startswith("unsloth/"):
         # Its "_L" is not bartowski's: MiniMax M2's Q2_K_L is 0.45 GB smaller than that rule makes
         # it, and 0.15 GB larger than the plain one.
@@ -146,12 +140,6 @@ def mixes_of(variant: Variant) -> tuple[Mix, ...]:
         # Google's own Gemma 4 has what llama-quantize chooses, Q6_K.
         return (Mix(plain, head_type="Q8_0"),)
     return (Mix(plain, repo.startswith(_WITH_IMATRIX), head_type),)
-
-
-def has_wide_trunk(variant: Variant) -> bool:
-    """Whether its maker is known to keep more than the name's bits beside experts."""
-    mix = _KNOWN_FILES.get((_repo(variant), variant.quantization))
-    return mix is not None and ("", "Q8_0") in mix.named_types
 
 
 def _repo(variant: Variant) -> str:
@@ -208,7 +196,7 @@ def _type_of(name: str, shape: Sequence[int], rules: Rules, model: QuantizedMode
 
 def fitting(type_name: str, n_columns: int) -> str:
     """`type_name`, or what llama-quantize takes instead where rows are no multiple of its block."""
-    if n_columns % BLOCK_ELEMENTS[type_name] == 0:
+    if n_columns % TYPES_BY_NAME[type_name].block_elements == 0:
         return type_name
     smaller = _FALLBACKS.get(type_name, type_name)
-    return smaller if n_columns % BLOCK_ELEMENTS[smaller] == 0 else "F16"
+    return smaller if n_columns % TYPES_BY_NAME[smaller].block_elements == 0 else "F16"

@@ -6,8 +6,8 @@ One function an architecture; see src/models/NAME.cpp of llama.cpp.
 
 from __future__ import annotations
 
-from harness.models.shape.architectures import blocks
-from harness.models.shape.architectures.blueprint import Blueprint
+from tools.catalogue.architectures import blocks
+from tools.catalogue.architectures.blueprint import Blueprint
 
 # config.json, mrope_section; the engine demands the key of Qwen 3.5, and text has one position.
 _ROTARY_SECTIONS = [11, 11, 10, 0]

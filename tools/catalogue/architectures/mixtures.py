@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.models.shape.architectures import blocks
-from harness.models.shape.architectures.blueprint import Blueprint
+from tools.catalogue.architectures import blocks
+from tools.catalogue.architectures.blueprint import Blueprint
 
 # llama.h, llama_expert_gating_func_type: what the router's scores go through.
 _SOFTMAX, _SIGMOID = 1, 2

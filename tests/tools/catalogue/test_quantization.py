@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from make.probe import quantized_types
 from make.shapes import COMPRESSED, spec_of
 
-from harness.errors import ShapeUnknown
 from harness.models.catalog.spec import HubSource, Variant
 from harness.models.gguf.tensor_types import FILE_TYPES
-from harness.models.shape.header import layout_of, write_layout
-from harness.models.shape.quantization import fitting, mixes_of
+from tools.catalogue.architectures.blueprint import ShapeUnknown
+from tools.catalogue.quantization import fitting, mixes_of
+from tools.catalogue.shapes import layout_of
 
-_PROBE = Path(__file__).parents[2] / "make" / "twin_probe.py"
 # What the rules look at: architecture, layers, heads that share a key, experts, tied embeddings,
 # and rows that are no multiple of a block.
 _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -69,13 +66,12 @@ def test_types_are_those_that_llama_quantize_chooses(name: str, tmp_path: Path) 
     architecture, changes = _MODELS[name]
     source = spec_of(architecture, "F16", **changes)
     layout = layout_of(source, source.variants[0])
+    part = layout.part()
     path = tmp_path / "f16.gguf"
-    write_layout(layout, path)
+    path.write_bytes(part.data)
     with path.open("rb+") as file:
-        file.truncate(path.stat().st_size + 2 * layout.data_bytes)
-    command = [sys.executable, str(_PROBE), "--types", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+        file.truncate(part.n_bytes)
+    answers = quantized_types(path)
     assert len(answers) == 30
     for answer in answers:
         spec = spec_of(architecture, FILE_TYPES[answer["file_type"]], **changes)

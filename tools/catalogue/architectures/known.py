@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.models.shape.architectures import deepseek4, dense, gemma4, hybrids, mixtures
-from harness.models.shape.architectures.blueprint import Blueprint
+from tools.catalogue.architectures import deepseek4, dense, gemma4, hybrids, mixtures
+from tools.catalogue.architectures.blueprint import Blueprint
 
 LAYOUTS: dict[str, Callable[[Blueprint], None]] = {
     "llama": dense.llama,

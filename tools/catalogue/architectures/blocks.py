@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.models.shape.architectures.blueprint import Blueprint
+from tools.catalogue.architectures.blueprint import Blueprint
 
 NORM_EPSILON = 1e-6
 """Only keeps from division by zero: no value changes how much is computed."""

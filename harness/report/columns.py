@@ -18,6 +18,8 @@ def fitted(columns: list[TextColumn], width: int) -> Iterator[tuple[int, list[Te
     Where it is too small the gap goes first, then the end of the longest texts; then columns are
     shown below each other, each time behind the first.
     """
+    if not columns:
+        return
     gap = next((gap for gap in (2, 1) if _total(columns, gap) <= width), 0)
     if gap or any(column.has_paths for column in columns):
         yield gap or 2, columns

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from harness.analysis.advice import trust_lines
 from harness.analysis.energy import CaseEnergy
 from harness.analysis.summary import CaseSummary, GroupSummary
-from harness.analysis.verdict_measured import judge
+from harness.report.measured_page import MeasuredResult
 from harness.report.text import kind_text
 from harness.report.verdict import verdict_entry
-from harness.schema.experiment import Experiment, Run, Stop
 from harness.schema.figure import Figure
 
 DOCUMENT_SCHEMA = 1
@@ -21,38 +18,25 @@ DOCUMENT_SCHEMA = 1
 # 1 (2026-11): the first.
 
 
-def document(
-    experiment: Experiment,
-    groups: Sequence[GroupSummary],
-    stored_path: Path | None,
-    stops: Sequence[Stop] = (),
-    runs: Sequence[Run] = (),
-) -> dict[str, Any]:
-    """
-    Everything `harness run` and `harness show` know, ready for `json.dumps`.
-
-    Args:
-        experiment: What was measured, where and with which software.
-        groups: Its summaries; each workload of each group becomes one case.
-        stored_path: Where the record lies.
-        stops: Why measuring stopped, by model and Settings; empty when it was cut short.
-        runs: The Runs it was summarized from, for the verdicts.
-    """
+def document(result: MeasuredResult) -> dict[str, Any]:
+    """Everything `harness run` and `harness show` know; each workload of a group is one case."""
+    experiment = result.experiment
     return {
         "schema": DOCUMENT_SCHEMA,
         "experiment": experiment.id,
         "started_at": experiment.started_at,
         "origin": experiment.origin,
-        "stored": None if stored_path is None else str(stored_path),
+        "stored": str(result.path),
         "machine": experiment.machine.model_dump(mode="json"),
         "conditions": experiment.conditions.model_dump(mode="json"),
         "provenance": experiment.provenance.model_dump(mode="json"),
-        "cases": [_case(group, case) for group in groups for case in group.cases],
+        "cases": [_case(group, case) for group in result.groups for case in group.cases],
         "verdicts": [
-            verdict_entry(group, judge(group, runs, experiment.machine)) for group in groups
+            verdict_entry(group, verdict)
+            for group, verdict in zip(result.groups, result.verdicts, strict=True)
         ],
-        "stops": [stop.model_dump(mode="json") for stop in stops],
-        "trust": trust_lines(experiment, groups),
+        "stops": [stop.model_dump(mode="json") for stop in result.stops],
+        "trust": list(result.trust),
     }
 
 

@@ -26,7 +26,7 @@ def _block(part: Table | Facts | Note) -> list[str]:
         case Table():
             lines = _table(part)
             legend = [f"- {escaped(text)}" for text in part.legend]
-            lines += ["", *legend] if legend else []
+            lines += ([""] if lines else []) + legend if legend else []
         case Facts():
             lines = [
                 f"- {escaped(name)}: {escaped(text_of(cell))}"
@@ -41,7 +41,9 @@ def _block(part: Table | Facts | Note) -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    columns = text_columns(table)
+    columns = text_columns(table) if table.rows else []
+    if not columns:
+        return []
     texts = [[escaped(text) for text in (it.header, *it.texts)] for it in columns]
     widths = [max(3, *map(len, column)) for column in texts]
 

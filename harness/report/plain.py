@@ -56,12 +56,12 @@ def _lines(text: str, lead: str = "") -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    columns = text_columns(table)
+    lines = [*_lines(table.title), ""] if table.title else []
+    columns = text_columns(table) if table.rows else []
     groups: Sequence[str] = ()
-    if table.is_grouped:
+    if table.is_grouped and columns:
         groups, columns = columns[0].texts, columns[1:]
     indent = _INDENT if groups else ""
-    lines = [*_lines(table.title), ""] if table.title else []
     for index, (gap, piece) in enumerate(fitted(columns, WIDTH - len(indent))):
         lines += [""] if index else []
         lines += _rows(piece, groups, " " * gap, indent)

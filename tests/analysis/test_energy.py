@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make.records import CPU, GPU, make_experiment, make_machine, make_run, run_of
+from make.shown import shown_of
 from make.trials import disturbed_counters, make_trial
 
 from harness.analysis.energy import METRIC, PerToken, of_case, per_token
 from harness.analysis.formulas import run_energy, run_values
 from harness.analysis.summary import CaseSummary, summarize
-from harness.report.tables import render
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Energy, EnergyKind
 
@@ -258,11 +258,11 @@ def test_runs_that_counted_different_domains_make_no_figure() -> None:
 
 def test_the_table_names_the_domain_and_is_silent_without_a_figure() -> None:
     experiment = make_experiment(("tg100",))
-    text = render(summarize(experiment, some_runs([30] * 6)))
-    assert "tg100       J/token" in text
+    text = shown_of(experiment, some_runs([30] * 6))
+    assert "tg100     J/token" in text
     assert "J/token: joules of package-0 (powercap), above the rest, / tokens." in text
     assert max(map(len, text.splitlines())) <= 80
     obstacles = {"powercap": "only root may read it"}
-    silent = render(summarize(experiment, [energy_run([trial()], energy_obstacles=obstacles)]))
+    silent = shown_of(experiment, [energy_run([trial()], energy_obstacles=obstacles)])
     assert "J/token" not in silent
     assert "root" not in silent

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from make.energy_sources import write_package
 from make.records import make_experiment, make_machine, run_of
+from make.shown import PATH, shown
 from make.trials import make_counters
 
 from harness.analysis.formulas import run_energy
-from harness.analysis.summary import summarize
 from harness.measure.jobs.measure import MeasureReport, measure
 from harness.report.document import document
-from harness.report.tables import render
+from harness.report.measured_page import measured_result
 from harness.schema.experiment import Run
 from harness.schema.machine import Energy
 from measure.test_runner import job
@@ -72,13 +72,13 @@ def test_the_record_becomes_a_figure_in_table_and_document(report: MeasureReport
     run = Run.model_validate_json(run.model_dump_json())
     found = run_energy(run, "tg16", make_machine())
     experiment = make_experiment(("tg16",))
-    groups = summarize(experiment, [run])
+    result = measured_result(experiment, [run], (), PATH)
     assert found.joules is not None, found.reason
     watts = package(run.idle_energy).joules / package(run.idle_energy).window_ns * 1e9
     assert 0 < found.joules < 5 / 16
     assert found.idle_watts == pytest.approx(watts)
-    assert "tg16        J/token" in render(groups)
-    text = json.dumps(document(experiment, groups, None, (), [run]), allow_nan=False)
+    assert "tg16      J/token" in shown(result)
+    text = json.dumps(document(result), allow_nan=False)
     (case,) = json.loads(text)["cases"]
     assert case["energy"]["domains"] == ["package-0"]
     assert case["metrics"]["joules_per_token"]["unit"] == "J/token"

@@ -14,11 +14,12 @@ from make.records import (
     make_runs,
     run_of,
 )
+from make.shown import PATH
 from make.trials import disturbed_counters, make_trial
 
 from harness.analysis.metrics import METRICS
-from harness.analysis.summary import summarize
 from harness.report.document import DOCUMENT_SCHEMA, document
+from harness.report.measured_page import measured_result
 from harness.schema.experiment import Run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
@@ -26,8 +27,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text(
 
 def document_of(runs: list[Run], *workloads: str, **plan: Any) -> dict[str, Any]:
     experiment = make_experiment(workloads or ("pp512", "tg128"), **plan)
-    groups = summarize(experiment, runs)
-    made = document(experiment, groups, Path("results/x.jsonl"), make_end().stops)
+    made = document(measured_result(experiment, runs, make_end().stops, PATH))
     # What a reader gets is what survives JSON, and NaN does not.
     text = json.dumps(made, allow_nan=False)
     loaded: dict[str, Any] = json.loads(text)
@@ -39,7 +39,7 @@ def test_a_document_says_what_was_measured_where_and_how() -> None:
     made = document_of(make_runs(6))
     assert made["schema"] == DOCUMENT_SCHEMA
     assert made["machine"]["cpu"] == "AMD EPYC"
-    assert made["stored"] == str(Path("results/x.jsonl"))
+    assert made["stored"] == str(PATH)
     assert made["provenance"]["engine"]["binding_version"] == "0.3.36"
     assert made["stops"][0]["reason"] == "precise"
     assert made["trust"]

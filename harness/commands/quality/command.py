@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -19,7 +19,6 @@ from harness.measure.lock import machine_held
 from harness.models.catalog.catalog import load_catalog
 from harness.records.quality import require_writable
 from harness.report import terminal
-from harness.report.tables import Format
 
 # 32 chunks leave 31 degrees of freedom: beyond that an interval narrows only as the root of the
 # time, and its t quantile by 4 % at most.
@@ -137,7 +136,7 @@ def command(
     return session.exit_code
 
 
-def _show(session: Session, table_format: Format | Literal["json"]) -> None:
+def _show(session: Session, table_format: str) -> None:
     records = [record for record, _ in session.kept]
     results = [
         QualityResult(record, derived, path)

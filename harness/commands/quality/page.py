@@ -15,7 +15,6 @@ from harness import units
 from harness.analysis.metrics import METRICS, Metric
 from harness.analysis.quality import Quality, figures_of
 from harness.commandline.scoring import QualityFailure
-from harness.report.tables import Format
 from harness.report.text import harmless, wrapped
 from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
@@ -41,7 +40,7 @@ def quality_text(
     text: TextFacts,
     results: Sequence[QualityResult],
     failures: Sequence[QualityFailure],
-    table_format: Format,
+    table_format: str,
 ) -> str:
     """The results in `table_format`; "plain" fits 80 columns."""
     if table_format in ("csv", "tsv"):

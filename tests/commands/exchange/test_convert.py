@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make.bench_rows import Row, as_json, as_sql, make_record, make_row
 from make.records import make_experiment, make_model, make_run, make_runs
+from make.shown import PATH, shown
 
-from harness.analysis.advice import trust_lines
 from harness.analysis.summary import summarize
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.commands.exchange import write as llama_bench_write
@@ -19,7 +19,7 @@ from harness.commands.exchange.record import NAMES, BenchRecord, averages, long_
 from harness.errors import ResultsInvalid
 from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.report.document import document
-from harness.report.tables import render
+from harness.report.measured_page import measured_result
 from harness.schema.machine import Machine
 from harness.schema.settings import Settings
 
@@ -205,21 +205,21 @@ def test_a_measured_experiment_without_its_machine_is_damaged() -> None:
 
 def test_tables_and_documents_of_an_import_say_so_and_claim_nothing() -> None:
     found = take_one(make_row(), make_row(n_prompt=512, n_gen=0))
-    groups = summarize(found.experiment, found.runs)
-    (group,) = groups
-    text = render(groups)
-    facts = document(found.experiment, groups, None, found.end.stops, found.runs)
+    result = measured_result(found.experiment, found.runs, found.end.stops, PATH)
+    (group,) = result.groups
+    text = shown(result)
+    facts = document(result)
 
     assert "imported from llama-bench" in text
     assert max(map(len, text.splitlines())) <= 80
-    assert "imported" in render(groups, "csv")
+    assert "imported" in shown(result, "csv")
     assert facts["origin"] == "llama-bench"
     assert {case["n_contaminated"] for case in facts["cases"]} == {None}
     assert {case["others_ratio"] for case in facts["cases"]} == {None}
     assert {name for case in facts["cases"] for name in case["metrics"]} == {"tok_per_s"}
     assert group.cases[0].metrics["tok_per_s"].kind == "range"
     assert isinstance(judge(group, found.runs, found.experiment.machine), NoVerdict)
-    lines = " ".join(trust_lines(found.experiment, groups))
+    lines = " ".join(result.trust)
     assert "whether a figure was disturbed is not known" in lines
     assert "quiet" not in lines
 

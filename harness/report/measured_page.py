@@ -1,0 +1,223 @@
+"""What was measured, as a page: the result that `run`, `rehearse` and `show` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import units
+from harness.analysis import energy, legend
+from harness.analysis.advice import trust_lines
+from harness.analysis.metrics import METRICS
+from harness.analysis.summary import CaseSummary, GroupSummary, summarize
+from harness.analysis.verdict import Verdict
+from harness.analysis.verdict_measured import NoVerdict, judge
+from harness.report.cells import NOTHING
+from harness.report.page import Cell, Column, Note, Page, Table, notes
+from harness.schema.experiment import Experiment, Run, Stop
+from harness.schema.figure import Figure
+from harness.schema.settings import settings_text
+
+_COLUMNS = (
+    *(Column(None, key) for key in ("model", "quantization", "settings", "workload", "metric")),
+    Column("workload"),
+    Column("metric"),
+    Column("median", "", "right", interval="95 % interval"),
+    Column("n", align="right"),
+    Column(None, "outcome"),
+    Column(None, "evidence"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredResult:
+    """
+    An experiment with what it says.
+
+    `verdicts` belong to `groups`, one each. `stops` say why measuring stopped, by model and
+    Settings; empty when it was cut short. `trust` is how far to believe the figures.
+    """
+
+    experiment: Experiment
+    groups: tuple[GroupSummary, ...]
+    verdicts: tuple[Verdict | NoVerdict, ...]
+    stops: tuple[Stop, ...]
+    trust: tuple[str, ...]
+    path: Path
+
+
+def measured_result(
+    experiment: Experiment, runs: Sequence[Run], stops: Sequence[Stop], path: Path
+) -> MeasuredResult:
+    """What the Runs of `experiment`, which lie in `path`, say."""
+    groups = summarize(experiment, runs)
+    return MeasuredResult(
+        experiment=experiment,
+        groups=tuple(groups),
+        verdicts=tuple(judge(group, runs, experiment.machine) for group in groups),
+        stops=tuple(stops),
+        trust=tuple(trust_lines(experiment, groups)),
+        path=path,
+    )
+
+
+def measured_page(result: MeasuredResult) -> Page:
+    """A table for each model and Settings, the formulas, and a verdict on each."""
+    groups = result.groups
+    return (
+        *(table for group in groups for table in _tables(group, groups)),
+        *notes(_legend(groups), list(_verdicts(result))),
+    )
+
+
+def measured_aside(result: MeasuredResult) -> Page:
+    """How far to trust it, and where it is kept."""
+    return Note(result.trust), Note((f"Record: {result.path}",), is_whole=True)
+
+
+def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
+    """What a group is: model, quantization, size, and how its Settings differ from the others'."""
+    model = group.model
+    parts = [
+        model.key,
+        model.quantization,
+        units.file_size(model.n_bytes),
+        *(["rehearsed"] if model.is_twin else []),
+        *(["imported from llama-bench"] if group.origin == "llama-bench" else []),
+        settings_text(group.settings, [other.settings for other in groups]),
+        *([f"on {', '.join(group.gpus)}"] if group.gpus else []),
+    ]
+    return " · ".join(parts)
+
+
+# ------------------------------------------------------------------ tables
+
+
+def _tables(group: GroupSummary, groups: Sequence[GroupSummary]) -> tuple[Table, Table]:
+    """The figures of a group, with a sentence on what is missing; for programs a row for each."""
+    about = (
+        group.model.key,
+        group.model.quantization,
+        settings_text(group.settings, [other.settings for other in groups]),
+    )
+    evidence = "rehearsed" if group.model.is_twin else "measured"
+    if group.origin == "llama-bench":
+        evidence = "imported"
+    figures = [
+        (
+            *about,
+            case.workload,
+            name,
+            *_cells(case.workload, name, it),
+            case.outcome.status,
+            evidence,
+        )
+        for case in group.cases
+        for name, it in case.metrics.items()
+    ]
+    figures += [
+        (*about, "", name, *_cells("", name, it), "ok", evidence)
+        for name, it in group.metrics.items()
+    ]
+    failures = tuple(
+        (*about, case.workload, None, None, None, None, None, note, evidence)
+        for case in group.cases
+        if (note := _note(case))
+    )
+    unseen = tuple(Column(None, column.key) for column in _COLUMNS)
+    return (
+        Table(_COLUMNS, tuple(figures), heading(group, groups), tuple(_sentences(group))),
+        Table(unseen, failures),
+    )
+
+
+def _cells(workload: str, metric: str, figure: Figure) -> tuple[Cell, ...]:
+    mark = legend.DOUBT_MARK if _is_doubtful(metric, figure) else ""
+    n = NOTHING if figure.kind == "exact" else figure.n
+    return workload or METRICS[metric].topic, METRICS[metric].label + mark, figure, n
+
+
+def _is_doubtful(metric: str, figure: Figure) -> bool:
+    most = METRICS[metric].most
+    return most is not None and figure.value > most
+
+
+def _sentences(group: GroupSummary) -> Iterator[str]:
+    """Sentences behind their workloads; one that concerns several is said once."""
+    told = [(case.workload, note) for case in group.cases if (note := _note(case))]
+    told += [
+        (case.workload, f"no {METRICS[metric].label}: {reason}")
+        for case in group.cases
+        for metric, reason in case.not_applicable.items()
+        # Most machines have no counter that may be read; that is not worth a line in each table.
+        if metric != energy.METRIC
+    ]
+    for note in dict.fromkeys(note for _, note in told):
+        yield f"{', '.join(workload for workload, it in told if it == note)}  {note}"
+
+
+def _note(case: CaseSummary) -> str:
+    if case.outcome.status != "ok":
+        word = "failed" if case.outcome.status == "failed" else "not run"
+        kept = f" Figures are from {_runs(case.n_runs)} that had trials." if case.metrics else ""
+        return f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}"
+    if case.disturbed:
+        name, figure = next(iter(case.disturbed.items()))
+        value = units.quantity(figure.value, figure.unit)
+        return (
+            f"no clean trial in {_runs(case.n_runs)}; while others used the CPU: "
+            f"{METRICS[name].label} {value} (n = {figure.n})"
+        )
+    if case.n_runs_without_value:
+        return f"{case.n_runs_without_value} of {_runs(case.n_runs)} had no clean trial"
+    return ""
+
+
+def _runs(n: int) -> str:
+    return f"{n} Run" if n == 1 else f"{n} Runs"
+
+
+# ------------------------------------------------------------------ what it means
+
+
+def _legend(groups: Sequence[GroupSummary]) -> list[str]:
+    shown = [
+        (name, figure)
+        for group in groups
+        for metrics in (*(case.metrics for case in group.cases), group.metrics)
+        for name, figure in metrics.items()
+    ]
+    return legend.lines(
+        [metric for metric, _ in shown],
+        has_range=any(figure.kind == "range" for _, figure in shown),
+        has_doubt=any(_is_doubtful(metric, figure) for metric, figure in shown),
+        energies=dict.fromkeys(
+            case.energy.text
+            for group in groups
+            for case in group.cases
+            if energy.METRIC in case.metrics
+        ),
+    )
+
+
+def _verdicts(result: MeasuredResult) -> Iterator[str]:
+    """
+    One line for each model and Settings, with what is to be known of it.
+
+    "smollm2-135m:Q4_1: comfortable (measured): decode 119 tok/s (tg128@d4096)". Settings are
+    named where a model has several.
+    """
+    for group, verdict in zip(result.groups, result.verdicts, strict=True):
+        others = [it.settings for it in result.groups if it.model.key == group.model.key]
+        name = group.model.key
+        if len(others) > 1:
+            name += f" ({settings_text(group.settings, others)})"
+        yield f"{name}: {_told(verdict)}"
+
+
+def _told(verdict: Verdict | NoVerdict) -> str:
+    if isinstance(verdict, NoVerdict):
+        return f"no verdict: {verdict.reason}"
+    text = f"{verdict.text} ({verdict.evidence}): {verdict.reason}"
+    return " ".join([text if text.endswith(".") else f"{text}.", *verdict.notes])

@@ -5,14 +5,18 @@ from __future__ import annotations
 from harness.schema.figure import Figure, FigureKind, exact
 
 
-def between(low: float, value: float, high: float, kind: FigureKind = "interval") -> Figure:
-    return Figure(value, low, high, "ratio", kind)
+def between(
+    low: float, value: float, high: float, kind: FigureKind = "interval", unit: str = "ratio"
+) -> Figure:
+    return Figure(value, low, high, unit, kind)
 
 
-def around(value: float, width: float, kind: FigureKind = "interval") -> Figure:
+def around(
+    value: float, width: float, kind: FigureKind = "interval", unit: str = "ratio"
+) -> Figure:
     """`value` and bounds that are `width` of it away, as a share."""
-    return between(value * (1 - width), value, value * (1 + width), kind)
+    return between(value * (1 - width), value, value * (1 + width), kind, unit)
 
 
-def known(value: float) -> Figure:
-    return exact(value, "ratio")
+def known(value: float, unit: str = "ratio") -> Figure:
+    return exact(value, unit)

@@ -17,8 +17,8 @@ from typing import Literal
 
 from harness import units
 from harness.analysis.verdict import N_PROMPT, Level, decode_level, ttft_level
-from harness.commands.frontier.dominance import NEEDED, Frontier, Metric, Option, size_key
-from harness.schema.figure import Figure
+from harness.commands.frontier.criteria import CRITERIA, NEEDED
+from harness.commands.frontier.dominance import Frontier, Option, size_key
 
 # The mean KL divergence is the evidence that one token gives, on average, for telling the
 # reference from its quantization by what it writes (the expected log-likelihood ratio). Odds
@@ -79,54 +79,55 @@ def advise(frontier: Frontier) -> Advice:
     options = [option for option in known if option.name not in dominated]
     best = max(class_of(option) for option in options)
     group = [option for option in options if class_of(option) == best]
-    metric: Metric = "decode" if best.fidelity == 2 or best.pace == 0 else "kl"
-    first = min(group, key=lambda option: (_goodness(option, metric), size_key(option)))
-    rivals = _rivals(frontier, first, options, metric)
+    criterion = "decode" if best.fidelity == 2 or best.pace == 0 else "kl"
+    first = min(group, key=lambda option: (_goodness(option, criterion), size_key(option)))
+    rivals = _rivals(frontier, first, options, criterion)
     if rivals:
         names = tuple(sorted((first.name, *(option.name for option in rivals))))
-        return Advice(None, _undecided(first, rivals, group, metric), names, left_out)
-    alike = [other for other in group if _is_same(frontier, first, other, metric)]
+        return Advice(None, _undecided(first, rivals, group, criterion), names, left_out)
+    alike = [other for other in group if _is_same(frontier, first, other, criterion)]
     choice = min(alike, key=size_key)
     return Advice(choice.name, _reason(choice, best, options, alike), left_out=left_out)
 
 
 def class_of(option: Option, end: End = "value") -> _Class:
     """The option's class by its figures, or by the kind or unkind ends of their intervals."""
-    kl = _at(option.figures["kl"], end, is_more_better=False)
+    kl = _at(option, "kl", end)
     fidelity = 2 if kl <= NEAR_KL else 1 if kl <= FAR_KL else 0
-    pace = _LEVELS.get(decode_level(_at(option.figures["decode"], end, is_more_better=True)), 0)
+    pace = _LEVELS.get(decode_level(_at(option, "decode", end)), 0)
     if "prefill" in option.figures:
-        rate = _at(option.figures["prefill"], end, is_more_better=True)
+        rate = _at(option, "prefill", end)
         ttft_ns = N_PROMPT / rate * 1e9 if rate > 0 else math.inf
         pace = min(pace, _LEVELS.get(ttft_level(ttft_ns), 0))
     return _Class(min(fidelity, pace), fidelity, pace)
 
 
-def _at(figure: Figure, end: End, *, is_more_better: bool) -> float:
+def _at(option: Option, criterion: str, end: End) -> float:
+    figure = option.figures[criterion]
     if end == "value":
         return figure.value
-    wants_high = (end == "kind") == is_more_better
+    wants_high = (end == "kind") == CRITERIA[criterion].is_more_better
     if not figure.is_decisive:
         return math.inf if wants_high else 0.0
     low, high = figure.bounds
     return high if wants_high else low
 
 
-def _goodness(option: Option, metric: Metric) -> float:
+def _goodness(option: Option, criterion: str) -> float:
     """Lower is better."""
-    value = option.figures[metric].value
-    return -value if metric == "decode" else value
+    value = option.figures[criterion].value
+    return -value if CRITERIA[criterion].is_more_better else value
 
 
-def _is_same(frontier: Frontier, first: Option, other: Option, metric: Metric) -> bool:
-    return other.name == first.name or frontier.relation(first, other, metric) == "same"
+def _is_same(frontier: Frontier, first: Option, other: Option, criterion: str) -> bool:
+    return other.name == first.name or frontier.relation(first, other, criterion) == "same"
 
 
 def _rivals(
     frontier: Frontier,
     first: Option,
     options: Sequence[Option],
-    metric: Metric,
+    criterion: str,
 ) -> list[Option]:
     """Those that may be better than `first`, as far as their intervals tell."""
     floor = class_of(first, "unkind")
@@ -135,7 +136,8 @@ def _rivals(
         could_be = class_of(other, "kind")
         if other.name == first.name or could_be < floor:
             continue
-        if could_be > floor or frontier.relation(first, other, metric) in ("worse", "cannot-tell"):
+        relation = frontier.relation(first, other, criterion)
+        if could_be > floor or relation in ("worse", "cannot-tell"):
             found.append(other)
     return found
 
@@ -166,15 +168,15 @@ def _too_little(usable: Sequence[Option], known: Sequence[Option]) -> str:
 
 
 def _undecided(
-    first: Option, rivals: Sequence[Option], group: Sequence[Option], metric: Metric
+    first: Option, rivals: Sequence[Option], group: Sequence[Option], criterion: str
 ) -> str:
     named = sorted(rivals, key=size_key)
     names = f"{first.name} or {' or '.join(option.name for option in named)}"
     if not all(option.figures["decode"].is_decisive for option in (first, *named)):
         return f"{names}; there are too few Runs for an interval: measure more (--runs)"
     if all(option in group for option in named):
-        what = "faster" if metric == "decode" else "nearer to the reference"
-        more = "more Runs (--runs, --budget)" if metric == "decode" else "a longer text (--text)"
+        what = "faster" if criterion == "decode" else "nearer to the reference"
+        more = "more Runs (--runs, --budget)" if criterion == "decode" else "a longer text (--text)"
         return f"{names}; which is {what} is not decided: {more} may tell"
     return (
         f"{names}; an interval reaches across a threshold (KL divergence {NEAR_KL} and {FAR_KL}, "

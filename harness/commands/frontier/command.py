@@ -16,7 +16,8 @@ from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, output_options
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.candidates import Candidate, candidates
-from harness.commands.frontier.dominance import Frontier, Metric, Option
+from harness.commands.frontier.criteria import CRITERIA
+from harness.commands.frontier.dominance import Frontier, Option
 from harness.commands.frontier.figures import (
     SpeedFigures,
     speed_figures,
@@ -130,7 +131,7 @@ def _page(model: str, found: Sequence[Candidate], results: Path) -> FrontierPage
 
 
 def _option(candidate: Candidate, speed: SpeedFigures | None, quality: QualityPage) -> Option:
-    figures: dict[Metric, Figure] = {"bytes": exact(candidate.file.n_bytes, "bytes")}
+    figures: dict[str, Figure] = {"bytes": exact(candidate.file.n_bytes, CRITERIA["bytes"].unit)}
     figures |= speed.figures if speed else {}
     figures |= quality.figures.get(candidate.name, {})
     return Option(candidate.name, figures, speed.obstacle if speed else None)

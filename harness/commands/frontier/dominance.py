@@ -13,20 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.analysis.stats.ratio import Comparison
+from harness.commands.frontier.criteria import CRITERIA, NEEDED
 from harness.schema.figure import Figure
-
-Metric = Literal["bytes", "need", "decode", "prefill", "ttft", "joules", "kl", "same_top"]
-METRICS: tuple[Metric, ...] = (
-    "bytes", "need", "decode", "prefill", "ttft", "joules", "kl", "same_top",
-)  # fmt: skip
-"""
-In the order shown. bytes: the file. need: the engine's buffers. decode, prefill: tokens a second.
-ttft: nanoseconds of a chat. joules: for one decoded token. kl: mean KL divergence from the
-reference, in nats. same_top: share of positions where both think the same token likeliest.
-"""
-NEEDED: tuple[Metric, ...] = ("decode", "kl")
-"""Without speed and quality nothing is judged: the smallest file would beat all others."""
-_MORE_IS_BETTER = ("decode", "prefill", "same_top")
 
 Relation = Literal["better", "same", "worse", "cannot-tell"]
 _INVERSE: Mapping[Relation, Relation] = {"better": "worse", "worse": "better"}
@@ -35,18 +23,18 @@ _INVERSE: Mapping[Relation, Relation] = {"better": "worse", "worse": "better"}
 @dataclass(frozen=True, slots=True)
 class Option:
     """
-    One quantization with what is known of it.
+    One quantization with what is known of it, by the names of CRITERIA.
 
     `obstacle` says why it cannot be used here, if it cannot; then it neither dominates nor is
     taken.
     """
 
     name: str
-    figures: Mapping[Metric, Figure]
+    figures: Mapping[str, Figure]
     obstacle: str | None = None
 
 
-Pairs = Mapping[tuple[str, str], Mapping[Metric, Comparison]]
+Pairs = Mapping[tuple[str, str], Mapping[str, Comparison]]
 """Names of two options, A and B, to what B is over A; either order will do."""
 
 
@@ -57,16 +45,18 @@ class Frontier:
     options: tuple[Option, ...]
     pairs: Pairs = field(default_factory=dict)
 
-    def relation(self, a: Option, b: Option, metric: Metric) -> Relation:
+    def relation(self, a: Option, b: Option, criterion: str) -> Relation:
         """How `a` stands to `b` in one figure that both have."""
-        compared = self.pairs.get((b.name, a.name), {}).get(metric)
+        compared = self.pairs.get((b.name, a.name), {}).get(criterion)
         if compared is not None:
             return compared.verdict
-        compared = self.pairs.get((a.name, b.name), {}).get(metric)
+        compared = self.pairs.get((a.name, b.name), {}).get(criterion)
         if compared is not None:
             return _INVERSE.get(compared.verdict, compared.verdict)
         return relation_of(
-            a.figures[metric], b.figures[metric], is_more_better=metric in _MORE_IS_BETTER
+            a.figures[criterion],
+            b.figures[criterion],
+            is_more_better=CRITERIA[criterion].is_more_better,
         )
 
     def dominates(self, a: Option, b: Option) -> bool:
@@ -78,9 +68,9 @@ class Frontier:
         if a.name == b.name or a.obstacle or b.obstacle:
             return False
         known = {*NEEDED, *a.figures, *b.figures}
-        if not all(metric in a.figures and metric in b.figures for metric in known):
+        if not all(name in a.figures and name in b.figures for name in known):
             return False
-        relations = {self.relation(a, b, metric) for metric in known}
+        relations = {self.relation(a, b, name) for name in known}
         return "better" in relations and relations <= {"better", "same"}
 
     def dominators(self, among: Sequence[Option] | None = None) -> dict[str, str]:

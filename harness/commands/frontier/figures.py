@@ -10,7 +10,7 @@ from itertools import combinations
 from harness.analysis.sides import Side, compare_sides
 from harness.analysis.stats.ratio import Comparison
 from harness.analysis.summary import GroupSummary, summarize
-from harness.commands.frontier.dominance import Metric
+from harness.commands.frontier.criteria import CRITERIA, Criterion
 from harness.schema.figure import Figure
 from harness.schema.workload import Chat, Decode, Prefill, Workload, parse_workload
 
@@ -24,16 +24,15 @@ class SpeedWorkloads:
     chat: str | None
 
     @property
-    def metrics(self) -> dict[tuple[str, str], Metric]:
-        """Workload and name of a metric of analysis/formulas.py to what the frontier calls it."""
-        named: dict[tuple[str | None, str], Metric] = {
-            (self.decode, "tok_per_s"): "decode",
-            (self.decode, "joules_per_token"): "joules",
-            (self.prefill, "tok_per_s"): "prefill",
-            (self.chat, "ttft"): "ttft",
-            ("", "need"): "need",
+    def criteria(self) -> dict[tuple[str, str], Criterion]:
+        """Workload and metric to the criterion they are, for all that was measured."""
+        of_role = {"decode": self.decode, "prefill": self.prefill, "chat": self.chat, None: ""}
+        return {
+            (workload, row.metric.name): row
+            for row in CRITERIA.values()
+            if row.metric and row.metric.topic != "quality"
+            if (workload := of_role[row.role]) is not None
         }
-        return {(w, name): metric for (w, name), metric in named.items() if w is not None}
 
 
 def speed_workloads(sides: Iterable[Side]) -> SpeedWorkloads:
@@ -54,7 +53,7 @@ def speed_workloads(sides: Iterable[Side]) -> SpeedWorkloads:
 class SpeedFigures:
     """What was measured of one side; `obstacle` says why there is nothing."""
 
-    figures: Mapping[Metric, Figure]
+    figures: Mapping[str, Figure]
     n_runs: int
     obstacle: str | None = None
 
@@ -64,11 +63,11 @@ def speed_figures(side: Side, workloads: SpeedWorkloads) -> SpeedFigures:
     group = _group(side)
     if group is None:
         return SpeedFigures({}, 0)
-    figures: dict[Metric, Figure] = {}
-    for (workload, name), metric in workloads.metrics.items():
+    figures: dict[str, Figure] = {}
+    for (workload, name), criterion in workloads.criteria.items():
         figure = _figures(group, workload).get(name)
         if figure is not None:
-            figures[metric] = counted(figure) if metric == "need" else figure
+            figures[criterion.name] = counted(figure) if criterion.is_counted else figure
     obstacle = None
     if "decode" not in figures:
         failed = [case.outcome for case in group.cases if case.outcome.status == "failed"]
@@ -83,14 +82,14 @@ def counted(figure: Figure) -> Figure:
 
 def speed_pairs(
     sides: Mapping[str, Side], workloads: SpeedWorkloads
-) -> dict[tuple[str, str], dict[Metric, Comparison]]:
+) -> dict[tuple[str, str], dict[str, Comparison]]:
     """Every two sides compared, round by round where they were measured side by side."""
-    found: dict[tuple[str, str], dict[Metric, Comparison]] = {}
+    found: dict[tuple[str, str], dict[str, Comparison]] = {}
     for a, b in combinations(sides, 2):
         compared = {
-            workloads.metrics[it.workload, it.metric]: it.comparison
+            workloads.criteria[it.workload, it.metric].name: it.comparison
             for it in compare_sides(sides[a], sides[b])
-            if it.comparison is not None and (it.workload, it.metric) in workloads.metrics
+            if it.comparison is not None and (it.workload, it.metric) in workloads.criteria
         }
         found[a, b] = compared
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,29 +10,14 @@ from tabulate import tabulate
 
 from harness import units
 from harness.commands.frontier.advice import Advice
-from harness.commands.frontier.dominance import METRICS, Frontier, Metric, Option
+from harness.commands.frontier.criteria import CRITERIA
+from harness.commands.frontier.dominance import Frontier, Option
 from harness.report.text import harmless, wrapped
 from harness.schema.figure import Figure
 
 Style = Literal["plain", "github"]
-_TITLES: dict[Metric, str] = {
-    "bytes": "size",
-    "need": "needed",
-    "decode": "decode tok/s",
-    "prefill": "prefill tok/s",
-    "ttft": "TTFT",
-    "joules": "J/token",
-    "kl": "mean KL",
-    "same_top": "same top",
-}
-_SHOWN: dict[Metric, Callable[[float], str]] = {
-    "bytes": units.file_size,
-    "need": units.memory_size,
-    "ttft": units.duration,
-    "same_top": units.percent,
-}
 # As many figures with their intervals as a line of 80 columns holds.
-_TABLES: tuple[tuple[Metric, ...], ...] = (
+_TABLES = (
     ("bytes", "need"),
     ("decode", "prefill"),
     ("ttft", "joules"),
@@ -70,8 +55,8 @@ class FrontierPage:
 def page_text(page: FrontierPage, style: Style = "plain") -> str:
     """The page in 80 columns, or as Markdown tables."""
     lines = [line for sentence in page.head for line in wrapped(harmless(sentence))]
-    for metrics in _TABLES:
-        shown = [m for m in metrics if any(m in it.figures for it in page.frontier.options)]
+    for names in _TABLES:
+        shown = [name for name in names if any(name in it.figures for it in page.frontier.options)]
         if shown:
             lines += ["", *_table(page, shown, style)]
     lines.append("")
@@ -81,18 +66,18 @@ def page_text(page: FrontierPage, style: Style = "plain") -> str:
     return "\n".join(lines)
 
 
-def _table(page: FrontierPage, metrics: Sequence[Metric], style: Style) -> list[str]:
+def _table(page: FrontierPage, names: Sequence[str], style: Style) -> list[str]:
     headers, rows = ["type"], []
-    for metric in metrics:
-        headers += [_TITLES[metric]] + ([""] if _has_interval(page, metric) else [])
+    for name in names:
+        headers += [CRITERIA[name].title] + ([""] if _has_interval(page, name) else [])
     for option in page.frontier.options:
         mark = _DOMINATED_MARK if option.name in page.dominated else ""
         row = [_short(option.name) + mark]
-        for metric in metrics:
-            figure = option.figures.get(metric)
-            row.append(_value(metric, figure.value) if figure else "–")
-            if _has_interval(page, metric):
-                row.append(_interval(metric, figure) if figure else "")
+        for name in names:
+            figure = option.figures.get(name)
+            row.append(_value(figure.value, figure.unit) if figure else "–")
+            if _has_interval(page, name):
+                row.append(_interval(figure) if figure else "")
         rows.append(row)
     alignment = ["left"] + ["left" if not title else "right" for title in headers[1:]]
     text = tabulate(
@@ -110,19 +95,20 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
 
 
-def _has_interval(page: FrontierPage, metric: Metric) -> bool:
-    figures = [it.figures[metric] for it in page.frontier.options if metric in it.figures]
+def _has_interval(page: FrontierPage, name: str) -> bool:
+    figures = [it.figures[name] for it in page.frontier.options if name in it.figures]
     return any(not figure.is_exact for figure in figures)
 
 
-def _value(metric: Metric, value: float) -> str:
-    return _SHOWN.get(metric, units.significant)(value)
+def _value(value: float, unit: str) -> str:
+    """As everywhere, but without the nats, for which a line has no room."""
+    return units.significant(value) if unit == "nats" else units.quantity(value, unit)
 
 
-def _interval(metric: Metric, figure: Figure) -> str:
+def _interval(figure: Figure) -> str:
     if figure.is_exact:
         return "exact"
-    low, high = (_value(metric, end) for end in figure.bounds)
+    low, high = (_value(end, figure.unit) for end in figure.bounds)
     return f"{low} – {high}{_RANGE_MARK if figure.kind == 'range' else ''}"
 
 
@@ -158,13 +144,13 @@ def page_flat(page: FrontierPage) -> list[list[str | float]]:
         ["model", "quantization", "metric", "value", "low", "high", "kind", "dominated_by"]
     ]
     for option in page.frontier.options:
-        for metric in METRICS:
-            if metric in option.figures:
-                figure = option.figures[metric]
+        for name in CRITERIA:
+            if name in option.figures:
+                figure = option.figures[name]
                 dominator = page.dominated.get(option.name, "")
                 rows.append(
                     [
-                        *(harmless(page.model), harmless(option.name), metric),
+                        *(harmless(page.model), harmless(option.name), name),
                         *(figure.value, *figure.bounds, _kind(figure), dominator),
                     ]
                 )
@@ -198,14 +184,14 @@ def _entry(page: FrontierPage, option: Option) -> dict[str, Any]:
         "dominated_by": page.dominated.get(option.name),
         "obstacle": option.obstacle,
         "figures": {
-            metric: {
+            name: {
                 "value": figure.value,
                 "low": figure.low,
                 "high": figure.high,
                 "kind": _kind(figure),
             }
-            for metric in METRICS
-            if (figure := option.figures.get(metric)) is not None
+            for name in CRITERIA
+            if (figure := option.figures.get(name)) is not None
         },
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.commands.frontier.dominance import Metric
 from harness.schema.figure import Figure, exact
 
 
@@ -35,7 +34,7 @@ class QualityPage:
     `reference` is the reference's name, or its key where it is no option itself.
     """
 
-    figures: Mapping[str, Mapping[Metric, Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     reference: str | None = None
     alike: tuple[str, ...] = ()
 
@@ -65,7 +64,7 @@ def quality_page(names: Mapping[str, str], measured: Sequence[MeasuredQuality]) 
         key=lambda group: len({*group} | {next(iter(group.values())).reference_sha256} & {*names}),
     )
     first = next(iter(best.values()))
-    figures: dict[str, Mapping[Metric, Figure]] = {
+    figures: dict[str, Mapping[str, Figure]] = {
         names[sha256]: {"kl": it.kl, "same_top": it.same_top} for sha256, it in best.items()
     }
     reference = names.get(first.reference_sha256)

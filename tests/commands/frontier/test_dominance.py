@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import cast
 
 import pytest
 from hypothesis import assume, given
@@ -13,17 +12,13 @@ from make.figures import around, between, known
 
 from harness.analysis.stats.ratio import Comparison, compare_exact
 from harness.commands.frontier.advice import FAR_KL, NEAR_KL, advise, class_of
+from harness.commands.frontier.criteria import CRITERIA, NEEDED
 from harness.commands.frontier.dominance import (
-    METRICS,
-    NEEDED,
     Frontier,
-    Metric,
     Option,
     Pairs,
 )
 from harness.schema.figure import Figure, FigureKind
-
-MORE = ("decode", "prefill", "same_top")
 
 
 def option(
@@ -35,10 +30,9 @@ def option(
     **more: float,
 ) -> Option:
     """An option whose figures are known to `width`, as a share."""
-    values: dict[Metric, float] = {"decode": decode, "kl": kl, "prefill": 1000.0}
-    figures: dict[Metric, Figure] = {
-        metric: around(value, width)
-        for metric, value in (values | cast(dict[Metric, float], more)).items()
+    values: dict[str, float] = {"decode": decode, "kl": kl, "prefill": 1000.0}
+    figures: dict[str, Figure] = {
+        metric: around(value, width) for metric, value in (values | more).items()
     }
     return Option(name, figures | {"bytes": known(size)})
 
@@ -61,7 +55,7 @@ def figures(draw: st.DrawFn) -> Figure:
 @st.composite
 def options(draw: st.DrawFn, least: int = 2, most: int = 6) -> tuple[Option, ...]:
     n = draw(st.integers(least, most))
-    known = draw(st.sets(st.sampled_from(METRICS), max_size=3)) | set(NEEDED)
+    known = draw(st.sets(st.sampled_from([*CRITERIA]), max_size=3)) | set(NEEDED)
     every = draw(st.booleans())
     found = []
     for index in range(n):
@@ -131,7 +125,7 @@ def test_widening_a_comparison_never_creates_a_dominance(
         return Comparison(ratio, low, high, 6, "rounds", is_more_better, 0.02, 0.99)
 
     a, b = option("a", 0.01, 10), option("b", 0.02, 10)
-    metric: Metric = "decode" if is_more_better else "ttft"
+    metric = "decode" if is_more_better else "ttft"
     both = [
         replace(it, figures={"decode": known(10), metric: known(1), "kl": it.figures["kl"]})
         for it in (a, b)
@@ -230,7 +224,7 @@ def test_a_slow_prompt_makes_an_option_slow() -> None:
 def test_of_two_that_are_as_good_the_smaller_is_taken() -> None:
     big, small = option("big", 0.001, 30, 80), option("small", 0.002, 30, 60)
     pairs = {("big", "small"): {"decode": compare_exact(30, 30, 6, is_more_better=True)}}
-    advice = advise(Frontier((big, small), pairs))  # type: ignore[arg-type]
+    advice = advise(Frontier((big, small), pairs))
     assert advice.choice == "small"
     assert "smaller than big, which is as good" in advice.text
 
@@ -273,7 +267,7 @@ def test_a_figure_of_too_few_runs_decides_nothing() -> None:
         ("kl", "nothing is known of their quality: --measure or `harness quality` measures it"),
     ],
 )
-def test_without_a_figure_it_says_which_is_missing(missing: Metric, says: str) -> None:
+def test_without_a_figure_it_says_which_is_missing(missing: str, says: str) -> None:
     both = [option("a", 0.001, 30), option("b", 0.002, 40)]
     bare = [
         replace(it, figures={k: v for k, v in it.figures.items() if k != missing}) for it in both
@@ -322,7 +316,7 @@ def test_adding_a_worse_model_never_changes_the_advice(
     worse = {
         metric: it.scaled(by)
         for metric, it in good.figures.items()
-        for by in [1 / factor if metric in MORE else factor]
+        for by in [1 / factor if CRITERIA[metric].is_more_better else factor]
     }
     added = Option("worse", worse)
     assert Frontier((*some, added)).dominates(good, added)

@@ -16,7 +16,8 @@ from make.records import make_experiment, make_run
 
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.command import command
-from harness.commands.frontier.dominance import METRICS, Frontier, Metric, Option
+from harness.commands.frontier.criteria import CRITERIA
+from harness.commands.frontier.dominance import Frontier, Option
 from harness.commands.frontier.page import FrontierPage, page_document, page_flat, page_text
 from harness.machine.probe import probe_machine
 from harness.models.digest import sha256_of
@@ -27,7 +28,7 @@ from harness.records.store import ExperimentWriter
 from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
 
-LARGEST: dict[Metric, float] = {
+LARGEST: dict[str, float] = {
     "bytes": 638_888_888_888,
     "need": 888_888_888_888,
     "decode": 188.8888,
@@ -56,10 +57,12 @@ def page(*options: Option, **changes: object) -> FrontierPage:
 
 def wide(name: str, *, is_interval: bool, factor: float = 1.0) -> Option:
     figures = {
-        metric: around(value * factor, 0.1, "interval" if is_interval else "range")
-        for metric, value in LARGEST.items()
+        each: around(
+            value * factor, 0.1, "interval" if is_interval else "range", CRITERIA[each].unit
+        )
+        for each, value in LARGEST.items()
     }
-    return Option(name, figures | {"bytes": known(LARGEST["bytes"])})
+    return Option(name, figures | {"bytes": known(LARGEST["bytes"], "file bytes")})
 
 
 @pytest.mark.parametrize("is_interval", [True, False])
@@ -78,18 +81,18 @@ def test_the_page_fits_80_columns_whatever_is_on_it(is_interval: bool) -> None:
 
 
 def option(name: str, kl: float, decode: float, size: float) -> Option:
-    figures: dict[Metric, Figure] = {
-        "bytes": known(size),
-        "need": known(size * 2),
-        "decode": around(decode, 0.01),
-        "kl": around(kl, 0.02),
+    figures: dict[str, Figure] = {
+        "bytes": known(size, "file bytes"),
+        "need": known(size * 2, "bytes"),
+        "decode": around(decode, 0.01, unit="tok/s"),
+        "kl": around(kl, 0.02, unit="nats"),
         "same_top": known(1 - kl),
     }
     return Option(name, figures)
 
 
 BEST, WORST = option("Q6_K", 0.005, 40, 6e7), option("Q5_1", 0.02, 30, 7e7)
-BROKEN = Option("Q2_K", {"bytes": known(3e7)}, obstacle="killed by the system")
+BROKEN = Option("Q2_K", {"bytes": known(3e7, "file bytes")}, obstacle="killed by the system")
 
 
 def test_marks_are_explained_and_the_advice_comes_last() -> None:
@@ -147,7 +150,7 @@ def test_the_flat_form_has_a_line_for_each_figure() -> None:
     header, *rows = page_flat(page(BEST, WORST))
     assert len(rows) == 10
     assert all(len(row) == len(header) for row in rows)
-    assert {row[2] for row in rows} <= set(METRICS)
+    assert {row[2] for row in rows} <= set(CRITERIA)
 
 
 # ------------------------------------------------------------------ the command on stored results

@@ -29,6 +29,11 @@ class Output:
     is_quiet: bool = False
 
     @property
+    def is_wide(self) -> bool:
+        """Whether people read it where a line may be longer than 80 columns."""
+        return self.format == "github"
+
+    @property
     def console(self) -> Console:
         """Standard error for people; silent when quiet."""
         return terminal.console(is_quiet=self.is_quiet)

@@ -53,7 +53,7 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Table:
     """
-    Rows of cells, one a column.
+    Rows of cells, one a column. Without any header it is for programs, without any key for people.
 
     Attributes:
         title: What its rows have in common.

@@ -47,7 +47,7 @@ class Cell:
 
     @property
     def is_surely_runnable(self) -> bool:
-        """Whether that holds at the unkind ends of all intervals too."""
+        """Whether that holds at the pessimistic bounds of all intervals too."""
         return self.is_runnable and self.verdict is not None and self.verdict.worst in _RUNNABLE
 
 

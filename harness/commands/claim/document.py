@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from harness.commands.claim.conclusion import Cell, Conclusion, Row, Runnable, Side
+from harness.commands.claim.conclusion import Cell, Row, Runnable, Side
+from harness.commands.claim.examine import ClaimResult
 from harness.commands.claim.sentences import sentences
-from harness.models.catalog.reference_machines import ReferenceMachine
 from harness.report.verdict import verdict_document
-from harness.schema.machine import Machine
 
 
-def claim_document(
-    here: Machine | None,
-    machines: Sequence[ReferenceMachine],
-    rows: Sequence[Row],
-    conclusion: Conclusion,
-) -> dict[str, Any]:
+def document(result: ClaimResult) -> dict[str, Any]:
     """Everything the claim's table shows and rests on, ready for `json.dumps`."""
+    here, conclusion = result.here, result.conclusion
     return {
         "schema": 1,
         "machine": here.model_dump(mode="json") if here else None,
-        "reference_machines": [machine.model_dump(mode="json") for machine in machines],
-        "rows": [_row(row) for row in rows],
+        "reference_machines": [machine.model_dump(mode="json") for machine in result.machines],
+        "rows": [_row(row) for row in result.rows],
         "conclusion": {
             "are_larger": conclusion.are_larger,
             "are_named_runnable": conclusion.are_named_runnable,

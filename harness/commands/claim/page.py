@@ -1,18 +1,16 @@
-"""The claim's table: every model on every machine, in 80 columns, as Markdown."""
+"""The claim's table: every model on every machine, by letters in 80 columns, or in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-
-from tabulate import tabulate
+from collections.abc import Sequence
 
 from harness import units
 from harness.analysis.verdict import LEVELS, Level, Verdict
-from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Row
+from harness.commands.claim.conclusion import HERE, Cell, Row
+from harness.commands.claim.examine import ClaimResult
 from harness.commands.claim.sentences import sentences
-from harness.report.text import WIDTH, harmless, wrapped
+from harness.report.page import Cell as Value
+from harness.report.page import Column, Facts, Note, Page, Quantity, Table, notes
 
 _LETTERS: dict[Level, str] = {
     "comfortable": "c",
@@ -29,57 +27,44 @@ _KEYS = (
     "total, used: parameters in billions, in all and for a token; size: GB, usual variant, "
     "~ not published but what its shape comes to.",
 )
-_NAME_WIDTH = 29
+_KEYS_OF_ONE = (
+    "short: does not run for want of so much memory. + and ~: perhaps better, perhaps worse. M "
+    "measured, R rehearsed, else predicted."
+)
+_FLAT = (
+    *(Column(None, key) for key in ("model", "lab", "country", "n_params", "n_params_active")),
+    *(Column(None, key) for key in ("machine", "variant", "level", "best", "worst", "evidence")),
+    *(Column(None, key) for key in ("decode_", "ttft_", "short_bytes", "reason")),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One machine of the table: its name in cells, and a line on what it is."""
-
-    name: str
-    title: str
-
-
-def claim_text(rows: Sequence[Row], columns: Sequence[Column], conclusion: Conclusion) -> str:
+def page(result: ClaimResult, *, is_wide: bool = False) -> Page:
     """
-    Table, legend and conclusion for a terminal of 80 columns.
+    Table, legend and conclusion.
 
     With one machine its column becomes several: variant, verdict, tokens per second, TTFT.
+
+    Args:
+        result: What was found.
+        is_wide: In words, for where lines may be as long as they like.
     """
-    lines: list[str] = []
-    if len(columns) == 1:
-        lines += [*_detailed(rows, columns[0].name), ""]
-        lines += wrapped(harmless(columns[0].title))
-        lines += [
-            "+ and ~: perhaps better, perhaps worse; M measured, R rehearsed, else predicted."
-        ]
+    rows = _by_lab(result.rows)
+    if is_wide:
+        titles = tuple((site.name, site.title) for site in result.sites)
+        table: Page = (_in_words(rows, [site.name for site in result.sites]), Facts(titles))
+    elif len(result.sites) == 1:
+        (site,) = result.sites
+        table = (_of_one(rows, site.name), Note((site.title, _KEYS_OF_ONE)))
     else:
-        lines += [*_overview(rows, columns), ""]
-        for letter, column in zip(_letters(columns), columns, strict=True):
-            lines += wrapped(harmless(column.title), lead=f"{letter:<4}  ")
-        lines += ["", *(line for key in _KEYS for line in wrapped(key))]
-    for sentence in sentences(conclusion):
-        lines += ["", *wrapped(harmless(sentence))]
-    return "\n".join(lines)
-
-
-def claim_markdown(rows: Sequence[Row], columns: Sequence[Column], conclusion: Conclusion) -> str:
-    """The same as one Markdown table, with words in the place of letters."""
-    headers = ["model", "lab", "country", "total", "active", "size"]
-    headers += [column.name for column in columns]
-    cells = []
-    for row in rows:
-        facts = [row.model, row.lab, row.country or "", *_sizes(row, " B", " GB")]
-        facts += [_words(row.cell(column.name), row) for column in columns]
-        cells.append([_markdown(fact) for fact in facts])
-    table = tabulate(cells, headers=headers, tablefmt="github", disable_numparse=True)
-    notes = [f"- {column.name}: {column.title}" for column in columns]
-    told = [f"- {sentence}" for sentence in sentences(conclusion)]
-    return "\n".join([table, "", *map(_markdown, notes), "", *map(_markdown, told)])
+        names = [site.name for site in result.sites]
+        letters = _letters(names)
+        titles = tuple(zip(letters, (site.title for site in result.sites), strict=True))
+        table = (_overview(rows, names, letters), Facts(titles), Note(_KEYS))
+    return (*table, _flat(result), *notes(*sentences(result.conclusion)))
 
 
 def symbol(cell: Cell | None) -> str:
-    """A cell in up to four characters; the keys stand below the table."""
+    """A cell in up to five characters; the keys stand below the table."""
     if cell is None or cell.verdict is None:
         return _UNKNOWN
     verdict = cell.verdict
@@ -102,66 +87,93 @@ def _is_better(one: Level, other: Level) -> bool:
     return LEVELS.index(one) < LEVELS.index(other)
 
 
-def _overview(rows: Sequence[Row], columns: Sequence[Column]) -> Iterator[str]:
-    names = _letters(columns)
-    widths = [
-        max([len(name), *(len(symbol(row.cell(column.name))) for row in rows)])
-        for name, column in zip(names, columns, strict=True)
-    ]
-    # What the marks leave of the line, less three sizes of five characters with their gaps.
-    room = WIDTH - sum(widths) - len(widths) - 18
-    name_width = min(room, 1 + max((len(row.model) for row in rows), default=0))
-
-    def line(name: str, sizes: tuple[str, str, str], cells: Sequence[str]) -> str:
-        figures = " ".join(f"{size:>5}" for size in sizes)
-        marks = " ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-        return f"{_cut(name, name_width):<{name_width}} {figures} {marks}".rstrip()
-
-    yield line("model", ("total", "used", "size"), names)
-    for lab, of_lab in _by_lab(rows):
-        yield lab
-        for row in of_lab:
-            yield line(
-                f" {row.model}", _sizes(row), [symbol(row.cell(column.name)) for column in columns]
-            )
-
-
-def _detailed(rows: Sequence[Row], machine: str) -> Iterator[str]:
-    yield (
-        f"{'model':<{_NAME_WIDTH}} {'total':>5}  {'variant':<10} {'verdict':<14} {'tok/s':>5} "
-        f"{'TTFT':>7}"
+def _overview(rows: Sequence[Row], machines: Sequence[str], letters: Sequence[str]) -> Table:
+    columns = (
+        Column("lab"),
+        Column("model"),
+        *(Column(name, align="right") for name in ("total", "used", "size")),
+        *(Column(letter) for letter in letters),
     )
-    for lab, of_lab in _by_lab(rows):
-        yield lab
-        for row in of_lab:
-            cell = row.cell(machine)
-            total, _, _ = _sizes(row)
-            verdict = cell.verdict if cell else None
-            decode, ttft = (verdict.decode, verdict.ttft) if verdict else (None, None)
-            rate = units.significant(decode.value) if decode else ""
-            figures = f"{rate:>5} {units.duration(ttft.value) if ttft else '':>7}"
-            if verdict and verdict.short_bytes:
-                figures = f"{units.memory_size(verdict.short_bytes)} short"
-            name = _cut(f" {row.model}", _NAME_WIDTH)
-            variant = _cut((cell.variant if cell else None) or "", 10)
-            yield (
-                f"{name:<{_NAME_WIDTH}} {total:>5}  {variant:<10} {_short(verdict):<14} {figures}"
-            ).rstrip()
+    cells = tuple(
+        (
+            *(_lab(row), row.model, _billions(row.n_params), _billions(row.n_params_active)),
+            _about(row, _billions(row.size_bytes)),
+            *(symbol(row.cell(machine)) for machine in machines),
+        )
+        for row in rows
+    )
+    return Table(columns, cells, is_grouped=True)
 
 
-def _by_lab(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+def _of_one(rows: Sequence[Row], machine: str) -> Table:
+    columns = (
+        Column("lab"),
+        Column("model"),
+        Column("total", align="right"),
+        Column("variant"),
+        Column("verdict"),
+        Column("tok/s", align="right"),
+        Column("TTFT", align="right"),
+    )
+    cells = []
+    for row in rows:
+        cell = row.cell(machine)
+        verdict = cell.verdict if cell else None
+        figures = (verdict.decode, verdict.ttft) if verdict else (None, None)
+        variant = cell.variant if cell else None
+        total = _billions(row.n_params)
+        cells.append((_lab(row), row.model, total, variant, _short(verdict), *figures))
+    return Table(columns, tuple(cells), is_grouped=True)
+
+
+def _in_words(rows: Sequence[Row], machines: Sequence[str]) -> Table:
+    columns = (
+        *(Column(name) for name in ("model", "lab", "country")),
+        *(Column(name, align="right") for name in ("total", "active", "size")),
+        *map(Column, machines),
+    )
+    cells = tuple(
+        (
+            *(row.model, row.lab, row.country),
+            *map(_parameters, (row.n_params, row.n_params_active)),
+            _about(row, units.file_size(row.size_bytes) if row.size_bytes else ""),
+            *(_words(row.cell(machine), row) for machine in machines),
+        )
+        for row in rows
+    )
+    return Table(columns, cells)
+
+
+def _flat(result: ClaimResult) -> Table:
+    """A row for each model on each machine, for programs."""
+    cells = []
+    for row in result.rows:
+        facts = (row.model, row.lab, row.country, row.n_params, row.n_params_active)
+        for cell in filter(None, (row.cell(site.name) for site in result.sites)):
+            told: tuple[Value, ...] = (None,) * 7 + (cell.reason,)
+            if (it := cell.verdict) is not None:
+                levels = (it.level, it.best, it.worst, it.evidence)
+                told = (*levels, it.decode, it.ttft, it.short_bytes, it.reason)
+            cells.append((*facts, cell.machine, cell.variant, *told))
+    return Table(_FLAT, tuple(cells))
+
+
+def _by_lab(rows: Sequence[Row]) -> list[Row]:
     """Rows of one lab together, in the order in which the labs first come."""
     order = {row.lab: i for i, row in reversed(list(enumerate(rows)))}
-    for _, of_lab in groupby(sorted(rows, key=lambda row: order[row.lab]), lambda row: row.lab):
-        own = list(of_lab)
-        country = own[0].country
-        yield _cut(own[0].lab + (f", {country}" if country else ""), _NAME_WIDTH + 20), own
+    return sorted(rows, key=lambda row: order[row.lab])
+
+
+def _lab(row: Row) -> str:
+    return row.lab + (f", {row.country}" if row.country else "")
 
 
 def _short(verdict: Verdict | None) -> str:
     if verdict is None:
         return "not known"
-    word = "does not run" if verdict.level == "does-not-run" else verdict.level
+    word: str = "does not run" if verdict.level == "does-not-run" else verdict.level
+    if verdict.short_bytes:
+        word = f"{units.memory_size(verdict.short_bytes)} short"
     mark = {"measured": " M", "rehearsed": " R", "predicted": ""}[verdict.evidence]
     return word + _leaning(verdict) + mark
 
@@ -173,36 +185,23 @@ def _words(cell: Cell | None, row: Row) -> str:
     return f"{cell.verdict.text} ({cell.verdict.evidence}{variant})"
 
 
-def _sizes(row: Row, params_unit: str = "", size_unit: str = "") -> tuple[str, str, str]:
-    """Parameters in all and active, in billions, and gigabytes; empty where unknown."""
-
-    def scaled(value: int | None, unit: str) -> str:
-        if not value:
-            return ""
-        billions = value / 1e9
-        text = "<0.1" if billions < 0.1 else units.significant(billions, 3 if billions >= 1 else 2)
-        return text + unit
-
-    about = "~" if row.is_size_estimated else ""
-    return (
-        scaled(row.n_params, params_unit),
-        scaled(row.n_params_active, params_unit),
-        about + scaled(row.size_bytes, size_unit),
-    )
+def _parameters(n: int | None) -> Quantity | None:
+    return Quantity(n, "parameters") if n else None
 
 
-def _letters(columns: Sequence[Column]) -> list[str]:
+def _about(row: Row, size: str) -> str:
+    return f"~{size}" if row.is_size_estimated else size
+
+
+def _billions(value: int | None) -> str:
+    """Parameters or bytes without a unit, which would not fit in; empty where unknown."""
+    if not value:
+        return ""
+    billions = value / 1e9
+    return "<0.1" if billions < 0.1 else units.significant(billions, 3 if billions >= 1 else 2)
+
+
+def _letters(machines: Sequence[str]) -> list[str]:
     """The columns' headings: "here", and a letter for each other machine."""
-    letters = iter("abcdefghijklmnopqrstuvwxyz" * len(columns))
-    return [HERE if column.name == HERE else next(letters) for column in columns]
-
-
-def _cut(text: str, width: int) -> str:
-    shown = harmless(text)
-    return shown if len(shown) <= width else shown[: width - 1] + "…"
-
-
-def _markdown(text: str) -> str:
-    for character, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("*", "\\*")):
-        text = text.replace(character, shown)
-    return harmless(text)
+    letters = iter("abcdefghijklmnopqrstuvwxyz" * len(machines))
+    return [HERE if name == HERE else next(letters) for name in machines]

@@ -1,19 +1,30 @@
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import pytest
 
 from harness.analysis.verdict import Evidence, Level, Verdict, does_not_run
+from harness.analysis.verdict_predicted import Place
+from harness.commands.claim.claim import Site
 from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Reach, Row, conclude
-from harness.commands.claim.page import Column, claim_markdown, claim_text, symbol
+from harness.commands.claim.examine import ClaimResult
+from harness.commands.claim.page import page, symbol
 from harness.commands.claim.sentences import sentences
+from harness.report.formats import FORMATS
 from harness.schema.figure import Figure
 
 B = 1_000_000_000
 CONSUMER = ("laptop", "macbook")
 SITES = (HERE, "laptop", "macbook", "studio")
-COLUMNS = [Column(name, f"{name}: so much memory") for name in SITES]
+
+
+def claim_text(rows: list[Row], *machines: str, form: str = "plain") -> str:
+    """The page of these rows as it is written for `machines`."""
+    sites = tuple(Site(it, f"{it}: so much memory", None, Place(0, None)) for it in machines)
+    result = ClaimResult(None, (), sites, tuple(rows), conclude(rows, CONSUMER))
+    return FORMATS[form](page(result, is_wide=form == "github"))
 
 
 def verdict(
@@ -237,46 +248,45 @@ def test_a_cell_is_a_letter_with_signs(made: Cell | None, shown: str) -> None:
 
 
 def test_the_overview_has_every_model_below_its_lab() -> None:
-    text = claim_text(ROWS, COLUMNS, conclude(ROWS, CONSUMER))
+    text = claim_text(ROWS, *SITES)
     lines = text.splitlines()
 
     assert lines[0].split() == ["model", "total", "used", "size", "here", "a", "b", "c"]
     assert lines.index("Qwen, CN") + 1 == lines.index(
-        next(line for line in lines if line.startswith(" qwen-large"))
+        next(line for line in lines if line.startswith("  qwen-large"))
     )
-    assert [line.split()[-4:] for line in lines if line.startswith(" gpt-oss-20b")] == [
+    assert [line.split()[-4:] for line in lines if line.startswith("  gpt-oss-20b")] == [
         ["c", "s", "c", "c"]
     ]
     assert max(map(len, lines)) <= 80
     assert "Small letters are predicted" in text
+    assert "\na     laptop: so much memory\n" in text
 
 
 def test_one_machine_alone_is_shown_with_its_figures() -> None:
-    text = claim_text(ROWS, COLUMNS[2:3], conclude(ROWS, CONSUMER))
-    lines = text.splitlines()
+    lines = claim_text(ROWS, "macbook").splitlines()
 
     assert lines[0].split() == ["model", "total", "variant", "verdict", "tok/s", "TTFT"]
-    (oss,) = [line for line in lines if line.startswith(" gpt-oss-120b")]
+    (oss,) = [line for line in lines if line.startswith("  gpt-oss-120b")]
     assert oss.split() == ["gpt-oss-120b", "117", "Q4_K_M", "usable", "12.0"]
-    (kimi,) = [line for line in lines if line.startswith(" kimi")]
-    assert kimi.endswith("does not run   5.00 GiB short")
+    (kimi,) = [line for line in lines if line.startswith("  kimi")]
+    assert kimi.split() == ["kimi", "1000", "Q4_K_M", "5.00", "GiB", "short", "–"]
     assert max(map(len, lines)) <= 80
 
 
 def test_names_from_a_file_cannot_break_the_tables() -> None:
     evil = row("evil\x1b[2J|name-that-goes-on-and-on-and-on", "CN", 5, "cccc", lab="a\nb" * 30)
-    conclusion = conclude([evil], CONSUMER)
 
-    text = claim_text([evil], COLUMNS, conclusion)
+    text = claim_text([evil], *SITES)
     assert all(char.isprintable() or char == "\n" for char in text)
     assert max(map(len, text.splitlines())) <= 80
-    markdown = claim_markdown([evil], COLUMNS, conclusion)
+    markdown = claim_text([evil], *SITES, form="github")
     assert all(char.isprintable() or char == "\n" for char in markdown)
     assert "\\|name" in markdown
 
 
 def test_markdown_has_words_in_the_place_of_letters() -> None:
-    text = claim_markdown(ROWS, COLUMNS, conclude(ROWS, CONSUMER))
+    text = claim_text(ROWS, *SITES, form="github")
     (oss,) = [line for line in text.splitlines() if line.startswith("| gpt-oss-120b")]
 
     assert [part.strip() for part in oss.strip("|").split("|")] == [
@@ -284,6 +294,24 @@ def test_markdown_has_words_in_the_place_of_letters() -> None:
         "does not run (predicted)", "does not run (predicted)", "usable (predicted)",
         "comfortable (predicted)",
     ]  # fmt: skip
+    assert "\n- laptop: laptop: so much memory\n" in text
+
+
+def test_programs_get_a_line_for_each_model_on_each_machine() -> None:
+    rows = list(csv.DictReader(claim_text(ROWS, "laptop", "studio", form="csv").splitlines()))
+
+    assert len(rows) == 2 * len(ROWS)
+    (oss,) = [it for it in rows if (it["model"], it["machine"]) == ("gpt-oss-120b", "studio")]
+    assert (oss["level"], oss["evidence"], oss["n_params"]) == (
+        "comfortable", "predicted", "117000000000",
+    )  # fmt: skip
+    assert (oss["decode_value"], oss["decode_low"], oss["decode_unit"]) == ("12.0", "10.0", "tok/s")
+    (kimi,) = [it for it in rows if (it["model"], it["machine"]) == ("kimi", "laptop")]
+    assert (kimi["level"], kimi["short_bytes"], kimi["decode_value"]) == (
+        "does-not-run", str(5 << 30), "",
+    )  # fmt: skip
+    (secret,) = [it for it in rows if (it["model"], it["machine"]) == ("secret", "laptop")]
+    assert (secret["level"], secret["reason"]) == ("", "unknown speed")
 
 
 def test_the_widest_cells_take_their_room_from_the_names() -> None:
@@ -291,8 +319,7 @@ def test_the_widest_cells_take_their_room_from_the_names() -> None:
     wide = {"best": "comfortable", "worst": "slow", "is_usual": False, "evidence": "rehearsed"}
     cells = tuple(cell(machine, "usable", **wide) for machine in machines)
     rows = [Row("qwen3-coder-30b-a3b-instruct", "Lab", "CN", 10**12, 10**11, "Q", 10**12, cells)]
-    columns = [Column(machine, machine) for machine in machines]
-    text = claim_text(rows, columns, conclude(rows, CONSUMER))
+    text = claim_text(rows, *machines)
 
     assert max(map(len, text.splitlines())) <= 80
     assert "Ur+~*" in text

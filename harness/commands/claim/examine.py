@@ -1,0 +1,99 @@
+"""The claim put to the test: every model of the catalogue on every machine, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.commands.claim.claim import Site, reference_site, rows
+from harness.commands.claim.conclusion import HERE, Conclusion, Row, conclude
+from harness.commands.claim.host import look_here
+from harness.commands.claim.requirements import asked_of
+from harness.commands.claim.stored import Measured, measured_here
+from harness.models.catalog.catalog import Catalog
+from harness.models.catalog.reference_machines import (
+    ReferenceMachine,
+    chosen,
+    load_reference_machines,
+)
+from harness.schema.machine import Machine
+
+
+@dataclass(frozen=True)
+class ClaimRequest:
+    """Which machines are to be shown, by name and in any case; without names all of them."""
+
+    machines: tuple[str, ...]
+    results: Path
+
+    @property
+    def names(self) -> list[str]:
+        """The names as machines have them."""
+        return [name.lower() for name in self.machines]
+
+    @property
+    def is_of_here(self) -> bool:
+        """Whether the machine at hand is one of them."""
+        return not self.machines or HERE in self.names
+
+    def shown(self, references: tuple[ReferenceMachine, ...]) -> tuple[ReferenceMachine, ...]:
+        """
+        The reference machines among them.
+
+        Raises:
+            UsageError: A name is none of these.
+        """
+        others = [name for name in self.names if name != HERE]
+        return chosen(references, others) if others or not self.machines else ()
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """
+    What was found.
+
+    Attributes:
+        here: The machine at hand; None if it was not asked for.
+        machines: The reference machines that were asked for.
+        sites: All that was asked for, in the order shown.
+        rows: A row a model, with cells of more machines than were asked for.
+        conclusion: What follows from all reference machines, whichever are shown.
+    """
+
+    here: Machine | None
+    machines: tuple[ReferenceMachine, ...]
+    sites: tuple[Site, ...]
+    rows: tuple[Row, ...]
+    conclusion: Conclusion
+
+
+def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]) -> ClaimResult:
+    """
+    The verdict on every model on every machine, offline; takes some seconds.
+
+    Args:
+        request: What is asked for.
+        catalog: The models.
+        warn: Is told of results that cannot be read, and of a calibration that does not count.
+
+    Raises:
+        UsageError: No such machine.
+        HarnessError: The engine does not start, or the folder of results cannot be read.
+    """
+    references = load_reference_machines()
+    shown = request.shown(references)
+    here = look_here(request.results) if request.is_of_here else None
+    measured = measured_here(request.results, here.machine.id, catalog) if here else Measured()
+    for problem in (*measured.problems, *(here.notes if here else ())):
+        warn(problem)
+    sites = [*([here.site] if here else []), *map(reference_site, references)]
+    table = rows(catalog.models, sites, asked_of(catalog, sites), measured.cells)
+    names_shown = {HERE, *(machine.name for machine in shown)}
+    return ClaimResult(
+        here=here.machine if here else None,
+        machines=shown,
+        sites=tuple(site for site in sites if site.name in names_shown),
+        rows=tuple(table),
+        conclusion=conclude(table, [site.name for site in sites if site.is_consumer]),
+    )

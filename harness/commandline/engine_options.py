@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,16 +91,29 @@ def engine_lists(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def engine_option(field: str, **changes: str | None) -> Callable[..., Any]:
+def engine_values(*fields: str, help: Mapping[str, str | None] | None = None) -> Callable[..., Any]:
     """
-    The option for one value of a setting, under the name of the field.
+    Options for one value of each of `fields`, which reach the function together, as `settings`.
 
-    Args:
-        field: Of Settings.
-        changes: `help`, where this command has another one.
+    What the machine decides is left out of it. Where a command says something else of a field,
+    `help` has it.
     """
-    row = ENGINE_OPTIONS[field]
-    return _option(field, row, row.one, changes.get("help", row.help))
+    texts = {field: ENGINE_OPTIONS[field].help for field in fields} | dict(help or {})
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def with_settings(*arguments: Any, **given: Any) -> Any:
+            values = {field: given.pop(field) for field in fields}
+            settings = {field: value for field, value in values.items() if value is not None}
+            return function(*arguments, settings=settings, **given)
+
+        decorated: Callable[..., Any] = with_settings
+        for field in reversed(fields):
+            row = ENGINE_OPTIONS[field]
+            decorated = _option(field, row, row.one, texts[field])(decorated)
+        return decorated
+
+    return decorate
 
 
 def _option(field: str, row: EngineOption, kind: Any, text: str | None) -> Callable[..., Any]:

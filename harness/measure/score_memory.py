@@ -2,20 +2,80 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import HarnessError
 from harness.files import require_space
+from harness.machine.memory import available_memory_bytes
 from harness.measure.fits import room_of
 from harness.measure.jobs.plan import MemoryPlan, plan_memory
-from harness.measure.jobs.score import ScoreRequest, Subject, n_chunks_of
+from harness.measure.jobs.score import ScoreSetup, Subject, n_chunks_of
 from harness.measure.jobs.score_sums import spill_bytes
+from harness.models.digest import cache_dir
 from harness.models.headers import local_headers
 from harness.schema.machine import Machine
 from harness.schema.planned import SYSTEM, ContextWish, is_within, limits_of
+from harness.units import file_size, memory_size
+
+
+@dataclass(frozen=True)
+class SpillPlace:
+    """Where the reference's log-probabilities go meanwhile, and the sentence that says so."""
+
+    folder: Path
+    sentence: str
+
+
+def spill_place(
+    subject: Subject,
+    reference: Subject,
+    setup: ScoreSetup,
+    machine: Machine,
+    *,
+    is_forced: bool = False,
+) -> SpillPlace | None:
+    """
+    Where to spill to, its space checked; None where both models fit into memory.
+
+    Args:
+        subject: What is scored.
+        reference: What it is set against.
+        setup: On which text.
+        machine: This one.
+        is_forced: To spill wherever both would fit.
+
+    Raises:
+        HarnessError: There is no such folder, and none can be made.
+        FetchFailed: Its disk has no space for it.
+    """
+    assert subject.tokenization is not None
+    free_bytes = available_memory_bytes()
+    if is_forced:
+        why = "--spill"
+    elif fits_together(subject, reference, setup, machine, free_bytes):
+        return None
+    else:
+        why = f"both do not fit into the {memory_size(free_bytes)} of memory that are free"
+    folder = cache_dir()
+    with contextlib.suppress(OSError):  # what stands in the way is told by the check below
+        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        raise HarnessError(f"{folder} cannot be made; set HARNESS_CACHE to another folder")
+    n_chunks = n_chunks_of(subject, setup)
+    n_bytes = spill_bytes(setup.n_ctx, n_chunks, subject.tokenization.n_vocab)
+    require_space(folder, n_bytes, f"keeping {n_chunks} chunks of the reference")
+    return SpillPlace(
+        folder,
+        f"{subject.file.key} and {reference.file.key} one after the other ({why}): "
+        f"{file_size(n_bytes)} of the reference's probabilities go to {folder} in half precision "
+        "meanwhile",
+    )
 
 
 def fits_together(
-    subject: Subject, reference: Subject, request: ScoreRequest, machine: Machine, free_bytes: int
+    subject: Subject, reference: Subject, setup: ScoreSetup, machine: Machine, free_bytes: int
 ) -> bool:
     """
     Whether both models with their contexts go into the memory that is free.
@@ -23,7 +83,7 @@ def fits_together(
     Args:
         subject: One model.
         reference: The other.
-        request: With which contexts.
+        setup: With which contexts.
         machine: This one.
         free_bytes: Of system memory.
     """
@@ -31,13 +91,13 @@ def fits_together(
     assert subject.engine is not None
     n_vocab = subject.tokenization.n_vocab
     # The engine keeps the scored rows; of those a copy in doubles is worked on, piece by piece.
-    logits = 2 * request.n_ctx * n_vocab * 4
+    logits = 2 * setup.n_ctx * n_vocab * 4
     weights = subject.file.weights_bytes + reference.file.weights_bytes
     has_gpu = any(device.is_gpu for device in subject.engine.devices)
     # Mapped weights may lie there twice, rearranged; the compute buffers are no larger than this.
     if not has_gpu and 2 * (weights + logits) < free_bytes / 2:
         return True
-    plans = [_plan(each, request) for each in (subject, reference)]
+    plans = [_plan(each, setup) for each in (subject, reference)]
     if any(not plan.contexts or plan.contexts[0].n_ctx is None for plan in plans):
         return True  # the engine refuses one: scoring tells why
     taken = {SYSTEM: logits}
@@ -49,19 +109,6 @@ def fits_together(
     return is_within(taken, limits)
 
 
-def _plan(subject: Subject, request: ScoreRequest) -> MemoryPlan:
+def _plan(subject: Subject, setup: ScoreSetup) -> MemoryPlan:
     headers = local_headers(subject.path, subject.file.key).headers
-    return plan_memory(subject.path, headers, request.settings, [ContextWish(n_ctx=request.n_ctx)])
-
-
-def require_spill_space(subject: Subject, request: ScoreRequest, folder: Path) -> None:
-    """
-    Nothing, if the disk of `folder` can take what the reference gives.
-
-    Raises:
-        FetchFailed: It cannot.
-    """
-    assert subject.tokenization is not None
-    n_chunks = n_chunks_of(subject, request)
-    n_bytes = spill_bytes(request.n_ctx, n_chunks, subject.tokenization.n_vocab)
-    require_space(folder, n_bytes, f"keeping {n_chunks} chunks of the reference")
+    return plan_memory(subject.path, headers, setup.settings, [ContextWish(n_ctx=setup.n_ctx)])

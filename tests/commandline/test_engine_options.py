@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists, engine_option
+from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists, engine_values
 from harness.schema.settings import Settings
 
 USUAL = Settings(n_threads=1)
@@ -36,15 +36,14 @@ def test_what_is_left_out_is_as_the_settings_have_it() -> None:
 
 @pytest.mark.parametrize("field", ENGINE_OPTIONS)
 def test_one_value_is_left_out_as_a_list_is(field: str) -> None:
-    expected = None if field in OPEN else getattr(USUAL, field)
-    assert parsed(engine_option(field)) == {field: expected}
+    expected = {} if field in OPEN else {field: getattr(USUAL, field)}
+    assert parsed(engine_values(field)) == {"settings": expected}
 
 
 def test_lists_and_single_values_are_written_alike() -> None:
     many = parsed(engine_lists, "-ngl", "0,-1", "--device", "CUDA0/CUDA1", "--repack", "off,on")
     assert (many["n_gpu_layers"], many["devices"]) == ((0, -1), (("CUDA0", "CUDA1"),))
     assert many["repack"] == (False, True)
-    assert parsed(engine_option("n_gpu_layers"), "-ngl", "0") == {"n_gpu_layers": 0}
-    assert parsed(engine_option("repack"), "--repack", "off") == {"repack": False}
-    devices = parsed(engine_option("devices"), "--device", "CUDA0/CUDA1")
-    assert devices == {"devices": ("CUDA0", "CUDA1")}
+    single = engine_values("n_gpu_layers", "devices", "repack")
+    one = parsed(single, "-ngl", "0", "--device", "CUDA0/CUDA1", "--repack", "off")["settings"]
+    assert one == {"n_gpu_layers": 0, "devices": ("CUDA0", "CUDA1"), "repack": False}

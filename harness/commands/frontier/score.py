@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from harness.commandline.scoring import Files, Named, new_session, score_all
 from harness.commands.frontier.candidates import Candidate
 from harness.errors import ExitCode, NotComparable
 from harness.measure.jobs.score_text import QualityText, default_text
+from harness.measure.scoring import ScoredFile, ScoreRequest, score_models
 from harness.measure.session import MeasureRequest
 from harness.records.quality import list_qualities
 from harness.report import terminal
+from harness.report.progress.scoring import QualityProgress
 from harness.schema.quality import QualityRecord
 
+# Of the settings that speeds are measured with, those that `harness quality` has too.
+_SAME = ("n_threads", "n_gpu_layers", "n_cpu_moe", "load_mode")
 _N_CTX = 512  # llama-perplexity's default chunk
 
 
@@ -49,18 +49,24 @@ def score_missing(
     ]
     if not missing:
         return ExitCode.DONE
-    files = Files(tuple(map(_named, missing)), _named(reference))
-    with tempfile.TemporaryDirectory() as folder:
-        options = _options(request, n_chunks)
-        session = new_session(text, Path(folder), options, request.results, console)
-        try:
-            score_all(session, files)
-        except NotComparable as error:
-            terminal.warn(console, f"{error} No distances were measured.")
-            return ExitCode.DONE
-    for failure in session.failures:
+    asked = ScoreRequest(
+        text=text,
+        n_ctx=_N_CTX,
+        n_chunks=n_chunks,
+        budget_ns=request.budget_ns,
+        results=request.results,
+        settings={name: values[0] for name, values in request.settings.items() if name in _SAME},
+        silence_ns=request.silence_ns,
+    )
+    progress = QualityProgress(console)
+    try:
+        scored = score_models(asked, [_file(it) for it in missing], _file(reference), progress)
+    except NotComparable as error:
+        terminal.warn(console, f"{error} No distances were measured.")
+        return ExitCode.DONE
+    for failure in scored.failures:
         terminal.warn(console, f"{failure.model} {failure.message}")
-    return session.exit_code
+    return scored.exit_code
 
 
 def _answers(
@@ -81,12 +87,5 @@ def _answers(
     )
 
 
-def _named(candidate: Candidate) -> Named:
-    return Named(candidate.file, candidate.path)
-
-
-def _options(request: MeasureRequest, n_chunks: int) -> dict[str, Any]:
-    own: dict[str, Any] = {"n_ctx": _N_CTX, "n_chunks": n_chunks, "is_spilling": False}
-    usual = {"n_threads": None, "n_gpu_layers": -1, "n_cpu_moe": 0, "load_mode": "auto"}
-    firsts = {name: request.settings.get(name, [value])[0] for name, value in usual.items()}
-    return own | firsts | {"budget": request.budget_ns, "timeout": request.silence_ns}
+def _file(candidate: Candidate) -> ScoredFile:
+    return ScoredFile(candidate.file, candidate.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,18 @@ import click
 
 from harness.analysis.quality import side_by_side
 from harness.commandline import options
-from harness.commandline.scoring import Session, named_files, new_session, score_all
+from harness.commandline.engine_options import engine_values
+from harness.commandline.output import Output, output_options
 from harness.commands.quality.page import QualityResult, quality_document, quality_text
+from harness.commands.quality.quality import quality_files
 from harness.errors import UsageError
 from harness.measure.jobs.score_text import default_text, read_text
 from harness.measure.lock import machine_held
+from harness.measure.scoring import Scored, ScoreRequest, score_models
 from harness.models.catalog.catalog import load_catalog
 from harness.records.quality import require_writable
-from harness.report import terminal
+from harness.report.progress.fetching import Fetching
+from harness.report.progress.scoring import QualityProgress
 
 # 32 chunks leave 31 degrees of freedom: beyond that an interval narrows only as the root of the
 # time, and its t quantile by 4 % at most.
@@ -54,29 +57,16 @@ _CHUNKS = 32
 )
 @click.option(
     "--budget",
+    "budget_ns",
     type=options.DURATION,
     default="30m",
     show_default=True,
     help="Time for each model; two chunks are always finished.",
 )
-@click.option("-t", "--threads", "n_threads", type=click.IntRange(1), help="As for `run`.")
-@click.option(
-    "-ngl",
-    "--gpu-layers",
-    "n_gpu_layers",
-    type=click.IntRange(-1),
-    default=-1,
-    help="Layers on the GPU; -1 is all.",
+@engine_values(
+    *("n_threads", "n_gpu_layers", "n_cpu_moe", "load_mode"),
+    help={"n_threads": "As for `run`.", "load_mode": None},
 )
-@click.option(
-    "-ncmoe",
-    "--cpu-moe",
-    "n_cpu_moe",
-    type=click.IntRange(0),
-    default=0,
-    help="Keep the experts of the first N layers in system memory.",
-)
-@click.option("--load-mode", "load_mode", type=click.Choice(options.LOAD_MODES), default="auto")
 @click.option(
     "--spill",
     "is_spilling",
@@ -85,6 +75,7 @@ _CHUNKS = 32
 )
 @click.option(
     "--timeout",
+    "silence_ns",
     type=options.DURATION,
     default="20m",
     show_default=True,
@@ -95,21 +86,14 @@ _CHUNKS = 32
 )
 @options.catalog_option
 @options.results_option
-@click.option(
-    "--format",
-    "table_format",
-    type=click.Choice(options.FORMATS),
-    default="plain",
-    show_default=True,
-)
-@options.json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
+@output_options
 def command(
     models: tuple[str, ...],
     reference: str | None,
     text_path: Path | None,
-    results: Path,
     catalogs: tuple[Path, ...],
+    output: Output,
+    wait: int | None,
     **given: Any,
 ) -> int:
     """
@@ -121,32 +105,31 @@ def command(
     """
     if given["is_spilling"] and reference is None:
         raise UsageError("--spill is about a model and its --reference; name one")
-    text = read_text(text_path) if text_path else default_text()
-    require_writable(results)
-    console = terminal.console(is_quiet=given["quiet"])
-    files = named_files(models, reference, load_catalog(catalogs), given["n_ctx"], console)
-    name = f"the quality of {', '.join(each.file.key for each in files.models)}"
-    with (
-        machine_held(name, given["wait"] or 0, console.print),
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        session = new_session(text, Path(folder), given, results, console)
-        score_all(session, files)
-    _show(session, "json" if given["as_json"] else given["table_format"])
-    return session.exit_code
+    request = ScoreRequest(read_text(text_path) if text_path else default_text(), **given)
+    require_writable(request.results)
+    with Fetching(output.console) as fetching:
+        files = quality_files(
+            models, reference, load_catalog(catalogs), request.n_ctx, fetching.report
+        )
+    progress = QualityProgress(output.console)
+    with machine_held(files.title, wait or 0, output.tell):
+        scored = score_models(request, files.models, files.reference, progress)
+    _show(scored, output)
+    return scored.exit_code
 
 
-def _show(session: Session, table_format: str) -> None:
-    records = [record for record, _ in session.kept]
+def _show(scored: Scored, output: Output) -> None:
     results = [
         QualityResult(record, derived, path)
-        for (record, path), derived in zip(session.kept, side_by_side(records), strict=True)
+        for (record, path), derived in zip(
+            scored.kept, side_by_side([record for record, _ in scored.kept]), strict=True
+        )
     ]
-    text = session.request.text.facts
-    if table_format == "json":
-        document = quality_document(text, results, session.failures)
+    text = scored.text.facts
+    if output.format == "json":
+        document = quality_document(text, results, scored.failures)
         click.echo(json.dumps(document, indent=2, allow_nan=False))
         return
-    click.echo(quality_text(text, results, session.failures, table_format))
-    for _, path in session.kept:
-        session.console.print(f"Record: {path}", soft_wrap=True)
+    click.echo(quality_text(text, results, scored.failures, output.format))
+    for _, path in scored.kept:
+        output.tell(f"Record: {path}")

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from harness import units
 from harness.analysis.metrics import METRICS, Metric
 from harness.analysis.quality import Quality, figures_of
-from harness.commandline.scoring import QualityFailure
+from harness.measure.scoring import ScoreFailure
 from harness.report.text import harmless, wrapped
 from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
@@ -39,7 +39,7 @@ class QualityResult:
 def quality_text(
     text: TextFacts,
     results: Sequence[QualityResult],
-    failures: Sequence[QualityFailure],
+    failures: Sequence[ScoreFailure],
     table_format: str,
 ) -> str:
     """The results in `table_format`; "plain" fits 80 columns."""
@@ -63,7 +63,7 @@ def quality_text(
 
 
 def quality_document(
-    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[QualityFailure]
+    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[ScoreFailure]
 ) -> dict[str, Any]:
     """Everything that was found, ready for `json.dumps`."""
     return {
@@ -222,7 +222,7 @@ def _legend(text: TextFacts, results: Sequence[QualityResult]) -> list[str]:
 
 
 def _github(
-    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[QualityFailure]
+    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[ScoreFailure]
 ) -> str:
     rows: list[tuple[str, ...]] = []
     for result in results:
@@ -241,7 +241,7 @@ def _markdown(text: str) -> str:
 
 
 def _flat(
-    results: Sequence[QualityResult], failures: Sequence[QualityFailure], delimiter: str
+    results: Sequence[QualityResult], failures: Sequence[ScoreFailure], delimiter: str
 ) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")

@@ -19,7 +19,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from harness import __version__
-from harness.errors import NotComparable
 from harness.measure import runner
 from harness.measure.jobs.score_text import QualityText
 from harness.measure.protocol import CommonEvent, Event, Job
@@ -110,9 +109,9 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class ScoreRequest:
+class ScoreSetup:
     """
-    How a text is to be scored: at most `n_chunks` chunks of `n_ctx` tokens.
+    How every model of a session is scored: at most `n_chunks` chunks of `n_ctx` tokens.
 
     `budget_ns` is for each model, `settings` are for both. A `silence_ns` without a word ends a
     worker.
@@ -141,43 +140,16 @@ def tokenized(file: ModelFile, path: Path, text_path: Path) -> Subject:
     return Subject(file, path, report.outcome, told.tokenization if told else None, report.engine)
 
 
-def require_same_tokens(subject: Subject, reference: Subject) -> None:
-    """
-    Nothing, if both models have the same tokens and make the same ones of the text.
-
-    Raises:
-        NotComparable: They do not.
-    """
-    own, other = subject.tokenization, reference.tokenization
-    assert own is not None
-    assert other is not None
-    if own.vocabulary_sha256 != other.vocabulary_sha256:
-        how = (
-            f"{own.n_vocab} and {other.n_vocab} tokens"
-            if own.n_vocab != other.n_vocab
-            else f"both of {own.n_vocab} tokens, but not the same ones"
-        )
-        raise NotComparable(
-            f"{subject.file.key} and {reference.file.key} have different vocabularies ({how}): "
-            "their probabilities are of different things; take a reference of the same model"
-        )
-    if own.tokens_sha256 != other.tokens_sha256:
-        raise NotComparable(
-            f"{subject.file.key} and {reference.file.key} have the same vocabulary but cut this "
-            "text into different tokens: one of the files was converted wrongly; take another one"
-        )
-
-
-def n_chunks_of(subject: Subject, request: ScoreRequest) -> int:
+def n_chunks_of(subject: Subject, setup: ScoreSetup) -> int:
     """How many chunks there will be: those asked for, or those that the text has."""
     assert subject.tokenization is not None
-    return min(request.n_chunks, subject.tokenization.n_tokens // request.n_ctx)
+    return min(setup.n_chunks, subject.tokenization.n_tokens // setup.n_ctx)
 
 
 def score(
     subject: Subject,
     reference: Subject | None,
-    request: ScoreRequest,
+    setup: ScoreSetup,
     machine: Machine,
     *,
     spill_folder: Path | None = None,
@@ -189,7 +161,7 @@ def score(
     Args:
         subject: What is scored.
         reference: What it is set against.
-        request: On which text, how much of it.
+        setup: On which text, how much of it.
         machine: This one.
         spill_folder: Where the reference's log-probabilities go; None holds both models at once.
         on_event: Told what the worker tells.
@@ -197,18 +169,18 @@ def score(
     assert subject.tokenization is not None
     assert subject.engine is not None
     started_at, started_ns = datetime.now(UTC).isoformat(timespec="seconds"), perf_counter_ns()
-    n_chunks = n_chunks_of(subject, request)
+    n_chunks = n_chunks_of(subject, setup)
     job = ScoreJob(
         model_path=str(subject.path),
-        settings=request.settings,
-        text_path=str(request.text_path),
+        settings=setup.settings,
+        text_path=str(setup.text_path),
         reference_path=str(reference.path) if reference else None,
-        n_ctx=request.n_ctx,
+        n_ctx=setup.n_ctx,
         n_chunks=n_chunks,
         spill_folder=str(spill_folder) if spill_folder else None,
-        deadline_ns=started_ns + request.budget_ns,
+        deadline_ns=started_ns + setup.budget_ns,
     )
-    report = runner.run_unlogged(job, on_event=on_event, silence_ns=request.silence_ns)
+    report = runner.run_unlogged(job, on_event=on_event, silence_ns=setup.silence_ns)
     return QualityRecord(
         id=uuid.uuid4().hex[:8],
         started_at=started_at,
@@ -221,10 +193,10 @@ def score(
         ),
         model=subject.file,
         reference=reference.file if reference else None,
-        settings=request.settings,
-        text=request.text.facts,
+        settings=setup.settings,
+        text=setup.text.facts,
         tokenization=subject.tokenization,
-        n_ctx=request.n_ctx,
+        n_ctx=setup.n_ctx,
         n_chunks_planned=n_chunks,
         is_spilled=spill_folder is not None,
         outcome=report.outcome,

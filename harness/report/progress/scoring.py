@@ -20,21 +20,29 @@ _REDRAW_S = 1.0
 
 
 class QualityProgress:
-    """Tells the chunks of one model as they come."""
+    """Tells the chunks of each model as they come; the observer of measure/scoring.py."""
 
-    def __init__(self, console: Console, title: str, n_chunks: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
+        self._live: Live | None = None
+        self._begin("", 0)
+
+    def _begin(self, title: str, n_chunks: int) -> None:
         self._title = title
         self._n_chunks = n_chunks
-        self._live: Live | None = None
         self._drawn_s = 0.0
         self._started_s = monotonic()
         self._nll = 0.0
         self._n_scored = 0
 
+    def tell(self, message: str) -> None:
+        """Tells it at once."""
+        self._console.print(message, soft_wrap=True)
+
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Keeps the status line on the terminal for as long as the block runs."""
+    def shown(self, title: str, n_chunks: int) -> Iterator[None]:
+        """Keeps the status line of one model on the terminal for as long as the block runs."""
+        self._begin(title, n_chunks)
         if not self._console.is_terminal:
             self._console.print(f"{self._title} · scoring", soft_wrap=True)
             yield

@@ -19,16 +19,16 @@ from harness.errors import FetchFailed, NotComparable
 from harness.machine.probe import probe_machine
 from harness.measure.jobs.score import (
     ChunkEvent,
-    ScoreRequest,
+    ScoreSetup,
     SpilledEvent,
     Subject,
-    require_same_tokens,
     score,
     tokenized,
 )
 from harness.measure.jobs.score_text import QualityText
 from harness.measure.protocol import Event
-from harness.measure.score_memory import fits_together, require_spill_space
+from harness.measure.score_memory import fits_together, spill_place
+from harness.measure.scoring import require_same_tokens
 from harness.models.gguf.model_file import describe
 from harness.schema.experiment import Outcome
 from harness.schema.quality import QualityRecord, Tokenization
@@ -55,8 +55,8 @@ def subject_of(path: Path, text_path: Path) -> Subject:
     return tokenized(describe(path, path.name), path, text_path)
 
 
-def request_of(text_path: Path, n_chunks: int = 3) -> ScoreRequest:
-    return ScoreRequest(
+def setup_of(text_path: Path, n_chunks: int = 3) -> ScoreSetup:
+    return ScoreSetup(
         text=QualityText("bees.txt", text_path.read_bytes()),
         text_path=text_path,
         n_ctx=N_CTX,
@@ -75,7 +75,7 @@ def scored(
     record = score(
         subject_of(model, text_path),
         subject_of(reference, text_path),
-        request_of(text_path),
+        setup_of(text_path),
         MACHINE,
         spill_folder=spill_folder,
         on_event=events.append,
@@ -168,8 +168,8 @@ def test_logits_that_are_no_numbers_fail_the_case(
 
 def test_time_that_is_spent_leaves_two_chunks(tiny_model: Path, text_path: Path) -> None:
     subject = subject_of(tiny_model, text_path)
-    request = request_of(text_path)
-    hurried = ScoreRequest(**{**vars(request), "budget_ns": 1})
+    setup = setup_of(text_path)
+    hurried = ScoreSetup(**{**vars(setup), "budget_ns": 1})
     record = score(subject, None, hurried, MACHINE)
     assert record.outcome.status == "ok"
     assert [chunk.index for chunk in record.chunks] == [0, 1]
@@ -205,9 +205,9 @@ def test_vocabularies_of_other_sizes_and_texts_cut_otherwise_are_named(
 
 
 def test_two_models_fit_together_or_do_not(tiny_model: Path, text_path: Path) -> None:
-    one, request = subject_of(tiny_model, text_path), request_of(text_path)
-    assert fits_together(one, one, request, MACHINE, 1 << 40)
-    assert not fits_together(one, one, request, MACHINE, 1 << 20)
+    one, setup = subject_of(tiny_model, text_path), setup_of(text_path)
+    assert fits_together(one, one, setup, MACHINE, 1 << 40)
+    assert not fits_together(one, one, setup, MACHINE, 1 << 20)
 
 
 def test_a_disk_without_room_is_said_before(
@@ -216,9 +216,11 @@ def test_a_disk_without_room_is_said_before(
     class Full:
         free = 1000
 
+    subject = subject_of(tiny_model, text_path)
     monkeypatch.setattr("harness.files.shutil.disk_usage", lambda _: Full)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     with pytest.raises(FetchFailed, match=r"3 chunks of the reference.*HARNESS_CACHE"):
-        require_spill_space(subject_of(tiny_model, text_path), request_of(text_path), tmp_path)
+        spill_place(subject, subject, setup_of(text_path), MACHINE, is_forced=True)
 
 
 def test_a_model_without_tokenizer_says_so(tmp_path: Path, text_path: Path) -> None:

@@ -1,5 +1,6 @@
 """
-Files that appear whole or not at all, and what a person sees while they grow.
+Files that appear whole or not at all, the room they need, what a person sees while they grow, and
+what is said when the system refuses.
 
 Everything is first written beside its place, checked, forced to disk, and then renamed.
 """
@@ -8,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
+
+import psutil
 
 from harness.errors import FetchFailed
 from harness.units import file_size
@@ -68,19 +72,58 @@ def untold(_: FetchProgress) -> None:
 
 
 @contextmanager
-def written_whole(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """
     A path beside `target` to write to; it takes `target`'s place when the block ends well.
 
-    Otherwise it is removed and `target` stays as it was.
+    Otherwise it is removed and `target` stays as it was. The path is this process's own: of two
+    that write the same file each writes a whole one, and the later stays.
+
+    Raises:
+        OSError: The system refuses; `cannot` has the words for it.
     """
-    part = target.with_name(f"{target.name}.part")
+    for part in _parts_of(target):
+        if not psutil.pid_exists(int(part.suffixes[-2][1:])):
+            part.unlink(missing_ok=True)  # of a process that was killed; as large as a model
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         yield part
         _sync(part)
         part.replace(target)
+        sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _parts_of(target: Path) -> list[Path]:
+    """What processes are writing, or left when they were killed, to become `target`."""
+    pattern = re.compile(re.escape(target.name) + r"\.[0-9]{1,10}\.part")
+    with suppress(OSError):
+        return [path for path in target.parent.iterdir() if pattern.fullmatch(path.name)]
+    return []
+
+
+def cannot(done: str, what: Path | str, error: OSError, advice: str) -> str:
+    """
+    What to say where the system refuses: "x.gguf cannot be read (Permission denied); ADVICE".
+
+    Args:
+        done: What was tried: "read", "written", "removed".
+        what: To which file or folder.
+        error: The system's.
+        advice: What to do next.
+    """
+    return f"{what} cannot be {done} ({system_reason(error)}); {advice}"
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """`cannot` of a file that somebody named."""
+    return cannot("read", path, error, "check the file and its permissions")
+
+
+def system_reason(error: OSError) -> str:
+    """The system's own words for an error; its kind where it has none."""
+    return error.strerror or str(error) or type(error).__name__
 
 
 def copy_verified(
@@ -105,7 +148,7 @@ def copy_verified(
         FetchFailed: Other bytes came, more, or fewer.
         OSError: The target cannot be written.
     """
-    with written_whole(target) as part:
+    with atomic_write(target) as part:
         digest, n_done = hashlib.sha256(), 0
         with part.open("wb") as file:
             while chunk := source.read(_CHUNK_BYTES):
@@ -139,7 +182,7 @@ def require_space(
     Raises:
         FetchFailed: It cannot.
     """
-    free = shutil.disk_usage(directory).free
+    free = free_bytes(directory)
     needed = n_bytes + _SPACE_MARGIN_BYTES
     if free < needed:
         raise FetchFailed(
@@ -148,11 +191,16 @@ def require_space(
         )
 
 
-def sync_directory(directory: Path) -> None:
-    """Force the names in `directory` to disk, where the system lets one ask for that."""
+def free_bytes(directory: Path) -> int:
+    """What the disk of `directory` has left."""
+    return shutil.disk_usage(directory).free
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in `folder` to disk, where the system lets one ask for that."""
     # Windows opens no folders, and some network file systems sync none.
     with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
+from harness.files import system_reason
 from harness.schema.machine import BandwidthSample, Machine
 
 _CHILD = Path(__file__).with_name("bandwidth_child.py")
@@ -67,7 +68,7 @@ def sample_bandwidth(machine: Machine, n_threads: int) -> BandwidthSample:
     except OSError as error:
         raise HarnessError(
             f"The memory bandwidth cannot be measured: {sys.executable} does not start "
-            f"({error.strerror}); set up the environment again"
+            f"({system_reason(error)}); set up the environment again"
         ) from error
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", errors="replace").strip().splitlines()

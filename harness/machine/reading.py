@@ -12,6 +12,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.files import system_reason
+
 # A healthy query takes 5-300 ms (system_profiler is the slowest); one that hangs, as nvidia-smi
 # does with a lost card, must not hold up a measurement.
 COMMAND_TIMEOUT_S = 10.0
@@ -47,7 +49,7 @@ def ask(*command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> Answer:
     except subprocess.TimeoutExpired:
         return Answer(None, f"{Path(command[0]).name} did not answer within {timeout_s:g} s")
     except OSError as error:
-        return Answer(None, f"{Path(command[0]).name} cannot be started: {error.strerror}")
+        return Answer(None, f"{Path(command[0]).name} cannot be started: {system_reason(error)}")
     text = done.stdout.decode("utf-8", errors="replace")
     if done.returncode != 0 and not text.strip():
         return Answer(None, f"{Path(command[0]).name} failed with status {done.returncode}")

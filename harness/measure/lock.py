@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from harness.errors import MachineBusy
+from harness.files import cannot
 from harness.machine.awake import keep_awake
 
 # In the system's temporary folder, not the user's cache: it is the machine that is busy.
@@ -51,7 +52,7 @@ def measuring(
         ) from None
     except OSError as error:
         raise MachineBusy(
-            f"Cannot take the lock {lock_file}: {error.strerror}. Remove that file or set TMPDIR."
+            cannot("locked", lock_file, error, "remove that file or set TMPDIR")
         ) from None
     try:
         _write_holder(holder, what)

@@ -18,7 +18,7 @@ from harness.analysis.speed.calibration_fit import speed_of
 from harness.analysis.speed.hardware_class import cpu_speed, speed_of_gpu
 from harness.analysis.speed.predict import MachineSpeed
 from harness.errors import HarnessError
-from harness.files import written_whole
+from harness.files import atomic_write
 from harness.machine.bandwidth import sample_bandwidth
 from harness.measure.corrections import anchored
 from harness.models.digest import cache_dir
@@ -138,6 +138,6 @@ def save_calibration(
     """
     path = calibration_path(machine, is_gpu=calibration.has_gpu, folder=folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(calibration.model_dump_json(indent=1), encoding="utf-8")
     return path

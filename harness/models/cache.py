@@ -20,6 +20,7 @@ from huggingface_hub import scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 
 from harness.errors import FetchFailed, ModelNotFound
+from harness.files import cannot
 from harness.models.digest import cache_dir
 from harness.models.hub.cache import PART_ENDING, CachedRepository, cache_root
 from harness.models.hub.files import parse_reference
@@ -88,10 +89,8 @@ def remove(each: Kept) -> None:
         else:
             _remove_path(each.path, cache_dir())
     except OSError as error:
-        raise FetchFailed(
-            f"{each.path} cannot be removed ({error.strerror or error}); mend its permissions, or "
-            "close what uses it"
-        ) from error
+        advice = "mend its permissions, or close what uses it"
+        raise FetchFailed(cannot("removed", each.path, error, advice)) from error
 
 
 def _own() -> Iterable[Kept]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import ModelInvalid
-from harness.files import FetchProgress, OnProgress, written_whole
+from harness.files import FetchProgress, OnProgress, atomic_write, unreadable
 from harness.models.hub.files import Hasher
 
 _CHUNK_BYTES = 1 << 20
@@ -52,9 +52,7 @@ def sha256_of(path: Path, on_progress: OnProgress | None = None, *, afresh: bool
         if _stamp(path) == stamp:
             _keep(stamp, sha256)
     except OSError as error:
-        raise ModelInvalid(
-            f"{path} cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error
+        raise ModelInvalid(unreadable(path, error)) from error
     return sha256
 
 
@@ -146,5 +144,5 @@ def _keep(stamp: _Stamp, sha256: str) -> None:
     with suppress(OSError):
         memo = _memo(stamp)
         memo.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(memo) as part:
+        with atomic_write(memo) as part:
             part.write_text(json.dumps({**stamp, "sha256": sha256}), encoding="ascii")

@@ -15,7 +15,7 @@ from pathlib import Path
 import filelock
 
 from harness.errors import FetchFailed, HarnessError, ModelNotFound, UsageError
-from harness.files import FetchProgress, OnProgress, require_space, untold
+from harness.files import FetchProgress, OnProgress, cannot, require_space, untold
 from harness.models.catalog.catalog import (
     Catalog,
     Entry,
@@ -222,10 +222,8 @@ def _fetch(entry: Entry, target: Path, report: OnProgress) -> None:
             assert entry.variant.sha256 is not None
             remember(target, entry.variant.sha256)
     except OSError as error:
-        raise FetchFailed(
-            f"{target.parent} cannot be written ({error.strerror or error}); mend its "
-            "permissions or make room, or set HARNESS_CACHE to another folder"
-        ) from error
+        advice = "mend its permissions or make room, or set HARNESS_CACHE to another folder"
+        raise FetchFailed(cannot("written", target.parent, error, advice)) from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import FetchFailed, LayoutUnknown, ModelInvalid, ModelNotFound
-from harness.files import OnProgress, untold
+from harness.files import OnProgress, unreadable, untold
 from harness.models.catalog.catalog import Catalog, Entry, GeneratedSource, HubSource, load_catalog
 from harness.models.catalog.spec import Variant
 from harness.models.digest import recalled
@@ -142,9 +142,7 @@ def _local_part(path: Path) -> HeaderPart:
             file.seek(0)
             data = file.read(min(header.data_start, size))
     except OSError as error:
-        raise ModelInvalid(
-            f"{path} cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error
+        raise ModelInvalid(unreadable(path, error)) from error
     return HeaderPart(path.name, size, header, data)
 
 

@@ -16,6 +16,7 @@ import stat
 from pathlib import Path
 
 from harness.errors import ModelInvalid, ModelNotFound
+from harness.files import unreadable
 from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.gguf.file_kind import check_magic
 from harness.models.gguf.shards import shard_name, shard_paths
@@ -77,9 +78,7 @@ def check_file(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise ModelNotFound(_describe_missing(path)) from None
     except OSError as error:
-        raise ModelInvalid(
-            f"{path} cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error
+        raise ModelInvalid(unreadable(path, error)) from error
     shard_paths(path)
 
 

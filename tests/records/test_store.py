@@ -94,7 +94,7 @@ def test_a_read_only_file_system_is_refused(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(ResultsUnwritable, match=r"Cannot create .*: Read-only file system"):
+    with pytest.raises(ResultsUnwritable, match=r"cannot be created \(Read-only file system\)"):
         ExperimentWriter(tmp_path, make_experiment())
 
 

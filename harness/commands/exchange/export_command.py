@@ -21,7 +21,7 @@ from harness.commands.exchange.export import (
     exported,
 )
 from harness.errors import ResultsInvalid, ResultsUnwritable, UsageError
-from harness.files import written_whole
+from harness.files import atomic_write, cannot
 from harness.records.listing import find
 from harness.records.store import StoredExperiment, load
 from harness.report.text import harmless, wrapped
@@ -89,12 +89,11 @@ def _is_clean(stored: StoredExperiment, run: Run, trial: Trial) -> bool:
 
 def _write(to: Path, text: str) -> None:
     try:
-        with written_whole(to) as part:
+        with atomic_write(to) as part:
             part.write_bytes(text.encode("utf-8"))
     except OSError as error:
-        raise ResultsUnwritable(
-            f"Cannot write {to}: {error.strerror or error}. Choose another place with --to FILE."
-        ) from error
+        advice = "choose another place with --to FILE"
+        raise ResultsUnwritable(cannot("written", to, error, advice)) from error
 
 
 def _tell(export: Export, rows: Sequence[ExportRow], to: Path | None, is_as_builds: bool) -> None:

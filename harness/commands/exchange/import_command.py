@@ -17,6 +17,7 @@ from harness.commandline import options
 from harness.commands.exchange.convert import Import, ImportedExperiment, imported
 from harness.commands.exchange.read import MOST_BYTES, BenchFile, parse
 from harness.errors import ResultsInvalid, ResultsUnwritable
+from harness.files import cannot
 from harness.records.listing import list_experiments
 from harness.records.store import ExperimentWriter
 from harness.report.text import harmless, wrapped
@@ -64,9 +65,8 @@ def _data(file: Path, name: str) -> bytes:
         with file.open("rb") as stream:
             return stream.read(MOST_BYTES + 1)
     except OSError as error:
-        raise ResultsInvalid(
-            f"Cannot read {name}: {error.strerror or error}. Name a file of llama-bench's results."
-        ) from error
+        advice = "name a file of llama-bench's results"
+        raise ResultsInvalid(cannot("read", name, error, advice)) from error
 
 
 def _write(each: ImportedExperiment, results: Path) -> Path:

@@ -6,12 +6,11 @@ A copy outlives its original, and a file of its own can be committed or cached.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from harness.errors import ResultsInvalid, ResultsUnwritable, UsageError
+from harness.files import atomic_write, cannot
 from harness.records.listing import Listing, list_experiments
 from harness.records.store import StoredExperiment, load
 
@@ -63,12 +62,11 @@ def save_baseline(
         raise UsageError(f"There is a baseline {name!r} already; --force replaces it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, source.read_bytes())
+        with atomic_write(path) as part:
+            part.write_bytes(source.read_bytes())
     except OSError as error:
-        raise ResultsUnwritable(
-            f"Cannot write {path}: {error.strerror or error}. Free some space or choose another "
-            "folder with --results DIR."
-        ) from error
+        advice = "free some space or choose another folder with --results DIR"
+        raise ResultsUnwritable(cannot("written", path, error, advice)) from error
     return load(path)
 
 
@@ -97,7 +95,9 @@ def remove_baseline(results: Path, name: str) -> Path:
     except FileNotFoundError as error:
         raise ResultsInvalid(f"There is no baseline {name!r}. {offered(results)}") from error
     except OSError as error:
-        raise ResultsUnwritable(f"Cannot remove {path}: {error.strerror or error}.") from error
+        raise ResultsUnwritable(
+            cannot("removed", path, error, "mend the permissions of its folder")
+        ) from error
     return path
 
 
@@ -107,18 +107,3 @@ def offered(results: Path) -> str:
     if not names:
         return f"None is saved in {results}."
     return f"Saved: {', '.join(names)}."
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp lets nobody else read; a baseline is as readable as any record.
-        part.chmod(0o644)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

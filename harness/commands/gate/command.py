@@ -23,7 +23,7 @@ from harness.commands.gate.match import ACROSS
 from harness.commands.gate.page import gate_text
 from harness.commands.gate.words import Gated
 from harness.errors import ExitCode, ResultsUnwritable, UsageError
-from harness.files import written_whole
+from harness.files import atomic_write, cannot
 
 _LIMIT = options.Parsed("share", units.parse_limit)
 
@@ -154,19 +154,17 @@ def _is_report(junit: Path) -> bool:
         with junit.open("rb") as file:
             start = file.read(64).lstrip()
     except OSError as error:
-        raise UsageError(f"--junit {junit}: {error.strerror}; name another file") from error
+        raise UsageError(cannot("read", f"--junit {junit}", error, "name another file")) from error
     return not start or start.startswith((b"<?xml", b"<testsuite"))
 
 
 def _write(junit: Path, data: bytes) -> None:
     try:
-        with written_whole(junit) as part:
+        with atomic_write(junit) as part:
             part.write_bytes(data)
     except OSError as error:
-        raise ResultsUnwritable(
-            f"Cannot write {junit}: {error.strerror or error}. Choose another place with --junit "
-            "FILE."
-        ) from error
+        advice = "choose another place with --junit FILE"
+        raise ResultsUnwritable(cannot("written", junit, error, advice)) from error
 
 
 def _tell_github(gated: Gated, is_lenient: bool) -> None:
@@ -178,7 +176,8 @@ def _tell_github(gated: Gated, is_lenient: bool) -> None:
                 file.write(gate_markdown(gated, is_lenient=is_lenient))
         except OSError as error:
             # The verdict counts; it must not be lost with its decoration.
-            click.echo(f"Warning: cannot write to {summary}: {error.strerror}", err=True)
+            told = cannot("written", summary, error, "the verdict stands without it")
+            click.echo(f"Warning: {told}", err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # It reads both streams; stdout is for the data.
         for line in gate_annotations(gated, is_lenient=is_lenient):

@@ -7,13 +7,12 @@ whether there is space for it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.files import FetchProgress, OnProgress, written_whole
+from harness.files import FetchProgress, OnProgress, atomic_write, cannot, free_bytes
 from harness.measure.jobs.quantize import QuantizeJob, plan_files, quantize
 from harness.models.gguf.header import read_header
 from harness.models.gguf.quantized_size import weights_bytes, written_bytes
@@ -83,7 +82,7 @@ def write_rung(source: LadderSource, rung: Rung, n_threads: int, report: OnProgr
         n_done += sizes.get(tensor, 0)
 
     try:
-        with written_whole(rung.path) as part:
+        with atomic_write(rung.path) as part:
             job = QuantizeJob(
                 model_path=str(source.local.path),
                 file_type=rung.file_type,
@@ -97,10 +96,8 @@ def write_rung(source: LadderSource, rung: Rung, n_threads: int, report: OnProgr
                 raise HarnessError(_explained(outcome.message, rung, part))
             _check(rung, part)
     except OSError as error:
-        raise HarnessError(
-            f"{rung.path} cannot be written ({error.strerror or error}); make room or mend the "
-            "permissions, or choose another folder with --dir"
-        ) from error
+        advice = "make room or mend the permissions, or choose another folder with --dir"
+        raise HarnessError(cannot("written", rung.path, error, advice)) from error
     finally:
         report(FetchProgress(rung.path.name, "done", n_all, n_all))
 
@@ -108,7 +105,7 @@ def write_rung(source: LadderSource, rung: Rung, n_threads: int, report: OnProgr
 def _explained(message: str | None, rung: Rung, part: Path) -> str:
     what = f"{rung.file_type} could not be made: {message or 'the engine gave no reason'}"
     n_here = part.stat().st_size if part.exists() else 0
-    free = shutil.disk_usage(rung.path.parent).free
+    free = free_bytes(rung.path.parent)
     if n_here < rung.n_bytes and free < rung.n_bytes - n_here:
         return (
             f"{what}; {rung.path.parent} has {file_size(free)} free and {file_size(rung.n_bytes)} "

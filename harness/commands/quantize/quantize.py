@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.commands.quantize.files import Rung, plan_rungs, write_rung
 from harness.errors import HarnessError
-from harness.files import OnProgress, require_space
+from harness.files import OnProgress, cannot, require_space
 from harness.machine.probe import probe_machine
 from harness.models.catalog.catalog import Catalog
 from harness.models.quantizations import LadderSource, is_made_from, ladder_folder, ladder_source
@@ -174,7 +174,6 @@ def _make_room(folder: Path, n_bytes: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HarnessError(
-            f"{folder} cannot be made ({error.strerror}); choose another folder with --dir"
-        ) from error
+        advice = "choose another folder with --dir"
+        raise HarnessError(cannot("made", folder, error, advice)) from error
     require_space(folder, n_bytes, "this ladder", variable="--dir")

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.files import system_reason
 from harness.machine.energy.meter import Counter, CounterMeter, SourceMissing, without_mirrors
 from harness.machine.reading import read_int, read_text
 from harness.schema.machine import EnergyKind
@@ -99,7 +100,7 @@ def _open(zone: _Zone) -> int | None:
                 "`sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj` allows it until the "
                 "next start"
             ) from error
-        raise SourceMissing(f"{zone.path} cannot be read: {error.strerror}") from error
+        raise SourceMissing(f"{zone.path} cannot be read: {system_reason(error)}") from error
     return file
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.files import cannot
 from harness.schema.quality import TextFacts
 from harness.units import file_size
 
@@ -65,9 +66,7 @@ def read_text(path: Path) -> QualityText:
             )
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read ({error.strerror}); --text takes a file of text"
-        ) from error
+        raise UsageError(cannot("read", path, error, "--text takes a file of text")) from error
     if not data.strip():
         raise UsageError(f"{path} holds no text; --text takes a file of some thousand words")
     try:

@@ -22,6 +22,7 @@ from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.engine.model import load_model
 from harness.engine.vocabulary import Vocabulary, vocabulary_alone
+from harness.files import cannot
 from harness.measure.jobs.score import (
     ChunkEvent,
     ScoreJob,
@@ -180,8 +181,6 @@ def _disk_errors(folder: str | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise EngineFailed(
-            "worker-error",
-            f"what the reference gave could not be kept in {folder} "
-            f"({error.strerror or error}); make room, or set HARNESS_CACHE to another folder",
-        ) from error
+        advice = "make room, or set HARNESS_CACHE to another folder"
+        message = cannot(f"kept in {folder}", "what the reference gave", error, advice)
+        raise EngineFailed("worker-error", message) from error

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
+from harness.files import cannot
 from harness.schema.record import Record
 
 # libyaml reads the catalogue ten times as fast; PyYAML's own wheels have it, some others do not.
@@ -34,7 +35,7 @@ def read_catalog_text(path: Path, advice: str) -> str:
     except UnicodeDecodeError as error:
         raise HarnessError(f"{path} is not UTF-8 text ({error.reason}); {advice}") from error
     except OSError as error:
-        raise HarnessError(f"{path} cannot be read ({error.strerror}); {advice}") from error
+        raise HarnessError(cannot("read", path, error, advice)) from error
 
 
 def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ModelInvalid
+from harness.files import unreadable
 from harness.models.gguf.facts import HeaderFacts, token_read_bytes
 from harness.models.gguf.header import Header, Skipped, Tensor, read_header
 from harness.models.gguf.shards import check_parts, shard_paths
@@ -54,9 +55,7 @@ def describe(
             with part.open("rb") as file:
                 headers.append(read_header(file, size, str(part)))
         except OSError as error:
-            raise ModelInvalid(
-                f"{part} cannot be read ({error.strerror}); check the file and its permissions"
-            ) from error
+            raise ModelInvalid(unreadable(part, error)) from error
         n_bytes += size
     return model_file_of(
         headers,

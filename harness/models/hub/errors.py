@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from harness.errors import FetchFailed, HarnessError, ModelNotFound
+from harness.files import cannot
 from harness.models.hub.plan import HubUnreachable
 
 _TOKEN = "set HF_TOKEN, or run `hf auth login`"
@@ -94,10 +95,8 @@ def explain_disk(error: OSError, path: Path, n_missing: int | None = None) -> Fe
             f"the disk of {path.parent} is full{from_here}; what came is kept: make room and run "
             "the same again, or set HF_HOME to a folder on a larger disk"
         )
-    return FetchFailed(
-        f"{path.parent} cannot be written ({error.strerror or type(error).__name__}); mend its "
-        "permissions, or set HF_HOME to another folder"
-    )
+    advice = "mend its permissions, or set HF_HOME to another folder"
+    return FetchFailed(cannot("written", path.parent, error, advice))
 
 
 # What a request may end with without the hub having answered.

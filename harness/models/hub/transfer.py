@@ -23,7 +23,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
 from harness.errors import FetchFailed
-from harness.files import Phase, sync_directory
+from harness.files import Phase, sync_folder
 from harness.models.hub.client import (
     PASSING_STATUS,
     Cancellation,
@@ -93,7 +93,7 @@ def fetch_blob(
                     "again, and report it to the repository if it stays so"
                 )
         part.replace(blob)
-        sync_directory(blob.parent)
+        sync_folder(blob.parent)
     except OSError as error:
         if isinstance(error, HfHubHTTPError | OfflineModeIsEnabled):
             raise explain(error, wanted.repo, wanted.commit) from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import HarnessError
+from harness.files import system_reason
 from harness.models.gguf.part import HeaderPart
 from harness.models.model import FoundHeaders
 
@@ -39,7 +40,7 @@ def ghost(found: FoundHeaders) -> Iterator[Path]:
         try:
             first = write_ghost(found.parts, Path(folder))
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
+            reason = system_reason(error) if isinstance(error, OSError) else type(error).__name__
             raise HarnessError(
                 f"a file with a hole of {found.file.n_bytes:,} bytes cannot be made in "
                 f"{tempfile.gettempdir()} ({reason}); set TMPDIR to a folder on a usual disk"

@@ -16,7 +16,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from harness.files import written_whole
+from harness.files import atomic_write
 
 # Rows are multiples of 32 (a Q8_0 block); heads are 64 wide as in many small models; four layers
 # can be split between devices; two heads share a key (GQA).
@@ -56,7 +56,7 @@ def write_tiny_random(path: Path) -> None:
     Raises:
         OSError: The folder cannot be written, or the disk is full.
     """
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         writer = gguf.GGUFWriter(part, "llama")
         _add_metadata(writer)
         _add_vocabulary(writer)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.random import Generator
 
 from harness.errors import FetchFailed
-from harness.files import FetchProgress, OnProgress, require_space, written_whole
+from harness.files import FetchProgress, OnProgress, atomic_write, cannot, require_space
 from harness.models.gguf.header import Tensor
 from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.split import split_part
@@ -162,10 +162,8 @@ def _write_all(twin: _Twin, report: OnProgress) -> None:
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise _FileTooLargeError(n_done - n_before) from error
-        raise FetchFailed(
-            f"{what} cannot be written to {twin.folder} ({error.strerror}); make room or mend the "
-            "permissions, or choose another folder with --dir"
-        ) from error
+        advice = "make room or mend the permissions, or choose another folder with --dir"
+        raise FetchFailed(cannot(f"written to {twin.folder}", what, error, advice)) from error
 
 
 def stocks_for(parts: Sequence[HeaderPart], rng: Generator) -> Stocks:
@@ -249,7 +247,7 @@ def write_twin(
         OSError: It cannot be written.
     """
     header = part.header
-    with written_whole(path) as unfinished, unfinished.open("wb", buffering=0) as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb", buffering=0) as file:
         pieces = _Pieces(file, advance)
         pieces.add(memoryview(part.data))
         for tensor in header.tensors:

@@ -23,12 +23,12 @@ from harness.measure import runner
 from harness.measure.jobs.measure import MeasureJob
 from harness.measure.protocol import Event, Job
 from harness.measure.runner import Report
-from harness.measure.schedule import Cell
 from harness.measure.session import MeasureRequest, new_experiment, prepare
 from harness.measure.sweep import Sweep
 from harness.models.fetch import LocalModel
 from harness.models.gguf.model_file import describe
 from harness.records.store import ExperimentWriter
+from harness.schema.configuration import Configuration
 from harness.schema.experiment import Run, Stop, Trial
 from harness.schema.machine import Machine
 from harness.schema.settings import Settings
@@ -75,7 +75,7 @@ class Value:
 class _Told:
     """One line for each round."""
 
-    def run_started(self, number: int, cell: Cell) -> None:
+    def run_started(self, number: int, configuration: Configuration) -> None:
         pass
 
     def event(self, event: Event) -> None:

@@ -1,31 +1,22 @@
 """
-Which case is measured when: all settings of a sweep, in rounds, in a seeded random order.
+Which configuration is measured when: all of a sweep, in rounds, in a seeded random order.
 
-Pure: no processes, no clocks. In each round every case gets one Run, so that a machine that
-drifts drifts for all of them alike.
+Pure: no processes, no clocks. In each round every configuration gets one Run, so that a machine
+that drifts drifts for all of them alike.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.random import Generator
 from pydantic import ValidationError
 
 from harness.errors import UsageError
-from harness.schema.experiment import ModelKey
+from harness.schema.configuration import Configuration
 from harness.schema.settings import Settings
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One model under one Settings: what a Run measures."""
-
-    model: ModelKey
-    settings: Settings
 
 
 def settings_product(lists: Mapping[str, Sequence[Any]]) -> tuple[Settings, ...]:
@@ -51,14 +42,9 @@ def settings_product(lists: Mapping[str, Sequence[Any]]) -> tuple[Settings, ...]
     return tuple(dict.fromkeys(settings))
 
 
-def cells(models: Sequence[ModelKey], settings: Sequence[Settings]) -> tuple[Cell, ...]:
-    """Every model under every Settings."""
-    return tuple(Cell(model, setting) for model in models for setting in settings)
-
-
-def shuffled(cells: Sequence[Cell], rng: Generator) -> Iterator[Cell]:
-    """The cells of one round in a random order."""
-    return (cells[index] for index in rng.permutation(len(cells)))
+def shuffled(configurations: Sequence[Configuration], rng: Generator) -> Iterator[Configuration]:
+    """The configurations of one round in a random order."""
+    return (configurations[index] for index in rng.permutation(len(configurations)))
 
 
 def shuffled_names(names: Sequence[str], rng: Generator) -> tuple[str, ...]:

@@ -21,9 +21,9 @@ from harness.machine.conditions import read_conditions
 from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
-from harness.measure import schedule as matrix
 from harness.measure.interrupts import held
 from harness.measure.predictions import foretell
+from harness.measure.schedule import settings_product
 from harness.measure.sweep import Observer, Result, Sweep
 from harness.records.store import ExperimentWriter
 from harness.schema.experiment import Experiment, ModelFile, ModelKey, Plan, Provenance, Run
@@ -150,7 +150,7 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
     defaults = {"n_threads": (default_threads(machine),)}
     plan = Plan(
         models=tuple(models),
-        settings=matrix.settings_product({**defaults, **request.settings}),
+        settings=settings_product({**defaults, **request.settings}),
         workloads=request.workloads,
         n_runs_max=request.n_runs_max,
         n_trials=request.n_trials,

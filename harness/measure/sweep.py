@@ -18,12 +18,11 @@ import numpy as np
 from harness.analysis.stopping import is_precise
 from harness.errors import HarnessError, ResultsUnwritable
 from harness.machine.bandwidth import sample_bandwidth
-from harness.measure import interrupts, runner
-from harness.measure import schedule as matrix
+from harness.measure import interrupts, runner, schedule
 from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.protocol import Event
-from harness.measure.schedule import Cell
 from harness.records.store import ExperimentWriter, logs_folder
+from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
 from harness.schema.machine import BandwidthSample, Machine
 
@@ -41,14 +40,14 @@ _SAME_MOMENT_NS = 2_000_000_000
 class Observer(Protocol):
     """Told what happens, while no worker measures."""
 
-    def run_started(self, number: int, cell: Cell) -> None:
+    def run_started(self, number: int, configuration: Configuration) -> None:
         """Run `number` (from 1) of the experiment begins."""
 
     def event(self, event: Event) -> None:
         """The worker told something, and waits."""
 
     def run_finished(self, run: Run, stop: Stop | None) -> None:
-        """A Run is complete and stored; with `stop`, it was the last of its cell."""
+        """A Run is complete and stored; with `stop`, it was the last of its configuration."""
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Result:
 
 
 @dataclass
-class _CellState:
+class _State:
     runs: list[Run] = field(default_factory=list)
     dead_workloads: set[str] = field(default_factory=set)
     n_broken: int = 0
@@ -76,9 +75,9 @@ class Sweep:
     Args:
         paths: Where each model of the plan lies.
         silence_ns: A worker that says nothing for so long is ended.
-        is_decided: Where the cells are to be compared: asked after each round whether all Runs
-            so far answer the question. All cells then stop together, since a round that not all
-            of them had compares nothing, and none of them stops for being precise.
+        is_decided: Where configurations are to be compared: asked after each round whether all
+            Runs so far answer the question. All of them then stop together, since a round that not
+            all of them had compares nothing, and none of them stops for being precise.
     """
 
     def __init__(
@@ -100,26 +99,26 @@ class Sweep:
         self._is_decided = is_decided
         self._rng = np.random.default_rng(experiment.plan.seed)
         self._result = Result()
-        keys = [file.key for file in self._plan.models]
-        self._cells = {cell: _CellState() for cell in matrix.cells(keys, self._plan.settings)}
-        self._spent_ns = dict.fromkeys(keys, 0)
+        self._states = {each: _State() for each in configurations_of(self._plan)}
+        self._spent_ns = dict.fromkeys((file.key for file in self._plan.models), 0)
         self._bandwidth: tuple[int, BandwidthSample] | None = None
         logs_folder(writer.path).mkdir(parents=True, exist_ok=True)
 
     def measure(self) -> Result:
-        """Everything, round by round, until each cell has its reason to stop."""
+        """Everything, round by round, until each configuration has its reason to stop."""
         try:
             for round_index in range(self._plan.n_runs_max):
-                open_cells = [cell for cell, state in self._cells.items() if state.stop is None]
-                if not open_cells:
+                unfinished = [each for each, state in self._states.items() if state.stop is None]
+                if not unfinished:
                     break
-                self._measure_round(round_index, open_cells)
+                self._measure_round(round_index, unfinished)
         except KeyboardInterrupt:
             self._result.is_interrupted = True
         except ResultsUnwritable as error:
             self._result.error = error
-        for cell, state in self._cells.items():
-            self._result.stops.append(state.stop or _stop(cell, "interrupted", len(state.runs)))
+        for configuration, state in self._states.items():
+            stop = state.stop or _stop(configuration, "interrupted", len(state.runs))
+            self._result.stops.append(stop)
         if self._result.error is None:
             try:
                 self._writer.finish(End(finished_at=_now(), stops=tuple(self._result.stops)))
@@ -127,76 +126,76 @@ class Sweep:
                 self._result.error = error
         return self._result
 
-    def _measure_round(self, round_index: int, open_cells: Sequence[Cell]) -> None:
-        if self._is_decided and round_index > 0 and not all(map(self._has_time, open_cells)):
+    def _measure_round(self, round_index: int, unfinished: Sequence[Configuration]) -> None:
+        if self._is_decided and round_index > 0 and not all(map(self._has_time, unfinished)):
             self._stop_all("budget")
             return
-        for cell in matrix.shuffled(open_cells, self._rng):
-            state = self._cells[cell]
-            if round_index > 0 and not self._is_decided and not self._has_time(cell):
-                state.stop = _stop(cell, "budget", len(state.runs))
+        for configuration in schedule.shuffled(unfinished, self._rng):
+            state = self._states[configuration]
+            if round_index > 0 and not self._is_decided and not self._has_time(configuration):
+                state.stop = _stop(configuration, "budget", len(state.runs))
                 continue
             started_ns = perf_counter_ns()
-            run = self._measure_run(cell, round_index)
-            self._spent_ns[cell.model] += perf_counter_ns() - started_ns
-            self._take(cell, run)
+            run = self._measure_run(configuration, round_index)
+            self._spent_ns[configuration.model.key] += perf_counter_ns() - started_ns
+            self._take(configuration, run)
         if self._is_decided and self._is_decided(self._result.runs):
             self._stop_all("decided")
 
     def _stop_all(self, reason: str) -> None:
-        for cell, state in self._cells.items():
-            state.stop = state.stop or _stop(cell, reason, len(state.runs))
+        for configuration, state in self._states.items():
+            state.stop = state.stop or _stop(configuration, reason, len(state.runs))
 
-    def _has_time(self, cell: Cell) -> bool:
-        """Whether one more Run, as long as this cell's have been, fits into the model's budget."""
-        durations = [run.duration_ns for run in self._cells[cell].runs]
+    def _has_time(self, configuration: Configuration) -> bool:
+        """Whether one more Run, as long as its others have been, fits into the model's budget."""
+        durations = [run.duration_ns for run in self._states[configuration].runs]
         expected_ns = int(np.median(durations)) if durations else 0
-        return self._spent_ns[cell.model] + expected_ns <= self._plan.budget_ns
+        return self._spent_ns[configuration.model.key] + expected_ns <= self._plan.budget_ns
 
-    def _take(self, cell: Cell, run: Run) -> None:
-        state = self._cells[cell]
+    def _take(self, configuration: Configuration, run: Run) -> None:
+        state = self._states[configuration]
         state.runs.append(run)
         self._result.runs.append(run)
         is_broken = run.outcome.status == "failed" and not run.case_failures
         state.n_broken += is_broken
         state.dead_workloads |= {failure.workload for failure in run.case_failures}
         if run.outcome.reason != "interrupted":
-            state.stop = self._why_stop(cell, state)
+            state.stop = self._why_stop(configuration, state)
         self._writer.append_run(run)
         self._observer.run_finished(run, state.stop)
         if self._result.is_interrupted:
             raise KeyboardInterrupt
 
-    def _why_stop(self, cell: Cell, state: _CellState) -> Stop | None:
+    def _why_stop(self, configuration: Configuration, state: _State) -> Stop | None:
         n_runs = len(state.runs)
-        live = self._live_workloads(cell)
+        live = self._live_workloads(configuration)
         refused = {"model-invalid", "architecture-unknown", "settings-invalid"}
         last = state.runs[-1].outcome
         if not live or last.reason in refused or state.n_broken >= _FAILURES_TO_GIVE_UP:
-            return _stop(cell, "failed", n_runs)
+            return _stop(configuration, "failed", n_runs)
         precision = self._plan.precision
         if not self._is_decided and is_precise(state.runs, live, precision, self._machine):
-            return _stop(cell, "precise", n_runs)
+            return _stop(configuration, "precise", n_runs)
         if n_runs >= self._plan.n_runs_max:
-            return _stop(cell, "max-runs", n_runs)
+            return _stop(configuration, "max-runs", n_runs)
         return None
 
-    def _live_workloads(self, cell: Cell) -> list[str]:
-        dead = self._cells[cell].dead_workloads
+    def _live_workloads(self, configuration: Configuration) -> list[str]:
+        dead = self._states[configuration].dead_workloads
         return [name for name in self._plan.workloads if name not in dead]
 
-    def _measure_run(self, cell: Cell, round_index: int) -> Run:
+    def _measure_run(self, configuration: Configuration, round_index: int) -> Run:
         index = len(self._result.runs)
-        self._observer.run_started(index + 1, cell)
-        bandwidth_before = self._sample_bandwidth(cell)
-        workloads = matrix.shuffled_names(self._live_workloads(cell), self._rng)
+        self._observer.run_started(index + 1, configuration)
+        bandwidth_before = self._sample_bandwidth(configuration)
+        workloads = schedule.shuffled_names(self._live_workloads(configuration), self._rng)
         seed = int(self._rng.integers(2**31))
         log = logs_folder(self._writer.path) / f"run-{index + 1:03}.log"
-        left_ns = max(0, self._plan.budget_ns - self._spent_ns[cell.model])
+        left_ns = max(0, self._plan.budget_ns - self._spent_ns[configuration.model.key])
         started_at, started_ns = _now(), perf_counter_ns()
         job = MeasureJob(
-            model_path=str(self._paths[cell.model]),
-            settings=cell.settings,
+            model_path=str(self._paths[configuration.model.key]),
+            settings=configuration.settings,
             workloads=workloads,
             n_trials=self._plan.n_trials,
             n_trials_max=self._plan.n_trials * ATTEMPTS_PER_TRIAL,
@@ -217,8 +216,8 @@ class Sweep:
         return Run(
             index=index,
             round=round_index,
-            model=cell.model,
-            settings=cell.settings,
+            model=configuration.model.key,
+            settings=configuration.settings,
             workloads=workloads,
             seed=seed,
             started_at=started_at,
@@ -232,26 +231,26 @@ class Sweep:
             devices_before=report.devices_before,
             devices_loaded=report.devices_loaded,
             bandwidth_before=bandwidth_before,
-            bandwidth_after=self._sample_bandwidth_after(cell),
+            bandwidth_after=self._sample_bandwidth_after(configuration),
             idle_energy=report.idle_energy,
             energy_obstacles=report.energy_obstacles,
             trials=report.trials,
             log=f"{log.parent.name}/{log.name}",
         )
 
-    def _sample_bandwidth_after(self, cell: Cell) -> BandwidthSample | None:
+    def _sample_bandwidth_after(self, configuration: Configuration) -> BandwidthSample | None:
         if self._result.is_interrupted:
             return None
         try:
-            return self._sample_bandwidth(cell)
+            return self._sample_bandwidth(configuration)
         except KeyboardInterrupt:
             # The Run is complete, and would be lost with the sample.
             self._result.is_interrupted = True
             return None
 
-    def _sample_bandwidth(self, cell: Cell) -> BandwidthSample | None:
+    def _sample_bandwidth(self, configuration: Configuration) -> BandwidthSample | None:
         """The bandwidth now: with as many threads as the engine uses; None where it fails."""
-        n_threads = cell.settings.n_threads
+        n_threads = configuration.settings.n_threads
         if self._bandwidth is not None:
             taken_ns, sample = self._bandwidth
             if perf_counter_ns() - taken_ns < _SAME_MOMENT_NS and sample.n_threads == n_threads:
@@ -265,10 +264,9 @@ class Sweep:
         return sample
 
 
-def _stop(cell: Cell, reason: str, n_runs: int) -> Stop:
-    return Stop.model_validate(
-        {"model": cell.model, "settings": cell.settings, "reason": reason, "n_runs": n_runs}
-    )
+def _stop(configuration: Configuration, reason: str, n_runs: int) -> Stop:
+    about = {"model": configuration.model.key, "settings": configuration.settings}
+    return Stop.model_validate(about | {"reason": reason, "n_runs": n_runs})
 
 
 def _now() -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 from harness.errors import ResultsInvalid
 from harness.files import cannot, unreadable
 from harness.records import lines, store
-from harness.schema.experiment import End, Experiment
+from harness.schema.configuration import Configuration, configurations_of
+from harness.schema.experiment import End, Experiment, ModelFile
+from harness.schema.settings import Settings
 
 # The last line is looked for from the back in pieces of this size: it takes in the end of an
 # ordinary experiment (some 400 bytes for each model and Settings) at the first attempt.
@@ -39,6 +41,36 @@ class Listing:
     def id(self) -> str:
         """The experiment's id, or the file's name where that is unknown."""
         return self.experiment.id if self.experiment else self.path.stem
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConfiguration:
+    """A configuration of a stored experiment, known from the file's first line."""
+
+    path: Path
+    experiment: Experiment
+    configuration: Configuration
+
+    @property
+    def model(self) -> ModelFile:
+        """Of the configuration."""
+        return self.configuration.model
+
+    @property
+    def settings(self) -> Settings:
+        """Of the configuration."""
+        return self.configuration.settings
+
+
+def configurations_in(listing: Listing) -> list[StoredConfiguration]:
+    """What the experiment set out to measure, in its order; nothing of one that cannot be read."""
+    experiment = listing.experiment
+    if experiment is None:
+        return []
+    return [
+        StoredConfiguration(listing.path, experiment, each)
+        for each in configurations_of(experiment.plan)
+    ]
 
 
 def list_experiments(folder: Path) -> list[Listing]:

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make.records import make_model
 
 from harness.errors import UsageError
-from harness.measure.schedule import Cell, cells, settings_product, shuffled, shuffled_names
+from harness.measure.schedule import settings_product, shuffled, shuffled_names
+from harness.schema.configuration import Configuration
 
 LISTS = st.fixed_dictionaries(
     {
@@ -37,9 +39,14 @@ def test_settings_that_cannot_be_are_named() -> None:
         settings_product({"n_threads": [0]})
 
 
+def configurations(keys: list[str], n_threads: list[int]) -> list[Configuration]:
+    settings = settings_product({"n_threads": n_threads})
+    return [Configuration(make_model(key=key), each) for key in keys for each in settings]
+
+
 @given(st.integers(1, 12), st.integers(0, 2**31))
-def test_a_round_measures_every_cell_once(n_models: int, seed: int) -> None:
-    every = cells([f"m{i}" for i in range(n_models)], settings_product({"n_threads": [1, 2]}))
+def test_a_round_measures_every_configuration_once(n_models: int, seed: int) -> None:
+    every = configurations([f"m{i}" for i in range(n_models)], [1, 2])
     order = list(shuffled(every, np.random.default_rng(seed)))
     assert len(every) == 2 * n_models
     assert set(order) == set(every)
@@ -49,8 +56,8 @@ def test_a_round_measures_every_cell_once(n_models: int, seed: int) -> None:
 
 def test_rounds_differ_in_their_order() -> None:
     rng = np.random.default_rng(0)
-    every = cells(list("abcdefgh"), settings_product({"n_threads": [1]}))
-    orders = {tuple(cell.model for cell in shuffled(every, rng)) for _ in range(10)}
+    every = configurations(list("abcdefgh"), [1])
+    orders = {tuple(each.model.key for each in shuffled(every, rng)) for _ in range(10)}
     assert len(orders) > 1
 
 
@@ -65,8 +72,3 @@ def test_workloads_of_a_run_are_shuffled_too() -> None:
         ("chat", "pp512", "tg128"),
         ("chat", "tg128", "pp512"),
     }
-
-
-def test_a_cell_is_one_model_under_one_settings() -> None:
-    (settings,) = settings_product({"n_threads": [2]})
-    assert cells(["a"], [settings]) == (Cell("a", settings),)

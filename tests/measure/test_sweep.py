@@ -15,9 +15,9 @@ from harness.errors import HarnessError, ResultsUnwritable
 from harness.measure import sweep as sweeps
 from harness.measure.jobs.measure import MeasureJob, MeasureReport
 from harness.measure.protocol import Event
-from harness.measure.schedule import Cell
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter, load
+from harness.schema.configuration import Configuration
 from harness.schema.experiment import CaseFailure, Experiment, Outcome, Run, Stop
 from harness.schema.machine import BandwidthSample
 from harness.schema.settings import Settings
@@ -35,7 +35,7 @@ Decided = Callable[[Sequence[Run]], bool]
 
 
 class Silent:
-    def run_started(self, number: int, cell: Cell) -> None: ...
+    def run_started(self, number: int, configuration: Configuration) -> None: ...
 
     def event(self, event: Event) -> None: ...
 

@@ -20,12 +20,13 @@ from harness.analysis.sides import (
 from harness.analysis.stats.interval import min_values
 from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
 from harness.commands.compare.page import ComparedPair
-from harness.commands.compare.select import StoredCase, select_pairs
+from harness.commands.compare.select import select_pairs
 from harness.errors import ExitCode, NotComparable, UsageError
 from harness.files import OnProgress
 from harness.measure.session import Measured, MeasureRequest, Session, SessionObserver, prepare
 from harness.models.catalog.catalog import Catalog
 from harness.models.local import local_models, model_file
+from harness.records.listing import StoredConfiguration
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelKey, Run
 
@@ -154,8 +155,8 @@ def compare_stored(request: CompareRequest) -> Compared:
 def _stored_pair(
     request: CompareRequest,
     stored: dict[Path, StoredExperiment],
-    one: StoredCase,
-    other: StoredCase,
+    one: StoredConfiguration,
+    other: StoredConfiguration,
 ) -> ComparedPair:
     """The same verdicts as when it was measured: what ended at an answer was looked at often."""
     ends = [stored[case.path].end for case in (one, other)]
@@ -190,7 +191,7 @@ def _refuse_what_cannot_be_compared(pair: ComparedPair, across: Sequence[str]) -
         )
 
 
-def _side(case: StoredCase, stored: dict[Path, StoredExperiment]) -> Side:
+def _side(case: StoredConfiguration, stored: dict[Path, StoredExperiment]) -> Side:
     experiment = stored[case.path].experiment
     title = f"{case.model.key} of experiment {experiment.id}"
     return side_of(title, experiment, case.model, case.settings, stored[case.path].runs)

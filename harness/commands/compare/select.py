@@ -17,12 +17,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ResultsInvalid, UsageError
-from harness.records.listing import Listing, find, list_experiments, listing_of
-from harness.schema.experiment import Experiment, ModelFile
+from harness.records.listing import (
+    Listing,
+    StoredConfiguration,
+    configurations_in,
+    find,
+    list_experiments,
+    listing_of,
+)
+from harness.schema.experiment import Experiment
 from harness.schema.settings import FIELDS, Settings, settings_text, value_text
 
 _FACTS = ("experiment", "model", "machine", "build")
@@ -31,27 +37,20 @@ _FACTS = ("experiment", "model", "machine", "build")
 _N_OFFERED = 12
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCase:
-    """One model under one Settings of a stored experiment, known from its first line."""
-
-    path: Path
-    experiment: Experiment
-    model: ModelFile
-    settings: Settings
-
-    @property
-    def text(self) -> str:
-        """One line that tells it from the others, and is a selector of it alone."""
-        engine = self.experiment.provenance.engine
-        return (
-            f"{self.model.key}, {settings_text(self.settings, self.experiment.plan.settings)}, "
-            f"build={engine.library_commit or engine.binding_version}, "
-            f"machine={self.experiment.machine.id}, experiment={self.experiment.id}"
-        )
+def selector_of(stored: StoredConfiguration) -> str:
+    """One line that tells it from the others, and is a selector of it alone."""
+    experiment = stored.experiment
+    engine = experiment.provenance.engine
+    return (
+        f"{stored.model.key}, {settings_text(stored.settings, experiment.plan.settings)}, "
+        f"build={engine.library_commit or engine.binding_version}, "
+        f"machine={experiment.machine.id}, experiment={experiment.id}"
+    )
 
 
-def select_pairs(folder: Path, a: str, b: str) -> list[tuple[StoredCase, StoredCase]]:
+def select_pairs(
+    folder: Path, a: str, b: str
+) -> list[tuple[StoredConfiguration, StoredConfiguration]]:
     """
     The cases of A and B that belong together, newest experiments first in question.
 
@@ -82,11 +81,11 @@ def select_pairs(folder: Path, a: str, b: str) -> list[tuple[StoredCase, StoredC
     if not pairs:
         raise ResultsInvalid(_too_much(a, b, found))
     if all(before == after for before, after in pairs):
-        raise UsageError(f"{a!r} and {b!r} mean the same: {pairs[0][0].text}")
+        raise UsageError(f"{a!r} and {b!r} mean the same: {selector_of(pairs[0][0])}")
     return pairs
 
 
-def select_cases(folder: Path, selector: str) -> list[StoredCase]:
+def select_cases(folder: Path, selector: str) -> list[StoredConfiguration]:
     """
     Every stored case that `selector` means, oldest experiment first.
 
@@ -98,7 +97,7 @@ def select_cases(folder: Path, selector: str) -> list[StoredCase]:
     return _matching(folder, listings, selector)
 
 
-Test = Callable[[StoredCase], bool]
+Test = Callable[[StoredConfiguration], bool]
 
 
 def _listings(folder: Path, *selectors: str) -> list[Listing]:
@@ -124,18 +123,16 @@ def _terms(selector: str) -> list[str]:
     return [term.strip() for term in re.split("[,·]", selector)]
 
 
-def _matching(folder: Path, listings: Sequence[Listing], selector: str) -> list[StoredCase]:
+def _matching(
+    folder: Path, listings: Sequence[Listing], selector: str
+) -> list[StoredConfiguration]:
     tests = [_test(folder, listings, term) for term in _terms(selector)]
     return [case for case in _cases(listings) if all(test(case) for test in tests)]
 
 
-def _cases(listings: Sequence[Listing]) -> Iterator[StoredCase]:
+def _cases(listings: Sequence[Listing]) -> Iterator[StoredConfiguration]:
     for listing in listings:
-        experiment = listing.experiment
-        assert experiment
-        for model in experiment.plan.models:
-            for settings in experiment.plan.settings:
-                yield StoredCase(listing.path, experiment, model, settings)
+        yield from configurations_in(listing)
 
 
 def _test(folder: Path, listings: Sequence[Listing], term: str) -> Test:
@@ -197,8 +194,8 @@ def _is_build(experiment: Experiment, wanted: str) -> bool:
 
 
 def _side_by_side(
-    a: Sequence[StoredCase], b: Sequence[StoredCase]
-) -> list[tuple[StoredCase, StoredCase]]:
+    a: Sequence[StoredConfiguration], b: Sequence[StoredConfiguration]
+) -> list[tuple[StoredConfiguration, StoredConfiguration]]:
     """The pairs within the newest experiment that has different cases of both sides."""
     for path in dict.fromkeys(case.path for case in reversed(a)):
         here = [[case for case in side if case.path == path] for side in (a, b)]
@@ -208,17 +205,17 @@ def _side_by_side(
     return []
 
 
-def _newest(cases: Sequence[StoredCase]) -> list[StoredCase]:
+def _newest(cases: Sequence[StoredConfiguration]) -> list[StoredConfiguration]:
     return [case for case in cases if case.path == cases[-1].path]
 
 
 def _matched(
-    a: Sequence[StoredCase], b: Sequence[StoredCase]
-) -> list[tuple[StoredCase, StoredCase]]:
+    a: Sequence[StoredConfiguration], b: Sequence[StoredConfiguration]
+) -> list[tuple[StoredConfiguration, StoredConfiguration]]:
     """Each case of A with the one of B that it must be meant to be set against."""
     if len(a) == 1 and len(b) == 1:
         return [(a[0], b[0])]
-    keys: tuple[Callable[[StoredCase], object], ...] = (
+    keys: tuple[Callable[[StoredConfiguration], object], ...] = (
         lambda case: (case.model.key, case.settings),
         lambda case: case.model.key,
         lambda case: case.settings,
@@ -233,14 +230,14 @@ def _matched(
     return []
 
 
-def _too_much(a: str, b: str, found: Sequence[Sequence[StoredCase]]) -> str:
+def _too_much(a: str, b: str, found: Sequence[Sequence[StoredConfiguration]]) -> str:
     return (
         f"{a!r} and {b!r} mean too much to be matched. A: {_offered(_newest(found[0]))} "
         f"B: {_offered(_newest(found[1]))} Add a model or a setting, as in n_threads=2"
     )
 
 
-def _offered(cases: Iterator[StoredCase] | Sequence[StoredCase]) -> str:
-    newest_first = list(dict.fromkeys(case.text for case in cases))[::-1]
+def _offered(cases: Iterator[StoredConfiguration] | Sequence[StoredConfiguration]) -> str:
+    newest_first = list(dict.fromkeys(selector_of(case) for case in cases))[::-1]
     more = "; ..." if len(newest_first) > _N_OFFERED else ""
     return "; ".join(newest_first[:_N_OFFERED]) + more + "."

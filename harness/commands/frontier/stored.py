@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.analysis.sides import Side, side_of
 from harness.commands.frontier.candidates import Candidate
-from harness.records.listing import list_experiments
+from harness.records.listing import StoredConfiguration, configurations_in, list_experiments
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelFile
 from harness.schema.settings import Settings
@@ -25,14 +25,6 @@ class StoredSpeeds:
     cut_short: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class _Case:
-    path: Path
-    experiment: Experiment
-    model: ModelFile
-    settings: Settings
-
-
 def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> StoredSpeeds:
     """
     What was measured of the candidates on this machine, all of it alike.
@@ -44,7 +36,7 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
     Raises:
         ResultsInvalid: The folder, or an experiment that is needed, cannot be read.
     """
-    groups: dict[_Alike, dict[str, list[_Case]]] = {}
+    groups: dict[_Alike, dict[str, list[StoredConfiguration]]] = {}
     # Oldest first, so that what comes later is newer.
     for listing in list_experiments(results):
         experiment = listing.experiment
@@ -52,23 +44,21 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
             continue
         if experiment.machine.id != machine_id:
             continue
-        for model in experiment.plan.models:
-            candidate = next((it for it in found if _is_same_file(it.file, model)), None)
-            if candidate is None or model.is_twin:
+        for each in configurations_in(listing):
+            candidate = next((it for it in found if _is_same_file(it.file, each.model)), None)
+            if candidate is None or each.model.is_twin:
                 continue
-            for settings in experiment.plan.settings:
-                alike = _alike(experiment, settings)
-                case = _Case(listing.path, experiment, model, settings)
-                mine = groups.pop(alike, {})
-                mine.setdefault(candidate.name, []).append(case)
-                groups[alike] = mine  # last, for it is the newest now
+            alike = _alike(experiment, each.settings)
+            mine = groups.pop(alike, {})
+            mine.setdefault(candidate.name, []).append(each)
+            groups[alike] = mine  # last, for it is the newest now
     if not groups:
         return StoredSpeeds({})
     best = max(reversed(groups.values()), key=len)
     return _sides(best)
 
 
-def _sides(cases: Mapping[str, Sequence[_Case]]) -> StoredSpeeds:
+def _sides(cases: Mapping[str, Sequence[StoredConfiguration]]) -> StoredSpeeds:
     held: dict[Path, int] = {}
     for each in cases.values():
         for path in {case.path for case in each}:
@@ -87,14 +77,10 @@ def _sides(cases: Mapping[str, Sequence[_Case]]) -> StoredSpeeds:
     return StoredSpeeds(sides, frozenset(cut_short))
 
 
-def _is_measured_out(stored: StoredExperiment, case: _Case) -> bool:
+def _is_measured_out(stored: StoredExperiment, case: StoredConfiguration) -> bool:
     """Whether measuring stopped by itself: it was neither killed nor interrupted."""
     stops = stored.end.stops if stored.end else ()
-    return any(
-        (stop.model, stop.settings) == (case.model.key, case.settings)
-        and stop.reason != "interrupted"
-        for stop in stops
-    )
+    return any(case.configuration.is_of(stop) and stop.reason != "interrupted" for stop in stops)
 
 
 def _alike(experiment: Experiment, settings: Settings) -> _Alike:

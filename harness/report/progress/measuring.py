@@ -18,8 +18,8 @@ from rich.text import Text
 from harness import units
 from harness.measure.jobs.measure import ContextEvent, TrialEvent
 from harness.measure.protocol import Event, HelloEvent
-from harness.measure.schedule import Cell
 from harness.report import terminal
+from harness.schema.configuration import Configuration
 from harness.schema.experiment import Run, Stop, Trial
 
 _REDRAW_S = 1.0
@@ -63,9 +63,9 @@ class Progress:
         """Tells it at once."""
         terminal.warn(self._console, message)
 
-    def run_started(self, number: int, cell: Cell) -> None:
+    def run_started(self, number: int, configuration: Configuration) -> None:
         """Names the Run that begins."""
-        self._title = f"run {number} of {self._n_runs_max} at most · {cell.model}"
+        self._title = f"run {number} of {self._n_runs_max} at most · {configuration.model.key}"
         self._draw(f"{self._title} · memory bandwidth", is_urgent=True)
 
     def event(self, event: Event) -> None:

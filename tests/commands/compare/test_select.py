@@ -14,7 +14,7 @@ from make.settings import SETTINGS
 
 from harness.analysis.sides import side_of
 from harness.commands.compare.page import side_text
-from harness.commands.compare.select import select_cases, select_pairs
+from harness.commands.compare.select import select_cases, select_pairs, selector_of
 from harness.errors import ResultsInvalid, UsageError
 from harness.records.store import ExperimentWriter
 from harness.schema.experiment import Experiment
@@ -180,7 +180,7 @@ def test_what_a_page_prints_of_a_case_selects_it_alone(sweep: list[Settings]) ->
         cases = select_cases(folder, "machine 3f2a")
         assert len(cases) == 4 * len(sweep)
         for case in cases:
-            assert select_cases(folder, case.text) == [case]
+            assert select_cases(folder, selector_of(case)) == [case]
 
 
 @given(SETTINGS, SETTINGS)

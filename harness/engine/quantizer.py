@@ -19,7 +19,7 @@ from harness.engine import log
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.models.gguf.tensor_types import FILE_TYPES
-from harness.schema.quantized import PlannedFile
+from harness.schema.planned import PlannedFile
 
 _TENSOR = re.compile(r"\[ *\d+/ *\d+\] +(?P<name>\S+) +- \[[^\]]*\], type = +(?P<type>\w+), ")
 _BECOMES = re.compile(r"-> +[\d.]+ MiB \((?P<type>\w+)\)")

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.measure.jobs.plan import MemoryPlan
+from harness.analysis.device_memory import SYSTEM, Limit, device_of, is_within, limits_of
+from harness.measure.jobs.plan import MemoryPlan, PlannedContext
 from harness.models.model import FoundHeaders
 from harness.schema.machine import Device, Machine
-from harness.schema.planned import SYSTEM, Limit, PlannedContext, device_of, is_within, limits_of
 from harness.schema.settings import Settings
 
 Fits = Literal["yes", "when-freed", "no"]

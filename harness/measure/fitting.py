@@ -10,10 +10,9 @@ from typing import Any
 
 from harness.measure.fits import ContextFit, ModelFit, Room, judged
 from harness.measure.hints import hints
-from harness.measure.jobs.plan import MemoryPlan, plan_memory
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
 from harness.models.model import FoundHeaders
 from harness.models.twin.stub import ghost
-from harness.schema.planned import ContextWish, PlannedContext
 from harness.schema.settings import Settings
 
 DEFAULT_CONTEXTS = (4096, 8192, 32_768, 131_072)
@@ -54,8 +53,8 @@ def fit_model(
         HarnessError: The ghost cannot be written.
     """
     trained = found.file.n_ctx_train
-    wishes = [
-        ContextWish(n_ctx=n, type_k=key, type_v=value)
+    requests = [
+        ContextRequest(n_ctx=n, type_k=key, type_v=value)
         for key, value in cache_types
         for n in context_lengths(trained, lengths)
     ]
@@ -64,28 +63,34 @@ def fit_model(
     most = trained or _UNKNOWN_CONTEXT
     with ghost(found) as path:
 
-        def plan_of(settings: Settings, wishes: Sequence[ContextWish], **more: Any) -> MemoryPlan:
-            return plan_memory(path, found.headers, settings, wishes, **more)
+        def plan_of(
+            settings: Settings, requests: Sequence[ContextRequest], **more: Any
+        ) -> MemoryPlan:
+            return plan_memory(path, found.headers, settings, requests, **more)
 
         plan = plan_of(
             settings,
-            [wish for wish in wishes if wish.n_ctx <= (trained or _MOST_CONTEXT)],
-            largest=[ContextWish(n_ctx=most, type_k=k, type_v=v) for k, v in sought],
+            [request for request in requests if request.n_ctx <= (trained or _MOST_CONTEXT)],
+            largest=[ContextRequest(n_ctx=most, type_k=k, type_v=v) for k, v in sought],
             system_bytes=room.free_bytes,
             gpu_limit_bytes=room.gpu_limit_bytes,
         )
-        planned = {context.wish: context for context in plan.contexts}
+        planned = {context.request: context for context in plan.contexts}
         contexts = tuple(
-            judged(planned[wish], plan, room) if wish in planned else _refused(wish, trained)
-            for wish in wishes
+            judged(planned[request], plan, room)
+            if request in planned
+            else _refused(request, trained)
+            for request in requests
         )
         fit = ModelFit(found, settings, room, plan, contexts, plan.largest[: len(cache_types)])
         compact_largest = plan.largest[-1] if plan.largest else None
         return replace(fit, hints=tuple(hints(fit, compact_largest, plan_of)))
 
 
-def _refused(wish: ContextWish, trained: int | None) -> ContextFit:
+def _refused(request: ContextRequest, trained: int | None) -> ContextFit:
     # As `harness run` refuses it. The engine would take memory for every position it plans.
     message = f"beyond the {trained or _MOST_CONTEXT} positions that the model was trained for"
-    context = PlannedContext(wish=wish, n_ctx=None, reason="context-too-large", message=message)
+    context = PlannedContext(
+        request=request, n_ctx=None, reason="context-too-large", message=message
+    )
     return ContextFit(context, {}, None)

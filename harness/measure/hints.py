@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from harness.analysis.device_memory import SYSTEM
 from harness.measure.fits import ContextFit, ModelFit, Room, free_limits, judged
-from harness.measure.jobs.plan import MemoryPlan
+from harness.measure.jobs.plan import MemoryPlan, PlannedContext
 from harness.schema.machine import Device
-from harness.schema.planned import SYSTEM, PlannedContext
 
 # Half a second each. The sizes of the layers nearly tell; once or twice it takes one more.
 _N_PLANS = 4
@@ -34,7 +34,7 @@ def hints(fit: ModelFit, compact: PlannedContext | None, plan_of: PlanOf) -> Ite
     if smallest.fits == "when-freed":
         yield "close other programs: it fits into this machine's memory when that is free"
     if compact is not None and compact.n_ctx and _gains(fit, compact):
-        key, value = compact.wish.type_k, compact.wish.type_v
+        key, value = compact.request.type_k, compact.request.type_v
         yield (
             f"a cache in {key} (-ctk {key} -ctv {value}) makes room for {compact.n_ctx} positions"
         )
@@ -69,12 +69,12 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
     excess, on_gpu = _on_small_gpus(fit.plan.devices, fit.room, smallest)
     if not excess:
         return
-    n_layer, wish = _n_layer(fit), smallest.context.wish
+    n_layer, request = _n_layer(fit), smallest.context.request
 
     def still_too_much(**changes: int) -> int | None:
         """Bytes that GPUs lack with other settings; None where system memory lacks some too."""
         settings = fit.settings.model_copy(update=changes)
-        plan = plan_of(settings, [wish])
+        plan = plan_of(settings, [request])
         again = judged(plan.contexts[0], plan, fit.room) if plan.contexts else None
         if again is None or again.fits is None:
             return None

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import HarnessError
-from harness.measure.jobs.plan import MemoryPlan, plan_memory
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
 from harness.measure.speed_here import known_speed
 from harness.models.gguf.work import work_of
 from harness.models.headers import local_headers
 from harness.models.model import FoundHeaders
 from harness.schema.experiment import Experiment, ModelKey, Plan, StoredPrediction
 from harness.schema.machine import Machine
-from harness.schema.planned import ContextWish, PlannedContext
 from harness.schema.prediction import Component, Prediction
 from harness.schema.settings import Settings
 from harness.schema.work import Work
@@ -87,11 +86,11 @@ def _of_model(
 
 def _plan(found: FoundHeaders, path: Path, settings: Settings, plan: Plan) -> MemoryPlan:
     lengths = {_n_ctx(parse_workload(name), settings, found) for name in plan.workloads}
-    wishes = [
-        ContextWish(n_ctx=n_ctx, type_k=settings.type_k, type_v=settings.type_v)
+    requests = [
+        ContextRequest(n_ctx=n_ctx, type_k=settings.type_k, type_v=settings.type_v)
         for n_ctx in sorted(lengths)
     ]
-    return plan_memory(path, found.headers, settings, wishes)
+    return plan_memory(path, found.headers, settings, requests)
 
 
 def _n_ctx(workload: Workload, settings: Settings, found: FoundHeaders) -> int:
@@ -99,7 +98,9 @@ def _n_ctx(workload: Workload, settings: Settings, found: FoundHeaders) -> int:
 
 
 def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
-    return next((each for each in plan.contexts if each.wish.n_ctx == n_ctx and each.n_ctx), None)
+    return next(
+        (each for each in plan.contexts if each.request.n_ctx == n_ctx and each.n_ctx), None
+    )
 
 
 def _speeds(experiment: Experiment, results: Path | None) -> Speeds:

@@ -6,17 +6,17 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.device_memory import SYSTEM, is_within, limits_of
 from harness.errors import HarnessError
 from harness.files import require_space
 from harness.machine.memory import available_memory_bytes
 from harness.measure.fits import room_of
-from harness.measure.jobs.plan import MemoryPlan, plan_memory
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
 from harness.measure.jobs.score import ScoreSetup, Subject, n_chunks_of
 from harness.measure.jobs.score_sums import spill_bytes
 from harness.models.digest import cache_dir
 from harness.models.headers import local_headers
 from harness.schema.machine import Machine
-from harness.schema.planned import SYSTEM, ContextWish, is_within, limits_of
 from harness.units import file_size, memory_size
 
 
@@ -111,4 +111,4 @@ def fits_together(
 
 def _plan(subject: Subject, setup: ScoreSetup) -> MemoryPlan:
     headers = local_headers(subject.path, subject.file.key).headers
-    return plan_memory(subject.path, headers, setup.settings, [ContextWish(n_ctx=setup.n_ctx)])
+    return plan_memory(subject.path, headers, setup.settings, [ContextRequest(n_ctx=setup.n_ctx)])

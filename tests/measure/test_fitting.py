@@ -11,25 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make.records import CPU, GPU, make_machine
 
+from harness.analysis.device_memory import Limit, device_of, is_within, limits_of, weights_by_device
 from harness.measure import fitting
 from harness.measure.fits import ModelFit, Room, judged, room_of
 from harness.measure.fitting import context_lengths, fit_model
 from harness.measure.hints import hints
-from harness.measure.jobs.plan import MemoryPlan
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext
 from harness.models.headers import find_headers, local_headers
 from harness.models.model import FoundHeaders
 from harness.schema.experiment import EngineInfo, Outcome
 from harness.schema.machine import Device
-from harness.schema.planned import (
-    ContextWish,
-    Limit,
-    PlannedBuffer,
-    PlannedContext,
-    device_of,
-    is_within,
-    limits_of,
-    weights_by_device,
-)
+from harness.schema.planned import PlannedBuffer
 from harness.schema.settings import Settings
 
 GB = 1_000_000_000
@@ -128,14 +120,14 @@ def test_what_fits_into_some_memory_fits_into_more(
 
 
 def context(n_ctx: int, n_bytes: int, device: str = "CPU", cache: str = "f16") -> PlannedContext:
-    wish = ContextWish(n_ctx=n_ctx, type_k=cache, type_v=cache)
+    request = ContextRequest(n_ctx=n_ctx, type_k=cache, type_v=cache)
     buffers = (PlannedBuffer(device=device, kind="kv", n_bytes=n_bytes),)
-    return PlannedContext(wish=wish, n_ctx=n_ctx, buffers=buffers)
+    return PlannedContext(request=request, n_ctx=n_ctx, buffers=buffers)
 
 
 def largest(n_ctx: int | None, cache: str = "f16") -> PlannedContext:
-    wish = ContextWish(n_ctx=131_072, type_k=cache, type_v=cache)
-    return PlannedContext(wish=wish, is_largest=True, n_ctx=n_ctx)
+    request = ContextRequest(n_ctx=131_072, type_k=cache, type_v=cache)
+    return PlannedContext(request=request, is_largest=True, n_ctx=n_ctx)
 
 
 def engine(*devices: Device) -> EngineInfo:
@@ -311,7 +303,7 @@ def test_a_context_beyond_what_the_model_was_trained_for_is_refused_and_not_plan
     found: FoundHeaders,
 ) -> None:
     fit = fit_model(found, SETTINGS, Room(8 * GB, 8 * GB), lengths=[8193, 512, 4_000_000_000])
-    told = [(each.context.wish.n_ctx, each.fits, each.context.reason) for each in fit.contexts]
+    told = [(each.context.request.n_ctx, each.fits, each.context.reason) for each in fit.contexts]
     assert told == [
         (8193, None, "context-too-large"),
         (512, "yes", None),

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 from harness.analysis.verdict_predicted import DECODE
 from harness.commands.claim.claim import Asked, Site, is_close
 from harness.errors import HarnessError
-from harness.measure.jobs.plan import plan_memory
+from harness.measure.jobs.plan import ContextRequest, plan_memory
 from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.gguf.work import work_of
 from harness.models.headers import find_headers
 from harness.models.model import FoundHeaders
 from harness.models.twin.stub import ghost
-from harness.schema.planned import ContextWish
 from harness.schema.settings import Settings
 from harness.schema.work import Work
 
@@ -81,9 +80,9 @@ def _planned(spec: ModelSpec, models: _Models) -> int | None:
     found = models.headers(spec, spec.variants[0])
     if found is None:
         return None
-    wish = ContextWish(n_ctx=DECODE.n_ctx)
+    request = ContextRequest(n_ctx=DECODE.n_ctx)
     with ghost(found) as path:
-        plan = plan_memory(path, found.headers, _SETTINGS, [wish])
+        plan = plan_memory(path, found.headers, _SETTINGS, [request])
     if not plan.contexts or plan.contexts[0].n_ctx is None:
         return None
     return sum(buffer.n_bytes for buffer in plan.contexts[0].buffers)

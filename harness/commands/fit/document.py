@@ -48,7 +48,7 @@ def _model(fit: ModelFit, speeds: Sequence[Told]) -> dict[str, Any]:
         "copied_bytes": plan.copied_bytes,
         "contexts": [_context(each) for each in fit.contexts],
         "largest": [
-            {"type_k": each.wish.type_k, "type_v": each.wish.type_v, "n_ctx": each.n_ctx}
+            {"type_k": each.request.type_k, "type_v": each.request.type_v, "n_ctx": each.n_ctx}
             for each in fit.largest
         ],
         "hints": list(fit.hints),
@@ -58,11 +58,11 @@ def _model(fit: ModelFit, speeds: Sequence[Told]) -> dict[str, Any]:
 
 
 def _context(each: ContextFit) -> dict[str, Any]:
-    wish, context = each.context.wish, each.context
+    request, context = each.context.request, each.context
     facts: dict[str, Any] = {
-        "n_ctx": wish.n_ctx,
-        "type_k": wish.type_k,
-        "type_v": wish.type_v,
+        "n_ctx": request.n_ctx,
+        "type_k": request.type_k,
+        "type_v": request.type_v,
         "fits": each.fits,
         "reason": context.reason,
         "message": context.message,

@@ -44,7 +44,7 @@ def fit_text(fit: ModelFit, speeds: Sequence[Told]) -> str:
     lines = [*_head(fit), "", _table(fit)]
     for each in fit.contexts:
         if not each.fits:
-            what = f"{each.context.wish.n_ctx} with {_cache(each)}: {each.context.message}."
+            what = f"{each.context.request.n_ctx} with {_cache(each)}: {each.context.message}."
             lines += wrapped(harmless(what))
     if len(fit.device_names) > 1:
         lines += ["", _device_table(fit)]
@@ -91,7 +91,7 @@ def _table(fit: ModelFit) -> str:
     headers += ["sliding"] * has_sliding + ["state"] * has_state + ["compute", "total", "fits"]
     rows = [
         [
-            str(each.context.wish.n_ctx),
+            str(each.context.request.n_ctx),
             _cache(each),
             units.memory_size(each.of("kv")),
             *([units.memory_size(each.of("kv-sliding"))] * has_sliding),
@@ -109,7 +109,7 @@ def _device_table(fit: ModelFit) -> str:
     names = fit.device_names
     rows = [
         [
-            str(each.context.wish.n_ctx),
+            str(each.context.request.n_ctx),
             _cache(each),
             *(units.memory_size(each.by_device.get(name, 0)) for name in names),
         ]
@@ -121,7 +121,7 @@ def _device_table(fit: ModelFit) -> str:
 
 
 def _cache(each: ContextFit) -> str:
-    return cache_name(each.context.wish.type_k, each.context.wish.type_v)
+    return cache_name(each.context.request.type_k, each.context.request.type_v)
 
 
 def _columns(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
@@ -146,7 +146,7 @@ def _largest(fit: ModelFit) -> list[str]:
     trained = fit.found.file.n_ctx_train
     lines = []
     for each in fit.largest:
-        cache = cache_name(each.wish.type_k, each.wish.type_v)
+        cache = cache_name(each.request.type_k, each.request.type_v)
         if each.n_ctx is None:
             text = each.message or "not even the shortest fits into what is free"
         elif trained and each.n_ctx >= trained:

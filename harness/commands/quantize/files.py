@@ -17,7 +17,7 @@ from harness.measure.jobs.quantize import QuantizeJob, plan_files, quantize
 from harness.models.gguf.header import read_header
 from harness.models.gguf.quantized_size import weights_bytes, written_bytes
 from harness.models.quantizations import LadderSource
-from harness.schema.quantized import PlannedFile
+from harness.schema.planned import PlannedFile
 from harness.units import file_size
 
 

@@ -11,23 +11,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, TypeAdapter
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
+from harness.analysis.device_memory import SYSTEM, added, weights_by_device
 from harness.measure import runner
 from harness.measure.protocol import CommonEvent, Event, Job
 from harness.models.gguf.header import Header
-from harness.schema.experiment import EngineInfo, Outcome
+from harness.schema.experiment import EngineInfo, Outcome, Reason
 from harness.schema.machine import Device
-from harness.schema.planned import (
-    SYSTEM,
-    ContextWish,
-    PlannedContext,
-    added,
-    weights_by_device,
-)
+from harness.schema.planned import PlannedBuffer
+from harness.schema.record import Record
 from harness.schema.settings import Settings
 
 _SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
+
+
+class ContextRequest(Record):
+    """A context to be planned."""
+
+    n_ctx: PositiveInt
+    type_k: str = "f16"
+    type_v: str = "f16"
+
+
+class PlannedContext(Record):
+    """
+    What a request came to.
+
+    `n_ctx` is what the engine made of the length; None where it refused, which `reason` and
+    `message` explain, or, of a largest context, where not even the shortest is within the limits.
+    """
+
+    request: ContextRequest
+    is_largest: bool = False
+    n_ctx: PositiveInt | None
+    buffers: tuple[PlannedBuffer, ...] = ()
+    reason: Reason | None = None
+    message: str | None = None
 
 
 class PlannedModelEvent(Event):
@@ -54,7 +74,7 @@ class PlanJob(Job):
     """
     Plan contexts of a model; nothing of it is read but its header.
 
-    Of each wish in `largest` the largest context of its types that fits is sought, up to its own
+    Of each request in `largest` the largest context of its types that fits is sought, up to its own
     `n_ctx`: into `system_bytes` of system memory and what is free on the devices, or, where they
     share it (macOS), into `gpu_limit_bytes` of it. `tensor_bytes` are the sizes in the table.
     """
@@ -68,8 +88,8 @@ class PlanJob(Job):
     job: Literal["plan"] = "plan"
     model_path: str
     settings: Settings
-    contexts: tuple[ContextWish, ...] = ()
-    largest: tuple[ContextWish, ...] = ()
+    contexts: tuple[ContextRequest, ...] = ()
+    largest: tuple[ContextRequest, ...] = ()
     system_bytes: NonNegativeInt = 0
     gpu_limit_bytes: NonNegativeInt | None = None
     tensor_bytes: dict[str, NonNegativeInt]
@@ -116,9 +136,9 @@ def plan_memory(
     path: Path,
     headers: Sequence[Header],
     settings: Settings,
-    contexts: Sequence[ContextWish],
+    contexts: Sequence[ContextRequest],
     *,
-    largest: Sequence[ContextWish] = (),
+    largest: Sequence[ContextRequest] = (),
     system_bytes: int = 0,
     gpu_limit_bytes: int | None = None,
 ) -> MemoryPlan:
@@ -128,11 +148,11 @@ def plan_memory(
     Args:
         path: The model, or its ghost (models/twin/stub.py); of a split model the first part.
         headers: Of the same, one a part.
-        settings: How the engine is set up; context and cache types are those of each wish.
+        settings: How the engine is set up; context and cache types are those of each request.
         contexts: What to plan.
         largest: Cache types of which the largest context that fits is sought, up to `n_ctx`.
         system_bytes: System memory to fit into.
-        gpu_limit_bytes: As `planned.limits_of`.
+        gpu_limit_bytes: As `device_memory.limits_of`.
     """
     sizes = {tensor.name: tensor.n_bytes for header in headers for tensor in header.tensors}
     job = PlanJob(

@@ -6,19 +6,18 @@ The library aborts on some damaged files, so this too happens in a process of it
 
 from __future__ import annotations
 
+from harness.analysis.device_memory import added, is_within, limits_of, weights_by_device
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.engine.model import Model, load_model
-from harness.measure.jobs.plan import PlanJob, PlannedContextEvent, PlannedModelEvent
-from harness.measure.protocol import Send
-from harness.schema.planned import (
-    ContextWish,
+from harness.measure.jobs.plan import (
+    ContextRequest,
+    PlanJob,
     PlannedContext,
-    added,
-    is_within,
-    limits_of,
-    weights_by_device,
+    PlannedContextEvent,
+    PlannedModelEvent,
 )
+from harness.measure.protocol import Send
 
 _STEP = 256  # llama-context.cpp makes every context a multiple of it
 
@@ -34,10 +33,10 @@ def plan_job(engine: Engine, job: PlanJob, send: Send) -> None:
     tensors = dict(model.tensors_by_buffer())
     send(PlannedModelEvent(tensors=tensors, n_ctx_train=model.n_ctx_train))
     planner = _Planner(model, job)
-    for wish in job.contexts:
-        send(PlannedContextEvent(context=planner.planned(wish)))
-    for wish in job.largest:
-        send(PlannedContextEvent(context=planner.largest(wish)))
+    for request in job.contexts:
+        send(PlannedContextEvent(context=planner.planned(request)))
+    for request in job.largest:
+        send(PlannedContextEvent(context=planner.largest(request)))
     model.close()
 
 
@@ -53,42 +52,44 @@ class _Planner:
         tensors = model.tensors_by_buffer()
         self._weights = weights_by_device(tensors, job.tensor_bytes, self._devices)
 
-    def planned(self, wish: ContextWish) -> PlannedContext:
-        """The context that `wish` asks for, or why the engine refuses it."""
-        settings = self._settings.model_copy(update={"type_k": wish.type_k, "type_v": wish.type_v})
+    def planned(self, request: ContextRequest) -> PlannedContext:
+        """The context that `request` asks for, or why the engine refuses it."""
+        settings = self._settings.model_copy(
+            update={"type_k": request.type_k, "type_v": request.type_v}
+        )
         try:
-            with self._model.context(wish.n_ctx, settings) as context:
+            with self._model.context(request.n_ctx, settings) as context:
                 return PlannedContext(
-                    wish=wish,
+                    request=request,
                     n_ctx=context.n_ctx,
                     buffers=self._model.engine.planned_buffers(),
                 )
         except EngineFailed as failure:
             return PlannedContext(
-                wish=wish, n_ctx=None, reason=failure.reason, message=str(failure)
+                request=request, n_ctx=None, reason=failure.reason, message=str(failure)
             )
 
-    def largest(self, wish: ContextWish) -> PlannedContext:
+    def largest(self, request: ContextRequest) -> PlannedContext:
         """
-        The largest context of the types and up to the length of `wish` that is within the limits.
+        The largest context within the limits, of the types and up to the length of `request`.
 
         Bisection, for memory only grows with a context.
         """
         if not is_within(self._weights, self._limits):
-            return PlannedContext(wish=wish, is_largest=True, n_ctx=None)
-        best = self.planned(wish)
+            return PlannedContext(request=request, is_largest=True, n_ctx=None)
+        best = self.planned(request)
         if best.n_ctx is None or self._is_within(best):
             return best.model_copy(update={"is_largest": True})
-        best = PlannedContext(wish=wish, n_ctx=None)
-        fitting, failing = 0, -(-wish.n_ctx // _STEP)
+        best = PlannedContext(request=request, n_ctx=None)
+        fitting, failing = 0, -(-request.n_ctx // _STEP)
         while failing - fitting > 1:
             middle = (fitting + failing) // 2
-            tried = self.planned(wish.model_copy(update={"n_ctx": middle * _STEP}))
+            tried = self.planned(request.model_copy(update={"n_ctx": middle * _STEP}))
             if tried.n_ctx is not None and self._is_within(tried):
                 fitting, best = middle, tried
             else:
                 failing = middle
-        return best.model_copy(update={"wish": wish, "is_largest": True})
+        return best.model_copy(update={"request": request, "is_largest": True})
 
     def _is_within(self, context: PlannedContext) -> bool:
         taken = added(self._weights, context.buffers, self._devices)

@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.measure import runner
 from harness.measure.protocol import CommonEvent, Event, Job
 from harness.schema.experiment import Outcome
-from harness.schema.quantized import PlannedFile
+from harness.schema.planned import PlannedFile
 
 # Planning reads a header; a tensor of the largest models takes minutes on one core.
 _PLAN_SILENCE_NS = 60 * 1_000_000_000

@@ -11,24 +11,26 @@ from make.gguf import write_small
 from make.header_stubs import as_if_remote, small_stub
 from make.records import make_runs
 
+from harness.analysis.device_memory import SYSTEM
 from harness.analysis.memory import group_values
 from harness.errors import HarnessError
 from harness.measure.jobs import plan as planning
 from harness.measure.jobs.measure import MeasureJob, MeasureReport, measure
-from harness.measure.jobs.plan import MemoryPlan, plan_memory
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
 from harness.measure.predictions import memory_predictions
 from harness.models.headers import find_headers, local_headers
 from harness.models.twin.stub import ghost, write_ghost
-from harness.schema.planned import SYSTEM, ContextWish
 from harness.schema.settings import Settings
 
 MIB = 1 << 20
 
 
 def planned(path: Path, settings: Settings, *lengths: int) -> MemoryPlan:
-    wishes = [ContextWish(n_ctx=n, type_k=settings.type_k, type_v=settings.type_v) for n in lengths]
+    requests = [
+        ContextRequest(n_ctx=n, type_k=settings.type_k, type_v=settings.type_v) for n in lengths
+    ]
     with ghost(as_if_remote(path)) as empty:
-        return plan_memory(empty, local_headers(path, "k").headers, settings, wishes)
+        return plan_memory(empty, local_headers(path, "k").headers, settings, requests)
 
 
 def measured(tmp_path: Path, path: Path, settings: Settings, *workloads: str) -> MeasureReport:
@@ -102,8 +104,8 @@ def test_the_state_of_recurrent_layers_is_what_the_shape_says(name: str) -> None
     assert found.spec is not None
     assert found.spec.shape is not None
     with ghost(found) as empty:
-        wish = ContextWish(n_ctx=512, type_k="f16", type_v="f16")
-        plan = plan_memory(empty, found.headers, Settings(n_threads=1), [wish])
+        request = ContextRequest(n_ctx=512, type_k="f16", type_v="f16")
+        plan = plan_memory(empty, found.headers, Settings(n_threads=1), [request])
     kinds = {buffer.kind: buffer.n_bytes for buffer in plan.contexts[0].buffers}
     assert kinds["recurrent"] == pytest.approx(found.spec.shape.state_bytes, abs=0.01 * MIB)
 
@@ -136,7 +138,7 @@ def test_weights_and_buffers_lie_on_devices_the_engine_has(tiny_model: Path) -> 
 
 def test_the_largest_context_is_the_last_that_is_within_the_limit(tiny_model: Path) -> None:
     found = local_headers(tiny_model, "k")
-    wish = ContextWish(n_ctx=8192)
+    request = ContextRequest(n_ctx=8192)
 
     def largest(system_bytes: int) -> int | None:
         plan = plan_memory(
@@ -144,7 +146,7 @@ def test_the_largest_context_is_the_last_that_is_within_the_limit(tiny_model: Pa
             found.headers,
             Settings(n_threads=1, n_gpu_layers=0),
             [],
-            largest=[wish],
+            largest=[request],
             system_bytes=system_bytes,
         )
         (context,) = plan.largest
@@ -162,7 +164,7 @@ def test_the_largest_context_is_the_last_that_is_within_the_limit(tiny_model: Pa
         tiny_model,
         found.headers,
         Settings(n_threads=1, n_gpu_layers=0),
-        [ContextWish(n_ctx=n_ctx + 256)],
+        [ContextRequest(n_ctx=n_ctx + 256)],
     )
     assert plan.taken(plan.contexts[0])[SYSTEM] > 12 * MIB
 
@@ -170,8 +172,8 @@ def test_the_largest_context_is_the_last_that_is_within_the_limit(tiny_model: Pa
 def test_a_context_the_engine_refuses_leaves_the_others(tiny_model: Path) -> None:
     settings = Settings(n_threads=1, flash_attn="off")
     found = local_headers(tiny_model, "k")
-    wishes = [ContextWish(n_ctx=512, type_v="q8_0"), ContextWish(n_ctx=512)]
-    refused, planned_ = plan_memory(tiny_model, found.headers, settings, wishes).contexts
+    requests = [ContextRequest(n_ctx=512, type_v="q8_0"), ContextRequest(n_ctx=512)]
+    refused, planned_ = plan_memory(tiny_model, found.headers, settings, requests).contexts
     assert (refused.n_ctx, planned_.n_ctx) == (None, 512)
     assert "512 positions" in (refused.message or "")
 

@@ -68,11 +68,17 @@ def percent(ratio: float) -> str:
     return f"{ratio * 100:.1f} %"
 
 
+def factor(ratio: float) -> str:
+    """How many times, with a digit more around 1, where it matters: 0.906, 12.3."""
+    return f"{ratio:.3f}" if 0.1 <= ratio < 10 else significant(ratio)
+
+
 def quantity(value: float, unit: str) -> str:
     """
     `value` as text, by the unit its metric names: "ns", "bytes", "bytes/s", "tok/s", "ratio".
 
-    "bytes" are memory; "file bytes" are counted as downloads are, "parameters" in billions.
+    "bytes" are memory; "file bytes" are counted as downloads are, "parameters" in billions. Of a
+    unit that is not known here the name stands behind the number.
     """
     known = {
         "ns": duration,
@@ -83,6 +89,8 @@ def quantity(value: float, unit: str) -> str:
         "ratio": percent,
         "tok/s": significant,
         "J/token": significant,
+        "nats": significant,
+        "factor": factor,
         "": significant,
     }
     return known[unit](value) if unit in known else f"{significant(value)} {unit}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import units
-from harness.report.page import Cell, Quantity, Table
+from harness.report.page import Cell, Judged, Quantity, Table
 from harness.report.text import harmless
 from harness.schema.figure import Figure
 
@@ -45,38 +45,47 @@ def text_columns(table: Table) -> list[TextColumn]:
         found.append(
             TextColumn(
                 column.header,
-                tuple(NOTHING if has_figures and it is None else text_of(it) for it in cells),
+                tuple(
+                    NOTHING if has_figures and it is None else text_of(it, column.unit)
+                    for it in cells
+                ),
                 column.align,
                 may_be_cut=all(isinstance(cell, str) for cell in cells),
                 has_paths=any(isinstance(cell, Path) for cell in cells),
             )
         )
         if column.interval is not None and any(map(_is_uncertain, cells)):
-            bounds = tuple(bounds_of(it) if isinstance(it, Figure) else "" for it in cells)
+            bounds = tuple(
+                bounds_of(it, column.unit) if isinstance(it, Figure) else "" for it in cells
+            )
             found.append(TextColumn(column.interval, bounds, "left", is_bound=True))
     return found
 
 
-def text_of(cell: Cell) -> str:
-    """One cell; of a Figure its value."""
+def text_of(cell: Cell, unit: str | None = None) -> str:
+    """One cell, its number in `unit` or its own; of a Figure the value."""
     match cell:
         case None:
             return ""
         case Figure() | Quantity():
-            return units.quantity(cell.value, cell.unit)
+            return units.quantity(cell.value, unit or cell.unit)
+        case Judged():
+            return harmless(cell.word)
+        case int() | float() if unit is not None:
+            return units.quantity(cell, unit)
         case float():
             return units.significant(cell)
         case _:
             return harmless(str(cell))
 
 
-def bounds_of(figure: Figure) -> str:
+def bounds_of(figure: Figure, unit: str | None = None) -> str:
     """Where a Figure lies: "301 – 317", with a mark where that is no interval; or "exact"."""
     if figure.kind == "exact":
         return "exact"
     mark = RANGE_MARK if figure.kind == "range" else ""
     low, high = (
-        None if bound is None else units.quantity(bound, figure.unit)
+        None if bound is None else units.quantity(bound, unit or figure.unit)
         for bound in (figure.low, figure.high)
     )
     if figure.n == 1 or low is high is None:

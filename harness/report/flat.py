@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from harness.report.page import Cell, Facts, Page, Quantity, Table
+from harness.report.page import Cell, Facts, Judged, Page, Quantity, Table
 from harness.report.text import harmless
 from harness.schema.figure import Figure
 
@@ -74,6 +74,8 @@ def _raw(cell: Cell) -> _Value:
             return ""
         case Figure() | Quantity():
             return cell.value
+        case Judged():
+            return harmless(cell.word)
         case int() | float():
             return cell
         case _:

@@ -17,7 +17,7 @@ _SPECIAL = re.compile(r"[\\`*\[\]<>|~$&]|:(?=:)|(?<=:):|[_@#](?![A-Za-z0-9])|(?<
 
 def render(page: Page) -> str:
     """The page as Markdown, its parts an empty line apart; without a line break at the end."""
-    blocks = [_block(part) for part in page]
+    blocks = [_block(part) for part in page if not isinstance(part, Table) or part.is_shown]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 

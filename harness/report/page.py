@@ -24,7 +24,25 @@ class Quantity:
     unit: str
 
 
-Cell = str | int | float | Quantity | Figure | Path | None
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """
+    What was decided of a row, in a word.
+
+    Attributes:
+        status: What it is to a test: "error" where nothing could be decided and that counts,
+            "skipped" where it does not.
+        message: The decision in a sentence.
+        kind: Which of several reasons it has.
+    """
+
+    word: str
+    status: Literal["pass", "failure", "error", "skipped"]
+    message: str = ""
+    kind: str = ""
+
+
+Cell = str | int | float | Quantity | Figure | Judged | Path | None
 """
 A number with its unit, a Figure with its bounds, text, or nothing. Text is shown as it is, of
 whatever origin: renderers take out what would steer a terminal. A Path is never broken or cut.
@@ -41,6 +59,7 @@ class Column:
         key: Its name in flat output; None leaves it to people alone. Of Figures it is what the
             names of their parts begin with: "" or something that ends in "_".
         align: "right" for numbers.
+        unit: Of its numbers, and what its Figures are written in where that is not their own.
         interval: Above the bounds, which stand beside each Figure then; None shows its value alone.
     """
 
@@ -48,6 +67,7 @@ class Column:
     key: str | None = None
     align: Literal["left", "right"] = "left"
     interval: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,11 @@ class Table:
     title: str = ""
     legend: tuple[str, ...] = ()
     is_grouped: bool = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether people see any of it."""
+        return any(column.header is not None for column in self.columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ _INDENT = "  "
 
 def render(page: Page) -> str:
     """The page, its parts an empty line apart; without a line break at the end."""
-    blocks = [_block(part) for part in page]
+    blocks = [_block(part) for part in page if not isinstance(part, Table) or part.is_shown]
     return "\n\n".join("\n".join(map(inert, block)) for block in blocks if block)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import units
 from harness.models.cache import Kept, Kind
-from harness.report.page import Column, Note, Page, Quantity, Table
+from harness.report.page import Column, Note, Page, Table
 
 _WORDS: dict[Kind, str] = {
     "model": "model",
@@ -19,7 +19,7 @@ _WORDS: dict[Kind, str] = {
 }
 _COLUMNS = (
     Column("name", "name"),
-    Column("size", "n_bytes", "right"),
+    Column("size", "n_bytes", "right", unit="file bytes"),
     Column(""),
     Column(None, "kind"),
     Column(None, "n_files"),
@@ -39,8 +39,7 @@ class CacheResult:
 def page(result: CacheResult) -> Page:
     """A row for each thing that can be removed by its name, and what all take together."""
     rows = [
-        (it.name, Quantity(it.n_bytes, "file bytes"), _WORDS[it.kind], it.kind, it.n_files, it.path)
-        for it in result.kept
+        (it.name, it.n_bytes, _WORDS[it.kind], it.kind, it.n_files, it.path) for it in result.kept
     ]
     total = sum(it.n_bytes for it in result.kept if it.kind != "partial")
     text = f"{units.file_size(total)} in {result.hub_folder} and {result.own_folder}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,28 +9,24 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from harness.analysis.advice import trust_lines
 from harness.analysis.metrics import COMPARED
 from harness.analysis.sides import KINDS
-from harness.analysis.summary import summarize
 from harness.commandline import options
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, output_options
 from harness.commands.compare.compare import (
-    Compared,
     CompareRequest,
     compare_stored,
     prepare_comparison,
 )
-from harness.commands.compare.document import comparison_document, comparison_rows
-from harness.commands.compare.page import ComparedPair, comparison_text
+from harness.commands.compare.document import comparison_document
+from harness.commands.compare.page import aside, page
 from harness.errors import UsageError
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.fetching import Fetching
-from harness.report.progress.measuring import STOPS, Progress
-from harness.report.text import wrapped
+from harness.report.progress.measuring import Progress
 
 # `--until decided` has the budget to end it.
 _MANY_RUNS = 1000
@@ -115,27 +110,11 @@ def command(
             comparison = prepare_comparison(asked, request, load_catalog(catalogs), fetching.report)
         with machine_held(comparison.title, request.wait_ns, output.tell):
             compared = comparison.measure(Progress(output.console))
-    _tell(compared, output)
-    code = compared.exit_code
-    click.echo(_text(compared.pairs, output.format))
-    return code
-
-
-def _tell(compared: Compared, output: Output) -> None:
-    """What else to know, on stderr."""
     for warning in compared.warnings:
-        click.echo(warning, err=True)
-    measured = compared.measured
-    if measured is None or output.is_quiet:
-        return
-    runs = measured.result.runs
-    groups = summarize(measured.experiment, runs)
-    for line in trust_lines(measured.experiment, groups, is_compared=True):
-        click.echo("\n".join(wrapped(line)), err=True)
-    n_rounds = max((run.round for run in runs), default=-1) + 1
-    ended = {STOPS[stop.reason] for stop in measured.result.stops}
-    click.echo(f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}", err=True)
-    click.echo(f"Record: {measured.path}", err=True)
+        output.tell(warning)
+    told = aside(compared.measured) if compared.measured else ()
+    document = comparison_document(compared.pairs)
+    return output.show(page(compared.pairs), document, compared.exit_code, aside=told)
 
 
 def _refuse_beside_stored(context: click.Context, what: Sequence[str]) -> None:
@@ -149,11 +128,3 @@ def _refuse_beside_stored(context: click.Context, what: Sequence[str]) -> None:
                 f"{parameter.opts[-1]} is for measuring, and --stored measures nothing; a setting "
                 "is selected by its name, as in n_threads=2"
             )
-
-
-def _text(pairs: Sequence[ComparedPair], table_format: str) -> str:
-    if table_format == "json":
-        return json.dumps(comparison_document(pairs), indent=2)
-    if table_format in ("csv", "tsv"):
-        return comparison_rows(pairs, "," if table_format == "csv" else "\t")
-    return comparison_text(pairs, "github" if table_format == "github" else "plain")

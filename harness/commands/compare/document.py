@@ -1,9 +1,7 @@
-"""A comparison for programs: one JSON document, or flat figures."""
+"""A comparison as one JSON document."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,15 +9,11 @@ from typing import Any
 from harness.analysis.metrics import METRICS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Side
-from harness.commands.compare.page import ComparedPair, side_text, verdict_word
+from harness.commands.compare.page import ComparedPair, verdict_word
 from harness.report.text import kind_text
 from harness.schema.figure import Figure
 
 _SCHEMA = 1
-_FLAT_HEADER = (
-    *("a", "b", "workload", "metric", "unit", "a_median", "b_median"),
-    *("ratio", "low", "high", "confidence", "threshold", "n", "pairing", "verdict", "note"),
-)
 
 
 def comparison_document(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
@@ -37,33 +31,6 @@ def comparison_document(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
             for pair in pairs
         ],
     }
-
-
-def comparison_rows(pairs: Sequence[ComparedPair], delimiter: str) -> str:
-    """One line for each figure of each pair, raw numbers, without a line break at the end."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(_FLAT_HEADER)
-    for pair in pairs:
-        titles = side_text(pair.a, pair.b), side_text(pair.b, pair.a)
-        for figure in pair.figures:
-            about = figure.workload, figure.metric, METRICS[figure.metric].unit
-            medians = (each.value if each else "" for each in (figure.a, figure.b))
-            writer.writerow([*titles, *about, *medians, *_flat(figure), figure.note])
-    return stream.getvalue().rstrip("\n")
-
-
-def _flat(figure: ComparedFigure) -> list[str | float]:
-    found = figure.comparison
-    if found is None:
-        return [""] * 8
-    low, high = (_finite(bound) for bound in (found.low or math.inf, found.high))
-    return [
-        found.ratio,
-        "" if low is None else low,
-        "" if high is None else high,
-        *(found.confidence, found.threshold, found.n, found.pairing, found.verdict),
-    ]
 
 
 def _side_entry(side: Side) -> dict[str, Any]:

@@ -1,25 +1,38 @@
-"""A comparison as text: a table of what B is to A, and what cannot be told."""
+"""A comparison as a page: what B is to A in every figure, and what cannot be told."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from tabulate import tabulate
 
 from harness import units
+from harness.analysis.advice import trust_lines
 from harness.analysis.metrics import METRICS
 from harness.analysis.presence import State
 from harness.analysis.sides import ComparedFigure, Mismatch, Side
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
-from harness.report.text import harmless, markdown, wrapped
+from harness.analysis.summary import summarize
+from harness.measure.session import Measured
+from harness.report.page import Cell, Column, Facts, Note, Page, Table, notes
+from harness.report.progress.measuring import STOPS
 from harness.schema.figure import Figure
 from harness.schema.settings import settings_text
 
-_HEADER = ("metric", "A", "B", "B / A", "n", "B is")
-_ALIGNMENT = ("left", "right", "right", "left", "right", "left")
+_COLUMNS = (
+    Column("workload"),
+    Column(None, "a"),
+    Column(None, "b"),
+    Column(None, "workload"),
+    Column(None, "metric"),
+    Column("metric"),
+    Column("A", "a_", "right"),
+    Column("B", "b_", "right"),
+    Column("B / A", "ratio_", "right", interval="interval"),
+    Column("n", align="right"),
+    Column("B is"),
+    *(Column(None, key) for key in ("confidence", "threshold", "pairing", "verdict", "note")),
+)
 _ABSENT: dict[State, str] = {"failed": "failed", "disturbed": "disturbed"}
 _PAIRINGS = {
     "rounds": "B / A is the geometric mean of the ratios of single rounds, measured side by side, "
@@ -48,19 +61,28 @@ class ComparedPair:
         return [*(each.text for each in self.mismatches), *self.remarks]
 
 
-def comparison_text(pairs: Sequence[ComparedPair], style: Literal["plain", "github"]) -> str:
-    """
-    All pairs as text, without a line break at the end.
+def page(pairs: Sequence[ComparedPair]) -> Page:
+    """For each pair what it is, a row a figure, and what they hide; then how they are judged."""
+    parts = [part for pair in pairs for part in _pair(pair)]
+    return (*parts, *notes(_legend(pairs)))
 
-    "plain" fits 80 columns. "github" is Markdown.
-    """
-    block = _plain if style == "plain" else _github
-    legends = _legend(pairs)
-    if style == "plain":
-        legends = [line for text in legends for line in wrapped(text)]
-    else:
-        legends = [f"- {markdown(text)}" for text in legends]
-    return "\n\n".join(["\n".join(block(pair)) for pair in pairs] + ["\n".join(legends)])
+
+def aside(measured: Measured) -> Page:
+    """How far to trust what was measured for it, and where that is kept."""
+    runs = measured.result.runs
+    groups = summarize(measured.experiment, runs)
+    n_rounds = max((run.round for run in runs), default=-1) + 1
+    ended = {STOPS[stop.reason] for stop in measured.result.stops}
+    return (
+        *notes([*trust_lines(measured.experiment, groups, is_compared=True)]),
+        Note(
+            (
+                f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}",
+                f"Record: {measured.path}",
+            ),
+            is_whole=True,
+        ),
+    )
 
 
 def verdict_word(metric: str, comparison: Comparison) -> str:
@@ -69,15 +91,6 @@ def verdict_word(metric: str, comparison: Comparison) -> str:
         return comparison.verdict.replace("-", " ")
     better, worse = METRICS[metric].words
     return better if comparison.verdict == "better" else worse
-
-
-def ratio_text(comparison: Comparison) -> str:
-    """The ratio with its interval: "0.906 (0.888-0.924)"."""
-    if comparison.pairing == "exact":
-        return f"{_number(comparison.ratio)} exactly"
-    if not math.isfinite(comparison.high):
-        return f"{_number(comparison.ratio)} (unknown)"
-    return f"{_number(comparison.ratio)} ({_number(comparison.low)}-{_number(comparison.high)})"
 
 
 def side_text(side: Side, other: Side) -> str:
@@ -93,106 +106,78 @@ def side_text(side: Side, other: Side) -> str:
             f"build {engine.library_commit or engine.binding_version}",
             f"machine {side.experiment.machine.id}",
         ]
-    return harmless(" · ".join([*parts, f"experiment {side.experiment.id}"]))
+    return " · ".join([*parts, f"experiment {side.experiment.id}"])
 
 
-def figure_name(figure: ComparedFigure) -> str:
-    """Workload and metric in words: "tg128 tok/s", "load warm"."""
-    return harmless(f"{_topic(figure)} {METRICS[figure.metric].label}")
+def _pair(pair: ComparedPair) -> Page:
+    titles = side_text(pair.a, pair.b), side_text(pair.b, pair.a)
+    rows = tuple(_row(titles, figure) for figure in pair.figures)
+    differing = tuple(pair.differing)
+    return (
+        Facts((("A", titles[0]), ("B", titles[1]))),
+        *((Note(differing, "warning"),) if differing else ()),
+        Table(_COLUMNS, rows, is_grouped=True),
+        *notes(list(_sentences(pair.figures))),
+    )
 
 
-def _plain(pair: ComparedPair) -> list[str]:
-    lines = [
-        *wrapped(side_text(pair.a, pair.b), lead="A  "),
-        *wrapped(side_text(pair.b, pair.a), lead="B  "),
-    ]
-    lines += [line for text in pair.differing for line in wrapped(harmless(text), lead="!  ")]
-    if pair.figures:
-        lines += ["", *_table(pair.figures)]
-    sentences = [line for text in _sentences(pair.figures) for line in wrapped(text)]
-    return [*lines, *([""] if sentences else []), *sentences]
+def _row(titles: tuple[str, str], figure: ComparedFigure) -> tuple[Cell, ...]:
+    found, metric = figure.comparison, METRICS[figure.metric]
+    judged: tuple[Cell, ...] = (None,) * 4
+    if found:
+        judged = found.confidence, found.threshold, found.pairing, found.verdict
+    return (
+        _topic(figure),
+        *titles,
+        figure.workload,
+        figure.metric,
+        metric.label,
+        figure.a or _ABSENT.get(figure.a_state),
+        figure.b or _ABSENT.get(figure.b_state),
+        _ratio(found) if found else "",
+        found.n if found else None,
+        verdict_word(figure.metric, found) if found else "",
+        *judged,
+        figure.note,
+    )
 
 
-def _table(figures: Sequence[ComparedFigure]) -> list[str]:
-    """
-    Metrics below the name of their workload.
-
-    A column for the workload would not fit: "tg128@d16384" and the widest of all others take 89.
-    """
-    rows = [_cells(figure) for figure in figures]
-    text = tabulate(rows, _HEADER, "simple", disable_numparse=True, colalign=_ALIGNMENT)
-    header, dashes, *body = text.splitlines()
-    lines = [f"  {header}", f"  {dashes}"]
-    topic = ""
-    for figure, line in zip(figures, body, strict=True):
-        if _topic(figure) != topic:
-            topic = _topic(figure)
-            lines.append(harmless(topic))
-        lines.append(f"  {line}")
-    return [line.rstrip() for line in lines]
+def _ratio(comparison: Comparison) -> Figure:
+    is_known = math.isfinite(comparison.high)
+    return Figure(
+        comparison.ratio,
+        comparison.low if is_known else None,
+        comparison.high if is_known else None,
+        "factor",
+        "exact" if comparison.pairing == "exact" else "interval",
+        comparison.n,
+    )
 
 
 def _topic(figure: ComparedFigure) -> str:
     return figure.workload or METRICS[figure.metric].topic
 
 
-def _cells(figure: ComparedFigure) -> tuple[str, ...]:
-    found = figure.comparison
-    return (
-        METRICS[figure.metric].label,
-        _value(figure.a, figure.a_state),
-        _value(figure.b, figure.b_state),
-        ratio_text(found) if found else "",
-        str(found.n) if found else "",
-        verdict_word(figure.metric, found) if found else "",
-    )
-
-
-def _value(estimate: Figure | None, state: State) -> str:
-    if estimate is None:
-        return _ABSENT.get(state, "–")
-    return units.quantity(estimate.value, estimate.unit)
-
-
-def _number(ratio: float) -> str:
-    return f"{ratio:.3f}" if 0.1 <= ratio < 10 else units.significant(ratio)
-
-
-def _sentences(figures: Sequence[ComparedFigure]) -> list[str]:
+def _sentences(figures: Sequence[ComparedFigure]) -> Iterator[str]:
     """Why something is not compared, and what "cannot tell" may hide."""
     notes: dict[str, list[str]] = {}
     hidden: dict[str, list[str]] = {}
     for figure in figures:
-        name, compared = figure_name(figure), figure.comparison
+        name = f"{_topic(figure)} {METRICS[figure.metric].label}"
+        compared = figure.comparison
         if compared is None:
             notes.setdefault(figure.note, []).append(name)
         elif compared.verdict == "cannot-tell":
             least = compared.smallest
             word = units.percent(least) if math.isfinite(least) else ""
             hidden.setdefault(word, []).append(name)
-    found = [f"{', '.join(names)}: {note}." for note, names in notes.items()]
+    yield from (f"{', '.join(names)}: {note}." for note, names in notes.items())
     unknown = hidden.pop("", [])
     if hidden:
         known = "; ".join(f"{', '.join(names)} {word}" for word, names in hidden.items())
-        found.append(f"Smallest difference that this data could have shown: {known}.")
+        yield f"Smallest difference that this data could have shown: {known}."
     if unknown:
-        found.append(f"One value on a side tells nothing of a difference: {', '.join(unknown)}.")
-    return [harmless(text) for text in found]
-
-
-def _github(pair: ComparedPair) -> list[str]:
-    lines = [
-        f"- A: {markdown(side_text(pair.a, pair.b))}",
-        f"- B: {markdown(side_text(pair.b, pair.a))}",
-        *(f"- {markdown(text)}" for text in pair.differing),
-        "",
-    ]
-    rows = [
-        [markdown(cell) for cell in (_topic(figure), *_cells(figure))] for figure in pair.figures
-    ]
-    header = ("workload", *_HEADER)
-    lines += tabulate(rows, header, "github", disable_numparse=True).splitlines()
-    return [*lines, "", *(f"- {markdown(text)}" for text in _sentences(pair.figures))]
+        yield f"One value on a side tells nothing of a difference: {', '.join(unknown)}."
 
 
 def _legend(pairs: Sequence[ComparedPair]) -> list[str]:

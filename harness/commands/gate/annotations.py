@@ -7,12 +7,18 @@ are those of actions/toolkit, packages/core/src/command.ts.
 
 from __future__ import annotations
 
-from harness.commands.gate.page import worst_first
-from harness.commands.gate.words import Gated, check_text, safe, sentence, waiver_text
+import re
+
+from harness.commands.gate.judge import Verdict
+from harness.commands.gate.words import Gated, check_text, sentence, waiver_text
+from harness.report.text import harmless
 
 # GitHub shows ten of a kind for each step and drops the others without a word.
 _MOST = 10
 _TITLE = "harness gate"
+_WORST_FIRST: tuple[Verdict, ...] = ("regression", "inconclusive", "pass")
+# What the runner takes for a command; of each the last character is kept.
+_COMMANDS = re.compile(r"(:+(?=:)|##+(?=\[))(.)")
 
 
 def gate_annotations(gated: Gated, *, is_lenient: bool = False) -> list[str]:
@@ -20,7 +26,8 @@ def gate_annotations(gated: Gated, *, is_lenient: bool = False) -> list[str]:
     judgement = gated.judgement
     is_waived = is_lenient and judgement.is_waivable
     levels = {"regression": "error", "inconclusive": "warning" if is_waived else "error"}
-    told = [check for check in worst_first(judgement.checks) if check.verdict in levels]
+    worst_first = sorted(judgement.checks, key=lambda check: _WORST_FIRST.index(check.verdict))
+    told = [check for check in worst_first if check.verdict in levels]
     # One is left for the verdict, which stands above all.
     shown = told[: _MOST - 1]
     lines = [_command(levels[check.verdict], check_text(check)) for check in shown]
@@ -32,6 +39,11 @@ def gate_annotations(gated: Gated, *, is_lenient: bool = False) -> list[str]:
 
 def _command(level: str, message: str) -> str:
     return f"::{level} title={_property(_TITLE)}::{_data(safe(message))}"
+
+
+def safe(text: str) -> str:
+    """`text` in which nothing is a command of its own: a model's name might hold one."""
+    return _COMMANDS.sub(r"\2", harmless(text))
 
 
 def _data(text: str) -> str:

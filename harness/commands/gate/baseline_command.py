@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from harness.commandline import options
+from harness.commandline.output import Output, output_options
+from harness.commands.gate.baseline_page import (
+    doubt,
+    list_aside,
+    list_document,
+    list_page,
+    removed_document,
+    removed_page,
+    saved_document,
+    saved_page,
+)
 from harness.commands.gate.baselines import list_baselines, remove_baseline, save_baseline
-from harness.commands.gate.match import sides_of, unusable
-from harness.records.listing import Listing, find
-from harness.report.text import harmless, wrapped
+from harness.records.listing import find
 
 
 @click.group("baseline", invoke_without_command=True)
 @options.results_option
-@options.json_option
+@output_options
 @click.pass_context
-def command(context: click.Context, results: Path, as_json: bool) -> None:
+def command(context: click.Context, results: Path, output: Output) -> None:
     """
     Keep an experiment under a name, as what later ones are judged against.
 
@@ -27,18 +34,22 @@ def command(context: click.Context, results: Path, as_json: bool) -> None:
     whole copy of the experiment file, in baselines/ of the results folder.
     """
     if not context.invoked_subcommand:
-        _list(results, as_json)
+        _list(results, output)
     # What stands before the subcommand holds for it as well, unless it says otherwise.
-    given = {"results": str(results), "as_json": as_json}
+    given = {
+        "results": str(results),
+        "table_format": output.format,
+        "quiet": output.is_quiet,
+    }
     context.default_map = dict.fromkeys(("list", "save", "remove"), given)
 
 
 @command.command("list")
 @options.results_option
-@options.json_option
-def list_command(results: Path, as_json: bool) -> None:
+@output_options
+def list_command(results: Path, output: Output) -> None:
     """List the baselines, the newest measurement last."""
-    _list(results, as_json)
+    _list(results, output)
 
 
 @command.command("save")
@@ -46,8 +57,8 @@ def list_command(results: Path, as_json: bool) -> None:
 @click.argument("experiment", default="latest")
 @options.results_option
 @click.option("--force", is_flag=True, help="Replace the baseline of that name.")
-@options.json_option
-def save_command(name: str, experiment: str, results: Path, force: bool, as_json: bool) -> None:
+@output_options
+def save_command(name: str, experiment: str, results: Path, force: bool, output: Output) -> None:
     """
     Keep EXPERIMENT as the baseline NAME.
 
@@ -55,82 +66,21 @@ def save_command(name: str, experiment: str, results: Path, force: bool, as_json
     file.
     """
     stored = save_baseline(results, name, find(results, experiment), may_replace=force)
-    facts = stored.experiment
-    models = " ".join(model.key for model in facts.plan.models)
-    doubt = unusable(sides_of(facts, stored.runs))
-    if doubt:
-        text = f"Warning: {doubt}; a gate against this baseline will be inconclusive."
-        click.echo("\n".join(wrapped(harmless(text))), err=True)
-    if as_json:
-        document = {
-            "name": name,
-            "path": str(stored.path),
-            "experiment": facts.id,
-            "started_at": facts.started_at,
-            "machine": facts.machine.id,
-            "models": [model.key for model in facts.plan.models],
-            "workloads": list(facts.plan.workloads),
-            "n_runs": len(stored.runs),
-            "doubt": doubt,
-        }
-        click.echo(json.dumps({"schema": 1, "baseline": document}, indent=2))
-        return
-    text = (
-        f"Baseline {name}: experiment {facts.id} of {facts.started_at[:10]}, {models} "
-        f"({', '.join(facts.plan.workloads)}), {len(stored.runs)} Runs, machine "
-        f"{facts.machine.id}."
-    )
-    click.echo("\n".join([*wrapped(harmless(text)), f"Kept as {stored.path}"]))
+    if why := doubt(stored):
+        output.warn(f"{why}; a gate against this baseline will be inconclusive.")
+    output.show(saved_page(name, stored), saved_document(name, stored))
 
 
 @command.command("remove")
 @click.argument("name")
 @options.results_option
-@options.json_option
-def remove_command(name: str, results: Path, as_json: bool) -> None:
+@output_options
+def remove_command(name: str, results: Path, output: Output) -> None:
     """Remove the baseline NAME; the experiment that it was made from stays."""
     path = remove_baseline(results, name)
-    if as_json:
-        click.echo(json.dumps({"schema": 1, "removed": name, "path": str(path)}, indent=2))
-    else:
-        click.echo(f"Removed {path}")
+    output.show(removed_page(path), removed_document(name, path))
 
 
-def _list(results: Path, as_json: bool) -> None:
+def _list(results: Path, output: Output) -> None:
     listings = list_baselines(results)
-    if as_json:
-        rows = [_document(listing) for listing in listings]
-        click.echo(json.dumps({"schema": 1, "baselines": rows}, indent=2))
-        return
-    if not listings:
-        click.echo("No baselines yet; `harness baseline save NAME` keeps one.", err=True)
-        return
-    headers = ["name", "experiment", "started (UTC)", "models", "runs", ""]
-    rows_shown = [_row(listing) for listing in listings]
-    click.echo(tabulate(rows_shown, headers, "simple", disable_numparse=True))
-
-
-def _row(listing: Listing) -> list[str]:
-    name = listing.path.stem
-    if listing.experiment is None:
-        return [name, "", "", "", "", "cannot be read"]
-    models = harmless(" ".join(model.key for model in listing.experiment.plan.models))
-    started = listing.started_at.strftime("%Y-%m-%d %H:%M") if listing.started_at else ""
-    n_runs = "" if listing.n_runs is None else str(listing.n_runs)
-    remark = "" if listing.is_complete else "cut short"
-    return [name, harmless(listing.experiment.id), started, models, n_runs, remark]
-
-
-def _document(listing: Listing) -> dict[str, object]:
-    facts = listing.experiment
-    return {
-        "name": listing.path.stem,
-        "path": str(listing.path),
-        "experiment": facts.id if facts else None,
-        "started_at": facts.started_at if facts else None,
-        "machine": facts.machine.id if facts else None,
-        "models": [model.key for model in facts.plan.models] if facts else [],
-        "n_runs": listing.n_runs,
-        "is_complete": listing.is_complete,
-        "problem": listing.problem,
-    }
+    output.show(list_page(listings), list_document(listings), aside=list_aside(listings))

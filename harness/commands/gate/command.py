@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,14 @@ import click
 from harness import units
 from harness.analysis.metrics import COMPARED, GATED
 from harness.commandline import options
-from harness.commands.gate.annotations import gate_annotations
+from harness.commandline.output import Output, output_options
+from harness.commands.gate.ci import require_place, tell_github, write_junit
 from harness.commands.gate.document import gate_document
 from harness.commands.gate.gate import Asked, gate
 from harness.commands.gate.judge import Judgement, Limits
-from harness.commands.gate.junit import gate_junit
-from harness.commands.gate.markdown import gate_markdown
 from harness.commands.gate.match import ACROSS
-from harness.commands.gate.page import gate_text
-from harness.commands.gate.words import Gated
-from harness.errors import ExitCode, ResultsUnwritable, UsageError
-from harness.files import atomic_write, cannot
+from harness.commands.gate.page import page
+from harness.errors import ExitCode
 
 _LIMIT = options.Parsed("share", units.parse_limit)
 
@@ -88,8 +84,8 @@ def _nats(text: str) -> float:
     "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML too."
 )
 @options.results_option
-@options.json_option
-def command(experiment: str, baseline: str, **given: Any) -> int:
+@output_options
+def command(experiment: str, baseline: str, output: Output, **given: Any) -> int:
     """
     Say whether EXPERIMENT is worse than a baseline by more than is allowed.
 
@@ -103,7 +99,7 @@ def command(experiment: str, baseline: str, **given: Any) -> int:
     """
     junit: Path | None = given["junit"]
     if junit:
-        _require_place(junit)
+        require_place(junit)
     is_lenient = given["inconclusive"] == "pass"
     asked = Asked(
         experiment=experiment,
@@ -114,16 +110,12 @@ def command(experiment: str, baseline: str, **given: Any) -> int:
         results=given["results"],
     )
     gated = gate(asked)
+    shown = page(gated, is_lenient=is_lenient)
     code = _exit_code(gated.judgement, is_lenient)
     if junit:
-        _write(junit, gate_junit(gated, is_lenient=is_lenient))
-    _tell_github(gated, is_lenient)
-    if given["as_json"]:
-        document = gate_document(gated, code, is_lenient=is_lenient)
-        click.echo(json.dumps(document, indent=2, allow_nan=False))
-    else:
-        click.echo(gate_text(gated, is_lenient=is_lenient))
-    return code
+        write_junit(junit, gated, shown)
+    tell_github(gated, shown, partial(click.echo, err=True), is_lenient=is_lenient)
+    return output.show(shown, gate_document(gated, code, is_lenient=is_lenient), code)
 
 
 def _exit_code(judgement: Judgement, is_lenient: bool) -> ExitCode:
@@ -131,54 +123,3 @@ def _exit_code(judgement: Judgement, is_lenient: bool) -> ExitCode:
         return ExitCode.REGRESSION
     is_passing = judgement.verdict == "pass" or (is_lenient and judgement.is_waivable)
     return ExitCode.DONE if is_passing else ExitCode.INCONCLUSIVE
-
-
-def _require_place(junit: Path) -> None:
-    """
-    Nothing, if a report can be put at `junit`; better known before than after.
-
-    Raises:
-        UsageError: It cannot, or something else lies there.
-    """
-    if not junit.parent.is_dir():
-        raise UsageError(f"--junit {junit}: there is no folder {junit.parent}; make it first")
-    if junit.is_dir():
-        raise UsageError(f"--junit {junit} is a folder; name a file in it")
-    # The last report is replaced. A record that was named by mistake is not.
-    if junit.exists() and not _is_report(junit):
-        raise UsageError(f"--junit {junit} exists and is no XML; name another file")
-
-
-def _is_report(junit: Path) -> bool:
-    try:
-        with junit.open("rb") as file:
-            start = file.read(64).lstrip()
-    except OSError as error:
-        raise UsageError(cannot("read", f"--junit {junit}", error, "name another file")) from error
-    return not start or start.startswith((b"<?xml", b"<testsuite"))
-
-
-def _write(junit: Path, data: bytes) -> None:
-    try:
-        with atomic_write(junit) as part:
-            part.write_bytes(data)
-    except OSError as error:
-        advice = "choose another place with --junit FILE"
-        raise ResultsUnwritable(cannot("written", junit, error, advice)) from error
-
-
-def _tell_github(gated: Gated, is_lenient: bool) -> None:
-    """The summary and the annotations, where GitHub Actions is listening."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        try:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(gate_markdown(gated, is_lenient=is_lenient))
-        except OSError as error:
-            # The verdict counts; it must not be lost with its decoration.
-            told = cannot("written", summary, error, "the verdict stands without it")
-            click.echo(f"Warning: {told}", err=True)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        # It reads both streams; stdout is for the data.
-        for line in gate_annotations(gated, is_lenient=is_lenient):
-            click.echo(line, err=True)

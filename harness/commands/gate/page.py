@@ -1,10 +1,8 @@
-"""A gate's judgement as text of 80 columns."""
+"""A gate's judgement as a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from tabulate import tabulate
 
 from harness import units
 from harness.commands.gate.judge import FAMILY_CONFIDENCE, PASS_CONFIDENCE, Check, Judgement
@@ -15,69 +13,101 @@ from harness.commands.gate.words import (
     change_text,
     check_text,
     figure_name,
-    safe,
+    limit_text,
     sentence,
     values_text,
     waiver_text,
 )
-from harness.report.text import wrapped
+from harness.report.page import Cell, Column, Facts, Judged, Note, Page, Table, notes
 from harness.schema.experiment import Experiment
 
-HEADER = ("figure", "baseline → now", "worse by, %", "n", "verdict")
-ALIGNMENT = ("left", "left", "left", "right", "left")
+_COLUMNS = (
+    Column("figure", "figure"),
+    Column("baseline → now"),
+    Column("worse by, %"),
+    Column("n", "n", "right"),
+    Column("verdict", "verdict"),
+    *(Column(None, key) for key in ("case", "baseline_", "candidate_", "allowed", "cause")),
+)
+_UNSEEN = tuple(Column(None, column.key) for column in _COLUMNS)
 
 
-def gate_text(gated: Gated, *, is_lenient: bool = False) -> str:
+def page(gated: Gated, *, is_lenient: bool = False) -> Page:
     """
-    What was judged against what, a line for each figure, what else is to know, the verdict.
+    What was judged against what, a row for each figure, what else is to know, the verdict.
 
-    Without a line break at the end.
+    With `is_lenient` an inconclusive verdict passes, if it may.
     """
     judgement = gated.judgement
-    lines = [
-        *wrapped(baseline_text(gated), lead="Baseline   "),
-        *wrapped(candidate_text(gated), lead="Candidate  "),
-    ]
-    lines += [line for text in gated.remarks for line in wrapped(safe(text), lead="!  ")]
-    for name, checks in by_case(judgement).items():
-        table = [row(check) for check in checks]
-        lines += ["", *wrapped(name, lead="Case  "), ""]
-        lines.append(tabulate(table, HEADER, "simple", disable_numparse=True, colalign=ALIGNMENT))
-    notes = noted(judgement)
-    if notes:
-        lines.append("")
-        lines += [line for check in notes for line in wrapped(check_text(check), lead="-  ")]
-    if judgement.n_estimated:
-        lines += ["", *wrapped(legend_text(judgement))]
-    lines += ["", *wrapped(sentence(judgement))]
+    is_waived = is_lenient and judgement.is_waivable
     waiver = waiver_text(gated, is_lenient)
-    return "\n".join([*lines, *(wrapped(waiver) if waiver else [])])
+    return (
+        Facts((("Baseline", _baseline_text(gated)), ("Candidate", _candidate_text(gated)))),
+        *((Note(gated.remarks, "warning"),) if gated.remarks else ()),
+        *(
+            table
+            for name, checks in _by_case(judgement).items()
+            for table in _tables(name, checks, is_waived)
+        ),
+        *notes([check_text(check) for check in _noted(judgement)], level="finding"),
+        *notes(_legend_text(judgement) if judgement.n_estimated else ""),
+        *notes([sentence(judgement), *([waiver] if waiver else [])]),
+    )
 
 
-def by_case(judgement: Judgement) -> dict[str, list[Check]]:
-    """The figures of each case, under the case's name."""
+def _tables(name: str, checks: Sequence[Check], is_waived: bool) -> Page:
+    """The figures of a case, and what stands in its way, which only sentences tell people."""
+    figures = [check for check in checks if check.a or check.b or check.level]
+    obstacles = [check for check in checks if check not in figures]
+    found = ((_COLUMNS, figures), (_UNSEEN, obstacles))
+    return tuple(
+        Table(columns, tuple(_row(check, is_waived) for check in shown), name)
+        for columns, shown in found
+        if shown
+    )
+
+
+def _row(check: Check, is_waived: bool) -> tuple[Cell, ...]:
+    return (
+        figure_name(check),
+        values_text(check),
+        change_text(check.change),
+        check.n or None,
+        _judged(check, is_waived),
+        case_name(check),
+        check.a,
+        check.level or check.b,
+        limit_text(check),
+        check.cause,
+    )
+
+
+def _judged(check: Check, is_waived: bool) -> Judged:
+    """A regression fails; what is inconclusive is an error, unless it was asked to pass."""
+    message = check_text(check)
+    if check.verdict == "regression":
+        return Judged("REGRESSION", "failure", message, check.cause or "regression")
+    if check.verdict == "pass":
+        return Judged("pass", "pass", message)
+    return Judged("inconclusive", "skipped" if is_waived else "error", message, check.cause or "")
+
+
+def _by_case(judgement: Judgement) -> dict[str, list[Check]]:
+    """All checks under the names of their cases."""
     found: dict[str, list[Check]] = {}
     for check in judgement.checks:
-        if check.a or check.b or check.level:
-            found.setdefault(case_name(check), []).append(check)
+        found.setdefault(case_name(check), []).append(check)
     return found
 
 
-def noted(judgement: Judgement) -> list[Check]:
+def _noted(judgement: Judgement) -> list[Check]:
     """What the table does not tell in full: obstacles, and why figures are inconclusive."""
     found = [check for check in judgement.checks if check.verdict == "inconclusive"]
     # A single one is all that the verdict speaks of.
     return [] if len(found) == 1 and judgement.verdict == "inconclusive" else found
 
 
-def row(check: Check) -> list[str]:
-    """The cells of one figure."""
-    verdict = check.verdict.upper() if check.verdict == "regression" else check.verdict
-    n = str(check.n) if check.n else ""
-    return [figure_name(check), values_text(check), change_text(check.change), n, verdict]
-
-
-def legend_text(judgement: Judgement) -> str:
+def _legend_text(judgement: Judgement) -> str:
     """How the columns came about."""
     limits, n = judgement.limits, judgement.n_estimated
     sure, plain, family = (
@@ -93,16 +123,14 @@ def legend_text(judgement: Judgement) -> str:
     )
 
 
-def baseline_text(gated: Gated) -> str:
-    """What the candidate is judged against."""
+def _baseline_text(gated: Gated) -> str:
     if gated.baseline is None:
-        return safe(f"{gated.asked}: none")
-    return safe(f"{gated.asked}: " + _experiment_text(gated.baseline, gated.n_baseline_runs))
+        return f"{gated.asked}: none"
+    return f"{gated.asked}: " + _experiment_text(gated.baseline, gated.n_baseline_runs)
 
 
-def candidate_text(gated: Gated) -> str:
-    """What is judged."""
-    return safe(_experiment_text(gated.candidate, gated.n_candidate_runs))
+def _candidate_text(gated: Gated) -> str:
+    return _experiment_text(gated.candidate, gated.n_candidate_runs)
 
 
 def _experiment_text(experiment: Experiment, n_runs: int) -> str:
@@ -116,9 +144,3 @@ def _experiment_text(experiment: Experiment, n_runs: int) -> str:
     if experiment.origin != "harness":
         parts.append(f"imported from {experiment.origin}")
     return ", ".join(parts)
-
-
-def worst_first(checks: Sequence[Check]) -> list[Check]:
-    """Regressions, then what is inconclusive, then what passes."""
-    order = ("regression", "inconclusive", "pass")
-    return sorted(checks, key=lambda check: order.index(check.verdict))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from harness import units
 from harness.analysis.metrics import METRICS
 from harness.commands.gate.judge import Change, Check, Judgement
-from harness.report.text import harmless
 from harness.schema.experiment import Experiment
 from harness.schema.settings import settings_text
-
-# What a CI runner takes for a command; of each the last character is kept.
-_COMMANDS = re.compile(r"(:+(?=:)|##+(?=\[))(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +26,13 @@ class Gated:
     remarks: tuple[str, ...] = ()
 
 
-def safe(text: str) -> str:
-    """
-    `text` fit for a terminal and for a CI log.
-
-    A CI runner takes "::" and "##[" at the start of a line for commands, and a model's name might
-    come to stand there.
-    """
-    return _COMMANDS.sub(r"\2", harmless(text))
-
-
 def case_name(check: Check) -> str:
     """The model and its Settings, as far as the check is about them."""
     if not check.model:
         return "experiment"
     if check.settings is None:
-        return safe(check.model)
-    return safe(f"{check.model} · {settings_text(check.settings)}")
+        return check.model
+    return f"{check.model} · {settings_text(check.settings)}"
 
 
 def figure_name(check: Check) -> str:
@@ -101,7 +86,7 @@ def check_text(check: Check) -> str:
     if check.model:
         what = f"{what} of {case_name(check)}".removeprefix(" of ") if what else case_name(check)
     measured = "" if check.cause == "few-runs" else _measured(check)
-    said = [each for each in (measured, safe(check.text)) if each]
+    said = [each for each in (measured, check.text) if each]
     return f"{what}: {'; '.join(said)}" if what else "; ".join(said)
 
 

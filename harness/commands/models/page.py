@@ -24,7 +24,7 @@ _LOCAL = (
     Column("origin", "origin"),
     Column("name", "name"),
     Column("type", "quantization"),
-    Column("size", "n_bytes", "right"),
+    Column("size", "n_bytes", "right", unit="file bytes"),
     Column("path", "path"),
 )
 
@@ -63,7 +63,7 @@ def _catalog(result: CatalogList) -> Page:
         Column("model (* is here)"),
         Column("variant", "variant"),
         Column("size", align="right"),
-        Column("params", "n_params", "right"),
+        Column("params", "n_params", "right", unit="parameters"),
         Column("from", "country"),
         Column("licence" if result.memory_bytes is None else "fits"),
         *(Column(None, key) for key in ("model", "lab", "n_bytes", "licence", "fits")),
@@ -79,7 +79,7 @@ def _row(row: CatalogRow, result: CatalogList) -> tuple[Cell, ...]:
         f"{spec.name} *" if row.is_here else spec.name,
         variant.quantization if variant else "",
         _size(variant) if variant else "",
-        Quantity(total, "parameters") if total else None,
+        total,
         spec.country,
         fits or _licence_in_short(spec.licence),
         spec.name,
@@ -164,7 +164,7 @@ def _local(files: Sequence[LocalFile]) -> Page:
         return notes(_NONE_HERE)
     order = list(dict.fromkeys(file.origin for file in files))
     rows = [
-        (it.origin, it.name, it.quantization, Quantity(it.n_bytes, "file bytes"), it.path)
+        (it.origin, it.name, it.quantization, it.n_bytes, it.path)
         for it in sorted(files, key=lambda file: order.index(file.origin))
     ]
     return (Table(_LOCAL, tuple(rows), is_grouped=True),)

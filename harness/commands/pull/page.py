@@ -8,7 +8,7 @@ from typing import Any
 from harness import units
 from harness.commands.pull.pull import FilesStatus, Pulled
 from harness.models.status import FileState, ModelState
-from harness.report.page import Cell, Column, Note, Page, Quantity, Table
+from harness.report.page import Cell, Column, Note, Page, Table
 
 _WORDS = {
     "here": "here",
@@ -17,11 +17,15 @@ _WORDS = {
     "damaged": "damaged",
     "unknown": "no digest known to compare with",
 }
-_PULLED = (Column("", "model"), Column("", "n_bytes", "right"), Column("", "path"))
+_PULLED = (
+    Column("", "model"),
+    Column("", "n_bytes", "right", unit="file bytes"),
+    Column("", "path"),
+)
 _FILES = (
     Column("model", "model"),
     Column("file", "file"),
-    Column("size", "n_bytes", "right"),
+    Column("size", "n_bytes", "right", unit="file bytes"),
     Column("sha256"),
     Column(""),
     Column(None, "n_bytes_here"),
@@ -34,9 +38,7 @@ _FILES = (
 def page(result: Sequence[Pulled] | FilesStatus) -> Page:
     """A row a model that was fetched; or one a file, and what is left to fetch."""
     if not isinstance(result, FilesStatus):
-        rows = tuple(
-            (it.local.key, Quantity(it.n_bytes, "file bytes"), it.local.path) for it in result
-        )
+        rows = tuple((it.local.key, it.n_bytes, it.local.path) for it in result)
         return (Table(_PULLED, rows),)
     table = Table(_FILES, tuple(_row(model, it) for model in result.models for it in model.files))
     if result.question == "verify":
@@ -59,7 +61,7 @@ def _row(model: ModelState, file: FileState) -> tuple[Cell, ...]:
     return (
         model.key,
         file.name,
-        Quantity(file.n_bytes, "file bytes"),
+        file.n_bytes,
         f"{file.sha256[:12]}…" if file.sha256 else "",
         word,
         file.n_bytes_here,

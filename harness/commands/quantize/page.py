@@ -7,7 +7,7 @@ from typing import Any
 from harness import units
 from harness.commands.quantize.quantize import Made, QuantizeResult, State
 from harness.models.quantizations import LadderSource
-from harness.report.page import Cell, Column, Note, Page, Quantity, Table, notes
+from harness.report.page import Cell, Column, Note, Page, Table, notes
 
 _WORDS: dict[State, str] = {
     "planned": "would be written",
@@ -16,7 +16,7 @@ _WORDS: dict[State, str] = {
 }
 _COLUMNS = (
     Column("type", "quantization"),
-    Column("size", "n_bytes", "right"),
+    Column("size", "n_bytes", "right", unit="file bytes"),
     Column("bits/weight", "bits_per_weight", "right"),
     Column(""),
     Column(None, "state"),
@@ -69,7 +69,7 @@ def _row(source: LadderSource, made: Made) -> tuple[Cell, ...]:
         n_bytes, bits = source.found.file.n_bytes, source.bits_per_weight
     sizes: tuple[Cell, ...] = (None, None)
     if not made.is_failure:
-        sizes = (Quantity(n_bytes, "file bytes"), bits)
+        sizes = (n_bytes, bits)
     return rung.file_type, *sizes, word, made.state, made.message, made.path(source)
 
 

@@ -6,22 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.records.listing import Listing
-from harness.report.page import Cell, Column, Page, Table, notes
+from harness.report import listing_page
+from harness.report.page import Page, Table, notes
 
 MOST = 20
 """As many experiments as are listed unless all are asked for."""
-_COLUMNS = (
-    Column("experiment"),
-    Column("started (UTC)"),
-    Column("models", "models"),
-    Column("runs", "n_runs", "right"),
-    Column("", "state"),
-    Column(None, "experiment"),
-    Column(None, "started_at"),
-    Column(None, "origin"),
-    Column(None, "machine"),
-    Column(None, "path"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +29,11 @@ class StoredList:
 
 def page(result: StoredList) -> Page:
     """A row an experiment."""
-    return (Table(_COLUMNS, tuple(map(_row, result.shown))),) if result.listings else ()
+    return (
+        (Table(listing_page.COLUMNS, tuple(map(listing_page.cells, result.shown))),)
+        if result.listings
+        else ()
+    )
 
 
 def aside(result: StoredList) -> Page:
@@ -54,39 +47,4 @@ def aside(result: StoredList) -> Page:
 
 def list_document(result: StoredList) -> dict[str, object]:
     """The JSON document of `harness show` without an experiment: all of them."""
-    return {"schema": 1, "experiments": [_document(listing) for listing in result.listings]}
-
-
-def _row(listing: Listing) -> tuple[Cell, ...]:
-    experiment = listing.experiment
-    if experiment is None:
-        unread = (listing.id[:40], "", "", None, "cannot be read")
-        return *unread, listing.id, None, None, None, listing.path
-    state = "" if listing.is_complete else "cut short"
-    return (
-        listing.id,
-        listing.started_at.strftime("%Y-%m-%d %H:%M") if listing.started_at else "",
-        " ".join(model.key for model in experiment.plan.models),
-        listing.n_runs,
-        "imported" if experiment.origin == "llama-bench" else state,
-        listing.id,
-        experiment.started_at,
-        experiment.origin,
-        experiment.machine.id,
-        listing.path,
-    )
-
-
-def _document(listing: Listing) -> dict[str, object]:
-    experiment = listing.experiment
-    return {
-        "experiment": listing.id,
-        "path": str(listing.path),
-        "started_at": experiment.started_at if experiment else None,
-        "origin": experiment.origin if experiment else None,
-        "machine": experiment.machine.id if experiment else None,
-        "models": [model.key for model in experiment.plan.models] if experiment else [],
-        "n_runs": listing.n_runs,
-        "is_complete": listing.is_complete,
-        "problem": listing.problem,
-    }
+    return {"schema": 1, "experiments": [*map(listing_page.entry, result.listings)]}

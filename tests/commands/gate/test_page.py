@@ -10,22 +10,30 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from make.gate import make_candidate, make_rounds, make_sides, model_called
+from make.pages import HOSTILE
 
-from harness.commands.gate.annotations import gate_annotations
+from harness.commands.gate import ci
+from harness.commands.gate.annotations import gate_annotations, safe
 from harness.commands.gate.document import gate_document
 from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, obstacle
-from harness.commands.gate.junit import gate_junit
-from harness.commands.gate.markdown import gate_markdown
 from harness.commands.gate.match import failures, match, sides_of
-from harness.commands.gate.page import gate_text
-from harness.commands.gate.words import Gated, safe
+from harness.commands.gate.page import page
+from harness.commands.gate.words import Gated
+from harness.report import flat, plain
 from harness.schema.experiment import ModelFile, Outcome
 from harness.schema.figure import Figure
 
-HOSTILE = (
-    "a|b<script>alert(1)</script>`x`_*[y](http://z)\n::error::forged\x00\x1b[31m\u202e%0A&amp;"
-    "]]>\ud800\ufffe::set-output name=x::y $m$ @all #1 ##[error]forged"
-)
+
+def gate_text(told: Gated, *, is_lenient: bool = False) -> str:
+    return plain.render(page(told, is_lenient=is_lenient))
+
+
+def gate_markdown(told: Gated, *, is_lenient: bool = False) -> str:
+    return ci.gate_summary(told, page(told, is_lenient=is_lenient))
+
+
+def gate_junit(told: Gated, *, is_lenient: bool = False) -> str:
+    return ci.gate_junit(told, page(told, is_lenient=is_lenient))
 
 
 def gated(
@@ -116,25 +124,26 @@ Baseline   main: experiment base01 of 2026-11-01, 12 Runs, build 0123abc,
            machine 3f2a91c04d
 Candidate  experiment cand01 of 2026-11-20, 8 Runs, build 0123abc, machine
            3f2a91c04d
+
 !  power source: battery against mains
 
-Case  m:a · threads 2
+m:a · threads 2
 
-figure         baseline → now     worse by, %             n  verdict
--------------  -----------------  --------------------  ---  ------------
-tg128 tok/s    120 → 105          +13.0 (+10.0, +16.0)    8  REGRESSION
-pp512 tok/s    120 → 105          +5.0 (+2.0, +8.0)       8  inconclusive
-memory needed  256 MiB → 256 MiB  +0.0 exactly            8  pass
+figure         baseline → now     worse by, %           n  verdict
+-------------  -----------------  --------------------  -  ------------
+tg128 tok/s    120 → 105          +13.0 (+10.0, +16.0)  8  REGRESSION
+pp512 tok/s    120 → 105          +5.0 (+2.0, +8.0)     8  inconclusive
+memory needed  256 MiB → 256 MiB  +0.0 exactly          8  pass
 
-Case  m:a
+m:a
 
-figure         baseline → now           worse by, %      n  verdict
--------------  -----------------------  -------------  ---  ---------
-KL divergence  0.0312 (0.029 – 0.0334)                  32  pass
+figure         baseline → now           worse by, %   n  verdict
+-------------  -----------------------  -----------  --  -------
+KL divergence  0.0312 (0.029 – 0.0334)               32  pass
 
--  pp512 tok/s of m:a · threads 2: 5.0 % slower (+2.0 to +8.0 %), and 5.0 % is
-   allowed
--  failed in 1 of 8 Runs: killed
+  - pp512 tok/s of m:a · threads 2: 5.0 % slower (+2.0 to +8.0 %), and 5.0 % is
+    allowed
+  - failed in 1 of 8 Runs: killed
 
 Worse by: percent more time or memory, with the 95 % interval; below 0 is
 better. Allowed: 5.0 % of time, 3.0 % of memory. A pass has this interval
@@ -151,30 +160,31 @@ def test_the_markdown_is_what_a_summary_page_shows() -> None:
         gate_markdown(gated(*EVERYTHING, remarks=(REMARK,)))
         == r"""### harness gate: regression
 
-Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %), and 5.0 % is allowed.
-
 - Baseline: main: experiment base01 of 2026-11-01, 12 Runs, build 0123abc, machine 3f2a91c04d
 - Candidate: experiment cand01 of 2026-11-20, 8 Runs, build 0123abc, machine 3f2a91c04d
+
 - power source: battery against mains
 
-#### m:a · threads 2
+**m:a · threads 2**
 
 | figure        | baseline → now    | worse by, %          |   n | verdict      |
-|---------------|-------------------|----------------------|-----|--------------|
+| ------------- | ----------------- | -------------------- | --: | ------------ |
 | tg128 tok/s   | 120 → 105         | +13.0 (+10.0, +16.0) |   8 | REGRESSION   |
 | pp512 tok/s   | 120 → 105         | +5.0 (+2.0, +8.0)    |   8 | inconclusive |
 | memory needed | 256 MiB → 256 MiB | +0.0 exactly         |   8 | pass         |
 
-#### m:a
+**m:a**
 
-| figure        | baseline → now          | worse by, %   |   n | verdict   |
-|---------------|-------------------------|---------------|-----|-----------|
-| KL divergence | 0.0312 (0.029 – 0.0334) |               |  32 | pass      |
+| figure        | baseline → now          | worse by, % |   n | verdict |
+| ------------- | ----------------------- | ----------- | --: | ------- |
+| KL divergence | 0.0312 (0.029 – 0.0334) |             |  32 | pass    |
 
 - pp512 tok/s of m:a · threads 2: 5.0 % slower (+2.0 to +8.0 %), and 5.0 % is allowed
 - failed in 1 of 8 Runs: killed
 
 Worse by: percent more time or memory, with the 95 % interval; below 0 is better. Allowed: 5.0 % of time, 3.0 % of memory. A pass has this interval within, a regression the 99.5 % interval beyond, as 2 figures at once need for 99 % together.
+
+Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %), and 5.0 % is allowed.
 """  # noqa: E501
     )
 
@@ -202,7 +212,7 @@ def test_a_verdict_that_can_be_waived_says_so() -> None:
 
 
 def test_a_gate_that_judged_nothing_says_so() -> None:
-    assert "\nInconclusive: there is nothing to judge.\n" in gate_text(gated())
+    assert "\nInconclusive: there is nothing to judge." in gate_text(gated())
 
 
 def test_long_names_stay_within_80_columns() -> None:
@@ -214,9 +224,9 @@ def test_long_names_stay_within_80_columns() -> None:
 # ------------------------------------------------------------------ JUnit
 
 
-def parsed(data: bytes) -> tuple[ET.Element, ET.Element]:
+def parsed(data: str) -> tuple[ET.Element, ET.Element]:
     """The document's root and its one suite, in the shape that viewers expect."""
-    root = ET.fromstring(data)
+    root = ET.fromstring(data.encode())
     assert root.tag == "testsuites"
     (suite,) = root
     assert suite.tag == "testsuite"
@@ -237,7 +247,7 @@ def parsed(data: bytes) -> tuple[ET.Element, ET.Element]:
     return root, suite
 
 
-def outcomes(data: bytes) -> list[str]:
+def outcomes(data: str) -> list[str]:
     _, suite = parsed(data)
     return [case[0].tag if len(case) else "" for case in suite.findall("testcase")]
 
@@ -305,6 +315,17 @@ def test_a_hostile_name_forges_nothing() -> None:
 def test_safe_text_has_no_command_of_a_ci_runner(text: str) -> None:
     assert "::" not in safe(text)
     assert "##[" not in safe(text)
+
+
+def test_programs_get_the_figures_of_every_check_unrounded() -> None:
+    header, first, *_, last = flat.render(page(gated(*EVERYTHING)), ",").splitlines()
+    names = header.split(",")
+    row = dict(zip(names, first.split(","), strict=True))
+    assert (row["figure"], row["verdict"], row["case"]) == (
+        *("tg128 tok/s", "REGRESSION", "m:a · threads 2"),
+    )
+    assert (row["baseline_value"], row["candidate_value"]) == ("120.0", "105.0")
+    assert dict(zip(names, last.split(","), strict=True))["cause"] == "failed"
 
 
 # -------------------------------------------------------------- annotations

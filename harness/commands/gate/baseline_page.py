@@ -1,0 +1,76 @@
+"""Baselines, all or the one just kept or removed, as pages and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.commands.gate.match import sides_of, unusable
+from harness.records.listing import Listing
+from harness.records.store import StoredExperiment
+from harness.report import listing_page
+from harness.report.page import Column, Note, Page, Table, notes
+
+
+def list_page(listings: Sequence[Listing]) -> Page:
+    """A row for each name."""
+    if not listings:
+        return ()
+    columns = (Column("name", "name"), *listing_page.COLUMNS)
+    return (Table(columns, tuple((it.path.stem, *listing_page.cells(it)) for it in listings)),)
+
+
+def list_aside(listings: Sequence[Listing]) -> Page:
+    """What to do where there is none."""
+    text = "" if listings else "No baselines yet; `harness baseline save NAME` keeps one."
+    return notes(text)
+
+
+def list_document(listings: Sequence[Listing]) -> dict[str, object]:
+    """The JSON document of `harness baseline list`."""
+    rows = [{"name": it.path.stem} | listing_page.entry(it) for it in listings]
+    return {"schema": 1, "baselines": rows}
+
+
+def saved_page(name: str, stored: StoredExperiment) -> Page:
+    """What is kept now, and where."""
+    facts = stored.experiment
+    models = " ".join(model.key for model in facts.plan.models)
+    text = (
+        f"Baseline {name}: experiment {facts.id} of {facts.started_at[:10]}, {models} "
+        f"({', '.join(facts.plan.workloads)}), {len(stored.runs)} Runs, machine "
+        f"{facts.machine.id}."
+    )
+    return *notes(text), Note((f"Kept as {stored.path}",), is_whole=True)
+
+
+def doubt(stored: StoredExperiment) -> str | None:
+    """Why it will be of little use; None where nothing says so."""
+    return unusable(sides_of(stored.experiment, stored.runs))
+
+
+def saved_document(name: str, stored: StoredExperiment) -> dict[str, object]:
+    """The JSON document of `harness baseline save`."""
+    facts = stored.experiment
+    document = {
+        "name": name,
+        "path": str(stored.path),
+        "experiment": facts.id,
+        "started_at": facts.started_at,
+        "machine": facts.machine.id,
+        "models": [model.key for model in facts.plan.models],
+        "workloads": list(facts.plan.workloads),
+        "n_runs": len(stored.runs),
+        "doubt": doubt(stored),
+    }
+    return {"schema": 1, "baseline": document}
+
+
+def removed_page(path: Path) -> Page:
+    """What is gone."""
+    return (Note((f"Removed {path}",), is_whole=True),)
+
+
+def removed_document(name: str, path: Path) -> dict[str, object]:
+    """The JSON document of `harness baseline remove`."""
+    return {"schema": 1, "removed": name, "path": str(path)}

@@ -31,13 +31,18 @@ def lines(
     if shown:
         explained.append("Each figure is the median over n Runs (fresh processes).")
     if has_range:
-        explained.append(
-            f"{RANGE_MARK.strip()} fewer than {min_values()} Runs: smallest and largest (min–max), "
-            "not an interval."
-        )
+        explained.append(range_line())
     if has_doubt:
         explained.append(
             f"{DOUBT_MARK.strip()} more than this memory delivered: the case's figures are not to "
             "be believed."
         )
     return explained
+
+
+def range_line() -> str:
+    """What the mark of a range says."""
+    return (
+        f"{RANGE_MARK.strip()} fewer than {min_values()} Runs: smallest and largest (min–max), not "
+        "an interval."
+    )

@@ -1,5 +1,5 @@
 """
-Which quantization to take on this machine, in one sentence with its reason; or "cannot tell".
+Which quantization to take on this machine, in one sentence with its reason; or "inconclusive".
 
 Two classes judge an option: how far its answers are from the reference's (below), and its pace,
 by the thresholds of verdict.py. The worse of the two counts first. Among equals that are near the
@@ -34,7 +34,7 @@ _FIDELITY = ("far from the reference", "at some distance from the reference", "n
 _LEVELS: dict[Level, int] = {"comfortable": 2, "usable": 1}
 _PACES = ("slow", "usable", "comfortable")
 
-End = Literal["value", "kind", "unkind"]
+End = Literal["value", "optimistic", "pessimistic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Advice:
     """
     What to take, and why.
 
-    `choice` None is "cannot tell"; then `rivals` are those between which it cannot. `left_out`
+    `choice` None is "inconclusive"; then it is not known which of the `rivals`. `left_out`
     names options that lack a figure the advice needs.
     """
 
@@ -55,7 +55,7 @@ class Advice:
     def text(self) -> str:
         """One sentence."""
         return (
-            f"take {self.choice}: {self.reason}" if self.choice else f"cannot tell: {self.reason}"
+            f"take {self.choice}: {self.reason}" if self.choice else f"inconclusive: {self.reason}"
         )
 
 
@@ -91,7 +91,7 @@ def advise(frontier: Frontier) -> Advice:
 
 
 def class_of(option: Option, end: End = "value") -> _Class:
-    """The option's class by its figures, or by the kind or unkind ends of their intervals."""
+    """The option's class by its figures, or by the optimistic or pessimistic bounds of them."""
     kl = _at(option, "kl", end)
     fidelity = 2 if kl <= NEAR_KL else 1 if kl <= FAR_KL else 0
     pace = _LEVELS.get(decode_level(_at(option, "decode", end)), 0)
@@ -106,7 +106,7 @@ def _at(option: Option, criterion: str, end: End) -> float:
     figure = option.figures[criterion]
     if end == "value":
         return figure.value
-    wants_high = (end == "kind") == CRITERIA[criterion].is_more_better
+    wants_high = (end == "optimistic") == CRITERIA[criterion].is_more_better
     if not figure.is_decisive:
         return math.inf if wants_high else 0.0
     low, high = figure.bounds
@@ -130,10 +130,10 @@ def _rivals(
     criterion: str,
 ) -> list[Option]:
     """Those that may be better than `first`, as far as their intervals tell."""
-    floor = class_of(first, "unkind")
+    floor = class_of(first, "pessimistic")
     found = []
     for other in options:
-        could_be = class_of(other, "kind")
+        could_be = class_of(other, "optimistic")
         if other.name == first.name or could_be < floor:
             continue
         relation = frontier.relation(first, other, criterion)

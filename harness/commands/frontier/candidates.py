@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ModelNotFound, UsageError
+from harness.files import OnProgress
 from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.fetch import LocalModel, ensure, local_state
 from harness.models.hub.files import HubReference
@@ -19,7 +20,6 @@ from harness.models.quantizations import (
     quantizations_here,
 )
 from harness.models.resolve import locate
-from harness.report.progress.fetching import Fetching
 from harness.schema.experiment import ModelFile
 
 
@@ -45,7 +45,7 @@ class _Found:
 
 
 def candidates(
-    references: Sequence[str], directory: Path | None, catalog: Catalog, fetching: Fetching
+    references: Sequence[str], directory: Path | None, catalog: Catalog, on_progress: OnProgress
 ) -> list[Candidate]:
     """
     The files that `references` mean, the most precise first.
@@ -60,8 +60,8 @@ def candidates(
     """
     found: dict[str, tuple[_Found, ModelFile]] = {}
     for reference in references:
-        for each in _of_reference(reference, directory, catalog, fetching):
-            file = model_file(each.local, fetching.report)
+        for each in _of_reference(reference, directory, catalog, on_progress):
+            file = model_file(each.local, on_progress)
             found.setdefault(file.sha256 or str(each.local.path), (each, file))
     if not found:
         raise ModelNotFound(
@@ -89,14 +89,14 @@ def candidates(
 
 
 def _of_reference(
-    reference: str, directory: Path | None, catalog: Catalog, fetching: Fetching
+    reference: str, directory: Path | None, catalog: Catalog, on_progress: OnProgress
 ) -> Iterator[_Found]:
     located = locate(reference, catalog)
     for key in _keys(located, reference):
-        yield _Found(ensure(key, fetching.report, catalog))
+        yield _Found(ensure(key, on_progress, catalog))
     if ":" in reference and not isinstance(located, Path):
         return
-    folder = directory or ladder_folder(ladder_name(reference, catalog, fetching.report))
+    folder = directory or ladder_folder(ladder_name(reference, catalog, on_progress))
     for made in ladder_files(folder):
         yield _Found(LocalModel(made.path, made.path.name, None, None), made.requantized_from)
 

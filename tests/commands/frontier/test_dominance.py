@@ -233,7 +233,7 @@ def test_two_whose_speeds_cannot_be_told_apart_are_named() -> None:
     advice = advise(Frontier((option("a", 0.001, 30, width=0.1), option("b", 0.002, 31))))
     assert advice.choice is None
     assert advice.rivals == ("a", "b")
-    assert advice.text.startswith("cannot tell: b or a; which is faster is not decided: more Runs")
+    assert advice.text.startswith("inconclusive: b or a; which is faster is not decided: more Runs")
 
 
 def test_two_whose_qualities_cannot_be_told_apart_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from pathlib import Path
@@ -17,14 +18,17 @@ from make.records import make_experiment, make_run
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.command import command
 from harness.commands.frontier.criteria import CRITERIA
+from harness.commands.frontier.document import document as document_of
 from harness.commands.frontier.dominance import Frontier, Option
-from harness.commands.frontier.page import FrontierPage, page_document, page_flat, page_text
+from harness.commands.frontier.frontier import FrontierResult
+from harness.commands.frontier.page import page
 from harness.machine.probe import probe_machine
 from harness.models.digest import sha256_of
 from harness.models.gguf.model_file import describe
 from harness.models.quantizations import REQUANTIZED_FROM, SOURCE_SHA256
 from harness.records.quality import save_quality
 from harness.records.store import ExperimentWriter
+from harness.report.formats import FORMATS
 from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
 
@@ -40,19 +44,23 @@ LARGEST: dict[str, float] = {
 }
 
 
-def page(*options: Option, **changes: object) -> FrontierPage:
+def result_of(*options: Option, **changes: object) -> FrontierResult:
     frontier = Frontier(options)
     facts = {
         "model": "model",
         "frontier": frontier,
         "advice": advise(frontier),
-        "head": ("model",),
+        "conditions": (),
         "notes": (),
         "requantized": {},
         "reference": None,
         "paths": {},
     }
-    return FrontierPage(**(facts | changes))  # type: ignore[arg-type]
+    return FrontierResult(**(facts | changes))  # type: ignore[arg-type]
+
+
+def text_of(result: FrontierResult, form: str = "plain") -> str:
+    return FORMATS[form](page(result))
 
 
 def wide(name: str, *, is_interval: bool, factor: float = 1.0) -> Option:
@@ -67,8 +75,8 @@ def wide(name: str, *, is_interval: bool, factor: float = 1.0) -> Option:
 
 @pytest.mark.parametrize("is_interval", [True, False])
 def test_the_page_fits_80_columns_whatever_is_on_it(is_interval: bool) -> None:
-    text = page_text(
-        page(
+    text = text_of(
+        result_of(
             wide("a-file-of-a-very-long-name-Q4_K_M-from-Q4_1.gguf", is_interval=is_interval),
             wide("UD-Q4_K_XL+", is_interval=is_interval, factor=3),
             requantized={"UD-Q4_K_XL+": "Q4_1"},
@@ -96,27 +104,27 @@ BROKEN = Option("Q2_K", {"bytes": known(3e7, "file bytes")}, obstacle="killed by
 
 
 def test_marks_are_explained_and_the_advice_comes_last() -> None:
-    text = page_text(page(BEST, WORST, BROKEN))
+    text = text_of(result_of(BEST, WORST, BROKEN))
     assert text == (
         "model\n"
         "\n"
-        "type       size    needed\n"
-        "------  -------  --------\n"
-        "Q6_K    60.0 MB   114 MiB\n"
-        "Q5_1 x  70.0 MB   134 MiB\n"
-        "Q2_K    30.0 MB         –\n"
+        "type       size   needed\n"
+        "------  -------  -------\n"
+        "Q6_K    60.0 MB  114 MiB\n"
+        "Q5_1 x  70.0 MB  134 MiB\n"
+        "Q2_K    30.0 MB        –\n"
         "\n"
-        "type      decode tok/s\n"
-        "------  --------------  -----------\n"
-        "Q6_K              40.0  39.6 – 40.4\n"
-        "Q5_1 x            30.0  29.7 – 30.3\n"
-        "Q2_K                 –\n"
+        "type    decode tok/s\n"
+        "------  ------------  -----------\n"
+        "Q6_K            40.0  39.6 – 40.4\n"
+        "Q5_1 x          30.0  29.7 – 30.3\n"
+        "Q2_K               –\n"
         "\n"
-        "type      mean KL                     same top\n"
-        "------  ---------  ---------------  ----------\n"
-        "Q6_K        0.005  0.0049 – 0.0051      99.5 %\n"
-        "Q5_1 x       0.02  0.0196 – 0.0204      98.0 %\n"
-        "Q2_K            –                            –\n"
+        "type    mean KL                   same top\n"
+        "------  -------  ---------------  --------\n"
+        "Q6_K      0.005  0.0049 – 0.0051    99.5 %\n"
+        "Q5_1 x     0.02  0.0196 – 0.0204    98.0 %\n"
+        "Q2_K          –                          –\n"
         "\n"
         "x Q5_1 is dominated: Q6_K is no worse in any figure, better in one.\n"
         "Q2_K: killed by the system.\n"
@@ -129,12 +137,13 @@ def test_marks_are_explained_and_the_advice_comes_last() -> None:
 
 
 def test_a_name_cannot_steer_a_terminal_nor_break_markdown() -> None:
-    text = page_text(page(option("evil\x1b[31m|name", 0.01, 5, 1e6)), "github")
+    text = text_of(result_of(option("evil\x1b[31m|name", 0.01, 5, 1e6)), "github")
     assert "\x1b" not in text
+    assert "\\|name" in text
 
 
 def test_the_document_has_every_figure_and_no_infinity() -> None:
-    document = page_document(page(BEST, WORST, BROKEN, paths={"Q6_K": "a.gguf"}))
+    document = document_of(result_of(BEST, WORST, BROKEN, paths={"Q6_K": Path("a.gguf")}))
     json.dumps(document, allow_nan=False)
     best, worst, broken = document["options"]
     assert set(best["figures"]) == {"bytes", "need", "decode", "kl", "same_top"}
@@ -147,10 +156,13 @@ def test_the_document_has_every_figure_and_no_infinity() -> None:
 
 
 def test_the_flat_form_has_a_line_for_each_figure() -> None:
-    header, *rows = page_flat(page(BEST, WORST))
+    text = text_of(result_of(BEST, WORST), "csv")
+    rows = list(csv.DictReader(text.splitlines()))
     assert len(rows) == 10
-    assert all(len(row) == len(header) for row in rows)
-    assert {row[2] for row in rows} <= set(CRITERIA)
+    assert {row["metric"] for row in rows} <= set(CRITERIA)
+    (size,) = [it for it in rows if (it["quantization"], it["metric"]) == ("Q5_1", "bytes")]
+    assert (size["value"], size["low"], size["kind"]) == ("70000000.0", "70000000.0", "exact")
+    assert (size["model"], size["dominated_by"]) == ("model", "Q6_K")
 
 
 # ------------------------------------------------------------------ the command on stored results
@@ -195,7 +207,7 @@ def test_a_file_and_its_ladder_are_found_with_their_stored_speeds(tmp_path: Path
     text = runner.invoke(command, arguments).stdout
     assert "threads 2, llama-cpp-python 0.3.36, 8 Runs each, in common rounds." in text
     flat = runner.invoke(command, [*arguments, "--format", "csv"]).stdout.splitlines()
-    assert flat[0] == "model,quantization,metric,value,low,high,kind,dominated_by"
+    assert flat[0] == "model,quantization,metric,value,low,high,n,unit,kind,dominated_by"
     assert len(flat) == 1 + 2 * 4
 
 

@@ -1,0 +1,131 @@
+"""What `harness frontier` is asked, and what is stored of the quantizations it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.analysis.sides import Side
+from harness.commands.frontier.advice import Advice, advise
+from harness.commands.frontier.candidates import Candidate
+from harness.commands.frontier.criteria import CRITERIA
+from harness.commands.frontier.dominance import Frontier, Option
+from harness.commands.frontier.figures import (
+    SpeedFigures,
+    speed_figures,
+    speed_pairs,
+    speed_workloads,
+)
+from harness.commands.frontier.measured_quality import measured_quality
+from harness.commands.frontier.qualities import QualityPage, quality_page
+from harness.commands.frontier.stored import stored_speeds
+from harness.machine.probe import probe_machine
+from harness.models.precision import is_quantized
+from harness.records.quality import list_qualities
+from harness.schema.figure import Figure, exact
+from harness.schema.settings import settings_text
+
+
+@dataclass(frozen=True)
+class FrontierResult:
+    """
+    The quantizations of a model side by side.
+
+    `model` is what was asked for. `conditions` says how the figures were taken, `notes` what else
+    to know; one sentence each. `requantized` is the name of an option to what it was quantized
+    from.
+    """
+
+    model: str
+    frontier: Frontier
+    advice: Advice
+    conditions: tuple[str, ...]
+    notes: tuple[str, ...]
+    requantized: Mapping[str, str]
+    reference: str | None
+    paths: Mapping[str, Path]
+
+    @property
+    def dominated(self) -> dict[str, str]:
+        """Name of an option to that which dominates it."""
+        return self.frontier.dominators()
+
+
+def frontier(model: str, found: Sequence[Candidate], results: Path) -> FrontierResult:
+    """
+    What is stored of the candidates on this machine, set side by side.
+
+    Args:
+        model: What was asked for.
+        found: Its quantizations, the most precise first.
+        results: The folder of experiment files.
+
+    Raises:
+        ResultsInvalid: The folder, or an experiment that is needed, cannot be read.
+    """
+    sides = stored_speeds(found, results, probe_machine().id).sides
+    workloads = speed_workloads(sides.values())
+    speeds = {name: speed_figures(side, workloads) for name, side in sides.items()}
+    measured = [measured_quality(it.record) for it in list_qualities(results) if it.record]
+    quality = quality_page(
+        {it.file.sha256: it.name for it in found if it.file.sha256},
+        [each for each in measured if each],
+    )
+    options = tuple(_option(candidate, speeds.get(candidate.name), quality) for candidate in found)
+    side_by_side = Frontier(options, speed_pairs(sides, workloads))
+    return FrontierResult(
+        model=model,
+        frontier=side_by_side,
+        advice=advise(side_by_side),
+        conditions=tuple(_conditions(sides, speeds, quality)),
+        notes=tuple(_notes(found, quality)),
+        requantized={it.name: it.requantized_from for it in found if it.requantized_from},
+        reference=quality.reference,
+        paths={it.name: it.path for it in found},
+    )
+
+
+def _option(candidate: Candidate, speed: SpeedFigures | None, quality: QualityPage) -> Option:
+    figures: dict[str, Figure] = {"bytes": exact(candidate.file.n_bytes, CRITERIA["bytes"].unit)}
+    figures |= speed.figures if speed else {}
+    figures |= quality.figures.get(candidate.name, {})
+    known = {name: replace(it, kind="exact") if it.is_exact else it for name, it in figures.items()}
+    return Option(candidate.name, known, speed.obstacle if speed else None)
+
+
+def _conditions(
+    sides: Mapping[str, Side],
+    speeds: Mapping[str, SpeedFigures],
+    quality: QualityPage,
+) -> list[str]:
+    """Under which conditions the figures were taken."""
+    lines = []
+    if sides:
+        side = next(iter(sides.values()))
+        engine = side.experiment.provenance.engine
+        runs = [speed.n_runs for speed in speeds.values()]
+        n = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
+        experiments = {it.experiment.id for it in sides.values()}
+        together = "in common rounds" if len(experiments) == 1 else "not all side by side"
+        lines.append(
+            f"Speeds: {settings_text(side.settings)}, {engine.binding} {engine.binding_version}, "
+            f"{n} Runs each, {together}."
+        )
+    if quality.reference:
+        lines.append(
+            f"Quality: distance from {quality.reference} on the same text "
+            f"({', '.join(quality.alike)})."
+        )
+    return lines
+
+
+def _notes(found: Sequence[Candidate], quality: QualityPage) -> list[str]:
+    """What else to know of the qualities."""
+    reference = next((it for it in found if it.name == quality.reference), None)
+    if reference is None or not is_quantized(reference.file.tensor_bytes):
+        return []
+    return [
+        f"{reference.name}, which the others are compared with, is quantized itself: what was lost "
+        "before it does not show."
+    ]

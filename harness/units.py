@@ -8,6 +8,8 @@ disk makers count), memory is binary (GiB, as operating systems count).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
@@ -80,7 +82,7 @@ def quantity(value: float, unit: str) -> str:
     "bytes" are memory; "file bytes" are counted as downloads are, "parameters" in billions. Of a
     unit that is not known here the name stands behind the number.
     """
-    known = {
+    known: dict[str, Callable[[float], str]] = {
         "ns": duration,
         "bytes": memory_size,
         "file bytes": file_size,
@@ -90,6 +92,8 @@ def quantity(value: float, unit: str) -> str:
         "tok/s": significant,
         "J/token": significant,
         "nats": significant,
+        # Near 1 an honest difference between two models is in the third digit.
+        "perplexity": partial(significant, digits=4),
         "factor": factor,
         "": significant,
     }

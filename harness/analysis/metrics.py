@@ -35,7 +35,6 @@ class Metric:
         counted: The engine itself tells it: the same in every Run it is exact, however few.
         has_context: It grows with the largest context that was made.
         most: A larger value is not to be believed; None where any is.
-        n_digits: Significant digits it is shown with, where its unit leaves that open.
     """
 
     name: str
@@ -51,7 +50,6 @@ class Metric:
     counted: bool = False
     has_context: bool = False
     most: float | None = None
-    n_digits: int = 3
 
     @property
     def is_more_better(self) -> bool:
@@ -122,12 +120,12 @@ _ROWS = (
     Metric("bandwidth", "bandwidth", "bytes/s", topic="memory"),
     Metric("bytes_per_token", "read per token", "bytes", topic="model"),
 
-    Metric("perplexity", "perplexity", "", "less", topic="quality", n_digits=4),
-    Metric("reference_perplexity", "perplexity", "", topic="quality", detail="of the reference",
-           n_digits=4),
+    Metric("perplexity", "perplexity", "perplexity", "less", topic="quality"),
+    Metric("reference_perplexity", "perplexity", "perplexity", topic="quality",
+           detail="of the reference"),
     Metric("ln_ratio", "perplexity", "", "less", topic="quality", detail="ln of their ratio"),
-    Metric("perplexity_difference", "perplexity", "", "less", topic="quality",
-           detail="their difference", n_digits=4),
+    Metric("perplexity_difference", "perplexity", "perplexity", "less", topic="quality",
+           detail="their difference"),
     Metric("mean_kld", "KL divergence", "nats", "less", topic="quality", detail="mean"),
     Metric("kld_p999", "KL divergence", "nats", "less", topic="quality",
            detail="99.9th percentile"),

@@ -152,6 +152,7 @@ def _perplexity(moments: _Moments, means: Sequence[float]) -> Figure:
         value,
         (None if low is None else _exp(low), None if high is None else _exp(high)),
         len(means),
+        unit="perplexity",
         error=None if moments.error is None else value * moments.error,
     )
 
@@ -226,7 +227,7 @@ def _difference(
         for x, y in zip(means, base_means, strict=True)
     ]
     error = None if own.error is None else math.sqrt(max(0.0, spread))
-    return _figure(a - b, mean_interval(linear), len(means), error=error)
+    return _figure(a - b, mean_interval(linear), len(means), unit="perplexity", error=error)
 
 
 def _same_top(shares: Sequence[float], n: int) -> Figure:

@@ -88,7 +88,9 @@ def bounds_of(figure: Figure, unit: str | None = None) -> str:
         None if bound is None else units.quantity(bound, unit or figure.unit)
         for bound in (figure.low, figure.high)
     )
-    if figure.n == 1 or low is high is None:
+    if low is high is None:
+        return NOTHING
+    if figure.n == 1:
         return NOTHING + mark
     if low is None:
         return f"up to {high}"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.analysis.quality import side_by_side
 from harness.commandline import options
 from harness.commandline.engine_options import engine_values
 from harness.commandline.output import Output, output_options
-from harness.commands.quality.page import QualityResult, quality_document, quality_text
-from harness.commands.quality.quality import quality_files
+from harness.commands.quality.document import document
+from harness.commands.quality.page import aside, page
+from harness.commands.quality.quality import quality_files, quality_result
 from harness.errors import UsageError
 from harness.measure.jobs.score_text import default_text, read_text
 from harness.measure.lock import machine_held
-from harness.measure.scoring import Scored, ScoreRequest, score_models
+from harness.measure.scoring import ScoreRequest, score_models
 from harness.models.catalog.catalog import load_catalog
 from harness.records.quality import require_writable
 from harness.report.progress.fetching import Fetching
@@ -114,22 +113,5 @@ def command(
     progress = QualityProgress(output.console)
     with machine_held(files.title, wait or 0, output.tell):
         scored = score_models(request, files.models, files.reference, progress)
-    _show(scored, output)
-    return scored.exit_code
-
-
-def _show(scored: Scored, output: Output) -> None:
-    results = [
-        QualityResult(record, derived, path)
-        for (record, path), derived in zip(
-            scored.kept, side_by_side([record for record, _ in scored.kept]), strict=True
-        )
-    ]
-    text = scored.text.facts
-    if output.format == "json":
-        document = quality_document(text, results, scored.failures)
-        click.echo(json.dumps(document, indent=2, allow_nan=False))
-        return
-    click.echo(quality_text(text, results, scored.failures, output.format))
-    for _, path in scored.kept:
-        output.tell(f"Record: {path}")
+    result = quality_result(scored)
+    return output.show(page(result), document(result), scored.exit_code, aside=aside(result))

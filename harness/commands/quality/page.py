@@ -1,128 +1,91 @@
-"""Quality results as tables, flat figures and one JSON document."""
+"""How well models predict a text, as a page."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
-
-from tabulate import tabulate
+from collections.abc import Iterator
 
 from harness import units
 from harness.analysis.metrics import METRICS, Metric
-from harness.analysis.quality import Quality, figures_of
-from harness.measure.scoring import ScoreFailure
-from harness.report.text import harmless, wrapped
+from harness.analysis.quality import figures_of
+from harness.commands.quality.quality import QualityResult, ScoredModel
+from harness.report.page import Cell, Column, Note, Page, Quantity, Table, notes
 from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
-from harness.schema.quality import QualityRecord, TextFacts
 
-_HEADER = ("", "value", "±", "95 % over chunks")
-_FLAT = (
-    *("model", "quantization", "reference", "metric", "unit", "value", "error", "low", "high"),
-    *("n_chunks", "n_scored", "outcome"),
+_COLUMNS = (
+    *(Column(None, key) for key in ("model", "quantization", "reference", "metric")),
+    Column(""),
+    Column("value", "", "right", interval="95 % over chunks"),
+    Column("±", "standard_error", "right"),
+    *(Column(None, key) for key in ("n_chunks", "n_scored", "outcome")),
 )
+_UNSEEN = tuple(Column(None, column.key) for column in _COLUMNS)
 
 
-@dataclass(frozen=True)
-class QualityResult:
-    """One record, what is derived from it (None where it has no figures), where it is kept."""
-
-    record: QualityRecord
-    quality: Quality | None
-    path: Path
-
-
-def quality_text(
-    text: TextFacts,
-    results: Sequence[QualityResult],
-    failures: Sequence[ScoreFailure],
-    table_format: str,
-) -> str:
-    """The results in `table_format`; "plain" fits 80 columns."""
-    if table_format in ("csv", "tsv"):
-        return _flat(results, failures, "," if table_format == "csv" else "\t")
-    if table_format == "github":
-        return _github(text, results, failures)
-    lines: list[str] = []
-    for result in results:
-        lines += [*wrapped(harmless(_heading(result))), ""]
-        if result.quality:
-            lines += _table(result.quality)
-        if note := _note(result):
-            lines += wrapped(harmless(note))
-        lines.append("")
-    for failure in failures:
-        lines += [*wrapped(harmless(f"{failure.model}: {failure.message}")), ""]
-    for sentence in _legend(text, results):
-        lines += wrapped(harmless(sentence))
-    return "\n".join(lines).rstrip()
+def page(result: QualityResult) -> Page:
+    """A table for each model, what could not be scored, and what the figures mean."""
+    return (
+        *(table for model in result.models for table in _tables(model)),
+        *notes(
+            [f"{it.model}: {it.message}" for it in result.failures],
+            list(_legend(result)),
+        ),
+        Table(
+            (Column(None, "model"), Column(None, "outcome")),
+            tuple((it.model, it.message) for it in result.failures),
+        ),
+    )
 
 
-def quality_document(
-    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[ScoreFailure]
-) -> dict[str, Any]:
-    """Everything that was found, ready for `json.dumps`."""
-    return {
-        "schema": 1,
-        "text": text.model_dump(mode="json"),
-        "results": [_entry(result) for result in results],
-        "failures": [asdict(failure) for failure in failures],
-    }
+def aside(result: QualityResult) -> Page:
+    """Where it is kept."""
+    paths = tuple(f"Record: {model.path}" for model in result.models)
+    return (Note(paths, is_whole=True),) if paths else ()
 
 
-def _entry(result: QualityResult) -> dict[str, Any]:
-    record, quality = result.record, result.quality
-    return {
-        "quality": record.id,
-        "started_at": record.started_at,
-        "stored": str(result.path),
-        "machine": record.machine.id,
-        "model": _file(record.model),
-        "reference": _file(record.reference) if record.reference else None,
-        "settings": record.settings.model_dump(mode="json"),
-        "tokenization": record.tokenization.model_dump(mode="json"),
-        "n_ctx": record.n_ctx,
-        "n_chunks_planned": record.n_chunks_planned,
-        "n_chunks": quality.n_chunks if quality else len(record.chunks),
-        "n_scored": quality.n_scored if quality else None,
-        "is_spilled": record.is_spilled,
-        "outcome": {
-            "status": record.outcome.status,
-            "reason": record.outcome.reason,
-            "message": record.outcome.message,
-        },
-        "figures": {
-            name: {
-                "value": figure.value,
-                "error": figure.standard_error,
-                "low": figure.low,
-                "high": figure.high,
-                "unit": figure.unit,
-            }
-            for name, figure in _figures(quality)
-        },
-    }
+def _tables(model: ScoredModel) -> tuple[Table, Table]:
+    """The figures of a model; for programs a row too where it has none."""
+    record, quality = model.record, model.quality
+    reference = record.reference.key if record.reference else None
+    about = record.model.key, record.model.quantization, reference
+    note = _note(model)
+    outcome = note or "ok"
+    rows: list[tuple[Cell, ...]] = []
+    if quality:
+        counts = quality.n_chunks, quality.n_scored, outcome
+        rows = [
+            (*about, name, label, figure, _error(figure), *counts)
+            for name, label, figure in _labelled(figures_of(quality))
+        ]
+    empty = (*about, None, None, None, None, len(record.chunks), None, outcome)
+    return (
+        Table(_COLUMNS, tuple(rows), _heading(model), (note,) if note else ()),
+        Table(_UNSEEN, () if quality else (empty,)),
+    )
 
 
-def _file(file: ModelFile) -> dict[str, Any]:
-    return {
-        "model": file.key,
-        "quantization": file.quantization,
-        "n_bytes": file.n_bytes,
-        "file": {"name": file.file_name, "sha256": file.sha256},
-    }
+def _labelled(figures: dict[str, Figure]) -> Iterator[tuple[str, str, Figure]]:
+    """Each figure with its label; those of one label stand below it by what tells them apart."""
+    firsts = {METRICS[name].label: name for name in reversed(figures)}
+    for name, figure in figures.items():
+        metric = METRICS[name]
+        yield name, _label(metric, is_first=firsts[metric.label] == name), figure
 
 
-def _figures(quality: Quality | None) -> list[tuple[str, Figure]]:
-    return list(figures_of(quality).items()) if quality else []
+def _label(metric: Metric, *, is_first: bool) -> str:
+    if is_first:
+        return ", ".join(filter(None, (metric.label, metric.detail)))
+    return f"  {metric.detail}"
 
 
-def _heading(result: QualityResult) -> str:
-    record, quality = result.record, result.quality
+def _error(figure: Figure) -> Quantity | None:
+    if figure.standard_error is None:
+        return None
+    return Quantity(figure.standard_error, figure.unit)
+
+
+def _heading(model: ScoredModel) -> str:
+    record, quality = model.record, model.quality
     parts = [_title(record.model)]
     if record.reference:
         parts.append(f"against {_title(record.reference)}")
@@ -135,8 +98,8 @@ def _title(file: ModelFile) -> str:
     return f"{file.key} · {file.quantization} · {units.file_size(file.n_bytes)}"
 
 
-def _note(result: QualityResult) -> str:
-    record, quality = result.record, result.quality
+def _note(model: ScoredModel) -> str:
+    record, quality = model.record, model.quality
     n, planned = len(record.chunks), record.n_chunks_planned
     if record.outcome.status == "failed":
         what = record.outcome.message or record.outcome.reason or "unknown"
@@ -149,118 +112,27 @@ def _note(result: QualityResult) -> str:
     return ""
 
 
-def _cells(metric: Metric, figure: Figure, *, is_first: bool) -> tuple[str, ...]:
-    def shown(value: float, digits: int = metric.n_digits) -> str:
-        is_share = metric.unit == "ratio"
-        return units.percent(value) if is_share else units.significant(value, digits)
-
-    error = "" if figure.standard_error is None else shown(figure.standard_error, 3)
-    return _label(metric, is_first=is_first), shown(figure.value), error, _interval(figure, shown)
-
-
-def _rows(quality: Quality) -> list[tuple[str, ...]]:
-    """A line for each figure; those of one label stand below it by what tells them apart."""
-    figures = figures_of(quality)
-    firsts = {METRICS[name].label: name for name in reversed(figures)}
-    return [
-        _cells(METRICS[name], figure, is_first=firsts[METRICS[name].label] == name)
-        for name, figure in figures.items()
-    ]
-
-
-def _label(metric: Metric, *, is_first: bool) -> str:
-    if is_first:
-        return ", ".join(filter(None, (metric.label, metric.detail)))
-    return f"  {metric.detail}"
-
-
-def _interval(figure: Figure, shown: Any) -> str:
-    if figure.low is None and figure.high is None:
-        return "–"
-    if figure.high is None:
-        return f"from {shown(figure.low)}"
-    if figure.low is None:
-        return f"up to {shown(figure.high)}"
-    return f"{shown(figure.low)} – {shown(figure.high)}"
-
-
-def _table(quality: Quality) -> list[str]:
-    text = tabulate(
-        _rows(quality),
-        headers=_HEADER,
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=("left", "right", "right", "left"),
-        preserve_whitespace=True,
-    )
-    return [line.rstrip() for line in text.splitlines()]
-
-
-def _legend(text: TextFacts, results: Sequence[QualityResult]) -> list[str]:
+def _legend(result: QualityResult) -> Iterator[str]:
+    text, models = result.text, result.models
+    chunks = ""
+    if models:
+        n_ctx = models[0].record.n_ctx
+        chunks = f" Chunks of {n_ctx} tokens, of which the second half is scored."
     size = units.file_size(text.n_bytes)
-    lines = [f"Text: {text.name}, {size}, sha256 {text.sha256[:12]}."]
-    if results:
-        n_ctx = results[0].record.n_ctx
-        lines[0] += f" Chunks of {n_ctx} tokens, of which the second half is scored."
-    if not any(result.quality for result in results):
-        return lines
-    lines.append(
+    yield f"Text: {text.name}, {size}, sha256 {text.sha256[:12]}.{chunks}"
+    if not any(model.quality for model in models):
+        return
+    yield (
         "±: one standard error, every token counted as independent, as llama-perplexity prints it. "
         "The interval takes each chunk for one value."
     )
-    if any(result.record.reference for result in results):
-        lines.append(
+    if any(model.record.reference for model in models):
+        yield (
             "Divergences in nats, from the reference. They tell how far a model is from its "
             "reference, not how good either is."
         )
-    if any(result.record.is_spilled for result in results):
-        lines.append(
+    if any(model.record.is_spilled for model in models):
+        yield (
             "The models did not share the memory: the reference's probabilities went through a "
             "file in half precision."
         )
-    return lines
-
-
-def _github(
-    text: TextFacts, results: Sequence[QualityResult], failures: Sequence[ScoreFailure]
-) -> str:
-    rows: list[tuple[str, ...]] = []
-    for result in results:
-        name = _markdown(_heading(result))
-        rows += [(name, *cells) for cells in (_rows(result.quality) if result.quality else [])]
-        if note := _note(result):
-            rows.append((name, _markdown(note), "", "", ""))
-    rows += [(_markdown(it.model), _markdown(it.message), "", "", "") for it in failures]
-    table = tabulate(rows, headers=("model", *_HEADER), tablefmt="github", disable_numparse=True)
-    notes = [f"- {_markdown(line)}" for line in _legend(text, results)]
-    return "\n".join([table, "", *notes])
-
-
-def _markdown(text: str) -> str:
-    return harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-
-
-def _flat(
-    results: Sequence[QualityResult], failures: Sequence[ScoreFailure], delimiter: str
-) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(_FLAT)
-    for result in results:
-        record, quality = result.record, result.quality
-        about = [
-            harmless(record.model.key),
-            harmless(record.model.quantization),
-            harmless(record.reference.key) if record.reference else "",
-        ]
-        outcome = harmless(_note(result)) or "ok"
-        if quality is None:
-            writer.writerow([*about, *[""] * 6, len(record.chunks), "", outcome])
-            continue
-        counts = [quality.n_chunks, quality.n_scored, outcome]
-        for name, it in figures_of(quality).items():
-            figure = [it.unit, it.value, it.standard_error, it.low, it.high]
-            writer.writerow([*about, name, *figure, *counts])
-    for failure in failures:
-        writer.writerow([harmless(failure.model), *[""] * 10, harmless(failure.message)])
-    return stream.getvalue().rstrip("\n")

@@ -1,15 +1,18 @@
-"""What `harness quality` scores: the models that are named, and what they are set against."""
+"""What `harness quality` scores, what it is set against, and what comes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from harness.analysis.quality import Quality, side_by_side
 from harness.errors import UsageError
 from harness.files import OnProgress
-from harness.measure.scoring import ScoredFile
+from harness.measure.scoring import Scored, ScoredFile, ScoreFailure
 from harness.models.catalog.catalog import Catalog
 from harness.models.local import local_models, model_file
+from harness.schema.quality import QualityRecord, TextFacts
 
 
 @dataclass(frozen=True)
@@ -55,3 +58,31 @@ def quality_files(
                 "them, take a smaller one"
             )
     return QualityFiles(tuple(own), base[0] if base else None)
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """One record, what is derived from it (None where it has no figures), where it is kept."""
+
+    record: QualityRecord
+    quality: Quality | None
+    path: Path
+
+
+@dataclass(frozen=True)
+class QualityResult:
+    """What came of a text: of each model, or why there is nothing."""
+
+    text: TextFacts
+    models: tuple[ScoredModel, ...]
+    failures: tuple[ScoreFailure, ...]
+
+
+def quality_result(scored: Scored) -> QualityResult:
+    """The figures of what was scored, those that are alike on the same chunks."""
+    derived = side_by_side([record for record, _ in scored.kept])
+    models = [
+        ScoredModel(record, quality, path)
+        for (record, path), quality in zip(scored.kept, derived, strict=True)
+    ]
+    return QualityResult(scored.text.facts, tuple(models), scored.failures)

@@ -1,0 +1,125 @@
+"""What `harness import` takes over of a file of llama-bench, and what there is to say of it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.commands.exchange.convert import Import, ImportedExperiment, imported
+from harness.commands.exchange.read import BenchFile, parse
+from harness.errors import ResultsUnwritable
+from harness.records.listing import list_experiments
+from harness.records.store import ExperimentWriter
+from harness.report.text import harmless
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """
+    The experiments that came of a file.
+
+    `here` are the ids that were taken over before, `paths` where each lies.
+    """
+
+    file: BenchFile
+    result: Import
+    here: frozenset[str]
+    paths: Mapping[str, Path]
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """An experiment a line: its id, what it is, where it lies."""
+        for each in self.result.experiments:
+            yield f"{each.experiment.id}  {_what(each)}  {self.paths[each.experiment.id]}"
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """What else to know, a sentence each."""
+        for each in self.result.experiments:
+            if each.experiment.id in self.here:
+                yield f"{each.experiment.id} was imported before: nothing was written for it."
+        for reason, n_rows in self.result.left_out.items():
+            yield f"Left out: {_rows(n_rows)}, {reason}; there is nothing like it here."
+        if self.result.n_without_samples:
+            yield (
+                f"{_rows(self.result.n_without_samples)} without single samples: one trial each, "
+                "at the average rate. llama-bench prints the samples with -o json or -o jsonl."
+            )
+        if self.file.unknown_keys:
+            yield f"Unknown keys, not taken over: {', '.join(self.file.unknown_keys[:10])}."
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "schema": 1,
+            "experiments": [self._entry(each) for each in self.result.experiments],
+            "left_out": [{"reason": why, "n_rows": n} for why, n in self.result.left_out.items()],
+            "n_rows_without_samples": self.result.n_without_samples,
+            "unknown_keys": list(self.file.unknown_keys),
+        }
+
+    def _entry(self, each: ImportedExperiment) -> dict[str, Any]:
+        return {
+            "experiment": each.experiment.id,
+            "path": str(self.paths[each.experiment.id]),
+            "is_new": each.experiment.id not in self.here,
+            "machine": each.experiment.machine.id,
+            "models": [model.key for model in each.experiment.plan.models],
+            "n_runs": len(each.runs),
+            "n_trials": sum(len(run.trials) for run in each.runs),
+        }
+
+
+def take_over(data: bytes, name: str, results: Path) -> TakenOver:
+    """
+    The experiments in `data`, the content of the file called `name`; new ones are written.
+
+    Raises:
+        ResultsInvalid: It is none of llama-bench's.
+        ResultsUnwritable: An experiment cannot be kept; nothing is left of it.
+    """
+    file = parse(data, name)
+    result = imported(
+        file.records,
+        name=name,
+        harness_version=__version__,
+        python_version=platform.python_version(),
+    )
+    here = {listing.id: listing.path for listing in list_experiments(results) if listing.experiment}
+    paths = {
+        each.experiment.id: here.get(each.experiment.id) or _write(each, results)
+        for each in result.experiments
+    }
+    return TakenOver(file, result, frozenset(here), paths)
+
+
+def _write(each: ImportedExperiment, results: Path) -> Path:
+    """The experiment's file, whole; one that could not be finished is taken away again."""
+    writer = ExperimentWriter(results, each.experiment)
+    try:
+        with writer:
+            for run in each.runs:
+                writer.append_run(run)
+            writer.finish(each.end)
+    except ResultsUnwritable:
+        with suppress(OSError):
+            writer.path.unlink()
+        raise
+    return writer.path
+
+
+def _what(each: ImportedExperiment) -> str:
+    engine = each.experiment.provenance.engine
+    models = ", ".join(model.key for model in each.experiment.plan.models)
+    n_runs = f"{len(each.runs)} Run{'s' if len(each.runs) > 1 else ''}"
+    return harmless(f"{models}  {n_runs} of llama-bench {engine.library_commit}")
+
+
+def _rows(n: int) -> str:
+    return f"{n} row" if n == 1 else f"{n} rows"

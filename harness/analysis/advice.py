@@ -8,9 +8,10 @@ from statistics import median
 
 from harness import units
 from harness.analysis import disturbance as trust
+from harness.analysis.cases import Case
+from harness.analysis.measured import Measured
 from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
-from harness.analysis.summary import CaseSummary, GroupSummary
 from harness.schema.experiment import Experiment
 from harness.schema.workload import parse_workload
 
@@ -21,7 +22,7 @@ _DOUBLED_LEAST_BYTES = 256 << 20  # below this nobody is short of memory because
 
 
 def trust_lines(
-    experiment: Experiment, groups: Sequence[GroupSummary], *, is_compared: bool = False
+    experiment: Experiment, groups: Sequence[Measured], *, is_compared: bool = False
 ) -> list[str]:
     """
     What limits the trust in these figures, the most general first; at least one sentence.
@@ -46,7 +47,7 @@ def trust_lines(
     ]
 
 
-def _imported_lines(experiment: Experiment, cases: Sequence[CaseSummary]) -> list[str]:
+def _imported_lines(experiment: Experiment, cases: Sequence[Case]) -> list[str]:
     """What another program's results leave open: nearly all that trust is judged by here."""
     engine = experiment.provenance.engine
     lines = [
@@ -63,7 +64,7 @@ def _imported_lines(experiment: Experiment, cases: Sequence[CaseSummary]) -> lis
     return lines
 
 
-def _load_line(cases: Sequence[CaseSummary]) -> str:
+def _load_line(cases: Sequence[Case]) -> str:
     shares = [case.others_ratio for case in cases if case.others_ratio is not None]
     n_trials = sum(case.n_trials for case in cases)
     n_contaminated = sum(case.n_contaminated for case in cases)
@@ -82,7 +83,7 @@ def _load_line(cases: Sequence[CaseSummary]) -> str:
     )
 
 
-def _rehearsal_lines(groups: Sequence[GroupSummary]) -> list[str]:
+def _rehearsal_lines(groups: Sequence[Measured]) -> list[str]:
     twins = list(dict.fromkeys(group.model.key for group in groups if group.model.is_twin))
     if not twins:
         return []
@@ -92,7 +93,7 @@ def _rehearsal_lines(groups: Sequence[GroupSummary]) -> list[str]:
     ]
 
 
-def _contamination_lines(cases: Sequence[CaseSummary]) -> list[str]:
+def _contamination_lines(cases: Sequence[Case]) -> list[str]:
     lines = []
     without = [case.workload for case in cases if case.disturbed]
     if without:
@@ -115,7 +116,7 @@ def _condition_lines(experiment: Experiment) -> list[str]:
     ]
 
 
-def _label_lines(cases: Sequence[CaseSummary]) -> list[str]:
+def _label_lines(cases: Sequence[Case]) -> list[str]:
     found: Tally[str] = Tally()
     for case in cases:
         found.update(case.labels)
@@ -141,7 +142,7 @@ def _label_lines(cases: Sequence[CaseSummary]) -> list[str]:
     return lines
 
 
-def _interval_lines(experiment: Experiment, groups: Sequence[GroupSummary]) -> list[str]:
+def _interval_lines(experiment: Experiment, groups: Sequence[Measured]) -> list[str]:
     plan = experiment.plan
     figures = [
         case.metrics[name]
@@ -167,7 +168,7 @@ def _interval_lines(experiment: Experiment, groups: Sequence[GroupSummary]) -> l
     ]
 
 
-def _flag_lines(groups: Sequence[GroupSummary]) -> list[str]:
+def _flag_lines(groups: Sequence[Measured]) -> list[str]:
     return [
         f"{group.model.key}: {flag}."
         for group in groups
@@ -176,7 +177,7 @@ def _flag_lines(groups: Sequence[GroupSummary]) -> list[str]:
     ]
 
 
-def _memory_lines(groups: Sequence[GroupSummary]) -> list[str]:
+def _memory_lines(groups: Sequence[Measured]) -> list[str]:
     """Says once how to get rid of the second copy of the weights, where there is one."""
     for group in groups:
         parts = [group.metrics.get(name) for name in ("anonymous", "file_backed")]

@@ -16,11 +16,11 @@ from harness import units
 from harness.analysis import bandwidth as mbu
 from harness.analysis import formulas as metrics
 from harness.analysis import verdict
-from harness.analysis.summary import CaseSummary, GroupSummary
+from harness.analysis.cases import Case
+from harness.analysis.measured import Measured
 from harness.analysis.verdict import Evidence, Verdict
 from harness.schema.experiment import Reason, Run, Trial
 from harness.schema.figure import Figure
-from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
 from harness.schema.workload import Chat, Decode, Sustain, Workload, parse_workload
 
@@ -48,25 +48,17 @@ class NoVerdict:
     reason: str
 
 
-def judge(group: GroupSummary, runs: Sequence[Run], machine: MachineFacts) -> Verdict | NoVerdict:
-    """
-    The verdict on one model under one Settings.
-
-    Args:
-        group: Its summary.
-        runs: The Runs of the experiment; those of other models or Settings do not count.
-        machine: Where they ran.
-    """
-    token_read_bytes = group.model.token_read_bytes
+def judge(measured: Measured) -> Verdict | NoVerdict:
+    """The verdict on a configuration, by what was measured of it."""
+    token_read_bytes = measured.model.token_read_bytes
     if token_read_bytes is None:
         return NoVerdict("imported, and the record tells neither paging nor what a token reads")
-    own = [run for run in runs if (run.model, run.settings) == (group.model.key, group.settings)]
-    evidence: Evidence = "rehearsed" if group.model.is_twin else "measured"
-    case = _decode_case(group)
+    evidence: Evidence = "rehearsed" if measured.model.is_twin else "measured"
+    case = _decode_case(measured)
     if case is None:
-        return _without_decoding(group, machine, evidence)
-    speed = _by_speed(group, case, evidence)
-    paged_bytes = _paged_bytes_per_token(own, case.workload)
+        return _without_decoding(measured, evidence)
+    speed = _by_speed(measured, case, evidence)
+    paged_bytes = _paged_bytes_per_token(measured.runs, case.workload)
     if paged_bytes >= PAGED_LEAST_RATIO * token_read_bytes:
         share = paged_bytes / token_read_bytes
         reason = (
@@ -76,11 +68,11 @@ def judge(group: GroupSummary, runs: Sequence[Run], machine: MachineFacts) -> Ve
         return verdict.pages(speed, reason, evidence)
     if speed is None:
         return NoVerdict(f"{case.workload} has no clean trial")
-    return _with_failures(speed, group)
+    return _with_failures(speed, measured)
 
 
-def _by_speed(group: GroupSummary, case: CaseSummary, evidence: Evidence) -> Verdict | None:
-    decode = _decode_figure(group, case)
+def _by_speed(measured: Measured, case: Case, evidence: Evidence) -> Verdict | None:
+    decode = _decode_figure(measured, case)
     if decode is None:
         return None
     task = parse_workload(case.workload)
@@ -90,14 +82,16 @@ def _by_speed(group: GroupSummary, case: CaseSummary, evidence: Evidence) -> Ver
             f"Decoding was measured at depth {task.depth}, not {verdict.DEPTH}: add "
             f"--workload tg128@d{verdict.DEPTH}.",
         )
-    return verdict.by_speed(decode, _ttft_figure(group), evidence, _sustained_ratio(group), notes)
+    return verdict.by_speed(
+        decode, _ttft_figure(measured), evidence, _sustained_ratio(measured), notes
+    )
 
 
-def _with_failures(speed: Verdict, group: GroupSummary) -> Verdict:
+def _with_failures(speed: Verdict, measured: Measured) -> Verdict:
     """`speed`, and what it says that decoding at no greater depth than 4,096 failed."""
     failed = [
         f"{case.workload} failed: {case.outcome.message or case.outcome.reason}"
-        for case in group.cases
+        for case in measured.cases
         if not case.n_trials and _is_fatal(case) and _depth_of(case) <= verdict.DEPTH
     ]
     if not failed:
@@ -105,22 +99,22 @@ def _with_failures(speed: Verdict, group: GroupSummary) -> Verdict:
     return replace(speed, worst="does-not-run", notes=(*speed.notes, *failed))
 
 
-def _is_fatal(case: CaseSummary) -> bool:
+def _is_fatal(case: Case) -> bool:
     return case.outcome.status == "failed" and case.outcome.reason in _FATAL
 
 
-def _depth_of(case: CaseSummary) -> int:
+def _depth_of(case: Case) -> int:
     return parse_workload(case.workload).depth
 
 
-def _decode_case(group: GroupSummary) -> CaseSummary | None:
+def _decode_case(measured: Measured) -> Case | None:
     """The case that decoding is judged by: one that was tried, however disturbed."""
-    tried = [(case, parse_workload(case.workload)) for case in group.cases if case.n_trials]
+    tried = [(case, parse_workload(case.workload)) for case in measured.cases if case.n_trials]
     candidates = [(case, task) for case, task in tried if task.decode_metric]
     if not candidates:
         return None
 
-    def distance(pair: tuple[CaseSummary, Workload]) -> tuple[bool, int, int, int]:
+    def distance(pair: tuple[Case, Workload]) -> tuple[bool, int, int, int]:
         case, task = pair
         # Of two as near the deeper: it promises less.
         off = abs(task.depth - verdict.DEPTH)
@@ -129,7 +123,7 @@ def _decode_case(group: GroupSummary) -> CaseSummary | None:
     return min(candidates, key=distance)[0]
 
 
-def _decode_figure(group: GroupSummary, case: CaseSummary) -> Figure | None:
+def _decode_figure(measured: Measured, case: Case) -> Figure | None:
     task = parse_workload(case.workload)
     found = case.metrics.get(task.decode_metric) if task.decode_metric else None
     if found is None:
@@ -137,14 +131,14 @@ def _decode_figure(group: GroupSummary, case: CaseSummary) -> Figure | None:
     # From a shallow cache the speed at 4,096 can only be lower: by the bytes read in addition.
     slower = 1.0
     if task.depth < verdict.DEPTH:
-        slower = _bytes_at(group, task) / _bytes_at(group, Decode(1, verdict.DEPTH))
+        slower = _bytes_at(measured, task) / _bytes_at(measured, Decode(1, verdict.DEPTH))
     low, _ = found.bounds
     return replace(found, low=low * slower, source=case.workload)
 
 
-def _bytes_at(group: GroupSummary, task: Workload) -> float:
-    settings: Settings = group.settings
-    return mbu.token_bytes(group.model, settings, task)
+def _bytes_at(measured: Measured, task: Workload) -> float:
+    settings: Settings = measured.settings
+    return mbu.token_bytes(measured.model, settings, task)
 
 
 def _preference(task: Workload) -> int:
@@ -153,7 +147,7 @@ def _preference(task: Workload) -> int:
     return next((rank for rank, kind in enumerate(known) if isinstance(task, kind)), len(known))
 
 
-def _ttft_figure(group: GroupSummary) -> Figure | None:
+def _ttft_figure(measured: Measured) -> Figure | None:
     """
     Nanoseconds for a prompt of 1,024 tokens, from the rate of one that was measured.
 
@@ -161,7 +155,7 @@ def _ttft_figure(group: GroupSummary) -> Figure | None:
     shorter too low (small batches).
     """
     found: list[tuple[float, str, Figure]] = []
-    for case in group.cases:
+    for case in measured.cases:
         task = parse_workload(case.workload)
         rate = case.metrics.get(task.prompt_metric) if task.prompt_metric else None
         if rate is not None and not task.depth:
@@ -179,10 +173,10 @@ def _ttft_figure(group: GroupSummary) -> Figure | None:
     )
 
 
-def _sustained_ratio(group: GroupSummary) -> float | None:
+def _sustained_ratio(measured: Measured) -> float | None:
     ratios = [
         case.metrics["throttle_ratio"].value
-        for case in group.cases
+        for case in measured.cases
         if "throttle_ratio" in case.metrics
     ]
     return min(ratios, default=None)
@@ -209,17 +203,16 @@ def _paged_bytes(trial: Trial) -> int:
     return n_bytes if n_bytes >= _PAGED_LEAST_BYTES else 0
 
 
-def _without_decoding(
-    group: GroupSummary, machine: MachineFacts, evidence: Evidence
-) -> Verdict | NoVerdict:
-    for case in group.cases:
+def _without_decoding(measured: Measured, evidence: Evidence) -> Verdict | NoVerdict:
+    machine = measured.experiment.machine
+    for case in measured.cases:
         outcome = case.outcome
         if _is_fatal(case) and _depth_of(case) <= verdict.DEPTH:
             limit = machine.usable_bytes
-            short = group.model.weights_bytes - limit if limit else 0
+            short = measured.model.weights_bytes - limit if limit else 0
             return verdict.does_not_run(
                 outcome.message or str(outcome.reason), evidence, short if short > 0 else None
             )
-    if any(case.metrics for case in group.cases):
+    if any(case.metrics for case in measured.cases):
         return NoVerdict("decoding was not measured: add --workload tg128")
     return NoVerdict("nothing was measured")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.commandline.output import Output
-from harness.measure.session import Measured
+from harness.measure.session import SessionResult
 from harness.report.document import document
 from harness.report.measured_page import (
     MeasuredResult,
@@ -13,7 +13,7 @@ from harness.report.measured_page import (
 )
 
 
-def show_measured(measured: Measured, output: Output) -> int:
+def show_measured(measured: SessionResult, output: Output) -> int:
     """
     Shows what was measured just now; the exit code of it.
 

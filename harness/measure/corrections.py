@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.speed.class_rates import class_rates
 from harness.analysis.speed.corrections import Anchor, Anchors
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
-from harness.analysis.summary import GroupSummary, summarize
 from harness.errors import ResultsInvalid
 from harness.records.listing import list_experiments
 from harness.records.store import StoredExperiment, load
@@ -85,7 +85,7 @@ def _is_of(experiment: Experiment, machine_id: str, engine: EngineInfo) -> bool:
 def _of_experiment(
     stored: StoredExperiment, by_class: MachineSpeed
 ) -> Iterator[tuple[Kind, Anchor]]:
-    for group in summarize(stored.experiment, stored.runs):
+    for group in measured_of(stored.experiment, stored.runs):
         work = stored.experiment.works.get(group.model.key)
         if work is None:
             continue
@@ -95,7 +95,7 @@ def _of_experiment(
                 yield kind, anchor
 
 
-def _anchor(group: GroupSummary, work: Work, kind: Kind, by_class: MachineSpeed) -> Anchor | None:
+def _anchor(group: Measured, work: Work, kind: Kind, by_class: MachineSpeed) -> Anchor | None:
     """Of the longest shallow workload of its kind, where the class says something of it."""
     shallow: list[tuple[int, float, float]] = []
     for case in group.cases:

@@ -68,7 +68,7 @@ class SessionObserver(Observer, Protocol):
 
 
 @dataclass(frozen=True)
-class Measured:
+class SessionResult:
     """What came of it, and where it is kept."""
 
     experiment: Experiment
@@ -104,7 +104,7 @@ class Session:
         paths: Mapping[ModelKey, Path],
         observer: SessionObserver,
         is_decided: Decision | None = None,
-    ) -> Measured:
+    ) -> SessionResult:
         """
         Measures and stores. The machine should be held meanwhile (lock.py).
 
@@ -136,7 +136,7 @@ class Session:
                 is_decided=partial(is_decided, experiment) if is_decided else None,
             )
             result = sweep.measure()
-        return Measured(experiment, result, writer.path)
+        return SessionResult(experiment, result, writer.path)
 
 
 def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:

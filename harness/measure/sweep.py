@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.analysis.stopping import is_precise
+from harness.analysis.measured import Measured
 from harness.errors import HarnessError, ResultsUnwritable
 from harness.machine.bandwidth import sample_bandwidth
 from harness.measure import interrupts, runner, schedule
@@ -89,6 +89,7 @@ class Sweep:
         silence_ns: int = runner.SILENCE_NS,
         is_decided: Callable[[Sequence[Run]], bool] | None = None,
     ) -> None:
+        self._experiment = experiment
         self._plan: Plan = experiment.plan
         assert isinstance(experiment.machine, Machine)  # of this machine, so told in full
         self._machine = experiment.machine
@@ -173,8 +174,8 @@ class Sweep:
         last = state.runs[-1].outcome
         if not live or last.reason in refused or state.n_broken >= _FAILURES_TO_GIVE_UP:
             return _stop(configuration, "failed", n_runs)
-        precision = self._plan.precision
-        if not self._is_decided and is_precise(state.runs, live, precision, self._machine):
+        measured = Measured(configuration, self._experiment, state.runs)
+        if not self._is_decided and measured.is_precise(live, self._plan.precision):
             return _stop(configuration, "precise", n_runs)
         if n_runs >= self._plan.n_runs_max:
             return _stop(configuration, "max-runs", n_runs)

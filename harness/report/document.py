@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.analysis.cases import Case
 from harness.analysis.energy import CaseEnergy
-from harness.analysis.summary import CaseSummary, GroupSummary
+from harness.analysis.measured import Measured
 from harness.report.measured_page import MeasuredResult
 from harness.report.text import kind_text
 from harness.report.verdict import verdict_entry
@@ -40,7 +41,7 @@ def document(result: MeasuredResult) -> dict[str, Any]:
     }
 
 
-def _case(group: GroupSummary, case: CaseSummary) -> dict[str, Any]:
+def _case(group: Measured, case: Case) -> dict[str, Any]:
     outcome = case.outcome
     return {
         "model": group.model.key,
@@ -61,7 +62,7 @@ def _case(group: GroupSummary, case: CaseSummary) -> dict[str, Any]:
         "n_runs_failed": group.n_failed,
         "n_runs_without_value": case.n_runs_without_value,
         "n_trials": case.n_trials,
-        "n_contaminated": case.n_contaminated if group.origin == "harness" else None,
+        "n_contaminated": case.n_contaminated if group.experiment.origin == "harness" else None,
         "others_ratio": case.others_ratio,
         "labels": case.labels,
         "flags": list(case.flags),

@@ -9,8 +9,9 @@ from pathlib import Path
 from harness import units
 from harness.analysis import energy, legend
 from harness.analysis.advice import trust_lines
+from harness.analysis.cases import Case
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
-from harness.analysis.summary import CaseSummary, GroupSummary, summarize
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.report.cells import NOTHING
@@ -40,7 +41,7 @@ class MeasuredResult:
     """
 
     experiment: Experiment
-    groups: tuple[GroupSummary, ...]
+    groups: tuple[Measured, ...]
     verdicts: tuple[Verdict | NoVerdict, ...]
     stops: tuple[Stop, ...]
     trust: tuple[str, ...]
@@ -51,11 +52,11 @@ def measured_result(
     experiment: Experiment, runs: Sequence[Run], stops: Sequence[Stop], path: Path
 ) -> MeasuredResult:
     """What the Runs of `experiment`, which lie in `path`, say."""
-    groups = summarize(experiment, runs)
+    groups = measured_of(experiment, runs)
     return MeasuredResult(
         experiment=experiment,
         groups=tuple(groups),
-        verdicts=tuple(judge(group, runs, experiment.machine) for group in groups),
+        verdicts=tuple(judge(group) for group in groups),
         stops=tuple(stops),
         trust=tuple(trust_lines(experiment, groups)),
         path=path,
@@ -76,7 +77,7 @@ def measured_aside(result: MeasuredResult) -> Page:
     return Note(result.trust), Note((f"Record: {result.path}",), is_whole=True)
 
 
-def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
+def heading(group: Measured, groups: Sequence[Measured]) -> str:
     """What a group is: model, quantization, size, and how its Settings differ from the others'."""
     model = group.model
     parts = [
@@ -84,7 +85,7 @@ def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
         model.quantization,
         units.file_size(model.n_bytes),
         *(["rehearsed"] if model.is_twin else []),
-        *(["imported from llama-bench"] if group.origin == "llama-bench" else []),
+        *(["imported from llama-bench"] if group.experiment.origin == "llama-bench" else []),
         settings_text(group.settings, [other.settings for other in groups]),
         *([f"on {', '.join(group.gpus)}"] if group.gpus else []),
     ]
@@ -94,7 +95,7 @@ def heading(group: GroupSummary, groups: Sequence[GroupSummary]) -> str:
 # ------------------------------------------------------------------ tables
 
 
-def _tables(group: GroupSummary, groups: Sequence[GroupSummary]) -> tuple[Table, Table]:
+def _tables(group: Measured, groups: Sequence[Measured]) -> tuple[Table, Table]:
     """The figures of a group, with a sentence on what is missing; for programs a row for each."""
     about = (
         group.model.key,
@@ -102,7 +103,7 @@ def _tables(group: GroupSummary, groups: Sequence[GroupSummary]) -> tuple[Table,
         settings_text(group.settings, [other.settings for other in groups]),
     )
     evidence = "rehearsed" if group.model.is_twin else "measured"
-    if group.origin == "llama-bench":
+    if group.experiment.origin == "llama-bench":
         evidence = "imported"
     figures = [
         (
@@ -143,7 +144,7 @@ def _is_doubtful(metric: str, figure: Figure) -> bool:
     return most is not None and figure.value > most
 
 
-def _sentences(group: GroupSummary) -> Iterator[str]:
+def _sentences(group: Measured) -> Iterator[str]:
     """Sentences behind their workloads; one that concerns several is said once."""
     told = [(case.workload, note) for case in group.cases if (note := _note(case))]
     told += [
@@ -157,7 +158,7 @@ def _sentences(group: GroupSummary) -> Iterator[str]:
         yield f"{', '.join(workload for workload, it in told if it == note)}  {note}"
 
 
-def _note(case: CaseSummary) -> str:
+def _note(case: Case) -> str:
     if case.outcome.status != "ok":
         word = "failed" if case.outcome.status == "failed" else "not run"
         kept = f" Figures are from {_runs(case.n_runs)} that had trials." if case.metrics else ""
@@ -181,7 +182,7 @@ def _runs(n: int) -> str:
 # ------------------------------------------------------------------ what it means
 
 
-def _legend(groups: Sequence[GroupSummary]) -> list[str]:
+def _legend(groups: Sequence[Measured]) -> list[str]:
     shown = [
         (name, figure)
         for group in groups

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.analysis.summary import GroupSummary
+from harness.analysis.measured import Measured
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict
 from harness.schema.figure import Figure
 
 
-def verdict_entry(group: GroupSummary, verdict: Verdict | NoVerdict) -> dict[str, Any]:
+def verdict_entry(group: Measured, verdict: Verdict | NoVerdict) -> dict[str, Any]:
     """The verdict on one model under one Settings; `verdict` is null where there is none."""
     return {
         "model": group.model.key,

@@ -15,13 +15,13 @@ from make.records import (
 from make.trials import disturbed_counters, make_counters, make_trial
 
 from harness.analysis.advice import trust_lines
-from harness.analysis.summary import summarize
+from harness.analysis.measured import measured_of
 from harness.schema.experiment import Run
 
 
 def lines_of(runs: list[Run], **changes: Any) -> str:
     experiment = make_experiment(**changes)
-    return "\n".join(trust_lines(experiment, summarize(experiment, runs)))
+    return "\n".join(trust_lines(experiment, measured_of(experiment, runs)))
 
 
 def test_a_quiet_and_precise_experiment_needs_one_sentence() -> None:
@@ -47,7 +47,7 @@ def test_wide_intervals_ask_for_more_runs() -> None:
 
 def test_what_is_only_compared_is_not_blamed_for_wide_intervals() -> None:
     experiment, runs = make_experiment(), make_runs(6, 0.2)
-    groups = summarize(experiment, runs)
+    groups = measured_of(experiment, runs)
     assert any("asked for" in line for line in trust_lines(experiment, groups))
     compared = trust_lines(experiment, groups, is_compared=True)
     assert compared

@@ -7,13 +7,14 @@ from make.records import CPU, GPU, SETTINGS, make_experiment, make_model, run_of
 from make.trials import make_trial
 
 from harness.analysis import bandwidth as mbu
-from harness.analysis.summary import CaseSummary, summarize
+from harness.analysis.cases import Case
+from harness.analysis.measured import measured_of
 from harness.schema.experiment import ModelFile, Run
 from harness.schema.workload import parse_workload
 
 
-def case_of(runs: list[Run], workload: str = "tg128", **plan: Any) -> CaseSummary:
-    (group,) = summarize(make_experiment((workload,), **plan), runs)
+def case_of(runs: list[Run], workload: str = "tg128", **plan: Any) -> Case:
+    (group,) = measured_of(make_experiment((workload,), **plan), runs)
     return group.cases[0]
 
 

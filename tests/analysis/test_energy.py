@@ -11,9 +11,10 @@ from make.records import CPU, GPU, make_experiment, make_machine, make_run, run_
 from make.shown import shown_of
 from make.trials import disturbed_counters, make_trial
 
+from harness.analysis.cases import Case
 from harness.analysis.energy import METRIC, PerToken, of_case, per_token
 from harness.analysis.formulas import run_energy, run_values
-from harness.analysis.summary import CaseSummary, summarize
+from harness.analysis.measured import measured_of
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Energy, EnergyKind
 
@@ -207,8 +208,8 @@ def test_joining_trials_is_the_same_as_one_long_one(parts: list[float], n_domain
 # ------------------------------------------------------------------ a case
 
 
-def case_of(runs: list[Run]) -> CaseSummary:
-    (group,) = summarize(make_experiment(("tg100",)), runs)
+def case_of(runs: list[Run]) -> Case:
+    (group,) = measured_of(make_experiment(("tg100",)), runs)
     return group.cases[0]
 
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from make.records import CPU, GPU, make_experiment, make_run, make_runs
 
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.memory import group_values
-from harness.analysis.summary import GroupSummary, summarize
 from harness.schema.experiment import Buffer, ContextFacts, Experiment, Run
 
 
-def group_of(experiment: Experiment, runs: list[Run]) -> GroupSummary:
-    (group,) = summarize(experiment, runs)
+def group_of(experiment: Experiment, runs: list[Run]) -> Measured:
+    (group,) = measured_of(experiment, runs)
     return group
 
 

@@ -8,9 +8,9 @@ from make.quality import make_chunks
 from make.records import CPU, GPU, make_experiment, make_model, make_run, run_of
 from make.trials import make_trial
 
+from harness.analysis.measured import measured_of
 from harness.analysis.metrics import COMPARED, GATED, METRICS, headline
 from harness.analysis.quality import figures_of, quality_of
-from harness.analysis.summary import summarize
 from harness.schema.experiment import Run
 from harness.schema.machine import Energy
 from harness.schema.workload import KINDS, Workload, parse_workload
@@ -39,7 +39,7 @@ def test_the_formulas_of_a_workload_give_just_the_rows_of_its_kind(kind: type[Wo
     name = kind.examples[0]
     model = make_model(weights_bytes=10**9, token_read_bytes=10**9)
     experiment = make_experiment((name,), models=(model,))
-    (group,) = summarize(experiment, [metered_run(index, name) for index in range(2)])
+    (group,) = measured_of(experiment, [metered_run(index, name) for index in range(2)])
     (case,) = group.cases
     assert [*case.metrics] == [row.name for row in METRICS.values() if kind in row.of]
 
@@ -55,7 +55,7 @@ def test_the_formulas_of_a_model_give_just_the_rows_without_a_workload() -> None
         make_run(2, load=load.model_copy(update={"is_cold": None})),
         make_run(3, devices_before=(CPU, GPU), devices_loaded=(CPU, loaded)),
     ]
-    (group,) = summarize(make_experiment(), runs)
+    (group,) = measured_of(make_experiment(), runs)
     found = {*group.metrics}
     assert found == {
         row.name for row in METRICS.values() if row.topic in ("load", "memory", "model")

@@ -14,7 +14,7 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_counters, make_trial
 
-from harness.analysis.summary import summarize
+from harness.analysis.measured import measured_of
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import PAGED_LEAST_RATIO, NoVerdict, judge
 from harness.schema.experiment import CaseFailure, ModelFile, Outcome, Run, Trial
@@ -26,8 +26,8 @@ def judged(
     runs: list[Run], workloads: tuple[str, ...], model: ModelFile = MODEL
 ) -> Verdict | NoVerdict:
     experiment = make_experiment(workloads, models=(model,))
-    (group,) = summarize(experiment, runs)
-    return judge(group, runs, experiment.machine)
+    (group,) = measured_of(experiment, runs)
+    return judge(group)
 
 
 def measured(*trials: Trial, model: ModelFile = MODEL) -> Verdict | NoVerdict:
@@ -247,8 +247,8 @@ def test_other_models_of_the_experiment_do_not_count() -> None:
         PROMPT,
         model="other:Q4_0",
     )
-    groups = summarize(experiment, [good, bad])
-    verdicts = [judge(group, [good, bad], experiment.machine) for group in groups]
+    groups = measured_of(experiment, [good, bad])
+    verdicts = [judge(group) for group in groups]
 
     assert [v.level for v in verdicts if isinstance(v, Verdict)] == ["comfortable", "pages"]
     assert good.settings == SETTINGS

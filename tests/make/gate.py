@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.sides import Side
-from harness.commands.gate.match import sides_of
+from harness.analysis.measured import Measured, measured_of
 from harness.records.store import ExperimentWriter
 from harness.schema.experiment import End, Experiment, ModelFile, Run, Stop
 from make.records import make_experiment, make_model, make_run
@@ -54,10 +53,10 @@ def make_rounds(
     return runs
 
 
-def make_sides(experiment: Experiment | None = None, **given: Any) -> list[Side]:
+def make_sides(experiment: Experiment | None = None, **given: Any) -> list[Measured]:
     """The sides of an experiment with Runs as `make_rounds` makes them."""
     experiment = experiment or make_candidate()
-    return sides_of(experiment, make_rounds(experiment, **given))
+    return measured_of(experiment, make_rounds(experiment, **given))
 
 
 def put(

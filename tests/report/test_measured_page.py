@@ -21,13 +21,15 @@ from make.records import (
 from make.shown import PATH, result_of, shown, shown_of
 from make.trials import disturbed_counters, make_trial
 
+from harness.analysis.cases import Case, CaseOutcome
+from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.interval import estimate
-from harness.analysis.summary import CaseOutcome, CaseSummary, GroupSummary
 from harness.analysis.verdict_measured import NoVerdict
 from harness.report.formats import FORMATS
 from harness.report.measured_page import MeasuredResult
 from harness.report.text import harmless, wrapped
+from harness.schema.configuration import Configuration
 from harness.schema.experiment import Buffer
 from harness.schema.figure import exact
 
@@ -71,7 +73,7 @@ def test_plain_tables_fit_80_columns_whatever_is_in_them(
         for row in METRICS.values()
         if row.of
     }
-    case = CaseSummary(
+    case = Case(
         workload="tg1000000@d1000000",
         outcome=CaseOutcome("failed", "killed", message),
         metrics=figures,
@@ -85,21 +87,11 @@ def test_plain_tables_fit_80_columns_whatever_is_in_them(
         flags=(),
         others_ratio=None,
     )
-    group = GroupSummary(
-        model=make_model(key=key),
-        settings=SETTINGS,
-        metrics={
-            row.name: exact(1e9 * scale, row.unit)
-            for row in METRICS.values()
-            if row.topic in ("load", "memory", "model")
-        },
-        cases=(case,),
-        n_runs=3,
-        n_failed=1,
-        n_trials=9,
-        n_contaminated=0,
-        memory_sources=(),
-    )
+    group = Measured(Configuration(make_model(key=key), SETTINGS), make_experiment(), ())
+    of_model = [row for row in METRICS.values() if row.topic in ("load", "memory", "model")]
+    metrics = {row.name: exact(1e9 * scale, row.unit) for row in of_model}
+    # As it keeps what it has worked out: figures that no Run has.
+    vars(group).update(cases=(case,), metrics=metrics)
     experiment = make_experiment()
     text = shown(
         MeasuredResult(experiment, (group,), (NoVerdict("none"),), (), ("Trust it.",), PATH)

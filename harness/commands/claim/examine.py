@@ -10,7 +10,7 @@ from harness.commands.claim.claim import Site, reference_site, rows
 from harness.commands.claim.conclusion import HERE, Conclusion, Row, conclude
 from harness.commands.claim.host import look_here
 from harness.commands.claim.requirements import asked_of
-from harness.commands.claim.stored import Measured, measured_here
+from harness.commands.claim.stored import StoredVerdicts, measured_here
 from harness.models.catalog.catalog import Catalog
 from harness.models.catalog.reference_machines import (
     ReferenceMachine,
@@ -84,7 +84,9 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
     references = load_reference_machines()
     shown = request.shown(references)
     here = look_here(request.results) if request.is_of_here else None
-    measured = measured_here(request.results, here.machine.id, catalog) if here else Measured()
+    measured = (
+        measured_here(request.results, here.machine.id, catalog) if here else StoredVerdicts()
+    )
     for problem in (*measured.problems, *(here.notes if here else ())):
         warn(problem)
     sites = [*([here.site] if here else []), *map(reference_site, references)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.analysis.summary import summarize
+from harness.analysis.measured import measured_of
 from harness.analysis.verdict import LEVELS, Evidence, Verdict
 from harness.analysis.verdict_measured import judge
 from harness.commands.claim.conclusion import HERE, Cell
@@ -19,7 +19,7 @@ from harness.schema.settings import Settings
 
 
 @dataclass(frozen=True)
-class Measured:
+class StoredVerdicts:
     """
     Verdicts by the model's name in the catalogue; `problems` are files that cannot be read.
 
@@ -32,14 +32,14 @@ class Measured:
     problems: list[str] = field(default_factory=list)
 
 
-def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> Measured:
+def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> StoredVerdicts:
     """
     What the experiments in `folder` say of the catalogue's models on this machine.
 
     Raises:
         ResultsInvalid: The folder itself cannot be read.
     """
-    found = Measured()
+    found = StoredVerdicts()
     seen: set[tuple[str, Evidence, Settings]] = set()
     by_sha256 = {e.variant.sha256: e for e in catalog.entries() if e.variant.sha256}
     for listing in reversed(list_experiments(folder)):
@@ -74,11 +74,11 @@ def _verdicts(
     stored: StoredExperiment, catalog: Catalog, by_sha256: dict[str, Entry]
 ) -> Iterator[tuple[Entry, Settings, Verdict]]:
     """One for each model and settings of the experiment that allow one."""
-    for group in summarize(stored.experiment, stored.runs):
-        entry = _entry(group.model, catalog, by_sha256)
-        verdict = judge(group, stored.runs, stored.experiment.machine)
+    for each in measured_of(stored.experiment, stored.runs):
+        entry = _entry(each.model, catalog, by_sha256)
+        verdict = judge(each)
         if entry is not None and isinstance(verdict, Verdict):
-            yield entry, group.settings, verdict
+            yield entry, each.settings, verdict
 
 
 def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> Entry | None:

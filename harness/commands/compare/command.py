@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from harness.analysis.comparison import KINDS
 from harness.analysis.metrics import COMPARED
-from harness.analysis.sides import KINDS
 from harness.commandline import options
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, output_options

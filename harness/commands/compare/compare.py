@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 
-from harness.analysis.sides import (
-    Side,
-    compare_sides,
-    is_decided,
-    mismatches,
-    remarks,
-    shared_workloads,
-    side_of,
-)
+from harness.analysis.comparison import compare, is_decided, mismatches, remarks, shared_workloads
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.interval import min_values
 from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
 from harness.commands.compare.page import ComparedPair
 from harness.commands.compare.select import select_pairs
 from harness.errors import ExitCode, NotComparable, UsageError
 from harness.files import OnProgress
-from harness.measure.session import Measured, MeasureRequest, Session, SessionObserver, prepare
+from harness.measure.session import MeasureRequest, Session, SessionObserver, SessionResult, prepare
 from harness.models.catalog.catalog import Catalog
 from harness.models.local import local_models, model_file
 from harness.records.listing import StoredConfiguration
@@ -45,7 +37,7 @@ class CompareRequest:
     until_decided: bool
     results: Path
 
-    def pair(self, a: Side, b: Side) -> ComparedPair:
+    def pair(self, a: Measured, b: Measured) -> ComparedPair:
         """The two sides, compared."""
         return ComparedPair(
             a=a,
@@ -53,7 +45,7 @@ class CompareRequest:
             mismatches=tuple(mismatches(a, b)),
             remarks=tuple(remarks(a, b)),
             figures=tuple(
-                compare_sides(
+                compare(
                     a,
                     b,
                     threshold=self.threshold,
@@ -74,7 +66,7 @@ class Compared:
     """
 
     pairs: tuple[ComparedPair, ...]
-    measured: Measured | None = None
+    measured: SessionResult | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -178,35 +170,34 @@ def _refuse_what_cannot_be_compared(pair: ComparedPair, across: Sequence[str]) -
         return  # measured side by side: what differs was meant to
     if not shared_workloads(pair.a, pair.b):
         raise NotComparable(
-            f"{pair.a.title} and {pair.b.title} have no workload in common: "
+            f"{_title(pair.a)} and {_title(pair.b)} have no workload in common: "
             f"{'; '.join(remarks(pair.a, pair.b))}. Measure both in the same: `harness compare`."
         )
     blocking = [each for each in pair.mismatches if each.kind not in across]
     if blocking:
         kinds = ",".join(each.kind for each in blocking)
         raise NotComparable(
-            f"{pair.a.title} and {pair.b.title} differ in "
+            f"{_title(pair.a)} and {_title(pair.b)} differ in "
             f"{'; '.join(each.text for each in blocking)}. To compare all the same: "
             f"--across {kinds}"
         )
 
 
-def _side(case: StoredConfiguration, stored: dict[Path, StoredExperiment]) -> Side:
-    experiment = stored[case.path].experiment
-    title = f"{case.model.key} of experiment {experiment.id}"
-    return side_of(title, experiment, case.model, case.settings, stored[case.path].runs)
+def _side(case: StoredConfiguration, stored: dict[Path, StoredExperiment]) -> Measured:
+    found = stored[case.path]
+    return Measured(case.configuration, found.experiment, found.runs)
+
+
+def _title(side: Measured) -> str:
+    return f"{side.model.key} of experiment {side.experiment.id}"
 
 
 def _pairs(
     request: CompareRequest, experiment: Experiment, runs: Sequence[Run]
 ) -> list[ComparedPair]:
-    """Every cell of the plan against the first one."""
-    plan = experiment.plan
-    sides = [
-        side_of(model.key, experiment, model, settings, runs)
-        for model, settings in product(plan.models, plan.settings)
-    ]
-    return [request.pair(sides[0], other) for other in sides[1:]]
+    """Every configuration of the plan against the first one."""
+    first, *others = measured_of(experiment, runs)
+    return [request.pair(first, other) for other in others]
 
 
 def _is_decided(request: CompareRequest, experiment: Experiment, runs: Sequence[Run]) -> bool:

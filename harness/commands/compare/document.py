@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from harness.analysis.comparison import ComparedFigure, State
+from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
-from harness.analysis.presence import State
-from harness.analysis.sides import ComparedFigure, Side
 from harness.commands.compare.page import ComparedPair, verdict_word
 from harness.report.text import kind_text
 from harness.schema.figure import Figure
@@ -33,7 +33,7 @@ def comparison_document(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
     }
 
 
-def _side_entry(side: Side) -> dict[str, Any]:
+def _side_entry(side: Measured) -> dict[str, Any]:
     return {
         "model": side.model.key,
         "quantization": side.model.quantization,

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from harness import units
 from harness.analysis.advice import trust_lines
+from harness.analysis.comparison import ComparedFigure, Mismatch, State
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
-from harness.analysis.presence import State
-from harness.analysis.sides import ComparedFigure, Mismatch, Side
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
-from harness.analysis.summary import summarize
-from harness.measure.session import Measured
+from harness.measure.session import SessionResult
 from harness.report.page import Cell, Column, Facts, Note, Page, Table, notes
 from harness.report.progress.measuring import STOPS
 from harness.schema.figure import Figure
@@ -47,8 +46,8 @@ _PAIRINGS = {
 class ComparedPair:
     """Two sides, what stands against comparing them, and every figure of both."""
 
-    a: Side
-    b: Side
+    a: Measured
+    b: Measured
     mismatches: tuple[Mismatch, ...]
     remarks: tuple[str, ...]
     figures: tuple[ComparedFigure, ...]
@@ -67,10 +66,10 @@ def page(pairs: Sequence[ComparedPair]) -> Page:
     return (*parts, *notes(_legend(pairs)))
 
 
-def aside(measured: Measured) -> Page:
+def aside(measured: SessionResult) -> Page:
     """How far to trust what was measured for it, and where that is kept."""
     runs = measured.result.runs
-    groups = summarize(measured.experiment, runs)
+    groups = measured_of(measured.experiment, runs)
     n_rounds = max((run.round for run in runs), default=-1) + 1
     ended = {STOPS[stop.reason] for stop in measured.result.stops}
     return (
@@ -93,7 +92,7 @@ def verdict_word(metric: str, comparison: Comparison) -> str:
     return better if comparison.verdict == "better" else worse
 
 
-def side_text(side: Side, other: Side) -> str:
+def side_text(side: Measured, other: Measured) -> str:
     """What a side is, with the Settings in which it differs from the other."""
     parts = [side.model.key, settings_text(side.settings, [other.settings])]
     if side.model.is_twin:

@@ -8,7 +8,8 @@ from statistics import median
 
 import numpy as np
 
-from harness.analysis.summary import CaseSummary, GroupSummary, summarize
+from harness.analysis.cases import Case
+from harness.analysis.measured import Measured, measured_of
 from harness.schema.experiment import Experiment, Run, StoredPrediction
 from harness.schema.prediction import Component, Method
 from harness.schema.workload import parse_workload
@@ -111,28 +112,23 @@ def pairs_of(experiment: Experiment, runs: Sequence[Run]) -> Iterator[Pair]:
         return
     groups = {
         (group.model.key, experiment.plan.settings.index(group.settings)): group
-        for group in summarize(experiment, runs)
+        for group in measured_of(experiment, runs)
     }
     for prediction in experiment.predictions:
         group = groups.get((prediction.model, prediction.settings_index))
-        measured = _measured(prediction, group, runs) if group else None
+        measured = _measured(prediction, group) if group else None
         if group and measured:
             yield Pair(prediction, measured, group.model.is_twin)
 
 
-def _measured(
-    prediction: StoredPrediction, group: GroupSummary, runs: Sequence[Run]
-) -> float | None:
+def _measured(prediction: StoredPrediction, group: Measured) -> float | None:
     """The figure the prediction is about; None where nothing was measured."""
     if prediction.component.endswith("_bytes"):
         values = [
-            value
-            for run in runs
-            if (run.model, run.settings) == (group.model.key, group.settings)
-            and (value := _buffer_bytes(prediction, run)) is not None
+            value for run in group.runs if (value := _buffer_bytes(prediction, run)) is not None
         ]
         return median(values) if values else None
-    case = next((it for it in group.cases if it.workload == prediction.workload), None)
+    case = group.case(prediction.workload)
     return _speed(prediction, case) if case else None
 
 
@@ -149,7 +145,7 @@ def _buffer_bytes(prediction: StoredPrediction, run: Run) -> int | None:
     return buffers + (weights if prediction.component == "total_bytes" else 0)
 
 
-def _speed(prediction: StoredPrediction, case: CaseSummary) -> float | None:
+def _speed(prediction: StoredPrediction, case: Case) -> float | None:
     if prediction.component == "ttft_ms":
         figure, scale = case.metrics.get("ttft"), 1e-6
     else:

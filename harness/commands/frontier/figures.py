@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from harness.analysis.sides import Side, compare_sides
+from harness.analysis.comparison import compare
+from harness.analysis.measured import Measured
 from harness.analysis.stats.ratio import Comparison
-from harness.analysis.summary import GroupSummary, summarize
 from harness.commands.frontier.criteria import CRITERIA, Criterion
 from harness.schema.figure import Figure
 from harness.schema.workload import Chat, Decode, Prefill, Workload, parse_workload
@@ -35,11 +35,11 @@ class SpeedWorkloads:
         }
 
 
-def speed_workloads(sides: Iterable[Side]) -> SpeedWorkloads:
+def speed_workloads(sides: Iterable[Measured]) -> SpeedWorkloads:
     """The workloads that most sides have; of several an empty cache, then the plainest name."""
     counts: Counter[Workload] = Counter()
     for side in sides:
-        counts.update(map(parse_workload, side.experiment.plan.workloads))
+        counts.update(map(parse_workload, side.workloads))
 
     def best(kind: type[Workload]) -> str | None:
         ours = [workload for workload in counts if isinstance(workload, kind)]
@@ -58,21 +58,18 @@ class SpeedFigures:
     obstacle: str | None = None
 
 
-def speed_figures(side: Side, workloads: SpeedWorkloads) -> SpeedFigures:
+def speed_figures(side: Measured, workloads: SpeedWorkloads) -> SpeedFigures:
     """The figures of one side, over its clean trials."""
-    group = _group(side)
-    if group is None:
-        return SpeedFigures({}, 0)
     figures: dict[str, Figure] = {}
     for (workload, name), criterion in workloads.criteria.items():
-        figure = _figures(group, workload).get(name)
+        figure = side.figures(workload).get(name)
         if figure is not None:
             figures[criterion.name] = counted(figure) if criterion.is_counted else figure
     obstacle = None
     if "decode" not in figures:
-        failed = [case.outcome for case in group.cases if case.outcome.status == "failed"]
+        failed = [case.outcome for case in side.cases if case.outcome.status == "failed"]
         obstacle = next((it.message or it.reason for it in failed), None)
-    return SpeedFigures(figures, group.n_runs, obstacle)
+    return SpeedFigures(figures, side.n_runs, obstacle)
 
 
 def counted(figure: Figure) -> Figure:
@@ -81,27 +78,15 @@ def counted(figure: Figure) -> Figure:
 
 
 def speed_pairs(
-    sides: Mapping[str, Side], workloads: SpeedWorkloads
+    sides: Mapping[str, Measured], workloads: SpeedWorkloads
 ) -> dict[tuple[str, str], dict[str, Comparison]]:
     """Every two sides compared, round by round where they were measured side by side."""
     found: dict[tuple[str, str], dict[str, Comparison]] = {}
     for a, b in combinations(sides, 2):
         compared = {
             workloads.criteria[it.workload, it.metric].name: it.comparison
-            for it in compare_sides(sides[a], sides[b])
+            for it in compare(sides[a], sides[b])
             if it.comparison is not None and (it.workload, it.metric) in workloads.criteria
         }
         found[a, b] = compared
     return found
-
-
-def _group(side: Side) -> GroupSummary | None:
-    groups = summarize(side.experiment, side.runs)
-    mine = (it for it in groups if it.model.key == side.model.key and it.settings == side.settings)
-    return next(mine, None)
-
-
-def _figures(group: GroupSummary, workload: str) -> Mapping[str, Figure]:
-    if not workload:
-        return group.metrics
-    return next((case.metrics for case in group.cases if case.workload == workload), {})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.analysis.sides import Side
+from harness.analysis.measured import Measured
 from harness.commands.frontier.advice import Advice, advise
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.criteria import CRITERIA
@@ -95,7 +95,7 @@ def _option(candidate: Candidate, speed: SpeedFigures | None, quality: QualityPa
 
 
 def _conditions(
-    sides: Mapping[str, Side],
+    sides: Mapping[str, Measured],
     speeds: Mapping[str, SpeedFigures],
     quality: QualityPage,
 ) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis.sides import Side, side_of
+from harness.analysis.measured import Measured
 from harness.commands.frontier.candidates import Candidate
 from harness.records.listing import StoredConfiguration, configurations_in, list_experiments
 from harness.records.store import StoredExperiment, load
@@ -21,7 +21,7 @@ _Alike = tuple[Settings, str, frozenset[str]]
 class StoredSpeeds:
     """Name of a candidate to what was measured of it; `cut_short` names those not measured out."""
 
-    sides: dict[str, Side]
+    sides: dict[str, Measured]
     cut_short: frozenset[str] = frozenset()
 
 
@@ -71,7 +71,7 @@ def _sides(cases: Mapping[str, Sequence[StoredConfiguration]]) -> StoredSpeeds:
         if case.path not in loaded:
             loaded[case.path] = load(case.path)
         stored = loaded[case.path]
-        sides[name] = side_of(name, stored.experiment, case.model, case.settings, stored.runs)
+        sides[name] = Measured(case.configuration, stored.experiment, stored.runs)
         if not _is_measured_out(stored, case):
             cut_short.add(name)
     return StoredSpeeds(sides, frozenset(cut_short))

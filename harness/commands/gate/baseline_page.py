@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.commands.gate.match import sides_of, unusable
+from harness.analysis.measured import measured_of
+from harness.commands.gate.match import unusable
 from harness.records.listing import Listing
 from harness.records.store import StoredExperiment
 from harness.report import listing_page
@@ -46,7 +47,7 @@ def saved_page(name: str, stored: StoredExperiment) -> Page:
 
 def doubt(stored: StoredExperiment) -> str | None:
     """Why it will be of little use; None where nothing says so."""
-    return unusable(sides_of(stored.experiment, stored.runs))
+    return unusable(measured_of(stored.experiment, stored.runs))
 
 
 def saved_document(name: str, stored: StoredExperiment) -> dict[str, object]:

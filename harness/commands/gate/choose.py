@@ -6,10 +6,9 @@ import math
 from collections.abc import Collection, Sequence
 from statistics import NormalDist, fmean, median, stdev
 
-from harness.analysis import formulas as metrics
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import headline
-from harness.analysis.sides import Side
-from harness.commands.gate.match import match, sides_of
+from harness.commands.gate.match import match
 from harness.schema.experiment import Experiment
 from harness.schema.workload import parse_workload
 
@@ -22,13 +21,13 @@ def unlike(earlier: Experiment, candidate: Experiment, across: Collection[str] =
     """
     if set(earlier.plan.workloads) != set(candidate.plan.workloads):
         return f"it has the workloads {', '.join(earlier.plan.workloads)}"
-    checks = match(sides_of(earlier, ()), sides_of(candidate, ()), across).checks
+    checks = match(measured_of(earlier, ()), measured_of(candidate, ()), across).checks
     if not checks:
         return None
     return f"{checks[0].model} {checks[0].text}".strip()
 
 
-def headline_score(sides: Sequence[Side]) -> float | None:
+def headline_score(sides: Sequence[Measured]) -> float | None:
     """
     How good an experiment is: larger is better; None where a case has no figure.
 
@@ -37,11 +36,9 @@ def headline_score(sides: Sequence[Side]) -> float | None:
     """
     logs = []
     for side in sides:
-        for workload in side.experiment.plan.workloads:
+        for workload in side.workloads:
             metric = headline(parse_workload(workload))
-            found = [
-                metrics.run_values(run, workload, side.experiment.machine) for run in side.runs
-            ]
+            found = [side.values(run, workload) for run in side.runs]
             values = [each[metric.name] for each in found if each.get(metric.name, 0) > 0]
             if not values:
                 return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.analysis.measured import Measured
 from harness.analysis.quality import is_usable, quality_of
-from harness.analysis.sides import Side
 from harness.commands.gate.judge import Cause, Check
 from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
@@ -16,7 +16,7 @@ METRIC = "mean_kld"
 
 
 def judge_quality(
-    candidate: Sequence[Side], records: Sequence[QualityRecord], max_kl: float
+    candidate: Sequence[Measured], records: Sequence[QualityRecord], max_kl: float
 ) -> list[Check]:
     """
     The mean KL divergence of each model of the candidate from its reference.

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import GATED, METRICS
-from harness.analysis.sides import Side
 from harness.commands.gate.baselines import baseline_path, offered
 from harness.commands.gate.choose import headline_score, luck, unlike
 from harness.commands.gate.divergence import judge_quality
 from harness.commands.gate.judge import Check, Judgement, Limits, judge_figures, obstacle
-from harness.commands.gate.match import circumstances, failures, match, sides_of, unusable
+from harness.commands.gate.match import circumstances, failures, match, unusable
 from harness.commands.gate.words import Gated
 from harness.errors import ResultsInvalid, SchemaTooNew
 from harness.records.listing import find, list_experiments
@@ -51,7 +51,7 @@ def gate(asked: Asked) -> Gated:
         ResultsInvalid: There is no such candidate, or a file is damaged.
     """
     candidate = load(find(asked.results, asked.experiment))
-    sides = sides_of(candidate.experiment, candidate.runs)
+    sides = measured_of(candidate.experiment, candidate.runs)
     chosen = _choose(asked, candidate)
     remarks = [chosen.remark] if chosen.remark else []
     checks = failures(sides)
@@ -60,7 +60,9 @@ def gate(asked: Asked) -> Gated:
     if chosen.check:
         checks.append(chosen.check)
     if chosen.stored:
-        matched = match(sides_of(chosen.stored.experiment, chosen.stored.runs), sides, asked.across)
+        matched = match(
+            measured_of(chosen.stored.experiment, chosen.stored.runs), sides, asked.across
+        )
         measured = [(a, b) for a, b in matched.pairs if b.runs]
         figures = judge_figures(measured, asked.limits, asked.wanted or GATED)
         checks = [*figures, *checks, *matched.checks]
@@ -91,7 +93,9 @@ def _lacking(asked: Asked, figures: Sequence[Check]) -> list[Check]:
     ]
 
 
-def _quality(asked: Asked, sides: Sequence[Side], max_kl: float, remarks: list[str]) -> list[Check]:
+def _quality(
+    asked: Asked, sides: Sequence[Measured], max_kl: float, remarks: list[str]
+) -> list[Check]:
     stored = list_qualities(asked.results)
     n_broken = sum(each.record is None for each in stored)
     if n_broken:
@@ -154,7 +158,7 @@ def _earlier(asked: Asked, candidate: StoredExperiment) -> _Chosen:
         except ResultsInvalid as error:
             reasons.append(str(error))
             continue
-        sides = sides_of(stored.experiment, stored.runs)
+        sides = measured_of(stored.experiment, stored.runs)
         why = unlike(stored.experiment, candidate.experiment, asked.across) or unusable(sides)
         if why:
             reasons.append(f"experiment {stored.experiment.id}: {why}")
@@ -162,7 +166,7 @@ def _earlier(asked: Asked, candidate: StoredExperiment) -> _Chosen:
         found.append(stored)
         if asked.baseline == "latest":
             return _Chosen(stored)
-    scored = [(headline_score(sides_of(each.experiment, each.runs)), each) for each in found]
+    scored = [(headline_score(measured_of(each.experiment, each.runs)), each) for each in found]
     known = [(score, each) for score, each in scored if score is not None]
     if not known:
         if not reasons:

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.analysis.comparison import ComparedFigure, compare
+from harness.analysis.measured import Measured
 from harness.analysis.metrics import GATED, METRICS
-from harness.analysis.sides import ComparedFigure, Side, compare_sides
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison
 from harness.schema.figure import Figure
@@ -147,7 +148,7 @@ class Judgement:
         return sum(change is not None and not change.is_exact for change in changes)
 
 
-def obstacle(cause: Cause, text: str, side: Side | None = None, workload: str = "") -> Check:
+def obstacle(cause: Cause, text: str, side: Measured | None = None, workload: str = "") -> Check:
     """What makes a gate inconclusive without being a figure; with a `side`, of that alone."""
     if side is None:
         return Check("inconclusive", cause=cause, text=text)
@@ -167,7 +168,7 @@ def sure_confidence(n_estimated: int) -> float:
 
 
 def judge_figures(
-    pairs: Sequence[tuple[Side, Side]], limits: Limits, wanted: Sequence[str] = GATED
+    pairs: Sequence[tuple[Measured, Measured]], limits: Limits, wanted: Sequence[str] = GATED
 ) -> list[Check]:
     """
     Every wanted figure of each baseline and candidate, judged together.
@@ -177,11 +178,11 @@ def judge_figures(
         limits: How much worse is allowed.
         wanted: Of COMPARED.
     """
-    plain = [compare_sides(a, b, confidence=PASS_CONFIDENCE, wanted=wanted) for a, b in pairs]
+    plain = [compare(a, b, confidence=PASS_CONFIDENCE, wanted=wanted) for a, b in pairs]
     confidence = sure_confidence(sum(_is_estimated(each) for figures in plain for each in figures))
     checks = []
     for (a, b), figures in zip(pairs, plain, strict=True):
-        wide = compare_sides(a, b, confidence=confidence, wanted=wanted)
+        wide = compare(a, b, confidence=confidence, wanted=wanted)
         checks += [
             _judge(b, figure, sure.comparison, limits)
             for figure, sure in zip(figures, wide, strict=True)
@@ -214,7 +215,9 @@ def _worse(comparison: Comparison) -> tuple[float | None, ...]:
     return (value, low, high) if is_known else (value, None, None)
 
 
-def _judge(side: Side, figure: ComparedFigure, sure: Comparison | None, limits: Limits) -> Check:
+def _judge(
+    side: Measured, figure: ComparedFigure, sure: Comparison | None, limits: Limits
+) -> Check:
     open_check = Check(
         "inconclusive",
         model=side.model.key,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.sides import KINDS, Mismatch, Side, mismatches, side_of
+from harness.analysis.comparison import KINDS, Mismatch, mismatches
+from harness.analysis.measured import Measured
 from harness.commands.gate.judge import LEAST_RUNS, Check, obstacle
-from harness.schema.experiment import Experiment, Run
+from harness.schema.experiment import Experiment
 
 ACROSS = (*KINDS, "file")
 """What must be the same in the baseline, unless it is judged across on purpose."""
@@ -37,21 +37,12 @@ class Difference:
 class Matched:
     """Baseline and candidate in pairs that may be judged, and what may not be."""
 
-    pairs: tuple[tuple[Side, Side], ...]
+    pairs: tuple[tuple[Measured, Measured], ...]
     checks: tuple[Check, ...]
 
 
-def sides_of(experiment: Experiment, runs: Sequence[Run]) -> list[Side]:
-    """Every model under every Settings of the plan, in its order."""
-    return [
-        side_of(model.key, experiment, model, settings, runs)
-        for model in experiment.plan.models
-        for settings in experiment.plan.settings
-    ]
-
-
 def match(
-    baseline: Sequence[Side], candidate: Sequence[Side], across: Collection[str] = ()
+    baseline: Sequence[Measured], candidate: Sequence[Measured], across: Collection[str] = ()
 ) -> Matched:
     """
     Each of the candidate's cases with the baseline's of the same model and Settings.
@@ -62,9 +53,9 @@ def match(
     differing = [it for it in _of_experiments(baseline[0], candidate[0]) if it.kind not in across]
     if differing:
         return Matched((), tuple(_blocked(each) for each in differing))
-    pairs: list[tuple[Side, Side]] = []
+    pairs: list[tuple[Measured, Measured]] = []
     checks: list[Check] = []
-    used: list[Side] = []
+    used: list[Measured] = []
     for side in candidate:
         partner = _partner(side, baseline, candidate)
         if partner is None:
@@ -84,30 +75,24 @@ def match(
     return Matched(tuple(pairs), tuple(checks))
 
 
-def failures(candidate: Sequence[Side]) -> list[Check]:
+def failures(candidate: Sequence[Measured]) -> list[Check]:
     """What failed of the candidate or was never measured; what the user ended did not fail."""
     checks = []
     for side in candidate:
         if not side.runs:
             checks.append(obstacle("missing", "not measured: no Run was finished", side))
-        counts: Counter[str] = Counter()
-        reasons: dict[str, str] = {}
-        for run in side.runs:
-            for workload, reason in _failures_of(run).items():
-                counts[workload] += 1
-                reasons.setdefault(workload, reason)
-        for workload, count in counts.items():
-            text = f"failed in {count} of {len(side.runs)} Runs: {reasons[workload]}"
+        for workload, failure in side.failures.items():
+            text = f"failed in {failure.n_runs} of {side.n_runs} Runs: {failure.reason}"
             checks.append(obstacle("failed", text, side, workload))
     return checks
 
 
-def unusable(baseline: Sequence[Side]) -> str | None:
+def unusable(baseline: Sequence[Measured]) -> str | None:
     """Why nobody would want this experiment for a baseline; None where there is no reason."""
     for side in baseline:
-        if any(_failures_of(run) for run in side.runs):
+        if side.failures:
             return f"{side.model.key} failed in it"
-        if len(side.runs) < LEAST_RUNS:
+        if side.n_runs < LEAST_RUNS:
             return f"it has {len(side.runs)} of the {LEAST_RUNS} Runs of {side.model.key} needed"
     return None
 
@@ -129,7 +114,7 @@ def circumstances(baseline: Experiment, candidate: Experiment) -> list[str]:
     return found
 
 
-def _of_experiments(a: Side, b: Side) -> list[Difference]:
+def _of_experiments(a: Measured, b: Measured) -> list[Difference]:
     found = [each for each in mismatches(a, b) if each.kind in _OF_EXPERIMENT]
     differences = [Difference(each.kind, each.text) for each in found]
     origins = a.experiment.origin, b.experiment.origin
@@ -143,7 +128,7 @@ def _origin_text(origin: str) -> str:
     return "measured here" if origin == "harness" else f"imported from {origin}"
 
 
-def _of_cases(a: Side, b: Side) -> list[Difference]:
+def _of_cases(a: Measured, b: Measured) -> list[Difference]:
     found: list[Mismatch] = [it for it in mismatches(a, b) if it.kind not in _OF_EXPERIMENT]
     differences = [Difference(each.kind, each.text) for each in found]
     digests = a.model.sha256, b.model.sha256
@@ -155,12 +140,14 @@ def _of_cases(a: Side, b: Side) -> list[Difference]:
     return differences
 
 
-def _blocked(difference: Difference, side: Side | None = None) -> Check:
+def _blocked(difference: Difference, side: Measured | None = None) -> Check:
     text = f"not comparable: {difference.text}. {_ADVICE[difference.kind]}"
     return obstacle("not-comparable", text, side)
 
 
-def _partner(side: Side, baseline: Sequence[Side], candidate: Sequence[Side]) -> Side | None:
+def _partner(
+    side: Measured, baseline: Sequence[Measured], candidate: Sequence[Measured]
+) -> Measured | None:
     """Of the same model and Settings; or of the same model, where it has one Settings on each."""
     of_model = [each for each in baseline if each.model.key == side.model.key]
     for each in of_model:
@@ -170,18 +157,9 @@ def _partner(side: Side, baseline: Sequence[Side], candidate: Sequence[Side]) ->
     return of_model[0] if len(of_model) == len(rivals) == 1 else None
 
 
-def _of_workloads(a: Side, b: Side) -> list[Check]:
-    before, now = a.experiment.plan.workloads, b.experiment.plan.workloads
+def _of_workloads(a: Measured, b: Measured) -> list[Check]:
+    before, now = a.workloads, b.workloads
     text = "the baseline has it, the candidate did not measure it"
     missing = [obstacle("missing", text, b, name) for name in before if name not in now]
     text = "the baseline does not have it; save a new one"
     return missing + [obstacle("no-baseline", text, b, name) for name in now if name not in before]
-
-
-def _failures_of(run: Run) -> dict[str, str]:
-    """Workload, empty for all of them, to why it failed."""
-    if run.outcome.status == "ok" or run.outcome.reason == "interrupted":
-        return {}
-    if run.case_failures:
-        return {each.workload: each.message for each in run.case_failures}
-    return {"": run.outcome.message or run.outcome.reason or "no reason is known"}

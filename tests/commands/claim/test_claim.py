@@ -13,7 +13,7 @@ from harness.analysis.verdict_predicted import DECODE, Place
 from harness.commands.claim.claim import Asked, Site, is_close, reference_site, rows
 from harness.commands.claim.conclusion import HERE, Cell, Row
 from harness.commands.claim.requirements import asked_of
-from harness.commands.claim.stored import Measured, measured_here
+from harness.commands.claim.stored import StoredVerdicts, measured_here
 from harness.models.catalog.catalog import load_catalog
 from harness.models.catalog.reference_machines import load_reference_machines
 from harness.models.catalog.spec import HubSource, ModelSpec, Parameters, Shape, Variant
@@ -274,11 +274,11 @@ def stored(
         writer.finish(make_end(1))
 
 
-def here(folder: Path) -> Measured:
+def here(folder: Path) -> StoredVerdicts:
     return measured_here(folder, "3f2a91c04d", CATALOG)
 
 
-def rate_of(measured: Measured, name: str = "smollm2-135m") -> float:
+def rate_of(measured: StoredVerdicts, name: str = "smollm2-135m") -> float:
     verdict = measured.cells[name].verdict
     assert verdict is not None
     assert verdict.decode is not None

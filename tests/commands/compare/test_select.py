@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from make.records import make_experiment, make_machine, make_model
 from make.settings import SETTINGS
 
-from harness.analysis.sides import side_of
+from harness.analysis.measured import Measured
 from harness.commands.compare.page import side_text
 from harness.commands.compare.select import select_cases, select_pairs, selector_of
 from harness.errors import ResultsInvalid, UsageError
 from harness.records.store import ExperimentWriter
+from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment
 from harness.schema.settings import Settings
 
@@ -192,7 +193,7 @@ def test_what_compare_prints_of_a_side_selects_it_and_not_the_other(
         made = make_experiment(models=(Q4,), settings=(a, b))
         with ExperimentWriter(Path(name), made):
             pass
-        one, other = (side_of("", made, Q4, each, ()) for each in (a, b))
+        one, other = (Measured(Configuration(Q4, each), made, ()) for each in (a, b))
         found = select_cases(Path(name), side_text(one, other))
         assert {case.settings for case in found} == {a}
 

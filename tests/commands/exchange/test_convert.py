@@ -9,7 +9,7 @@ from make.bench_rows import Row, as_json, as_sql, make_record, make_row
 from make.records import make_experiment, make_model, make_run, make_runs
 from make.shown import PATH, shown
 
-from harness.analysis.summary import summarize
+from harness.analysis.measured import measured_of
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.commands.exchange import write as llama_bench_write
 from harness.commands.exchange.convert import Import, ImportedExperiment, imported
@@ -218,7 +218,7 @@ def test_tables_and_documents_of_an_import_say_so_and_claim_nothing() -> None:
     assert {case["others_ratio"] for case in facts["cases"]} == {None}
     assert {name for case in facts["cases"] for name in case["metrics"]} == {"tok_per_s"}
     assert group.cases[0].metrics["tok_per_s"].kind == "range"
-    assert isinstance(judge(group, found.runs, found.experiment.machine), NoVerdict)
+    assert isinstance(judge(group), NoVerdict)
     lines = " ".join(result.trust)
     assert "whether a figure was disturbed is not known" in lines
     assert "quiet" not in lines
@@ -261,7 +261,7 @@ def test_what_is_exported_and_imported_again_has_the_same_figures(n: int, writer
 
     assert back.experiment.plan.workloads == stored.experiment.plan.workloads
     assert back.experiment.plan.settings == stored.experiment.plan.settings
-    (group,) = summarize(back.experiment, back.runs)
+    (group,) = measured_of(back.experiment, back.runs)
     for row, case in zip(out, group.cases, strict=True):
         times = [t.total_ns for run in back.runs for t in run.trials if t.workload == case.workload]
         n_tokens = row.record.n_tokens

@@ -13,7 +13,7 @@ from make.gate import make_candidate, make_rounds, make_sides
 from make.records import make_model
 
 from benchmarks.gate_alarms import shares
-from harness.analysis.sides import Side
+from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.ratio import Comparison, compare_apart, compare_exact
 from harness.commands.gate.judge import (
     FAMILY_CONFIDENCE,
@@ -28,7 +28,6 @@ from harness.commands.gate.judge import (
     obstacle,
     sure_confidence,
 )
-from harness.commands.gate.match import sides_of
 
 ORDER = ("pass", "inconclusive", "regression")
 LIMITS = Limits()
@@ -43,7 +42,7 @@ def changes(draw: st.DrawFn) -> Change:
 
 
 def verdicts(
-    baseline: list[Side], candidate: list[Side], limits: Limits = LIMITS
+    baseline: list[Measured], candidate: list[Measured], limits: Limits = LIMITS
 ) -> dict[str, str]:
     checks = judge_figures(list(zip(baseline, candidate, strict=True)), limits)
     return {f"{check.workload} {check.metric}".strip(): check.verdict for check in checks}
@@ -171,7 +170,7 @@ def test_each_metric_has_its_own_limit() -> None:
         )
         for run in make_rounds(candidate, seed=2)
     ]
-    base, grown = make_sides(make_candidate("base01")), sides_of(candidate, runs)
+    base, grown = make_sides(make_candidate("base01")), measured_of(candidate, runs)
     assert verdicts(base, grown)["need"] == "regression"
     assert verdicts(base, grown, Limits(max_memory=0.2))["need"] == "pass"
     assert verdicts(base, grown, Limits(max_slowdown=0.2))["need"] == "regression"
@@ -194,7 +193,7 @@ def test_the_order_of_the_cases_does_not_matter(order: list[int]) -> None:
     assert sorted(found, key=repr) == sorted(judge_figures(pairs, LIMITS), key=repr)
 
 
-def _three_cases() -> list[tuple[Side, Side]]:
+def _three_cases() -> list[tuple[Measured, Measured]]:
     models = tuple(make_model(key=f"m:{name}") for name in "abc")
     base = make_candidate("base01", models=models, workloads=("tg128",))
     candidate = make_candidate(models=models, workloads=("tg128",))
@@ -265,7 +264,9 @@ def test_a_case_that_failed_or_was_not_measured_is_owed_and_a_disturbed_one_is_n
     ]
     (check,) = [
         check
-        for check in judge_figures(list(zip(base, sides_of(candidate, lost), strict=True)), LIMITS)
+        for check in judge_figures(
+            list(zip(base, measured_of(candidate, lost), strict=True)), LIMITS
+        )
         if check.workload == "tg128"
     ]
     assert (check.verdict, check.cause) == ("inconclusive", "missing")

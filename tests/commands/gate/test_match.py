@@ -8,8 +8,9 @@ import pytest
 from make.gate import MODEL, make_candidate, make_rounds, make_sides, model_called
 from make.records import make_failed_run, make_machine
 
+from harness.analysis.measured import measured_of
 from harness.commands.gate.choose import headline_score, luck, unlike
-from harness.commands.gate.match import ACROSS, circumstances, failures, match, sides_of, unusable
+from harness.commands.gate.match import ACROSS, circumstances, failures, match, unusable
 from harness.schema.experiment import CaseFailure, Experiment, Outcome
 from harness.schema.settings import Settings
 
@@ -20,13 +21,15 @@ def matched(
     a: Experiment, b: Experiment, *across: str
 ) -> tuple[list[tuple[str, str]], list[tuple[str | None, str, str]]]:
     """Pairs by model and threads; checks by cause, model and workload."""
-    found = match(sides_of(a, ()), sides_of(b, ()), across)
+    found = match(measured_of(a, ()), measured_of(b, ()), across)
     pairs = [(one.model.key, other.model.key) for one, other in found.pairs]
     return pairs, [(check.cause, check.model, check.workload) for check in found.checks]
 
 
 def text_of(a: Experiment, b: Experiment, *across: str) -> str:
-    return " ".join(check.text for check in match(sides_of(a, ()), sides_of(b, ()), across).checks)
+    return " ".join(
+        check.text for check in match(measured_of(a, ()), measured_of(b, ()), across).checks
+    )
 
 
 BASE = make_candidate("base01", day=1)
@@ -37,7 +40,7 @@ def test_the_same_models_and_settings_belong_together() -> None:
     models = (model_called("m:a"), model_called("m:b"))
     a = make_candidate(models=models, settings=(ONE, TWO))
     b = make_candidate("base01", models=models[::-1], settings=(TWO, ONE))
-    found = match(sides_of(a, ()), sides_of(b, ()))
+    found = match(measured_of(a, ()), measured_of(b, ()))
     assert not found.checks
     assert all((x.model.key, x.settings) == (y.model.key, y.settings) for x, y in found.pairs)
     assert len(found.pairs) == 4
@@ -97,7 +100,7 @@ def test_several_settings_are_not_guessed_at() -> None:
 def test_a_crash_is_counted_with_its_reason() -> None:
     candidate = make_candidate()
     runs = [*make_rounds(candidate, n_runs=3), make_failed_run(3)]
-    (check,) = failures(sides_of(candidate, runs))
+    (check,) = failures(measured_of(candidate, runs))
     assert (check.cause, check.workload) == ("failed", "")
     assert check.text.startswith("failed in 1 of 4 Runs: The system killed the worker")
 
@@ -107,18 +110,18 @@ def test_a_workload_that_failed_alone_is_named() -> None:
     failure = CaseFailure(workload="tg128", reason="decode-failed", message="It stuttered.")
     outcome = Outcome(status="failed", reason="decode-failed", message="tg128 failed.")
     runs = make_rounds(candidate, n_runs=3, case_failures=(failure,), outcome=outcome)
-    (check,) = failures(sides_of(candidate, runs))
+    (check,) = failures(measured_of(candidate, runs))
     assert (check.workload, check.text) == ("tg128", "failed in 3 of 3 Runs: It stuttered.")
 
 
 def test_what_the_user_ended_did_not_fail() -> None:
     candidate = make_candidate()
     ended = Outcome(status="failed", reason="interrupted", message="interrupted in tg128")
-    assert failures(sides_of(candidate, make_rounds(candidate, n_runs=1, outcome=ended))) == []
+    assert failures(measured_of(candidate, make_rounds(candidate, n_runs=1, outcome=ended))) == []
 
 
 def test_a_case_without_runs_is_missing() -> None:
-    (check,) = failures(sides_of(make_candidate(), ()))
+    (check,) = failures(measured_of(make_candidate(), ()))
     assert check.cause == "missing"
 
 
@@ -127,7 +130,7 @@ def test_few_runs_and_failures_make_no_baseline_that_is_chosen() -> None:
     assert unusable(make_sides(base, n_runs=3)) is None
     assert "2 of the 3 Runs" in str(unusable(make_sides(base, n_runs=2)))
     runs = [*make_rounds(base, n_runs=3), make_failed_run(3)]
-    assert "failed" in str(unusable(sides_of(base, runs)))
+    assert "failed" in str(unusable(measured_of(base, runs)))
 
 
 def test_power_and_versions_are_remarked() -> None:
@@ -182,14 +185,14 @@ def test_the_time_to_the_first_token_counts_the_other_way() -> None:
         )
         for run in runs
     ]
-    quick, slow = (headline_score(sides_of(chat, each)) for each in (runs, later))
+    quick, slow = (headline_score(measured_of(chat, each)) for each in (runs, later))
     assert quick is not None
     assert slow is not None
     assert quick > slow
 
 
 def test_an_experiment_without_all_figures_has_no_score() -> None:
-    assert headline_score(sides_of(make_candidate(), ())) is None
+    assert headline_score(measured_of(make_candidate(), ())) is None
 
 
 def test_the_best_of_many_is_lucky_and_one_alone_is_not() -> None:

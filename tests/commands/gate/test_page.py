@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from make.gate import make_candidate, make_rounds, make_sides, model_called
 from make.pages import HOSTILE
 
+from harness.analysis.measured import measured_of
 from harness.commands.gate import ci
 from harness.commands.gate.annotations import gate_annotations, safe
 from harness.commands.gate.document import gate_document
 from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, obstacle
-from harness.commands.gate.match import failures, match, sides_of
+from harness.commands.gate.match import failures, match
 from harness.commands.gate.page import page
 from harness.commands.gate.words import Gated
 from harness.report import flat, plain
@@ -390,9 +391,9 @@ def test_the_document_of_few_runs_has_null_for_what_is_unknown() -> None:
 def test_everything_that_can_stand_in_the_way_has_a_sentence() -> None:
     candidate = make_candidate(models=(model(), model_called("m:new")))
     failed = Outcome(status="failed", reason="hung", message="It said nothing for 20 minutes.")
-    sides = sides_of(candidate, make_rounds(candidate, n_runs=1, outcome=failed))
+    sides = measured_of(candidate, make_rounds(candidate, n_runs=1, outcome=failed))
     base = make_candidate("base01", models=(model(), model_called("m:old")))
-    checks = (*failures(sides), *match(sides_of(base, ()), sides).checks)
+    checks = (*failures(sides), *match(measured_of(base, ()), sides).checks)
     text = gate_text(gated(*checks))
     for word in ("said nothing", "m:new", "m:old", "did not measure"):
         assert word in " ".join(text.split())

@@ -1,4 +1,4 @@
-"""From an experiment and its Runs to what a person wants to know of each case."""
+"""One workload of a configuration: what its Runs say of it together."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Literal
 
 from harness.analysis import bandwidth as mbu
 from harness.analysis import disturbance as trust
-from harness.analysis import energy, memory, noticed
+from harness.analysis import energy, noticed
 from harness.analysis import formulas as metrics
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Experiment, ModelFile, Run
-from harness.schema.figure import Figure, exact
+from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
-from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
 Status = Literal["ok", "failed", "not-run"]
@@ -39,9 +38,9 @@ class CaseOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseSummary:
+class Case:
     """
-    One workload of one group.
+    One workload of one configuration.
 
     Attributes:
         metrics: Name to figure over Runs, from clean trials only.
@@ -71,109 +70,29 @@ class CaseSummary:
     energy: CaseEnergy = NO_ENERGY
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSummary:
-    """
-    One model under one Settings: what concerns all its cases, and the cases.
-
-    `memory_sources` name where the process's memory figures come from, `gpus` what weights lay on
-    beside the CPU, `origin` which program measured.
-    """
-
-    model: ModelFile
-    settings: Settings
-    metrics: dict[str, Figure]
-    cases: tuple[CaseSummary, ...]
-    n_runs: int
-    n_failed: int
-    n_trials: int
-    n_contaminated: int
-    memory_sources: tuple[str, ...]
-    gpus: tuple[str, ...] = ()
-    origin: Literal["harness", "llama-bench"] = "harness"
-
-
-def summarize(experiment: Experiment, runs: Sequence[Run]) -> list[GroupSummary]:
-    """
-    Every model and Settings of the plan in its order, with all its workloads, run or not.
-
-    Args:
-        experiment: Line 1 of the file.
-        runs: Its Runs in order; Runs of a model that the plan does not know are left out.
-    """
-    usual_ns = trust.usual_reference_ns(
-        [
-            trial.counters
-            for run in runs
-            for trial in run.trials
-            if trial.counters and not metrics.contamination(trial, run, experiment.machine)
-        ]
-    )
-    return [
-        _group(
-            experiment,
-            model,
-            settings,
-            [run for run in runs if run.model == model.key and run.settings == settings],
-            usual_ns,
-        )
-        for model in experiment.plan.models
-        for settings in experiment.plan.settings
-    ]
-
-
-def _group(
-    experiment: Experiment,
-    model: ModelFile,
-    settings: Settings,
-    runs: Sequence[Run],
-    usual_ns: float | None,
-) -> GroupSummary:
-    values = [memory.group_values(run) for run in runs]
-    figures: dict[str, Figure] = {}
-    if model.token_read_bytes is not None:
-        figures["bytes_per_token"] = exact(model.token_read_bytes, "bytes")
-    cases = tuple(
-        _case(experiment, model, workload, runs, usual_ns) for workload in experiment.plan.workloads
-    )
-    return GroupSummary(
-        model=model,
-        settings=settings,
-        metrics=_estimates(values) | figures,
-        cases=cases,
-        n_runs=len(runs),
-        n_failed=sum(run.outcome.status == "failed" for run in runs),
-        n_trials=sum(case.n_trials for case in cases),
-        n_contaminated=sum(case.n_contaminated for case in cases),
-        memory_sources=tuple(sorted({mark.source for run in runs for mark in run.memory})),
-        gpus=_gpus(experiment, runs),
-        origin=experiment.origin,
-    )
-
-
-def _gpus(experiment: Experiment, runs: Sequence[Run]) -> tuple[str, ...]:
-    """The graphics cards that weights lay on, as their drivers call them."""
-    buffers = {buffer.device for run in runs for buffer in run.weights if buffer.n_bytes}
-    return tuple(
-        device.description
-        for device in experiment.provenance.engine.devices
-        if device.is_gpu and buffers & {device.name, f"{device.name}_Mapped"}
-    )
-
-
-def _case(
+def case_of(
     experiment: Experiment,
     model: ModelFile,
     workload: str,
     runs: Sequence[Run],
     usual_ns: float | None,
-) -> CaseSummary:
+) -> Case:
+    """
+    What `runs`, all of one configuration, say of `workload`.
+
+    Args:
+        experiment: Line 1 of the file.
+        model: The configuration's.
+        workload: Its name, "tg128@d4096".
+        runs: In order, however far they got.
+        usual_ns: What the reference loop usually took in the whole experiment.
+    """
     machine = experiment.machine
     tried = [run for run in runs if metrics.trials_of(run, workload)]
     trials = [(run, trial) for run in tried for trial in metrics.trials_of(run, workload)]
     clean = [_values(run, model, workload, machine, "clean") for run in tried]
     taken = energy.of_case([metrics.run_energy(run, workload, machine) for run in tried])
-    figures = _estimates(clean, left_out=taken.not_applicable)
+    figures = estimates(clean, left_out=taken.not_applicable)
     disturbed = [_values(run, model, workload, machine, "contaminated") for run in tried]
     others = [
         share
@@ -181,11 +100,11 @@ def _case(
         if trial.counters and machine.n_cores_logical
         if (share := trust.others_ratio(trial.counters, machine.n_cores_logical)) is not None
     ]
-    return CaseSummary(
+    return Case(
         workload=workload,
         outcome=_outcome(experiment.plan.n_trials, workload, runs, has_trials=bool(tried)),
         metrics=figures,
-        disturbed={} if figures else _estimates(disturbed),
+        disturbed={} if figures else estimates(disturbed),
         not_applicable=_not_applicable(model, workload, tried, machine, figures)
         | taken.not_applicable,
         n_runs=len(tried),
@@ -214,7 +133,8 @@ def _values(
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
 
 
-def _estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Figure]:
+def estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Figure]:
+    """Each metric of `values`, which are one a Run, as a figure over Runs."""
     return {
         name: stats.estimate(found, METRICS[name].unit)
         for name, found in metrics.over_runs(values).items()

@@ -16,16 +16,10 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_trial
 
+from harness.analysis.comparison import ComparedFigure, compare, is_decided, mismatches, remarks
+from harness.analysis.measured import Measured
 from harness.analysis.metrics import COMPARED
-from harness.analysis.sides import (
-    ComparedFigure,
-    Side,
-    compare_sides,
-    is_decided,
-    mismatches,
-    remarks,
-    side_of,
-)
+from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment, Run
 from harness.schema.machine import Energy
 from harness.schema.settings import Settings
@@ -37,7 +31,7 @@ def experiment(**changes: Any) -> Experiment:
     return make_experiment(models=(SLOW, FAST), **changes)
 
 
-def sides(n_rounds: int = 8, factor: float = 1.2) -> tuple[Side, Side]:
+def sides(n_rounds: int = 8, factor: float = 1.2) -> tuple[Measured, Measured]:
     made, rng = experiment(), random.Random(2)
     runs: list[Run] = []
     settings = made.plan.settings[0]
@@ -48,14 +42,14 @@ def sides(n_rounds: int = 8, factor: float = 1.2) -> tuple[Side, Side]:
             runs.append(
                 make_run(len(runs), rates=rates, model=model.key, round=index, settings=settings)
             )
-    a, b = (side_of(model.key, made, model, settings, runs) for model in (SLOW, FAST))
+    a, b = (Measured(Configuration(model, settings), made, runs) for model in (SLOW, FAST))
     return a, b
 
 
-def verdicts(a: Side, b: Side) -> dict[str, str]:
+def verdicts(a: Measured, b: Measured) -> dict[str, str]:
     return {
         f"{each.workload} {each.metric}".strip(): each.comparison.verdict
-        for each in compare_sides(a, b)
+        for each in compare(a, b)
         if each.comparison
     }
 
@@ -73,22 +67,22 @@ def test_the_other_way_round_it_is_slower() -> None:
 
 def test_sides_of_two_experiments_are_not_paired() -> None:
     a, b = sides()
-    later = Side(b.title, experiment(id="other"), b.model, b.settings, b.runs)
-    by_metric = {each.metric: each.comparison for each in compare_sides(a, later)}
+    later = Measured(b.configuration, experiment(id="other"), b.runs)
+    by_metric = {each.metric: each.comparison for each in compare(a, later)}
     rate = by_metric["tok_per_s"]
     assert rate
     assert rate.pairing == "unpaired"
 
 
-def with_runs(side: Side, *runs: Run) -> Side:
-    return Side(side.title, side.experiment, side.model, side.settings, runs)
+def with_runs(side: Measured, *runs: Run) -> Measured:
+    return Measured(side.configuration, side.experiment, runs)
 
 
 def by_name(figures: list[ComparedFigure]) -> dict[tuple[str, str], ComparedFigure]:
     return {(each.workload, each.metric): each for each in figures}
 
 
-def killed(side: Side) -> Run:
+def killed(side: Measured) -> Run:
     """A Run that did not get as far as having a model."""
     about: dict[str, Any] = {"model": side.model.key, "settings": side.settings}
     return make_failed_run(load=None, weights=(), contexts=(), **about)
@@ -96,7 +90,7 @@ def killed(side: Side) -> Run:
 
 def test_a_side_without_runs_is_told_and_not_compared() -> None:
     a, b = sides()
-    found = by_name(compare_sides(a, with_runs(b)))
+    found = by_name(compare(a, with_runs(b)))
     assert not any(each.comparison for each in found.values())
     assert not is_decided([*found.values()])
     assert found["tg128", "tok_per_s"].note == "B was not measured"
@@ -106,7 +100,7 @@ def test_a_side_without_runs_is_told_and_not_compared() -> None:
 
 def test_a_side_that_failed_is_told_with_its_reason() -> None:
     a, b = sides()
-    found = by_name(compare_sides(a, with_runs(b, killed(b))))
+    found = by_name(compare(a, with_runs(b, killed(b))))
     figure = found["pp512", "tok_per_s"]
     assert (figure.a_state, figure.b_state, figure.b) == ("measured", "failed", None)
     assert figure.note.startswith("B failed: The system killed the worker")
@@ -115,7 +109,7 @@ def test_a_side_that_failed_is_told_with_its_reason() -> None:
 
 def test_where_both_failed_each_workload_has_a_row() -> None:
     a, b = sides()
-    found = compare_sides(with_runs(a, killed(a)), with_runs(b, killed(b)))
+    found = compare(with_runs(a, killed(a)), with_runs(b, killed(b)))
     assert [(each.workload, each.metric) for each in found] == [
         ("pp512", "tok_per_s"),
         ("tg128", "tok_per_s"),
@@ -126,7 +120,7 @@ def test_where_both_failed_each_workload_has_a_row() -> None:
 @pytest.mark.parametrize("wanted", [(metric,) for metric in COMPARED])
 def test_no_choice_of_metrics_hides_that_nothing_was_measured(wanted: tuple[str, ...]) -> None:
     a, b = sides()
-    found = compare_sides(with_runs(a, killed(a)), with_runs(b, killed(b)), wanted=wanted)
+    found = compare(with_runs(a, killed(a)), with_runs(b, killed(b)), wanted=wanted)
     assert {each.a_state for each in found} == {"failed"}
     assert not is_decided(found)
 
@@ -135,7 +129,7 @@ def test_a_side_that_was_always_disturbed_is_told_so() -> None:
     a, b = sides()
     trial = make_trial("tg128", 90.0, counters=disturbed_counters())
     run = run_of(trial, model=b.model.key, settings=b.settings)
-    figure = by_name(compare_sides(a, with_runs(b, run)))["tg128", "tok_per_s"]
+    figure = by_name(compare(a, with_runs(b, run)))["tg128", "tok_per_s"]
     assert (figure.b_state, figure.b) == ("disturbed", None)
     assert figure.note == "B had no clean trial in n = 1"
 
@@ -148,8 +142,8 @@ def test_a_figure_that_one_side_lacks_is_no_failure() -> None:
         for it, changes in zip((a, b), answers, strict=True)
     ]
     planned = experiment(workloads=("chat",))
-    one, other = (side_of("", planned, it.model, it.settings, chats) for it in (a, b))
-    figure = by_name(compare_sides(one, other))["chat", "ttft"]
+    one, other = (Measured(it.configuration, planned, chats) for it in (a, b))
+    figure = by_name(compare(one, other))["chat", "ttft"]
     assert (figure.b_state, figure.note) == ("absent", "B has no such figure")
 
 
@@ -159,8 +153,8 @@ def test_memory_of_other_workloads_is_shown_and_not_compared() -> None:
     runs = [
         make_run(i, ("tg128",), model=b.model.key, settings=b.settings, round=i) for i in range(3)
     ]
-    later = side_of("", planned, b.model, b.settings, runs)
-    found = by_name(compare_sides(a, later))
+    later = Measured(b.configuration, planned, runs)
+    found = by_name(compare(a, later))
     for metric in ("need", "peak"):
         figure = found["", metric]
         assert figure.a
@@ -172,14 +166,14 @@ def test_memory_of_other_workloads_is_shown_and_not_compared() -> None:
 
 
 def test_a_size_that_the_engine_tells_needs_no_interval() -> None:
-    need = by_name(compare_sides(*sides(1)))["", "need"].comparison
+    need = by_name(compare(*sides(1)))["", "need"].comparison
     assert need
     assert (need.pairing, need.verdict, need.n) == ("exact", "same", 1)
 
 
 def test_each_round_is_compared_with_itself_alone() -> None:
     a, b = sides(6)
-    rate = by_name(compare_sides(a, with_runs(b, *b.runs[:4])))["tg128", "tok_per_s"]
+    rate = by_name(compare(a, with_runs(b, *b.runs[:4])))["tg128", "tok_per_s"]
     assert rate.comparison
     assert (rate.comparison.n, rate.comparison.pairing) == (4, "rounds")
     assert rate.comparison.ratio == pytest.approx(1.2, rel=0.02)
@@ -216,7 +210,7 @@ def test_joules_are_compared_where_the_same_was_counted(domain: str) -> None:
         )
         for side, name in ((a, "package-0"), (b, domain))
     )
-    figure = by_name(compare_sides(one, other))["tg128", "joules_per_token"]
+    figure = by_name(compare(one, other))["tg128", "joules_per_token"]
     if domain == "package-0":
         assert figure.comparison
         assert figure.comparison.verdict == "same"
@@ -226,7 +220,7 @@ def test_joules_are_compared_where_the_same_was_counted(domain: str) -> None:
 
 
 def test_only_what_is_wanted_is_compared() -> None:
-    found = compare_sides(*sides(), wanted=("need",))
+    found = compare(*sides(), wanted=("need",))
     assert [each.metric for each in found] == ["need"]
     assert is_decided(found)
 
@@ -242,7 +236,8 @@ def test_what_must_match_and_does_not_is_named() -> None:
         }
     )
     twin = b.model.model_copy(update={"is_twin": True})
-    other = Side(b.title, changed, twin, Settings(n_threads=7, repack=False), b.runs)
+    settings = Settings(n_threads=7, repack=False)
+    other = Measured(Configuration(twin, settings), changed, b.runs)
     found = mismatches(a, other)
     assert [each.kind for each in found] == ["machine", "build", "settings", "evidence"]
     assert "elsewhere" in found[0].text
@@ -253,7 +248,7 @@ def test_what_must_match_and_does_not_is_named() -> None:
 
 def test_another_file_of_the_same_name_is_remarked() -> None:
     a, b = sides()
-    changed = Side(a.title, a.experiment, a.model.model_copy(update={"sha256": "0" * 64}),
-                   a.settings, a.runs)  # fmt: skip
+    model = a.model.model_copy(update={"sha256": "0" * 64})
+    changed = Measured(Configuration(model, a.settings), a.experiment, a.runs)
     assert "not the same file" in " ".join(remarks(a, changed))
     assert remarks(a, b) == []

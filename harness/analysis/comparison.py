@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.analysis import energy, formulas, memory
+from harness.analysis import energy, formulas
+from harness.analysis.measured import Absence, Lack, Measured, Round
 from harness.analysis.metrics import COMPARED, METRICS, Metric, headline
-from harness.analysis.presence import State, presence
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import (
     CONFIDENCE,
@@ -18,25 +18,14 @@ from harness.analysis.stats.ratio import (
     compare_exact,
     compare_rounds,
 )
-from harness.schema.experiment import Experiment, ModelFile, Run
 from harness.schema.figure import Figure
-from harness.schema.settings import Settings, changes_text
+from harness.schema.settings import changes_text
 from harness.schema.workload import parse_workload
 
 Kind = Literal["machine", "build", "settings", "evidence"]
+State = Literal["measured"] | Absence
 KINDS: tuple[Kind, ...] = ("machine", "build", "settings", "evidence")
 """What must be the same on both sides, unless it is compared across on purpose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One model under one Settings in one experiment."""
-
-    title: str
-    experiment: Experiment
-    model: ModelFile
-    settings: Settings
-    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +54,7 @@ class ComparedFigure:
     note: str = ""
 
 
-def side_of(
-    title: str, experiment: Experiment, model: ModelFile, settings: Settings, runs: Sequence[Run]
-) -> Side:
-    """The side that `model` under `settings` is, of all `runs` of its experiment."""
-    mine = (run for run in runs if run.model == model.key and run.settings == settings)
-    return Side(title, experiment, model, settings, tuple(mine))
-
-
-def mismatches(a: Side, b: Side) -> list[Mismatch]:
+def mismatches(a: Measured, b: Measured) -> list[Mismatch]:
     """What should be the same on both sides and is not, in the order of KINDS."""
     found = []
     machines = a.experiment.machine, b.experiment.machine
@@ -92,7 +73,7 @@ def mismatches(a: Side, b: Side) -> list[Mismatch]:
     return found
 
 
-def remarks(a: Side, b: Side) -> list[str]:
+def remarks(a: Measured, b: Measured) -> list[str]:
     """What else a reader should know before believing the figures; sentences."""
     found = []
     if a.model.key == b.model.key and a.model.sha256 != b.model.sha256:
@@ -102,15 +83,15 @@ def remarks(a: Side, b: Side) -> list[str]:
         if values[0] != values[1] and None not in values:
             found.append(f"{name.replace('_', ' ')}: {values[0]} against {values[1]}")
     for side, other, name in ((a, b, "A"), (b, a, "B")):
-        only = [w for w in side.experiment.plan.workloads if w not in _workloads(other)]
+        only = [w for w in side.workloads if w not in other.workloads]
         if only:
             found.append(f"only {name} has {', '.join(only)}")
     return found
 
 
-def compare_sides(
-    a: Side,
-    b: Side,
+def compare(
+    a: Measured,
+    b: Measured,
     *,
     threshold: float = THRESHOLD,
     confidence: float = CONFIDENCE,
@@ -123,7 +104,7 @@ def compare_sides(
     """
     found = []
     for workload in (*shared_workloads(a, b), ""):
-        values = _values(a, workload), _values(b, workload)
+        values = _compared(a, workload), _compared(b, workload)
         found += [
             _figure(workload, metric, values, (threshold, confidence), (a, b))
             for metric in _metrics(workload, values, wanted)
@@ -131,9 +112,9 @@ def compare_sides(
     return found
 
 
-def shared_workloads(a: Side, b: Side) -> list[str]:
+def shared_workloads(a: Measured, b: Measured) -> list[str]:
     """The workloads that both were to be measured in, in A's order."""
-    return [name for name in _workloads(a) if name in _workloads(b)]
+    return [name for name in a.workloads if name in b.workloads]
 
 
 def is_decided(figures: Sequence[ComparedFigure]) -> bool:
@@ -142,27 +123,18 @@ def is_decided(figures: Sequence[ComparedFigure]) -> bool:
     return bool(judged) and all(each.verdict != "cannot-tell" for each in judged)
 
 
-ByRound = dict[Hashable, float]
-_Values = tuple[dict[str, ByRound], dict[str, ByRound]]
+ByRound = Mapping[Round, float]
+_Values = tuple[Mapping[str, ByRound], Mapping[str, ByRound]]
 
 
-def _workloads(side: Side) -> tuple[str, ...]:
-    return side.experiment.plan.workloads
-
-
-def _values(side: Side, workload: str) -> dict[str, ByRound]:
-    """Metric to round to value; rounds of different experiments are never the same."""
-    found: dict[str, ByRound] = {}
-    for run in side.runs:
-        values = (
-            formulas.run_values(run, workload, side.experiment.machine)
-            if workload
-            else memory.group_values(run)
-        )
-        for metric, value in values.items():
-            if metric in COMPARED and value > 0:
-                found.setdefault(metric, {})[side.experiment.id, run.round] = value
-    return found
+def _compared(side: Measured, workload: str) -> dict[str, ByRound]:
+    """Metric to round to value, of what is compared; a ratio of nothing is none."""
+    rounds = {
+        metric: {at: value for at, value in values.items() if value > 0}
+        for metric, values in side.by_round(workload).items()
+        if metric in COMPARED
+    }
+    return {metric: values for metric, values in rounds.items() if values}
 
 
 def _metrics(workload: str, values: _Values, wanted: Sequence[str]) -> list[str]:
@@ -182,7 +154,7 @@ def _figure(
     metric: str,
     values: _Values,
     limits: tuple[float, float],
-    sides: tuple[Side, Side],
+    sides: tuple[Measured, Measured],
 ) -> ComparedFigure:
     a, b = (each.get(metric, {}) for each in values)
     plain = ComparedFigure(workload, metric, _estimate(a, metric), _estimate(b, metric))
@@ -190,20 +162,21 @@ def _figure(
         unlike = _unlike(workload, metric, sides)
         if unlike:
             return replace(plain, note=unlike)
-        return replace(plain, comparison=_compare(METRICS[metric], (a, b), limits))
-    states = [
-        presence(side.experiment, side.runs, workload, is_there=bool(mine), has_others=bool(others))
+        return replace(plain, comparison=_judged(METRICS[metric], (a, b), limits))
+    lacks = [
+        None if mine else Lack("absent", "has no such figure") if others else side.lack(workload)
         for side, mine, others in zip(sides, (a, b), values, strict=True)
     ]
-    notes = [f"{name} {it.why}" for name, it in zip("AB", states, strict=True) if it.why]
-    return replace(plain, a_state=states[0].state, b_state=states[1].state, note="; ".join(notes))
+    notes = [f"{name} {it.why}" for name, it in zip("AB", lacks, strict=True) if it]
+    states: list[State] = [it.state if it else "measured" for it in lacks]
+    return replace(plain, a_state=states[0], b_state=states[1], note="; ".join(notes))
 
 
 def _estimate(values: ByRound, metric: str) -> Figure | None:
     return stats.estimate(list(values.values()), METRICS[metric].unit) if values else None
 
 
-def _unlike(workload: str, metric: str, sides: tuple[Side, Side]) -> str:
+def _unlike(workload: str, metric: str, sides: tuple[Measured, Measured]) -> str:
     """Why figures of both must not be set side by side; empty where they may."""
     if METRICS[metric].has_context and _contexts(sides[0]) != _contexts(sides[1]):
         return "other workloads had other contexts"
@@ -214,16 +187,16 @@ def _unlike(workload: str, metric: str, sides: tuple[Side, Side]) -> str:
     return ""
 
 
-def _contexts(side: Side) -> set[str]:
+def _contexts(side: Measured) -> set[str]:
     return {context.workload for run in side.runs for context in run.contexts}
 
 
-def _counters(side: Side, workload: str) -> set[str]:
+def _counters(side: Measured, workload: str) -> set[str]:
     found = (formulas.run_energy(run, workload, side.experiment.machine) for run in side.runs)
     return {f"{' + '.join(one.domains)} ({one.source})" for one in found if one.domains}
 
 
-def _compare(
+def _judged(
     metric: Metric, values: tuple[ByRound, ByRound], limits: tuple[float, float]
 ) -> Comparison | None:
     a, b = values
@@ -242,6 +215,6 @@ def _compare(
     )
 
 
-def _build(side: Side) -> str:
+def _build(side: Measured) -> str:
     engine = side.experiment.provenance.engine
     return f"{engine.binding} {engine.binding_version} ({engine.library_commit or 'no commit'})"

@@ -15,17 +15,18 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_counters, make_trial
 
-from harness.analysis.summary import CaseSummary, GroupSummary, summarize
+from harness.analysis.cases import Case
+from harness.analysis.measured import Measured, measured_of
 from harness.schema.experiment import CaseFailure, Experiment, Outcome, Run
 
 
-def case_of(runs: list[Run], workload: str = "tg128", **plan: Any) -> CaseSummary:
-    (group,) = summarize(make_experiment((workload,), **plan), runs)
+def case_of(runs: list[Run], workload: str = "tg128", **plan: Any) -> Case:
+    (group,) = measured_of(make_experiment((workload,), **plan), runs)
     return group.cases[0]
 
 
-def group_of(experiment: Experiment, runs: list[Run]) -> GroupSummary:
-    (group,) = summarize(experiment, runs)
+def group_of(experiment: Experiment, runs: list[Run]) -> Measured:
+    (group,) = measured_of(experiment, runs)
     return group
 
 
@@ -111,7 +112,7 @@ def test_groups_stand_in_the_order_of_the_plan() -> None:
     other = SETTINGS.model_copy(update={"n_threads": 1})
     models = (make_model(), make_model(key="tiny"))
     experiment = make_experiment(models=models, settings=(other, SETTINGS))
-    groups = summarize(experiment, make_runs(2))
+    groups = measured_of(experiment, make_runs(2))
     assert [(group.model.key, group.settings.n_threads) for group in groups] == [
         (models[0].key, 1),
         (models[0].key, 2),
@@ -141,3 +142,32 @@ def test_a_loop_slowed_by_others_says_nothing_of_the_host() -> None:
     by_host = run_of(make_trial("tg128", 80, counters=make_counters(reference_ns=2_000_000)))
     assert "slow host" not in case_of([*make_runs(3), by_others]).labels
     assert case_of([*make_runs(3), by_host]).labels["slow host"] == 1
+
+
+def is_precise(runs: list[Run], workloads: tuple[str, ...], precision: float) -> bool:
+    (measured,) = measured_of(make_experiment(("pp512", "tg128", "chat")), runs)
+    return measured.is_precise(workloads, precision)
+
+
+def test_precision_needs_six_runs() -> None:
+    assert is_precise(make_runs(6, 0.005), ("pp512", "tg128"), 0.02)
+    assert not is_precise(make_runs(5, 0.005), ("pp512", "tg128"), 0.02)
+    assert not is_precise([], ("tg128",), 0.02)
+    assert not is_precise(make_runs(6), (), 0.02)
+
+
+def test_every_workload_has_to_be_precise() -> None:
+    runs = [make_run(i, rates={"pp512": 310, "tg128": 100 + 5 * i}) for i in range(6)]
+    assert is_precise(runs, ("pp512",), 0.02)
+    assert not is_precise(runs, ("pp512", "tg128"), 0.02)
+
+
+def test_runs_without_clean_trials_do_not_count_towards_precision() -> None:
+    runs = make_runs(5, 0.001)
+    spoilt = run_of(make_trial("tg128", 120, counters=disturbed_counters()))
+    assert not is_precise([*runs, spoilt], ("tg128",), 0.02)
+
+
+def test_chat_is_precise_when_its_first_token_is() -> None:
+    runs = [make_run(i, ("chat",), rates={"chat": 50 + 9 * i}) for i in range(6)]
+    assert is_precise(runs, ("chat",), 0.02)

@@ -22,7 +22,7 @@ from benchmarks import setting_up
 from benchmarks.busy import load
 from benchmarks.calibration_repeats import Judged, judge, pairs
 from benchmarks.calibration_rounds import SLOWED, WORKLOADS, Value, measure, read, recordings, write
-from harness.models.fetch import ensure
+from harness.models.download import download_all
 
 # The load beside a disturbed recording: a program that wants a core for a sixth of the time.
 _LOAD_MS = (250, 1500)
@@ -88,7 +88,7 @@ def _measured(
     machine, settings = setting_up.machine_and_settings(threads)
     beside = load(1, *_LOAD_MS) if disturbed else nullcontext()
     with setting_up.alone(__file__, wait), beside:
-        values = measure(ensure(model), machine, settings, workloads, rounds, seed)
+        values = measure(download_all([model])[0], machine, settings, workloads, rounds, seed)
         if keep:
             write(values, keep)
     return values

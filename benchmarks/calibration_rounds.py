@@ -25,7 +25,7 @@ from harness.measure.protocol import Event, Job
 from harness.measure.runner import Report
 from harness.measure.session import MeasureRequest, new_experiment, prepare
 from harness.measure.sweep import Sweep
-from harness.models.fetch import LocalModel
+from harness.models.download import LocalWeights
 from harness.models.gguf.model_file import describe
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration
@@ -89,7 +89,7 @@ class _Told:
 
 
 def measure(
-    local: LocalModel,
+    local: LocalWeights,
     machine: Machine,
     settings: Settings,
     workloads: tuple[str, ...],

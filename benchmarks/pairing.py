@@ -11,7 +11,7 @@ from time import perf_counter_ns
 from benchmarks import setting_up
 from benchmarks.contenders import Contender, Sample
 from benchmarks.ratios import Ratio, ratio_of
-from harness.models.fetch import LocalModel
+from harness.models.download import LocalWeights
 from harness.schema.workload import Workload
 
 # Setting one of them ends glibc's own tuning of both: mallopt(3).
@@ -33,7 +33,7 @@ class Pair:
 class Cell:
     """One model and workload, and its pairs so far."""
 
-    local: LocalModel
+    local: LocalWeights
     workload: Workload
     pairs: list[Pair] = field(default_factory=list)
 

@@ -32,7 +32,7 @@ from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.lock import measuring
 from harness.models.catalog.catalog import load_catalog
 from harness.models.digest import cache_dir
-from harness.models.fetch import ensure
+from harness.models.find import find
 from harness.models.gguf.header import read_header
 from harness.models.gguf.work import work_of
 from harness.models.twin.calibration_models import CalibrationModel, write_calibration_model
@@ -112,7 +112,7 @@ Row = tuple[str, str, Prediction, float]
 
 
 def _real_model() -> Path:
-    return ensure("smollm2-135m", lambda _: None, load_catalog(())).path
+    return find("smollm2-135m", load_catalog(()), "weights").weights
 
 
 @dataclass

@@ -13,7 +13,7 @@ from harness import units
 from harness.machine.awake import keep_awake
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.lock import measuring
-from harness.models.fetch import LocalModel, ensure
+from harness.models.download import LocalWeights, download_all
 from harness.schema.machine import Machine
 from harness.schema.settings import Settings
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
@@ -68,13 +68,15 @@ def machine_and_settings(n_threads: int | None) -> tuple[Machine, Settings]:
     return machine, Settings(n_threads=n_threads or default_threads(machine))
 
 
-def cells(models: tuple[str, ...], workloads: tuple[str, ...]) -> list[tuple[LocalModel, Workload]]:
+def cells(
+    models: tuple[str, ...], workloads: tuple[str, ...]
+) -> list[tuple[LocalWeights, Workload]]:
     """Every workload of every model; the models are fetched if need be."""
     tasks = [parse_workload(name) for name in workloads]
     refused = [task.name for task in tasks if not isinstance(task, Prefill | Decode)]
     if refused:
         raise click.UsageError(f"llama-bench has no {refused[0]}: only ppN and tgN, with @dDEPTH.")
-    return [(local, task) for local in map(ensure, models) for task in tasks]
+    return [(local, task) for local in download_all(models) for task in tasks]
 
 
 @contextmanager

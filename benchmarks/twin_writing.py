@@ -21,8 +21,8 @@ from benchmarks import setting_up
 from benchmarks.ratios import ratio_of
 from harness.files import untold
 from harness.models.digest import cache_dir
-from harness.models.headers import find_headers
-from harness.models.model import FoundHeaders
+from harness.models.find import find
+from harness.models.model import Model
 from harness.models.twin.twin import twin_of
 
 _PIECE_BYTES = 8 << 20  # as models/twin/twin.py
@@ -49,7 +49,7 @@ def main(
     as_json: bool,
 ) -> None:
     del threads  # writing takes one
-    found = find_headers(model, asks_hub=False)
+    found = find(model, asks_hub=False)
     n_bytes = sum(part.n_bytes for part in found.parts)
     rng = Random(seed)
     pairs: list[tuple[float, float]] = []
@@ -76,7 +76,7 @@ def main(
     click.echo(tabulate([[model, n_bytes, *rates, ratio.text, ratio.n]], headers))
 
 
-def _twin(found: FoundHeaders, folder: Path) -> float:
+def _twin(found: Model, folder: Path) -> float:
     started_ns = perf_counter_ns()
     with twin_of(found, folder, untold):
         return (perf_counter_ns() - started_ns) / 1e9

@@ -26,7 +26,7 @@ from benchmarks.pairing import Cell, measure
 from harness.files import untold
 from harness.measure.jobs.measure import LoadedEvent, MemoryEvent
 from harness.measure.protocol import Event
-from harness.models.headers import find_headers
+from harness.models.find import find
 from harness.models.twin.twin import twin_of
 from harness.schema.workload import Workload
 
@@ -106,7 +106,7 @@ def main(
 
 
 def _twin(model: Path, folder: Path) -> AbstractContextManager[Path]:
-    return twin_of(find_headers(str(model)), folder, untold)
+    return twin_of(find(str(model)), folder, untold)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from benchmarks.busy import Interval, Timeline
 from benchmarks.contenders import LlamaBench, Sample, Worker
 from harness.measure.jobs.measure import TrialEvent
 from harness.measure.protocol import Event
-from harness.models.fetch import LocalModel
+from harness.models.download import LocalWeights
 from harness.schema.experiment import Trial
 from harness.schema.workload import Workload
 
@@ -80,7 +80,7 @@ def take_visit(
     load_of_phase: contextlib.AbstractContextManager[Timeline],
     ours: Worker,
     other: LlamaBench | None,
-    local: LocalModel,
+    local: LocalWeights,
     task: Workload,
     rng: Random,
 ) -> Visit:

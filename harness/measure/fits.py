@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.analysis.device_memory import SYSTEM, Limit, device_of, is_within, limits_of
 from harness.measure.jobs.plan import MemoryPlan, PlannedContext
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.schema.machine import Device, Machine
 from harness.schema.settings import Settings
 
@@ -59,7 +59,7 @@ class ContextFit:
 class ModelFit:
     """One model on this machine; `hints` say what would make it fit, where it does not."""
 
-    found: FoundHeaders
+    found: Model
     settings: Settings
     room: Room
     plan: MemoryPlan

@@ -11,7 +11,7 @@ from typing import Any
 from harness.measure.fits import ContextFit, ModelFit, Room, judged
 from harness.measure.hints import hints
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.models.twin.stub import ghost
 from harness.schema.settings import Settings
 
@@ -32,7 +32,7 @@ def context_lengths(n_ctx_train: int | None, asked: Sequence[int] = ()) -> tuple
 
 
 def fit_model(
-    found: FoundHeaders,
+    found: Model,
     settings: Settings,
     room: Room,
     *,

@@ -9,9 +9,8 @@ from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import HarnessError
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
 from harness.measure.speed_here import known_speed
-from harness.models.gguf.work import work_of
-from harness.models.headers import local_headers
-from harness.models.model import FoundHeaders
+from harness.models.find import local_model
+from harness.models.model import Model
 from harness.schema.experiment import Experiment, ModelKey, Plan, StoredPrediction
 from harness.schema.machine import Machine
 from harness.schema.prediction import Component, Prediction
@@ -50,17 +49,17 @@ def foretell(
     works: dict[ModelKey, Work] = {}
     for key in (model.key for model in experiment.plan.models):
         try:
-            headers = local_headers(paths[key], key)
-            work = work_of(headers.headers, key)
+            model = local_model(paths[key], key)
+            work = model.work
         except HarnessError:
             continue  # the worker will say what is wrong with it
         works[key] = work
-        found += _of_model(headers, paths[key], work, experiment, speeds)
+        found += _of_model(model, paths[key], work, experiment, speeds)
     return experiment.model_copy(update={"predictions": tuple(found), "works": works})
 
 
 def _of_model(
-    found: FoundHeaders, path: Path, work: Work, experiment: Experiment, speeds: Speeds
+    found: Model, path: Path, work: Work, experiment: Experiment, speeds: Speeds
 ) -> Iterator[StoredPrediction]:
     plans: dict[Settings, MemoryPlan] = {}
     for index, settings in enumerate(experiment.plan.settings):
@@ -84,7 +83,7 @@ def _of_model(
             )
 
 
-def _plan(found: FoundHeaders, path: Path, settings: Settings, plan: Plan) -> MemoryPlan:
+def _plan(found: Model, path: Path, settings: Settings, plan: Plan) -> MemoryPlan:
     lengths = {_n_ctx(parse_workload(name), settings, found) for name in plan.workloads}
     requests = [
         ContextRequest(n_ctx=n_ctx, type_k=settings.type_k, type_v=settings.type_v)
@@ -93,7 +92,7 @@ def _plan(found: FoundHeaders, path: Path, settings: Settings, plan: Plan) -> Me
     return plan_memory(path, found.headers, settings, requests)
 
 
-def _n_ctx(workload: Workload, settings: Settings, found: FoundHeaders) -> int:
+def _n_ctx(workload: Workload, settings: Settings, found: Model) -> int:
     return workload.context_length(found.file.n_ctx_train, settings.n_ctx)
 
 

@@ -15,7 +15,7 @@ from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
 from harness.measure.jobs.score import ScoreSetup, Subject, n_chunks_of
 from harness.measure.jobs.score_sums import spill_bytes
 from harness.models.digest import cache_dir
-from harness.models.headers import local_headers
+from harness.models.find import local_model
 from harness.schema.machine import Machine
 from harness.units import file_size, memory_size
 
@@ -110,5 +110,5 @@ def fits_together(
 
 
 def _plan(subject: Subject, setup: ScoreSetup) -> MemoryPlan:
-    headers = local_headers(subject.path, subject.file.key).headers
+    headers = local_model(subject.path, subject.file.key).headers
     return plan_memory(subject.path, headers, setup.settings, [ContextRequest(n_ctx=setup.n_ctx)])

@@ -17,15 +17,15 @@ from harness.errors import HarnessError
 from harness.files import OnProgress
 from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.digest import cache_dir, sha256_of_parts
-from harness.models.fetch import LocalModel, ensure, local_state
+from harness.models.download import local_path
+from harness.models.find import find, local_model
 from harness.models.gguf.header import Value, read_header
 from harness.models.gguf.shards import shard_name, shard_paths
-from harness.models.headers import local_headers
 from harness.models.hub.choice import quantization_of
 from harness.models.hub.files import HubReference
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.models.precision import is_quantized, precision_rank
-from harness.models.resolve import locate
+from harness.models.resolve import resolve
 from harness.models.stores import find_local
 
 QUANTIZED_BY = "general.quantized_by"
@@ -47,30 +47,29 @@ class LadderSource:
     """
 
     ladder: str
-    local: LocalModel
-    found: FoundHeaders
+    model: Model
     sha256: str
     better_keys: tuple[str, ...] = ()
 
     @property
     def quantization(self) -> str:
         """As its header or the catalogue has it."""
-        return self.found.file.quantization
+        return self.model.file.quantization
 
     @property
     def is_quantized(self) -> bool:
         """Whether quantizing it again adds errors to errors."""
-        return is_quantized(self.found.file.tensor_bytes)
+        return is_quantized(self.model.file.tensor_bytes)
 
     @property
     def bits_per_weight(self) -> float:
         """Of its weights, over all tensors."""
-        return self.found.file.weights_bytes * 8 / self.found.file.n_params
+        return self.model.file.weights_bytes * 8 / self.model.file.n_params
 
     @property
     def keys(self) -> dict[str, str]:
         """What is added to the metadata of files made from it."""
-        made_from = self.local.key.encode()[:_MOST_TEXT_BYTES].decode(errors="ignore")
+        made_from = self.model.key.encode()[:_MOST_TEXT_BYTES].decode(errors="ignore")
         keys = {QUANTIZED_BY: _MAKER, MADE_FROM: made_from, SOURCE_SHA256: self.sha256}
         return keys | ({REQUANTIZED_FROM: self.quantization} if self.is_quantized else {})
 
@@ -88,29 +87,30 @@ def ladder_source(reference: str, report: OnProgress, catalog: Catalog) -> Ladde
     the most precise file on this disk is taken.
 
     Raises:
-        HarnessError: As `fetch.ensure`.
+        HarnessError: As `find`.
     """
     chosen = _most_precise_here(reference, catalog) or reference
-    local = ensure(chosen, report, catalog)
-    found = local_headers(local.path, local.key)
-    sha256 = local.variant.sha256 if local.variant else None
-    sha256 = sha256 or sha256_of_parts(shard_paths(local.path), report)
+    named = find(chosen, catalog, "weights", report)
+    # Called what its header says: a catalogue's name of a mix is none of the quantizer's.
+    model = local_model(named.weights, named.key)
+    assert named.file.sha256 is not None
     better: tuple[str, ...] = ()
-    if local.spec is not None and ":" not in reference:
-        rank = precision_rank(found.file.quantization)
+    if named.spec is not None and ":" not in reference:
+        rank = precision_rank(model.file.quantization)
         better = tuple(
-            f"{local.spec.name}:{variant.quantization}"
-            for variant in local.spec.variants
+            f"{named.spec.name}:{variant.quantization}"
+            for variant in named.spec.variants
             if precision_rank(variant.quantization) < rank
         )
-    return LadderSource(ladder_name(reference, catalog, report), local, found, sha256, better)
+    name = ladder_name(reference, catalog, report)
+    return LadderSource(name, model, named.file.sha256, better)
 
 
 def _most_precise_here(reference: str, catalog: Catalog) -> str | None:
     """The reference of the most precise variant on this disk; None if it is named or not here."""
-    found = locate(reference, catalog)
+    found = resolve(reference, catalog)
     if isinstance(found, Entry) and ":" not in reference:
-        here = [v for v in found.spec.variants if local_state(found.spec, v)]
+        here = [v for v in found.spec.variants if local_path(found.spec, v)]
         best = min(here, key=lambda v: precision_rank(v.quantization), default=None)
         return f"{found.spec.name}:{best.quantization}" if best else None
     if isinstance(found, HubReference) and found.wanted is None:
@@ -132,7 +132,7 @@ def ladder_name(reference: str, catalog: Catalog, report: OnProgress) -> str:
 
     A file of the user's own is told from others of its name by its digest.
     """
-    found = locate(reference, catalog)
+    found = resolve(reference, catalog)
     if isinstance(found, Entry):
         return found.spec.name
     if isinstance(found, HubReference):

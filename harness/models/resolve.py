@@ -1,11 +1,4 @@
-"""
-What a model's name on the command line stands for: a file here, or an entry of the catalogue.
-
-    path/to/file.gguf          a file (the first part of a split model)
-    name, name:QUANTIZATION    the catalogue
-    owner/repo:QUANTIZATION    a repository of the hub
-    owner/repo                 the same, if its quantization is clear
-"""
+"""Which of a file, an entry of the catalogue and a repository a model's name stands for."""
 
 from __future__ import annotations
 
@@ -28,7 +21,7 @@ _HEAD_BYTES = 64
 _SHOWN_NAMES = 3
 
 
-def locate(reference: str, catalog: Catalog) -> Path | Entry | HubReference:
+def resolve(reference: str, catalog: Catalog) -> Path | Entry | HubReference:
     """
     The file, the catalogue entry or the repository that `reference` names.
 

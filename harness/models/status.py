@@ -10,11 +10,11 @@ from typing import Literal
 from harness.files import FetchProgress, OnProgress
 from harness.models.catalog.catalog import Catalog, Entry, load_catalog
 from harness.models.digest import hash_file, sha256_of
-from harness.models.fetch import DEFAULT_WISHES, Wishes, cached_path, plan_of
+from harness.models.download import DEFAULT_DOWNLOAD, DownloadRequest, cached_path, plan_of
 from harness.models.gguf.shards import shard_paths
 from harness.models.hub.files import Digest, HubFile
 from harness.models.hub.plan import HubPlan
-from harness.models.resolve import locate
+from harness.models.resolve import resolve
 
 State = Literal["here", "partial", "missing", "whole", "damaged", "unknown"]
 
@@ -46,11 +46,11 @@ class ModelState:
     files: tuple[FileState, ...]
 
 
-def survey(
+def status(
     references: Sequence[str],
     on_progress: OnProgress,
     catalog: Catalog | None = None,
-    wishes: Wishes = DEFAULT_WISHES,
+    request: DownloadRequest = DEFAULT_DOWNLOAD,
     *,
     verifies: bool = False,
 ) -> list[ModelState]:
@@ -58,20 +58,20 @@ def survey(
     What of the models is here; nothing is fetched.
 
     Args:
-        references: As for `fetch.ensure_all`.
+        references: As for `download.download_all`.
         on_progress: Called now and then while files are hashed.
         catalog: None takes the one this installation came with.
-        wishes: Which revision, and whether the hub is asked.
+        request: Which revision, and whether the hub is asked.
         verifies: Read every file that is here, whatever is remembered of it.
 
     Raises:
-        ModelNotFound, ModelInvalid, FetchFailed, UsageError: As `fetch.ensure_all`.
+        ModelNotFound, ModelInvalid, FetchFailed, UsageError: As `download.download_all`.
     """
     catalog = catalog or load_catalog()
-    found = [locate(reference, catalog) for reference in references]
+    found = [resolve(reference, catalog) for reference in references]
     states = []
     for each in found:
-        plan = plan_of(each, on_progress, catalog, wishes)
+        plan = plan_of(each, on_progress, catalog, request)
         if plan:
             files = [_hub_file(plan, file) for file in plan.chosen.files]
             digests = [file.digest for file in plan.chosen.files]

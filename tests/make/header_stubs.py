@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.models.catalog.catalog import load_catalog
+from harness.models.find import local_model
 from harness.models.gguf.layouts import Layout, shipped_layout
 from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.write import KeyValue
-from harness.models.headers import local_headers
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 
 _BLOCK = re.compile(r"blk\.(\d+)\.")
 
@@ -55,10 +55,10 @@ def small_stub(folder: Path, reference: str, n_layer: int, lengths: Mapping[int,
     return path
 
 
-def as_if_remote(path: Path) -> FoundHeaders:
+def as_if_remote(path: Path) -> Model:
     """The headers of the model at `path` as they come from a hub: without a file behind them."""
-    found = local_headers(path, path.name)
+    found = local_model(path, path.name)
     parts = tuple(
         HeaderPart(part.file_name, part.n_bytes, part.header, part.data) for part in found.parts
     )
-    return FoundHeaders(found.file, parts, "hub", "owner/repo at 01234567")
+    return Model(found.file, parts, "hub", "owner/repo at 01234567")

@@ -17,8 +17,8 @@ from harness.measure.fits import ModelFit, Room, judged, room_of
 from harness.measure.fitting import context_lengths, fit_model
 from harness.measure.hints import hints
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext
-from harness.models.headers import find_headers, local_headers
-from harness.models.model import FoundHeaders
+from harness.models.find import find, local_model
+from harness.models.model import Model
 from harness.schema.experiment import EngineInfo, Outcome
 from harness.schema.machine import Device
 from harness.schema.planned import PlannedBuffer
@@ -143,13 +143,13 @@ def engine(*devices: Device) -> EngineInfo:
 
 
 @pytest.fixture
-def found(tiny_model: Path) -> FoundHeaders:
-    return local_headers(tiny_model, "tiny")
+def found(tiny_model: Path) -> Model:
+    return local_model(tiny_model, "tiny")
 
 
 def fitted(
     monkeypatch: pytest.MonkeyPatch,
-    found: FoundHeaders,
+    found: Model,
     plan: MemoryPlan | Callable[[Settings], MemoryPlan],
     room: Room,
 ) -> ModelFit:
@@ -162,7 +162,7 @@ def fitted(
     return fit_model(found, SETTINGS, room, lengths=[512])
 
 
-def test_what_fits_needs_no_hint(monkeypatch: pytest.MonkeyPatch, found: FoundHeaders) -> None:
+def test_what_fits_needs_no_hint(monkeypatch: pytest.MonkeyPatch, found: Model) -> None:
     plan = MemoryPlan(
         Outcome(status="ok"),
         engine(CPU),
@@ -177,7 +177,7 @@ def test_what_fits_needs_no_hint(monkeypatch: pytest.MonkeyPatch, found: FoundHe
 
 
 def test_a_rearranged_copy_that_does_not_fit_beside_the_file_is_told(
-    monkeypatch: pytest.MonkeyPatch, found: FoundHeaders
+    monkeypatch: pytest.MonkeyPatch, found: Model
 ) -> None:
     plan = MemoryPlan(
         Outcome(status="ok"),
@@ -192,7 +192,7 @@ def test_a_rearranged_copy_that_does_not_fit_beside_the_file_is_told(
 
 
 def test_a_model_that_is_too_large_is_told_to_take_a_compact_cache_or_wait(
-    monkeypatch: pytest.MonkeyPatch, found: FoundHeaders
+    monkeypatch: pytest.MonkeyPatch, found: Model
 ) -> None:
     plan = MemoryPlan(
         Outcome(status="ok"),
@@ -229,7 +229,7 @@ def on_card(
 
 
 def test_a_card_that_is_too_small_is_given_as_many_layers_as_the_planner_finds_to_fit(
-    monkeypatch: pytest.MonkeyPatch, found: FoundHeaders
+    monkeypatch: pytest.MonkeyPatch, found: Model
 ) -> None:
     # 5 GB are wanted where 3 GB are, and 1 GB of it stays whatever is moved.
     n_layer = found.file.n_layer
@@ -244,13 +244,13 @@ def test_a_card_that_is_too_small_is_given_as_many_layers_as_the_planner_finds_t
 
 
 def test_no_layers_are_moved_to_a_system_memory_that_has_no_room_for_them(
-    monkeypatch: pytest.MonkeyPatch, found: FoundHeaders
+    monkeypatch: pytest.MonkeyPatch, found: Model
 ) -> None:
     fit = fitted(monkeypatch, found, lambda s: on_card(s, 4, GB, 0), Room(2 * GB, 2 * GB))
     assert not any("-ngl" in hint for hint in fit.hints)
 
 
-GPT_OSS = find_headers("gpt-oss-20b", asks_hub=False)
+GPT_OSS = find("gpt-oss-20b", asks_hub=False)
 EXPERTS = sum(
     tensor.n_bytes
     for header in GPT_OSS.headers
@@ -280,7 +280,7 @@ def test_experts_that_are_moved_are_as_few_as_it_takes(card_bytes: int, beside: 
 
 
 def test_the_smaller_variant_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = find_headers("gemma-3-4b-it:Q4_K_M", asks_hub=False)
+    found = find("gemma-3-4b-it:Q4_K_M", asks_hub=False)
     n_bytes = found.file.weights_bytes
     plan = MemoryPlan(
         Outcome(status="ok"),
@@ -300,7 +300,7 @@ def test_the_smaller_variant_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_context_beyond_what_the_model_was_trained_for_is_refused_and_not_planned(
-    found: FoundHeaders,
+    found: Model,
 ) -> None:
     fit = fit_model(found, SETTINGS, Room(8 * GB, 8 * GB), lengths=[8193, 512, 4_000_000_000])
     told = [(each.context.request.n_ctx, each.fits, each.context.reason) for each in fit.contexts]

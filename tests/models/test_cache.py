@@ -8,6 +8,7 @@ import filelock
 import pytest
 from click.testing import CliRunner, Result
 from huggingface_hub import hf_hub_download
+from make.downloads import downloaded
 from make.hub_at_hand import hub_at_hand
 from make.hub_server import Hub, Repository, random_bytes
 
@@ -15,7 +16,6 @@ from harness.commands.cache.command import command
 from harness.errors import FetchFailed, ModelNotFound
 from harness.models.cache import Kept, contents, find_kept, remove
 from harness.models.catalog.catalog import load_catalog
-from harness.models.fetch import ensure
 
 REPO = "owner/model-GGUF"
 CATALOG = load_catalog()  # reading it takes a tenth of a second
@@ -52,8 +52,8 @@ def test_an_empty_cache_holds_nothing(hub: Hub) -> None:
 
 
 def test_everything_is_told_with_its_size_the_largest_first(hub: Hub, tmp_path: Path) -> None:
-    ensure("tiny-random", None, CATALOG)
-    ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+    downloaded("tiny-random", None, CATALOG)
+    downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     hf_hub_download(REPO, "m-Q8_0.gguf")
     put_part(tmp_path)
     kept = by_name()
@@ -72,8 +72,8 @@ def test_everything_is_told_with_its_size_the_largest_first(hub: Hub, tmp_path: 
 
 
 def test_a_repository_is_removed_with_all_its_files(hub: Hub, tmp_path: Path) -> None:
-    ensure(f"{REPO}:Q4_K_M", None, CATALOG)
-    ensure("tiny-random", None, CATALOG)
+    downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
+    downloaded("tiny-random", None, CATALOG)
     part = put_part(tmp_path)
     remove(by_name()[REPO])
     assert not part.parents[1].exists()
@@ -81,7 +81,7 @@ def test_a_repository_is_removed_with_all_its_files(hub: Hub, tmp_path: Path) ->
 
 
 def test_only_what_is_unfinished_can_be_removed(hub: Hub, tmp_path: Path) -> None:
-    local = ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+    local = downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     part = put_part(tmp_path)
     remove(by_name()[f"{REPO}.part"])
     assert not part.exists()
@@ -106,7 +106,7 @@ def test_what_is_being_fetched_stays(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_our_own_models_and_digests_are_removed(hub: Hub, tmp_path: Path) -> None:
-    ensure("tiny-random", None, CATALOG)
+    downloaded("tiny-random", None, CATALOG)
     for name in ("tiny-random-Q8_0.gguf", "digests"):
         remove(by_name()[name])
     assert contents() == []
@@ -145,7 +145,7 @@ def test_what_a_link_leads_to_stays(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_only_what_is_listed_can_be_named(hub: Hub) -> None:
-    ensure("tiny-random", None, CATALOG)
+    downloaded("tiny-random", None, CATALOG)
     with pytest.raises(ModelNotFound, match=r"the cache has no \.\./x: it has tiny-random-Q8_0"):
         find_kept(["../x"], contents())
     shutil.rmtree(by_name()["tiny-random-Q8_0.gguf"].path.parents[1])
@@ -154,7 +154,7 @@ def test_only_what_is_listed_can_be_named(hub: Hub) -> None:
 
 
 def test_it_asks_before_it_removes(hub: Hub) -> None:
-    local = ensure("tiny-random", None, CATALOG)
+    local = downloaded("tiny-random", None, CATALOG)
     declined = harness_cache("rm", "TINY-random-Q8_0.gguf", answer="n\n")
     assert "nothing was removed" in declined.stderr
     assert local.path.exists()
@@ -165,6 +165,6 @@ def test_it_asks_before_it_removes(hub: Hub) -> None:
 
 
 def test_it_does_not_ask_when_told_so(hub: Hub) -> None:
-    local = ensure("tiny-random", None, CATALOG)
+    local = downloaded("tiny-random", None, CATALOG)
     assert harness_cache("rm", "--yes", "tiny-random-Q8_0.gguf").exit_code == 0
     assert not local.path.exists()

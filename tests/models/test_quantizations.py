@@ -111,7 +111,7 @@ def test_the_parts_of_a_split_model_become_one_file(tmp_path: Path, tiny_model: 
     (rung,) = plan_rungs(source, ("Q4_0",), tmp_path)
     write_rung(source, rung, 1, untold)
     assert rung.path.stat().st_size == rung.n_bytes
-    assert len(types_in(rung.path)) == sum(len(it.tensors) for it in source.found.headers)
+    assert len(types_in(rung.path)) == sum(len(it.tensors) for it in source.model.headers)
 
 
 @pytest.fixture(scope="module")

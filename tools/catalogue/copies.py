@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.models.catalog.catalog import Catalog
+from harness.models.find import find
 from harness.models.gguf.header import Header
 from harness.models.gguf.layouts import LAYOUTS_FILE, SHAPE, Layout, shipped_layout
 from harness.models.gguf.tensor_types import FILE_TYPES
 from harness.models.gguf.write import KeyValue
-from harness.models.headers import find_headers
 
 
 def shipped_copies(catalog: Catalog) -> dict[str, Layout]:
@@ -30,7 +30,7 @@ def header_copy(key: str, catalog: Catalog) -> Layout:
     Raises:
         HarnessError: No such variant, or its header cannot be had.
     """
-    found = find_headers(key, catalog=catalog)
+    found = find(key, catalog=catalog)
     assert found.spec is not None
     return layout_of_header(found.spec.name, found.headers, found.source)
 

@@ -11,9 +11,8 @@ from harness.errors import HarnessError
 from harness.measure.jobs.plan import ContextRequest, plan_memory
 from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.catalog.spec import ModelSpec, Variant
-from harness.models.gguf.work import work_of
-from harness.models.headers import find_headers
-from harness.models.model import FoundHeaders
+from harness.models.find import find
+from harness.models.model import Model
 from harness.models.twin.stub import ghost
 from harness.schema.settings import Settings
 from harness.schema.work import Work
@@ -24,29 +23,25 @@ _SETTINGS = Settings(n_threads=1)
 
 @dataclass
 class _Models:
-    """Headers and Works of the catalogue's variants, each looked up once."""
+    """The catalogue's variants, each looked up once."""
 
     catalog: Catalog
-    found: dict[str, FoundHeaders | None] = field(default_factory=dict)
-    works: dict[str, Work | None] = field(default_factory=dict)
+    found: dict[str, Model | None] = field(default_factory=dict)
 
-    def headers(self, spec: ModelSpec, variant: Variant) -> FoundHeaders | None:
-        """From the file if it is here, else from its layout; None where neither is to be had."""
+    def model(self, spec: ModelSpec, variant: Variant) -> Model | None:
+        """By its file if that is here, else by its layout; None where neither is to be had."""
         key = Entry(spec, variant).key
         if key not in self.found:
             try:
-                self.found[key] = find_headers(key, catalog=self.catalog, asks_hub=False)
+                self.found[key] = find(key, self.catalog, asks_hub=False)
             except HarnessError:
-                self.found[key] = None  # no layout: it is judged by its size alone
+                self.found[key] = None  # it is judged by its size alone
         return self.found[key]
 
     def work(self, spec: ModelSpec, variant: Variant) -> Work | None:
         """By the header's tensor table; None without one."""
-        key = Entry(spec, variant).key
-        if key not in self.works:
-            headers = self.headers(spec, variant)
-            self.works[key] = work_of(headers.headers, key) if headers else None
-        return self.works[key]
+        model = self.model(spec, variant)
+        return model.work if model else None
 
     def shape_bytes(self) -> dict[str, int]:
         """Of each variant of unpublished size what its header comes to, where there is one."""
@@ -54,7 +49,7 @@ class _Models:
             Entry(spec, variant).key: found.file.n_bytes
             for spec in self.catalog.models
             for variant in spec.variants
-            if variant.size_bytes is None and (found := self.headers(spec, variant))
+            if variant.size_bytes is None and (found := self.model(spec, variant))
         }
 
 
@@ -77,7 +72,7 @@ def asked_of(catalog: Catalog, sites: Sequence[Site]) -> Asked:
 
 def _planned(spec: ModelSpec, models: _Models) -> int | None:
     """Bytes beside the weights at 4,096 positions; None where the engine cannot plan it."""
-    found = models.headers(spec, spec.variants[0])
+    found = models.model(spec, spec.variants[0])
     if found is None:
         return None
     request = ContextRequest(n_ctx=DECODE.n_ctx)

@@ -17,7 +17,7 @@ from harness.errors import ExitCode, NotComparable, UsageError
 from harness.files import OnProgress
 from harness.measure.session import MeasureRequest, Session, SessionObserver, SessionResult, prepare
 from harness.models.catalog.catalog import Catalog
-from harness.models.local import local_models, model_file
+from harness.models.find import find_all
 from harness.records.listing import StoredConfiguration
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelKey, Run
@@ -115,15 +115,15 @@ def prepare_comparison(
         UsageError: Less than two things to compare.
         HarnessError: One cannot be found, fetched or read.
     """
-    found = local_models(request.what, catalog, on_progress)
-    files = [model_file(local, on_progress) for local in found.values()]
+    found = {model.key: model for model in find_all(request.what, catalog, on_progress)}
+    files = [model.file for model in found.values()]
     session = prepare(measure, files)
     if len(files) * len(session.plan.settings) < 2:
         raise UsageError(
             f"There is nothing to compare {files[0].key} with; name another model, or sweep a "
             "setting, as in --threads 1,2"
         )
-    return Comparison(request, session, {key: local.path for key, local in found.items()})
+    return Comparison(request, session, {key: model.weights for key, model in found.items()})
 
 
 def compare_stored(request: CompareRequest) -> Compared:

@@ -30,8 +30,8 @@ from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.fits import ModelFit, Room, room_of
 from harness.models.catalog.catalog import Catalog, load_catalog
-from harness.models.headers import find_headers
-from harness.models.model import FoundHeaders
+from harness.models.find import find
+from harness.models.model import Model
 from harness.records.listing import list_experiments
 from harness.records.store import load
 from harness.report import terminal
@@ -131,7 +131,7 @@ class _Asked:
     console: Console
     as_json: bool
 
-    def fit(self, found: FoundHeaders) -> ModelFit | Failure:
+    def fit(self, found: Model) -> ModelFit | Failure:
         """One model, here."""
         return fit_one(found, self.settings, self.room, self.lengths, self.types)
 
@@ -146,7 +146,7 @@ def _fit_named(asked: _Asked, models: Sequence[str], *, asks_hub: bool) -> int:
     results: list[ModelFit | Failure] = []
     for reference in models:
         try:
-            found = find_headers(reference, fetching.report, asked.catalog, asks_hub=asks_hub)
+            found = find(reference, asked.catalog, on_progress=fetching.report, asks_hub=asks_hub)
         except HarnessError as error:
             results.append(Failure(reference, str(error)))
             continue
@@ -197,7 +197,7 @@ def _fit_all(asked: _Asked) -> int:
 def _fit_offline(asked: _Asked, key: str) -> ModelFit | Failure | None:
     """None where no layout came with the harness: known of the catalogue, and no failure."""
     try:
-        return asked.fit(find_headers(key, None, asked.catalog, asks_hub=False))
+        return asked.fit(find(key, asked.catalog, asks_hub=False))
     except LayoutUnknown:
         return None
     except HarnessError as error:

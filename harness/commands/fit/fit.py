@@ -13,8 +13,7 @@ from harness.errors import HarnessError
 from harness.measure.fits import ModelFit, Room
 from harness.measure.fitting import fit_model
 from harness.measure.speed_here import speed_here
-from harness.models.gguf.work import work_of
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Machine
 from harness.schema.prediction import Refusal
@@ -44,7 +43,7 @@ class Teller:
             return []
         # The model is set against what is free now, which the speed does not know.
         speed = replace(speed, memory_bytes=None)
-        work = work_of(fit.found.headers, fit.found.key)
+        work = fit.found.work
         trained = fit.found.file.n_ctx_train
         cases = [(title, parse_workload(name)) for title, name in (*_DECODE, _PREFILL)]
         told = [
@@ -89,7 +88,7 @@ class Teller:
 
 
 def fit_one(
-    found: FoundHeaders,
+    found: Model,
     settings: Settings,
     room: Room,
     lengths: Sequence[int],

@@ -9,9 +9,10 @@ from pathlib import Path
 from harness.errors import ModelNotFound, UsageError
 from harness.files import OnProgress
 from harness.models.catalog.catalog import Catalog, Entry
-from harness.models.fetch import LocalModel, ensure, local_state
+from harness.models.download import local_path
+from harness.models.find import find
 from harness.models.hub.files import HubReference
-from harness.models.local import model_file
+from harness.models.model import Model
 from harness.models.precision import precision_rank
 from harness.models.quantizations import (
     ladder_files,
@@ -19,7 +20,7 @@ from harness.models.quantizations import (
     ladder_name,
     quantizations_here,
 )
-from harness.models.resolve import locate
+from harness.models.resolve import resolve
 from harness.schema.experiment import ModelFile
 
 
@@ -40,8 +41,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class _Found:
-    local: LocalModel
+    model: Model
     requantized_from: str | None = None
+
+    @property
+    def quantization(self) -> str:
+        return self.model.file.quantization
 
 
 def candidates(
@@ -56,19 +61,18 @@ def candidates(
     Raises:
         ModelNotFound: Nothing of it is here.
         UsageError: Two different files have the same key.
-        HarnessError: As `fetch.ensure`.
+        HarnessError: As `find`.
     """
-    found: dict[str, tuple[_Found, ModelFile]] = {}
+    found: dict[str, _Found] = {}
     for reference in references:
         for each in _of_reference(reference, directory, catalog, on_progress):
-            file = model_file(each.local, on_progress)
-            found.setdefault(file.sha256 or str(each.local.path), (each, file))
+            found.setdefault(each.model.file.sha256 or str(each.model.path), each)
     if not found:
         raise ModelNotFound(
             f"no file of {', '.join(references)} is here; `harness pull` fetches one, and "
             "`harness quantize` makes others of it"
         )
-    keys = [file.key for _, file in found.values()]
+    keys = [each.model.key for each in found.values()]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
         raise UsageError(f"Two different files are called {twice}; rename one of them.")
@@ -76,29 +80,30 @@ def candidates(
     ordered = sorted(
         found.values(),
         key=lambda it: (
-            precision_rank(it[1].quantization),
-            it[0].requantized_from is not None,
-            it[1].key,
+            precision_rank(it.quantization),
+            it.requantized_from is not None,
+            it.model.key,
         ),
     )
     names = _names(ordered)
     return [
-        Candidate(name, file, each.local.path, each.requantized_from)
-        for name, (each, file) in zip(names, ordered, strict=True)
+        Candidate(name, each.model.file, each.model.weights, each.requantized_from)
+        for name, each in zip(names, ordered, strict=True)
     ]
 
 
 def _of_reference(
     reference: str, directory: Path | None, catalog: Catalog, on_progress: OnProgress
 ) -> Iterator[_Found]:
-    located = locate(reference, catalog)
+    located = resolve(reference, catalog)
     for key in _keys(located, reference):
-        yield _Found(ensure(key, on_progress, catalog))
+        yield _Found(find(key, catalog, "weights", on_progress))
     if ":" in reference and not isinstance(located, Path):
         return
     folder = directory or ladder_folder(ladder_name(reference, catalog, on_progress))
     for made in ladder_files(folder):
-        yield _Found(LocalModel(made.path, made.path.name, None, None), made.requantized_from)
+        model = find(str(made.path), catalog, "weights", on_progress)
+        yield _Found(model, made.requantized_from)
 
 
 def _keys(located: Path | Entry | HubReference, reference: str) -> Iterable[str]:
@@ -107,15 +112,15 @@ def _keys(located: Path | Entry | HubReference, reference: str) -> Iterable[str]
         return [reference]
     if isinstance(located, Entry):
         spec = located.spec
-        here = [it for it in spec.variants if local_state(spec, it)]
+        here = [it for it in spec.variants if local_path(spec, it)]
         return [f"{spec.name}:{it.quantization}" for it in here]
     return [f"{located.repo}:{name}" for name in quantizations_here(located.repo)]
 
 
-def _names(found: Sequence[tuple[_Found, ModelFile]]) -> list[str]:
+def _names(found: Sequence[_Found]) -> list[str]:
     """The quantization, "+" where it was made from a quantized file; the key where that repeats."""
-    plain = [file.quantization + ("+" if each.requantized_from else "") for each, file in found]
+    plain = [each.quantization + ("+" if each.requantized_from else "") for each in found]
     return [
-        name if plain.count(name) == 1 else file.key
-        for name, (_, file) in zip(plain, found, strict=True)
+        name if plain.count(name) == 1 else each.model.key
+        for name, each in zip(plain, found, strict=True)
     ]

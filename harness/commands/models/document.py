@@ -13,7 +13,7 @@ from harness.commands.models.models import (
     VariantStatus,
 )
 from harness.models.catalog.spec import ModelSpec
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.models.stores import LocalFile
 
 
@@ -24,7 +24,7 @@ def document(result: ModelsResult) -> dict[str, Any]:
             return _catalog(result.rows, result.memory_bytes)
         case CatalogModel():
             return _catalog([result.row], result.memory_bytes)
-        case FoundHeaders():
+        case Model():
             return _header(result)
         case _:
             return {"schema": 1, "files": [_file(each) for each in result]}
@@ -56,7 +56,7 @@ def _variant(spec: ModelSpec, status: VariantStatus, memory_bytes: int | None) -
     return facts if memory_bytes is None else facts | {"fits": status.fits}
 
 
-def _header(found: FoundHeaders) -> dict[str, Any]:
+def _header(found: Model) -> dict[str, Any]:
     return {
         "schema": 1,
         "header": {

@@ -13,9 +13,9 @@ from harness.machine.probe import probe_machine
 from harness.models.catalog.catalog import Catalog
 from harness.models.catalog.choice import Choice, Wanted, choose, fits
 from harness.models.catalog.spec import ModelSpec, Variant
-from harness.models.fetch import local_state
-from harness.models.headers import find_headers
-from harness.models.model import FoundHeaders
+from harness.models.download import local_path
+from harness.models.find import find
+from harness.models.model import Model
 from harness.models.stores import LocalFile, find_local
 from harness.schema.machine import Machine
 
@@ -78,7 +78,7 @@ class CatalogModel:
     memory_bytes: int | None
 
 
-ModelsResult = CatalogList | CatalogModel | FoundHeaders | Sequence[LocalFile]
+ModelsResult = CatalogList | CatalogModel | Model | Sequence[LocalFile]
 
 
 def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgress) -> ModelsResult:
@@ -88,7 +88,7 @@ def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgres
     Raises:
         UsageError: One model is to be filtered.
         ModelNotFound: There is no such model.
-        HarnessError: Its header cannot be had, as `headers.find_headers`.
+        HarnessError: Its header cannot be had, as `find`.
     """
     if request.is_local:
         return find_local()
@@ -104,7 +104,7 @@ def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgres
     # A variant may stand behind the name, as `run` takes it; it is on the page anyway.
     key = name.partition(":")[0]
     if "/" in name and not catalog.knows(key):
-        return find_headers(name, on_progress, catalog)
+        return find(name, catalog, on_progress=on_progress)
     spec = catalog.spec(key)
     usual = spec.variants[0] if spec.variants else None
     return CatalogModel(_row(Choice(spec, usual), memory), memory)
@@ -115,7 +115,7 @@ def _row(choice: Choice, memory_bytes: int | None) -> CatalogRow:
     variants = tuple(
         VariantStatus(
             each,
-            local_state(spec, each),
+            local_path(spec, each),
             None if memory_bytes is None else fits(each, memory_bytes),
         )
         for each in spec.variants

@@ -13,7 +13,7 @@ from harness.commands.models.models import (
     VariantStatus,
 )
 from harness.models.catalog.spec import HubSource, ModelSpec, Shape, Variant, WheelSource
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.models.stores import LocalFile
 from harness.report.page import Cell, Column, Facts, Page, Quantity, Table, notes
 
@@ -36,7 +36,7 @@ def page(result: ModelsResult) -> Page:
             return _catalog(result)
         case CatalogModel():
             return _model(result)
-        case FoundHeaders():
+        case Model():
             return (_header(result),)
         case _:
             return _local(result)
@@ -130,7 +130,7 @@ def _variant(status: VariantStatus, memory_bytes: int | None) -> Facts:
     return Facts(facts, ", ".join(parts))
 
 
-def _header(found: FoundHeaders) -> Facts:
+def _header(found: Model) -> Facts:
     """What a file's header tells of a model that the catalogue need not know."""
     file = found.file
     experts = f"{file.n_expert} experts, {file.n_expert_used} of them for a token"

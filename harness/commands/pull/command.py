@@ -12,7 +12,7 @@ from harness.commands.pull.page import document, page
 from harness.commands.pull.pull import FilesStatus, PullRequest, pull
 from harness.errors import ExitCode, UsageError
 from harness.models.catalog.catalog import load_catalog
-from harness.models.fetch import DEFAULT_JOBS, Wishes
+from harness.models.download import DEFAULT_JOBS, DownloadRequest
 from harness.report.progress.fetching import Fetching
 
 
@@ -51,8 +51,10 @@ def command(
     """
     if is_list and is_verify:
         raise UsageError("--list and --verify are two questions; ask one of them")
-    wishes = Wishes(revision, accept_changed, jobs, asks_hub=not is_verify)
-    request = PullRequest(models, wishes, "list" if is_list else "verify" if is_verify else "fetch")
+    download = DownloadRequest(revision, accept_changed, jobs, asks_hub=not is_verify)
+    request = PullRequest(
+        models, download, "list" if is_list else "verify" if is_verify else "fetch"
+    )
     with Fetching(output.console) as fetching:
         result = pull(request, load_catalog(catalogs), fetching.report)
     is_well = not isinstance(result, FilesStatus) or result.is_well

@@ -8,9 +8,9 @@ from typing import Literal
 
 from harness.files import OnProgress
 from harness.models.catalog.catalog import Catalog
-from harness.models.fetch import LocalModel, Wishes, ensure_all
+from harness.models.download import DownloadRequest, LocalWeights, download_all
 from harness.models.gguf.shards import shard_paths
-from harness.models.status import ModelState, survey
+from harness.models.status import ModelState, status
 
 Question = Literal["fetch", "list", "verify"]
 
@@ -20,7 +20,7 @@ class PullRequest:
     """Which models, how they are to be fetched, and what is to be done with them."""
 
     models: tuple[str, ...]
-    wishes: Wishes
+    download: DownloadRequest
     question: Question
 
 
@@ -28,7 +28,7 @@ class PullRequest:
 class Pulled:
     """One model that is here, whole; `n_bytes` are those of all its parts."""
 
-    local: LocalModel
+    local: LocalWeights
     n_bytes: int
 
 
@@ -59,15 +59,15 @@ def pull(
     The models, fetched; or how far they are here, where only that is asked.
 
     Raises:
-        HarnessError: As `fetch.ensure_all`.
+        HarnessError: As `download.download_all`.
     """
     if request.question == "fetch":
-        found = ensure_all(request.models, on_progress, catalog, request.wishes)
+        found = download_all(request.models, on_progress, catalog, request.download)
         return [Pulled(local, _n_bytes(local)) for local in found]
     is_verify = request.question == "verify"
-    states = survey(request.models, on_progress, catalog, request.wishes, verifies=is_verify)
+    states = status(request.models, on_progress, catalog, request.download, verifies=is_verify)
     return FilesStatus(request.question, tuple(states))
 
 
-def _n_bytes(local: LocalModel) -> int:
+def _n_bytes(local: LocalWeights) -> int:
     return sum(path.stat().st_size for path in shard_paths(local.path))

@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.files import OnProgress
 from harness.measure.scoring import Scored, ScoredFile, ScoreFailure
 from harness.models.catalog.catalog import Catalog
-from harness.models.local import local_models, model_file
+from harness.models.find import find_all
 from harness.schema.quality import QualityRecord, TextFacts
 
 
@@ -43,21 +43,18 @@ def quality_files(
         HarnessError: One cannot be found, fetched or read.
     """
     references = () if reference is None else (reference,)
-    # Together first: two files must not have the same name.
-    described = {
-        key: ScoredFile(model_file(local, on_progress), local.path)
-        for key, local in local_models([*models, *references], catalog, on_progress).items()
-    }
-    own = [described[key] for key in local_models(models, catalog, on_progress)]
-    base = [described[key] for key in local_models(references, catalog, on_progress)]
-    for each in described.values():
+    # Together: two files must not have the same name.
+    found = find_all([*models, *references], catalog, on_progress)
+    files = [ScoredFile(model.file, model.weights) for model in found]
+    own = {each.file.key: each for each in files[: len(models)]}
+    for each in files:
         trained = each.file.n_ctx_train
         if trained and n_ctx > trained:
             raise UsageError(
                 f"{each.file.key} was trained for {trained} positions; --ctx {n_ctx} is beyond "
                 "them, take a smaller one"
             )
-    return QualityFiles(tuple(own), base[0] if base else None)
+    return QualityFiles(tuple(own.values()), None if reference is None else files[-1])
 
 
 @dataclass(frozen=True)

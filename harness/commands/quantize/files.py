@@ -46,18 +46,18 @@ def plan_rungs(source: LadderSource, file_types: Sequence[str], folder: Path) ->
     Raises:
         HarnessError: The engine refuses the source.
     """
-    files = plan_files(source.local.path, source.local.key, file_types)
+    files = plan_files(source.model.weights, source.model.key, file_types)
     return [_rung(source, planned, folder) for planned in files]
 
 
 def _rung(source: LadderSource, planned: PlannedFile, folder: Path) -> Rung:
-    tensors = [tensor for header in source.found.headers for tensor in header.tensors]
+    tensors = [tensor for header in source.model.headers for tensor in header.tensors]
     return Rung(
         file_type=planned.file_type,
         path=folder / source.file_name(planned.file_type),
         types=planned.types,
-        n_bytes=written_bytes(source.found.parts, planned.types, source.keys),
-        bits_per_weight=weights_bytes(tensors, planned.types) * 8 / source.found.file.n_params,
+        n_bytes=written_bytes(source.model.parts, planned.types, source.keys),
+        bits_per_weight=weights_bytes(tensors, planned.types) * 8 / source.model.file.n_params,
         n_fallback=planned.n_fallback,
         refusal=planned.refusal,
     )
@@ -72,7 +72,7 @@ def write_rung(source: LadderSource, rung: Rung, n_threads: int, report: OnProgr
         KeyboardInterrupt: Nothing is left of it.
     """
     sizes = {
-        tensor.name: tensor.n_bytes for header in source.found.headers for tensor in header.tensors
+        tensor.name: tensor.n_bytes for header in source.model.headers for tensor in header.tensors
     }
     n_done, n_all = 0, sum(sizes.values())
 
@@ -84,7 +84,7 @@ def write_rung(source: LadderSource, rung: Rung, n_threads: int, report: OnProgr
     try:
         with atomic_write(rung.path) as part:
             job = QuantizeJob(
-                model_path=str(source.local.path),
+                model_path=str(source.model.weights),
                 file_type=rung.file_type,
                 target_path=str(part),
                 keys=source.keys,

@@ -29,8 +29,8 @@ def page(result: QuantizeResult) -> Page:
     """What was made from what, a row a file, then what to know of them, then where they lie."""
     source = result.source
     head = (
-        f"{source.local.key} · {source.quantization} · "
-        f"{units.file_size(source.found.file.n_bytes)} · "
+        f"{source.model.key} · {source.quantization} · "
+        f"{units.file_size(source.model.file.n_bytes)} · "
         f"{units.significant(source.bits_per_weight)} bits per weight"
     )
     table = Table(_COLUMNS, tuple(_row(source, each) for each in result.made))
@@ -49,10 +49,10 @@ def document(result: QuantizeResult) -> dict[str, Any]:
     return {
         "schema": 1,
         "source": {
-            "model": source.local.key,
-            "path": str(source.local.path),
+            "model": source.model.key,
+            "path": str(source.model.weights),
             "quantization": source.quantization,
-            "n_bytes": source.found.file.n_bytes,
+            "n_bytes": source.model.file.n_bytes,
             "bits_per_weight": source.bits_per_weight,
             "is_quantized": source.is_quantized,
             "sha256": source.sha256,
@@ -66,7 +66,7 @@ def _row(source: LadderSource, made: Made) -> tuple[Cell, ...]:
     word, rung = _WORDS.get(made.state, made.state), made.rung
     n_bytes, bits = rung.n_bytes, rung.bits_per_weight
     if made.state == "source":
-        n_bytes, bits = source.found.file.n_bytes, source.bits_per_weight
+        n_bytes, bits = source.model.file.n_bytes, source.bits_per_weight
     sizes: tuple[Cell, ...] = (None, None)
     if not made.is_failure:
         sizes = (n_bytes, bits)

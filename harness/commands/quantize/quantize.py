@@ -56,7 +56,7 @@ class Made:
     def path(self, source: LadderSource) -> Path | None:
         """Where it lies, or would."""
         if self.state == "source":
-            return source.local.path
+            return source.model.weights
         return None if self.is_failure else self.rung.path
 
 
@@ -102,7 +102,7 @@ def quantize(
     if request.is_list:
         made = [Made(rung, "refused" if rung.refusal else "planned") for rung in rungs]
         return QuantizeResult(source, folder, tuple(made))
-    with held(f"quantizing {source.local.key}"):
+    with held(f"quantizing {source.model.key}"):
         return QuantizeResult(
             source, folder, tuple(_make(request, source, rungs, folder, on_progress, warn))
         )
@@ -112,7 +112,7 @@ def warnings(source: LadderSource, rungs: Sequence[Rung]) -> list[str]:
     """What is to be known of files that are made from a quantized source."""
     if not source.is_quantized:
         return []
-    key = source.local.key
+    key = source.model.key
     found = [
         f"{key} is itself quantized: the errors of both quantizations add up, so none of these "
         "files is what its publisher's of that type would be"
@@ -162,7 +162,7 @@ def _before(source: LadderSource, rung: Rung, is_forced: bool) -> Made | None:
     if rung.refusal:
         return Made(rung, "refused", rung.refusal)
     if rung.file_type == source.quantization:
-        return Made(rung, "source", f"{source.local.key} is that already")
+        return Made(rung, "source", f"{source.model.key} is that already")
     if is_forced or not rung.path.exists():
         return None
     if is_made_from(rung.path, source, rung.n_bytes):

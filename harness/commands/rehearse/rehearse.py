@@ -12,8 +12,8 @@ from harness.errors import HarnessError, UsageError
 from harness.files import OnProgress
 from harness.measure.session import MeasureRequest, Session, prepare
 from harness.models.catalog.catalog import Catalog
-from harness.models.headers import find_headers
-from harness.models.model import FoundHeaders
+from harness.models.find import find
+from harness.models.model import Model
 from harness.models.twin.twin import twin_file, twin_of
 from harness.schema.experiment import ModelKey
 
@@ -40,7 +40,7 @@ class Rehearsal:
     """A session about to measure twins of `found`."""
 
     request: RehearseRequest
-    found: tuple[FoundHeaders, ...]
+    found: tuple[Model, ...]
     session: Session
 
     @property
@@ -93,12 +93,10 @@ def prepare_rehearsal(
     return Rehearsal(request, tuple(found), session)
 
 
-def _find(
-    request: RehearseRequest, catalog: Catalog, on_progress: OnProgress
-) -> Sequence[FoundHeaders]:
-    found: dict[str, FoundHeaders] = {}
+def _find(request: RehearseRequest, catalog: Catalog, on_progress: OnProgress) -> Sequence[Model]:
+    found: dict[str, Model] = {}
     for name in request.models:
-        each = find_headers(name, on_progress, catalog, asks_hub=request.asks_hub)
+        each = find(name, catalog, on_progress=on_progress, asks_hub=request.asks_hub)
         if each.key in found and found[each.key].source != each.source:
             raise UsageError(
                 f"Two models are both called {each.key}: from {found[each.key].source} and from "

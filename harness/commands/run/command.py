@@ -12,7 +12,7 @@ from harness.commandline.output import Output, output_options
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest, prepare
 from harness.models.catalog.catalog import load_catalog
-from harness.models.local import local_models, model_file
+from harness.models.find import find_all
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 
@@ -36,10 +36,10 @@ def command(
     """
     catalog = load_catalog(catalogs)
     with Fetching(output.console) as fetching:
-        found = local_models(models or (catalog.models[0].name,), catalog, fetching.report)
-        files = [model_file(local, fetching.report) for local in found.values()]
-    paths = {key: local.path for key, local in found.items()}
-    session = prepare(request, files)
+        named = find_all(models or (catalog.models[0].name,), catalog, fetching.report)
+    found = {model.key: model for model in named}
+    paths = {key: model.weights for key, model in found.items()}
+    session = prepare(request, [model.file for model in found.values()])
     with machine_held(", ".join(paths), request.wait_ns, output.tell):
         measured = session.measure(paths, Progress(output.console))
     return show_measured(measured, output)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 
+from harness.errors import ModelInvalid
+from harness.files import unreadable
 from harness.models.gguf.header import Header, read_header
 
 
@@ -20,6 +23,24 @@ class HeaderPart:
     n_bytes: int
     header: Header
     data: bytes = field(repr=False)
+
+
+def read_part(path: Path) -> HeaderPart:
+    """
+    The file at `path`.
+
+    Raises:
+        ModelInvalid: It cannot be read, or is no GGUF.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = read_header(file, size, str(path))
+            file.seek(0)
+            data = file.read(min(header.data_start, size))
+    except OSError as error:
+        raise ModelInvalid(unreadable(path, error)) from error
+    return HeaderPart(path.name, size, header, data)
 
 
 def made_part(data: bytes, file_name: str) -> HeaderPart:

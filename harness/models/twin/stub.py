@@ -17,13 +17,13 @@ from typing import BinaryIO
 from harness.errors import HarnessError
 from harness.files import system_reason
 from harness.models.gguf.part import HeaderPart
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 
 _FSCTL_SET_SPARSE = 0x900C4  # winioctl.h
 
 
 @contextmanager
-def ghost(found: FoundHeaders) -> Iterator[Path]:
+def ghost(found: Model) -> Iterator[Path]:
     """
     A path to hand to the planner; of a split model its first part. Removed at the end.
 

@@ -25,7 +25,7 @@ from harness.models.gguf.header import Tensor
 from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.split import split_part
 from harness.models.gguf.tensor_types import TYPES_BY_NAME
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.models.twin.blocks import (
     EMBEDDING_RMS,
     ROUTED_EMBEDDING_RMS,
@@ -51,7 +51,7 @@ _SPLIT_BYTES = 50 * 10**9
 _FLOATS = ("F32", "F16", "BF16", "F64")
 
 
-def twin_file(found: FoundHeaders) -> ModelFile:
+def twin_file(found: Model) -> ModelFile:
     """What experiments say of the twin of what was found."""
     n_bytes = sum(part.n_bytes for part in found.parts)
     return found.file.model_copy(update={"n_bytes": n_bytes, "sha256": None, "is_twin": True})
@@ -59,7 +59,7 @@ def twin_file(found: FoundHeaders) -> ModelFile:
 
 @contextmanager
 def twin_of(
-    found: FoundHeaders, directory: Path, report: OnProgress, *, keeps: bool = False
+    found: Model, directory: Path, report: OnProgress, *, keeps: bool = False
 ) -> Iterator[Path]:
     """
     The first file of the twin of what was found, in a folder of its own under `directory`.

@@ -34,7 +34,7 @@ _WORDS: dict[Phase, str] = {
 
 
 class Fetching:
-    """Takes the reports of models/fetch.py, from one thread at a time; `done` ends the bars."""
+    """Takes the reports of models/download.py, from one thread at a time; `done` ends the bars."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -14,7 +14,7 @@ from harness.commands.models import models
 from harness.commands.models.command import command
 from harness.errors import HarnessError, ModelNotFound, UsageError
 from harness.models.catalog.catalog import load_catalog
-from harness.models.fetch import cached_path
+from harness.models.download import cached_path
 from harness.report.text import WIDTH
 from harness.schema.machine import Accelerator, Machine
 

@@ -18,7 +18,7 @@ from harness.measure.jobs import plan as planning
 from harness.measure.jobs.measure import MeasureJob, MeasureReport, measure
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
 from harness.measure.predictions import memory_predictions
-from harness.models.headers import find_headers, local_headers
+from harness.models.find import find, local_model
 from harness.models.twin.stub import ghost, write_ghost
 from harness.schema.settings import Settings
 
@@ -30,7 +30,7 @@ def planned(path: Path, settings: Settings, *lengths: int) -> MemoryPlan:
         ContextRequest(n_ctx=n, type_k=settings.type_k, type_v=settings.type_v) for n in lengths
     ]
     with ghost(as_if_remote(path)) as empty:
-        return plan_memory(empty, local_headers(path, "k").headers, settings, requests)
+        return plan_memory(empty, local_model(path, "k").headers, settings, requests)
 
 
 def measured(tmp_path: Path, path: Path, settings: Settings, *workloads: str) -> MeasureReport:
@@ -100,7 +100,7 @@ def test_sliding_windows_and_rearranged_weights_are_planned_too(
 
 @pytest.mark.parametrize("name", ["qwen3.6-35b-a3b", "nemotron-3-nano-30b-a3b"])
 def test_the_state_of_recurrent_layers_is_what_the_shape_says(name: str) -> None:
-    found = find_headers(name, asks_hub=False)
+    found = find(name, asks_hub=False)
     assert found.spec is not None
     assert found.spec.shape is not None
     with ghost(found) as empty:
@@ -112,7 +112,7 @@ def test_the_state_of_recurrent_layers_is_what_the_shape_says(name: str) -> None
 
 @pytest.mark.slow
 def test_smollm2_takes_what_was_planned_and_its_process_no_more(tmp_path: Path) -> None:
-    found = find_headers("smollm2-135m", asks_hub=False)
+    found = find("smollm2-135m", asks_hub=False)
     if found.path is None:
         pytest.skip("smollm2-135m has not been fetched")
     settings = Settings(n_threads=2)
@@ -133,11 +133,11 @@ def test_smollm2_takes_what_was_planned_and_its_process_no_more(tmp_path: Path) 
 def test_weights_and_buffers_lie_on_devices_the_engine_has(tiny_model: Path) -> None:
     plan = planned(tiny_model, Settings(n_threads=1, n_gpu_layers=0), 512)
     assert set(plan.taken(plan.contexts[0])) <= {device.name for device in plan.devices}
-    assert plan.weights_bytes == local_headers(tiny_model, "k").file.weights_bytes
+    assert plan.weights_bytes == local_model(tiny_model, "k").file.weights_bytes
 
 
 def test_the_largest_context_is_the_last_that_is_within_the_limit(tiny_model: Path) -> None:
-    found = local_headers(tiny_model, "k")
+    found = local_model(tiny_model, "k")
     request = ContextRequest(n_ctx=8192)
 
     def largest(system_bytes: int) -> int | None:
@@ -171,7 +171,7 @@ def test_the_largest_context_is_the_last_that_is_within_the_limit(tiny_model: Pa
 
 def test_a_context_the_engine_refuses_leaves_the_others(tiny_model: Path) -> None:
     settings = Settings(n_threads=1, flash_attn="off")
-    found = local_headers(tiny_model, "k")
+    found = local_model(tiny_model, "k")
     requests = [ContextRequest(n_ctx=512, type_v="q8_0"), ContextRequest(n_ctx=512)]
     refused, planned_ = plan_memory(tiny_model, found.headers, settings, requests).contexts
     assert (refused.n_ctx, planned_.n_ctx) == (None, 512)
@@ -248,7 +248,7 @@ def test_a_ghost_has_the_size_of_the_model_and_takes_the_room_of_its_header(
 
 
 def test_a_model_that_is_here_is_its_own_ghost(tiny_model: Path) -> None:
-    with ghost(local_headers(tiny_model, "k")) as path:
+    with ghost(local_model(tiny_model, "k")) as path:
         assert path == tiny_model
     assert tiny_model.exists()
 
@@ -295,7 +295,7 @@ def test_what_a_run_needs_by_its_record_is_what_was_planned(
 def test_experts_beside_a_gpu_are_counted_as_the_stretch_of_the_file_that_is_mapped(
     n_cpu_moe: int, in_system: float, on_card: float
 ) -> None:
-    (header,) = find_headers("gpt-oss-20b", asks_hub=False).headers
+    (header,) = find("gpt-oss-20b", asks_hub=False).headers
     beside = re.compile(r"token_embd|blk\.(\d+)\.ffn_(?:up|down|gate)_exps")
     pinned = [
         tensor.name

@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from make.downloads import downloaded
 from make.hub_at_hand import HASTY, hub_at_hand, point_at
 from make.hub_server import Fault, Hub, Repository, random_bytes
 
 from harness.errors import FetchFailed, HarnessError, ModelNotFound
 from harness.files import FetchProgress
 from harness.models.catalog.catalog import Catalog, Entry, load_catalog
-from harness.models.fetch import Wishes, ensure, local_state
+from harness.models.download import DownloadRequest, local_path
 from harness.models.hub.listing import list_repository
 from harness.models.hub.plan import HubUnreachable
 
 REPO = "owner/model-GGUF"
 NAME = "model-Q4_K_M.gguf"
 CONTENT = random_bytes(50_000)
-ASKING = Wishes(asks_hub=True)
+ASKING = DownloadRequest(asks_hub=True)
 CATALOG = load_catalog()  # reading it takes a tenth of a second
 
 
@@ -81,15 +82,15 @@ def test_what_cannot_be_found_is_named(hub: Hub) -> None:
 
 def test_the_nearest_repository_of_the_catalogue_is_offered(hub: Hub) -> None:
     with pytest.raises(ModelNotFound, match=r"the catalogue knows owner/model-GGUF$"):
-        ensure("owner/modle-GGUF:Q4_K_M", None, catalog_of())
+        downloaded("owner/modle-GGUF:Q4_K_M", None, catalog_of())
 
 
 def test_a_gated_repository_says_how_to_get_in(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repositories[REPO].is_gated = True
     with pytest.raises(FetchFailed, match=f"is gated: ask for access at {hub.endpoint}/{REPO}, "):
-        ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+        downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     monkeypatch.setenv("HF_TOKEN", "hf_right")
-    assert ensure(f"{REPO}:Q4_K_M", None, CATALOG).path.read_bytes() == CONTENT
+    assert downloaded(f"{REPO}:Q4_K_M", None, CATALOG).path.read_bytes() == CONTENT
 
 
 def test_a_private_repository_needs_the_right_token(
@@ -144,7 +145,7 @@ def test_a_repository_with_names_that_lead_elsewhere_is_refused(
     hub.repositories[REPO] = Repository({name: CONTENT, NAME: CONTENT})
     assert "under the unsafe name" in refusal()
     with pytest.raises(FetchFailed, match="do not trust this repository"):
-        ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+        downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     assert hub.bodies() == []
     assert not (tmp_path / "hf").exists()
 
@@ -171,7 +172,7 @@ def test_a_commit_that_is_none_is_refused(hub: Hub) -> None:
 
 def test_the_token_goes_to_the_hub_alone(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+    downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     at_hub = [request for request in hub.requests if not request.is_cdn]
     at_cdn = [request for request in hub.requests if request.is_cdn]
     assert {request.headers.get("authorization") for request in at_hub} == {"Bearer hf_secret"}
@@ -218,45 +219,45 @@ def test_a_password_in_the_endpoint_is_not_repeated(
 def test_without_a_network_what_is_cached_is_used(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+    there = downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     with socket.create_server(("127.0.0.1", 0)) as server:
         unused = f"http://127.0.0.1:{server.getsockname()[1]}"
     point_at(unused, monkeypatch)
     seen: list[FetchProgress] = []
-    for wishes in (ASKING, Wishes()):
-        assert ensure(f"{REPO}:Q4_K_M", seen.append, CATALOG, wishes) == there
+    for request in (ASKING, DownloadRequest()):
+        assert downloaded(f"{REPO}:Q4_K_M", seen.append, CATALOG, request) == there
     assert [progress.phase for progress in seen] == ["offline"]
     with pytest.raises(HubUnreachable, match=f"{unused} cannot be reached for {REPO}"):
-        ensure(f"{REPO}:Q8_0", None, CATALOG)
+        downloaded(f"{REPO}:Q8_0", None, CATALOG)
 
 
 def test_offline_mode_asks_nobody(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+    there = downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     n_requests = len(hub.requests)
-    assert ensure(REPO, None, CATALOG) == there
-    assert ensure(f"{REPO}:q4_k_m", None, CATALOG, ASKING) == there
+    assert downloaded(REPO, None, CATALOG) == there
+    assert downloaded(f"{REPO}:q4_k_m", None, CATALOG, ASKING) == there
     with pytest.raises(FetchFailed, match=r"is not in the cache, and HF_HUB_OFFLINE forbids"):
-        ensure(f"{REPO}:Q8_0", None, CATALOG)
+        downloaded(f"{REPO}:Q8_0", None, CATALOG)
     assert len(hub.requests) == n_requests
 
 
 def test_a_busy_hub_does_not_keep_one_from_what_is_cached(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = ensure(f"{REPO}:Q4_K_M", None, CATALOG)
+    there = downloaded(f"{REPO}:Q4_K_M", None, CATALOG)
     n_requests = len(hub.requests)
-    assert ensure(f"{REPO}:Q4_K_M", None, CATALOG) == there
+    assert downloaded(f"{REPO}:Q4_K_M", None, CATALOG) == there
     assert len(hub.requests) == n_requests
 
 
 def test_parts_in_the_cache_are_used_only_when_all_are_there(hub: Hub) -> None:
     names = [f"m-Q2_K-0000{n}-of-00002.gguf" for n in (1, 2)]
     hub.repositories[REPO] = Repository(dict.fromkeys(names, CONTENT))
-    first = ensure(f"{REPO}:Q2_K", None, CATALOG).path
+    first = downloaded(f"{REPO}:Q2_K", None, CATALOG).path
     assert (first.name, len(hub.bodies())) == (names[0], 1)  # the same bytes: one blob
     first.with_name(names[1]).unlink()
-    assert ensure(f"{REPO}:Q2_K", None, CATALOG).path == first
+    assert downloaded(f"{REPO}:Q2_K", None, CATALOG).path == first
     assert first.with_name(names[1]).read_bytes() == CONTENT
     assert len(hub.bodies()) == 1
 
@@ -266,44 +267,44 @@ def test_parts_in_the_cache_are_used_only_when_all_are_there(hub: Hub) -> None:
 
 def test_a_model_of_the_catalogue_comes_from_the_hub(hub: Hub) -> None:
     catalog = catalog_of()
-    local = ensure("model", None, catalog)
+    local = downloaded("model", None, catalog)
     assert (local.key, local.path.name) == ("model:Q4_K_M", NAME)
     assert local.spec == catalog.models[0]
     assert local.variant is not None
     assert (local.variant.sha256, local.variant.n_bytes) == (sha256_of_model(hub), len(CONTENT))
-    assert local_state(catalog.models[0], catalog.models[0].variants[0]) == local.path
+    assert local_path(catalog.models[0], catalog.models[0].variants[0]) == local.path
 
 
 def test_any_repository_is_as_good_as_a_name(hub: Hub) -> None:
-    local = ensure(REPO, None, CATALOG)
+    local = downloaded(REPO, None, CATALOG)
     assert (local.key, local.spec) == (f"{REPO}:Q4_K_M", None)
     assert local.variant is not None
     assert local.variant.sha256 == sha256_of_model(hub)
-    assert ensure(f"{REPO}:q8_0", None, CATALOG).key == f"{REPO}:Q8_0"
+    assert downloaded(f"{REPO}:q8_0", None, CATALOG).key == f"{REPO}:Q8_0"
 
 
 def test_a_pinned_revision_wins(hub: Hub) -> None:
     old = Repository({NAME: CONTENT[:-5]}, branches=())
     catalog = catalog_of(source={"revision": old.commit})
     hub.repositories[REPO] = old
-    local = ensure("model", None, catalog)
+    local = downloaded("model", None, catalog)
     assert local.path.read_bytes() == CONTENT[:-5]
     assert local.path.parent.name == old.commit
     n_requests = len(hub.requests)
     # A commit never changes: what is here of it is all there is to know.
-    assert ensure("model", None, catalog, ASKING) == local
+    assert downloaded("model", None, catalog, ASKING) == local
     assert len(hub.requests) == n_requests
 
 
 def test_a_revision_may_be_named(hub: Hub) -> None:
     hub.repositories[REPO].branches = ("main", "v1", "refs/pr/1")
     for revision in ("v1", "refs/pr/1", hub.repositories[REPO].commit):
-        local = ensure(f"{REPO}:Q4_K_M", None, CATALOG, Wishes(revision))
+        local = downloaded(f"{REPO}:Q4_K_M", None, CATALOG, DownloadRequest(revision))
         assert local.path.read_bytes() == CONTENT
     with pytest.raises(HarnessError, match="has no revision 'v2'"):
-        ensure(f"{REPO}:Q4_K_M", None, CATALOG, Wishes("v2"))
+        downloaded(f"{REPO}:Q4_K_M", None, CATALOG, DownloadRequest("v2"))
     with pytest.raises(HarnessError, match="tiny-random:Q8_0 has no revisions"):
-        ensure("tiny-random", None, CATALOG, Wishes("v1"))
+        downloaded("tiny-random", None, CATALOG, DownloadRequest("v1"))
 
 
 def test_a_file_that_is_not_the_catalogues_is_taken_only_when_told(hub: Hub) -> None:
@@ -313,30 +314,30 @@ def test_a_file_that_is_not_the_catalogues_is_taken_only_when_told(hub: Hub) -> 
     ):
         catalog = catalog_of(**known)
         with pytest.raises(FetchFailed, match=rf"has another {NAME} .*{complaint}.*--accept-chang"):
-            ensure("model", None, catalog)
+            downloaded("model", None, catalog)
         assert hub.bodies() == []
     for known in ({"sha256": "f" * 64}, {"bytes": 49_999}):
-        local = ensure("model", None, catalog_of(**known), Wishes(accepts_change=True))
+        local = downloaded("model", None, catalog_of(**known), DownloadRequest(accepts_change=True))
         assert local.variant is not None
         assert local.variant.sha256 == sha256_of_model(hub)
         with pytest.raises(FetchFailed, match="has another"):
-            ensure("model", None, catalog_of(**known))
+            downloaded("model", None, catalog_of(**known))
 
 
 def test_a_renamed_file_is_found_by_the_catalogues_digest(hub: Hub) -> None:
     catalog = catalog_of(sha256=sha256_of_model(hub), source={"file": NAME})
     hub.repositories[REPO] = Repository({"new-name.gguf": CONTENT, "x-Q4_K_M.gguf": b"GGUF"})
-    assert ensure("model", None, catalog).path.name == "new-name.gguf"
+    assert downloaded("model", None, catalog).path.name == "new-name.gguf"
 
 
 def test_another_model_of_the_same_repository_is_not_taken_from_the_cache(hub: Hub) -> None:
     hub.repositories[REPO] = Repository({"a-Q4_K_M.gguf": CONTENT, "b-Q4_K_M.gguf": CONTENT[:-9]})
-    assert ensure(f"{REPO}:b-Q4_K_M", None, CATALOG).path.name == "b-Q4_K_M.gguf"
+    assert downloaded(f"{REPO}:b-Q4_K_M", None, CATALOG).path.name == "b-Q4_K_M.gguf"
     catalog = catalog_of(source={"file": "a-Q4_K_M.gguf"})
-    assert ensure("model", None, catalog).path.name == "a-Q4_K_M.gguf"
+    assert downloaded("model", None, catalog).path.name == "a-Q4_K_M.gguf"
 
 
 def test_listing_what_is_here_asks_nobody(hub: Hub) -> None:
     (spec,) = catalog_of().models
-    assert local_state(spec, Entry(spec, spec.variants[0]).variant) is None
+    assert local_path(spec, Entry(spec, spec.variants[0]).variant) is None
     assert hub.requests == []

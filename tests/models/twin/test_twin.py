@@ -16,11 +16,11 @@ from make.small_models import SmallLlama, write_small_model
 from harness import files as transfer
 from harness.errors import FetchFailed
 from harness.files import FetchProgress
+from harness.models.find import find, local_model
 from harness.models.gguf.model_file import model_file_of
 from harness.models.gguf.shards import check_parts
 from harness.models.gguf.tensor_types import TYPES_BY_NAME
-from harness.models.headers import find_headers, local_headers
-from harness.models.model import FoundHeaders
+from harness.models.model import Model
 from harness.models.twin import twin
 from harness.models.twin.twin import (
     _PIECE_BYTES,
@@ -47,12 +47,12 @@ def test_the_engine_decodes_finite_logits_from_every_type(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def found(tiny_model: Path) -> FoundHeaders:
-    return find_headers(str(tiny_model))
+def found(tiny_model: Path) -> Model:
+    return find(str(tiny_model))
 
 
 def test_a_twin_has_the_header_and_the_size_of_the_model(
-    found: FoundHeaders, tiny_model: Path, tmp_path: Path
+    found: Model, tiny_model: Path, tmp_path: Path
 ) -> None:
     with twin_of(found, tmp_path, _ignore) as path:
         real, made = tiny_model.read_bytes(), path.read_bytes()
@@ -63,7 +63,7 @@ def test_a_twin_has_the_header_and_the_size_of_the_model(
         assert probed([path])[0]["finite"]
 
 
-def test_a_twin_is_called_one_and_has_no_digest(found: FoundHeaders) -> None:
+def test_a_twin_is_called_one_and_has_no_digest(found: Model) -> None:
     file = twin_file(found)
     assert file.is_twin
     assert file.sha256 is None
@@ -71,19 +71,19 @@ def test_a_twin_is_called_one_and_has_no_digest(found: FoundHeaders) -> None:
     assert file.model_dump(exclude=unchanged) == found.file.model_dump(exclude=unchanged)
 
 
-def test_a_twin_is_gone_afterwards(found: FoundHeaders, tmp_path: Path) -> None:
+def test_a_twin_is_gone_afterwards(found: Model, tmp_path: Path) -> None:
     with twin_of(found, tmp_path / "twins", _ignore) as path:
         assert path.is_file()
     assert list((tmp_path / "twins").iterdir()) == []
 
 
-def test_a_twin_is_gone_after_an_interruption(found: FoundHeaders, tmp_path: Path) -> None:
+def test_a_twin_is_gone_after_an_interruption(found: Model, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), twin_of(found, tmp_path, _ignore):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_left_when_writing_is_interrupted(found: FoundHeaders, tmp_path: Path) -> None:
+def test_nothing_is_left_when_writing_is_interrupted(found: Model, tmp_path: Path) -> None:
     def interrupt(progress: FetchProgress) -> None:
         if progress.n_bytes_done > 100_000:
             raise KeyboardInterrupt
@@ -93,7 +93,7 @@ def test_nothing_is_left_when_writing_is_interrupted(found: FoundHeaders, tmp_pa
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_kept_twin_serves_again_and_stays(found: FoundHeaders, tmp_path: Path) -> None:
+def test_a_kept_twin_serves_again_and_stays(found: Model, tmp_path: Path) -> None:
     with twin_of(found, tmp_path, _ignore, keeps=True) as path:
         written = path.stat().st_mtime_ns
     with twin_of(found, tmp_path, _ignore) as again:
@@ -102,7 +102,7 @@ def test_a_kept_twin_serves_again_and_stays(found: FoundHeaders, tmp_path: Path)
     assert path.is_file()
 
 
-def test_a_kept_twin_of_another_header_is_written_anew(found: FoundHeaders, tmp_path: Path) -> None:
+def test_a_kept_twin_of_another_header_is_written_anew(found: Model, tmp_path: Path) -> None:
     with twin_of(found, tmp_path, _ignore, keeps=True) as path:
         data = bytearray(path.read_bytes())
     data[100] ^= 1
@@ -111,7 +111,7 @@ def test_a_kept_twin_of_another_header_is_written_anew(found: FoundHeaders, tmp_
         assert path.read_bytes()[:200] == found.parts[0].data[:200]
 
 
-def test_progress_ends_at_the_size_of_the_file(found: FoundHeaders, tmp_path: Path) -> None:
+def test_progress_ends_at_the_size_of_the_file(found: Model, tmp_path: Path) -> None:
     told: list[FetchProgress] = []
     with twin_of(found, tmp_path, told.append) as path:
         n_bytes = path.stat().st_size
@@ -120,7 +120,7 @@ def test_progress_ends_at_the_size_of_the_file(found: FoundHeaders, tmp_path: Pa
 
 
 def test_space_is_checked_before_writing(
-    found: FoundHeaders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: Usage(free=10))  # type: ignore[attr-defined]
     with (
@@ -143,7 +143,7 @@ class Usage:
 def test_a_disk_that_refuses_is_explained(
     number: int,
     words: str,
-    found: FoundHeaders,
+    found: Model,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_split_model_has_a_split_twin(tmp_path: Path) -> None:
         [parts[0].header], name="x", key="o/r:Q4_K_M", file_name=parts[0].file_name,
         n_bytes=2 * parts[0].n_bytes, quantization=None, sha256=None,
     )  # fmt: skip
-    found = FoundHeaders(file, tuple(parts), "hub", "a hub")
+    found = Model(file, tuple(parts), "hub", "a hub")
     with twin_of(found, tmp_path / "twins", _ignore) as path:
         assert path.name == "model-00001-of-00002.gguf"
         assert path.parent.name == "twin-o-r-Q4_K_M"
@@ -181,13 +181,13 @@ def small_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def whole(n_vocab: int = 512) -> FoundHeaders:
+def whole(n_vocab: int = 512) -> Model:
     part = SmallLlama("Q8_0", n_vocab=n_vocab).part("model.gguf")
     file = model_file_of(
         [part.header], name="x", key="o/r:Q8_0", file_name=part.file_name, n_bytes=part.n_bytes,
         quantization=None, sha256=None,
     )  # fmt: skip
-    return FoundHeaders(file, (part,), "hub", "a hub")
+    return Model(file, (part,), "hub", "a hub")
 
 
 def test_a_twin_is_split_where_the_file_system_holds_none_so_large(
@@ -200,7 +200,7 @@ def test_a_twin_is_split_where_the_file_system_holds_none_so_large(
         assert path == files[0]
         assert len(files) > 1
         assert max(each.stat().st_size for each in files) <= small_files
-        made = local_headers(path, "x")
+        made = local_model(path, "x")
         check_parts(made.headers, str(path))
         tensors = [tensor for header in made.headers for tensor in header.tensors]
         assert tensors == list(found.headers[0].tensors)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from make.downloads import downloaded
 from make.gguf import SMALL, Value, Weight, head
 from make.hub_at_hand import hub_at_hand
 from make.hub_server import Fault, Hub, Repository
 
-from harness.errors import FetchFailed, LayoutUnknown, ModelNotFound
-from harness.files import FetchProgress
-from harness.models import headers
+from harness.errors import FetchFailed, LayoutUnknown, ModelNotFound, UsageError
+from harness.files import FetchProgress, untold
 from harness.models.catalog.catalog import Catalog, load_catalog
-from harness.models.fetch import ensure
+from harness.models.digest import sha256_of
+from harness.models.find import find, find_all
 from harness.models.gguf.model_file import describe
-from harness.models.headers import find_headers
 
 REPO = "lab/Tiny-GGUF"
 GEMMA = "unsloth/gemma-3-270m-it-GGUF"
@@ -44,7 +44,7 @@ def catalog_with(repo: str, **changes: object) -> Catalog:
 
 
 def test_a_file_of_the_users_own_is_read_where_it_lies(tiny_model: Path) -> None:
-    found = find_headers(str(tiny_model))
+    found = find(str(tiny_model))
     assert (found.origin, found.path, found.key) == ("local", tiny_model, "tiny.gguf")
     assert found.file == describe(tiny_model, "tiny.gguf").model_copy(
         update={"sha256": found.file.sha256}
@@ -56,16 +56,16 @@ def test_a_file_of_the_users_own_is_read_where_it_lies(tiny_model: Path) -> None
 
 
 def test_a_file_of_the_cache_is_not_asked_for(hub: Hub) -> None:
-    ensure(f"{REPO}:Q8_0")
+    downloaded(f"{REPO}:Q8_0")
     hub.requests.clear()
-    found = find_headers(f"{REPO}:Q8_0")
+    found = find(f"{REPO}:Q8_0")
     assert (found.origin, found.key, hub.requests) == ("local", f"{REPO}:Q8_0", [])
     assert found.variant is not None
     assert found.file.sha256 == found.variant.sha256
 
 
 def test_the_generated_model_is_written_when_it_is_not_there(hub: Hub) -> None:
-    found = find_headers("tiny-random", asks_hub=False)
+    found = find("tiny-random", asks_hub=False)
     assert (found.origin, found.file.architecture) == ("local", "llama")
     assert hub.requests == []
 
@@ -76,8 +76,8 @@ def test_the_generated_model_is_written_when_it_is_not_there(hub: Hub) -> None:
 def test_of_a_model_on_the_hub_the_header_is_fetched_and_no_more(
     hub: Hub, tiny_model: Path
 ) -> None:
-    found = find_headers(f"{REPO}:Q8_0")
-    here = find_headers(str(tiny_model))
+    found = find(f"{REPO}:Q8_0")
+    here = find(str(tiny_model))
     assert (found.origin, found.path, found.spec) == ("hub", None, None)
     assert found.source == f"{REPO} at {hub.repositories[REPO].commit[:8]}"
     assert found.parts[0].data == here.parts[0].data
@@ -103,7 +103,7 @@ def test_a_header_costs_at_most_three_tenths_more_than_its_bytes(hub: Hub) -> No
     content = made.data + bytes(made.n_bytes - len(made.data))
     hub.repositories[REPO] = Repository({"large-F32.gguf": content})
     hub.n_body_bytes = 0
-    found = find_headers(f"{REPO}:F32")
+    found = find(f"{REPO}:F32")
     assert found.parts[0].data == made.data
     assert found.n_fetched_bytes <= 1.3 * len(made.data)
     assert found.file.n_bytes > 5 * found.n_fetched_bytes
@@ -124,7 +124,7 @@ def test_of_a_split_model_the_header_of_every_part_is_fetched(hub: Hub) -> None:
             made.n_bytes - len(made.data)
         )
     hub.repositories[REPO] = Repository(contents)
-    found = find_headers(f"{REPO}:Q8_0")
+    found = find(f"{REPO}:Q8_0")
     assert [part.file_name for part in found.parts] == list(contents)
     assert found.file.n_bytes == sum(len(it) for it in contents.values() if type(it) is bytes)
     assert found.file.n_params == 2 * 64 * 100
@@ -132,14 +132,51 @@ def test_of_a_split_model_the_header_of_every_part_is_fetched(hub: Hub) -> None:
 
 def test_a_repository_without_that_quantization_says_what_it_has(hub: Hub) -> None:
     with pytest.raises(ModelNotFound, match=r"has no Q4_K_M: it has Q8_0"):
-        find_headers(f"{REPO}:Q4_K_M")
+        find(f"{REPO}:Q4_K_M")
 
 
 def test_a_model_of_the_catalogue_is_known_with_its_entry(hub: Hub) -> None:
-    found = find_headers("gemma-3-270m-it", catalog=catalog_with(REPO, n_bytes=None))
+    found = find("gemma-3-270m-it", catalog=catalog_with(REPO, n_bytes=None))
     assert (found.origin, found.key) == ("hub", "gemma-3-270m-it:Q8_0")
     assert found.spec is not None
     assert found.file.architecture == "llama"  # the hub's word, not the catalogue's
+
+
+# ------------------------------------------------------------------ the weights
+
+
+def test_weights_are_downloaded_and_known_by_their_digest(hub: Hub, tiny_model: Path) -> None:
+    found = find(f"{REPO}:Q8_0", want="weights")
+    assert (found.origin, found.key) == ("local", f"{REPO}:Q8_0")
+    assert found.weights.read_bytes() == tiny_model.read_bytes()
+    assert found.file.sha256 == hub.repositories[REPO].digest("tiny-Q8_0.gguf")
+
+
+def test_a_file_of_the_users_own_is_hashed_when_its_weights_are_wanted(tiny_model: Path) -> None:
+    found = find(str(tiny_model), want="weights")
+    assert found.path == tiny_model
+    assert found.file.sha256 == sha256_of(tiny_model)
+    assert found.work.weights_bytes == found.file.weights_bytes
+
+
+def test_a_mistyped_name_costs_no_download(hub: Hub) -> None:
+    with pytest.raises(ModelNotFound, match="nosuch"):
+        find_all([f"{REPO}:Q8_0", "nosuch"], load_catalog(), untold)
+    assert not [request for request in hub.requests if "resolve" in str(request)]
+
+
+def test_the_same_model_named_twice_is_one(hub: Hub) -> None:
+    one, other = find_all([f"{REPO}:Q8_0", f"{REPO}:q8_0"], load_catalog(), untold)
+    assert (one.key, one.path) == (other.key, other.path)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path, tiny_model: Path) -> None:
+    paths = [tmp_path / folder / "same.gguf" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(tiny_model.read_bytes())
+    with pytest.raises(UsageError, match=r"Two files are both called same\.gguf: .*Rename one"):
+        find_all([str(path) for path in paths], load_catalog(), untold)
 
 
 # ------------------------------------------------------------------ the shape
@@ -149,7 +186,7 @@ def test_without_a_hub_the_catalogues_shape_serves(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    found = find_headers("gemma-3-270m-it")
+    found = find("gemma-3-270m-it")
     assert (found.origin, found.path) == ("shape", None)
     assert "HF_HUB_OFFLINE" in (found.note or "")
     assert found.file.architecture == "gemma3"
@@ -160,20 +197,20 @@ def test_without_a_hub_the_catalogues_shape_serves(
 
 def test_a_hub_that_refuses_leaves_the_shape_and_says_why(hub: Hub, tiny_model: Path) -> None:
     hub.repositories[GEMMA] = Repository({"tiny-Q8_0.gguf": tiny_model}, is_gated=True)
-    found = find_headers("gemma-3-270m-it", catalog=catalog_with(GEMMA, n_bytes=None, sha256=None))
+    found = find("gemma-3-270m-it", catalog=catalog_with(GEMMA, n_bytes=None, sha256=None))
     assert found.origin == "shape"
     assert "gated" in (found.note or "")
 
 
 def test_a_mix_that_nobody_can_lay_out_says_what_stands_for_it(hub: Hub) -> None:
-    plain = find_headers("deepseek-r1-0528-qwen3-8b:Q4_K_M", asks_hub=False)
-    mix = find_headers("deepseek-r1-0528-qwen3-8b:UD-Q4_K_XL", asks_hub=False)
+    plain = find("deepseek-r1-0528-qwen3-8b:Q4_K_M", asks_hub=False)
+    mix = find("deepseek-r1-0528-qwen3-8b:UD-Q4_K_XL", asks_hub=False)
     assert plain.source == "the catalogue's shape"
     assert mix.source == "the catalogue's shape, its weights laid out as Q4_K_M"
 
 
 def test_asked_not_to_it_asks_no_hub(hub: Hub) -> None:
-    assert find_headers("gemma-3-270m-it", asks_hub=False).origin == "shape"
+    assert find("gemma-3-270m-it", asks_hub=False).origin == "shape"
     assert hub.requests == []
 
 
@@ -183,10 +220,10 @@ def test_a_repository_has_no_layout_to_fall_back_on(
     with pytest.raises(
         LayoutUnknown, match=r"neither a header nor a layout: the hub was not asked"
     ):
-        find_headers(f"{REPO}:Q8_0", asks_hub=False)
+        find(f"{REPO}:Q8_0", asks_hub=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(FetchFailed, match="HF_HUB_OFFLINE"):
-        find_headers(f"{REPO}:Q8_0")
+        find(f"{REPO}:Q8_0")
 
 
 def test_an_entry_of_the_users_own_needs_its_file_or_its_repository(hub: Hub) -> None:
@@ -195,18 +232,18 @@ def test_an_entry_of_the_users_own_needs_its_file_or_its_repository(hub: Hub) ->
     with pytest.raises(
         LayoutUnknown, match=r"^mine:Q8_0 has neither .* or pass the path of its file"
     ):
-        find_headers("mine", catalog=catalog, asks_hub=False)
+        find("mine", catalog=catalog, asks_hub=False)
 
 
 def test_a_file_of_another_repository_has_another_layout(hub: Hub) -> None:
     with pytest.raises(LayoutUnknown):
-        find_headers("gemma-3-270m-it", catalog=catalog_with("lab/Other"), asks_hub=False)
+        find("gemma-3-270m-it", catalog=catalog_with("lab/Other"), asks_hub=False)
 
 
 def test_a_busy_hub_is_waited_for_and_then_left(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headers, "_N_ATTEMPTS", 1)
+    monkeypatch.setattr("harness.models.find._N_ATTEMPTS", 1)
     hub.api_faults.append(Fault(status=503, times=99))
     told: list[FetchProgress] = []
-    found = find_headers("gemma-3-270m-it", told.append)
+    found = find("gemma-3-270m-it", on_progress=told.append)
     assert (found.origin, told) == ("shape", [])
     assert "HTTP 503" in (found.note or "")

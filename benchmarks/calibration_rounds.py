@@ -148,7 +148,7 @@ def _first_clean(run: Run, machine: Machine) -> Iterator[Trial]:
     for trial in run.trials:
         if trial.is_warm_up or n_clean[trial.workload] == N_TRIALS:
             continue
-        n_clean[trial.workload] += metrics.contamination(trial, run, machine) is None
+        n_clean[trial.workload] += metrics.why_disturbed(trial, run, machine) is None
         yield trial
 
 

@@ -120,9 +120,9 @@ class Worker:
         script = Path(__file__).with_name("worker_variant.py")
         return (sys.executable, "-P", str(script), self.variant)
 
-    def contamination(self, trial: Trial) -> str | None:
+    def why_disturbed(self, trial: Trial) -> str | None:
         """Why `trial` does not count, or None."""
-        return trust.is_contaminated(
+        return trust.why_disturbed(
             trial.counters,
             n_logical=self.machine.n_cores_logical,
             n_threads=self.settings.n_threads,

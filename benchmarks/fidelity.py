@@ -123,7 +123,7 @@ def cell_document(cell: Cell, ours: Worker) -> dict[str, object]:
     ratio = cell.ratio()
     of_each = stats.estimate([p.harness.mean / p.other.mean for p in cell.pairs], "ratio")
     n_disturbed = sum(
-        ours.contamination(trial) is not None for p in cell.pairs for trial in p.harness.trials
+        ours.why_disturbed(trial) is not None for p in cell.pairs for trial in p.harness.trials
     )
     return {
         "model": cell.local.key,

@@ -164,7 +164,7 @@ class _Bench:
         return rows
 
     def _is_clean(self, trial: Trial) -> bool:
-        return not trial.is_warm_up and not trust.is_contaminated(
+        return not trial.is_warm_up and not trust.why_disturbed(
             trial.counters,
             self.machine.n_cores_logical,
             self.settings.n_threads,

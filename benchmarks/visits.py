@@ -103,7 +103,7 @@ def take_visit(
 
 def _judged(ours: Worker, trial: Trial, overlap_ratio: float) -> Judged:
     rate = trial.n_tokens / trial.total_ns * 1e9
-    return Judged(rate, ours.contamination(trial), overlap_ratio)
+    return Judged(rate, ours.why_disturbed(trial), overlap_ratio)
 
 
 def confusion(visits: list[Visit], phase: Phase) -> dict[str, Counter[str]]:

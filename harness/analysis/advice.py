@@ -38,7 +38,7 @@ def trust_lines(
     return [
         _load_line(cases),
         *_rehearsal_lines(groups),
-        *_contamination_lines(cases),
+        *_disturbance_lines(cases),
         *_condition_lines(experiment),
         *_label_lines(cases),
         *([] if is_compared else _interval_lines(experiment, groups)),
@@ -67,10 +67,10 @@ def _imported_lines(experiment: Experiment, cases: Sequence[Case]) -> list[str]:
 def _load_line(cases: Sequence[Case]) -> str:
     shares = [case.others_ratio for case in cases if case.others_ratio is not None]
     n_trials = sum(case.n_trials for case in cases)
-    n_contaminated = sum(case.n_contaminated for case in cases)
+    n_disturbed = sum(case.n_disturbed for case in cases)
     clean = (
-        f"{n_contaminated} of {n_trials} trials were disturbed and left out"
-        if n_contaminated
+        f"{n_disturbed} of {n_trials} trials were disturbed and left out"
+        if n_disturbed
         else f"none of {n_trials} trials was disturbed"
     )
     if not shares:
@@ -93,7 +93,7 @@ def _rehearsal_lines(groups: Sequence[Measured]) -> list[str]:
     ]
 
 
-def _contamination_lines(cases: Sequence[Case]) -> list[str]:
+def _disturbance_lines(cases: Sequence[Case]) -> list[str]:
     lines = []
     without = [case.workload for case in cases if case.disturbed]
     if without:
@@ -102,9 +102,9 @@ def _contamination_lines(cases: Sequence[Case]) -> list[str]:
             "measure again."
         )
     n_trials = sum(case.n_trials for case in cases)
-    n_contaminated = sum(case.n_contaminated for case in cases)
+    n_disturbed = sum(case.n_disturbed for case in cases)
     # A third gone: the budget went into repeating, and the rest may be the luckier moments.
-    if not without and 3 * n_contaminated > n_trials:
+    if not without and 3 * n_disturbed > n_trials:
         lines.append("Many trials had to be left out. Close other programs for tighter figures.")
     return lines
 

@@ -44,7 +44,7 @@ class Case:
 
     Attributes:
         metrics: Name to figure over Runs, from clean trials only.
-        disturbed: The same from contaminated trials, where there is no clean one at all.
+        disturbed: The same from disturbed trials, where there is no clean one at all.
         not_applicable: Metric to the reason why it has no figure here.
         n_runs: Runs that made at least one trial of it.
         n_runs_without_value: Those of them without a clean trial.
@@ -63,7 +63,7 @@ class Case:
     n_runs: int
     n_runs_without_value: int
     n_trials: int
-    n_contaminated: int
+    n_disturbed: int
     labels: dict[str, int]
     flags: tuple[str, ...]
     others_ratio: float | None
@@ -93,7 +93,7 @@ def case_of(
     clean = [_values(run, model, workload, machine, "clean") for run in tried]
     taken = energy.of_case([metrics.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
-    disturbed = [_values(run, model, workload, machine, "contaminated") for run in tried]
+    disturbed = [_values(run, model, workload, machine, "disturbed") for run in tried]
     others = [
         share
         for _, trial in trials
@@ -110,7 +110,7 @@ def case_of(
         n_runs=len(tried),
         n_runs_without_value=sum(not values for values in clean),
         n_trials=len(trials),
-        n_contaminated=sum(bool(metrics.contamination(it, run, machine)) for run, it in trials),
+        n_disturbed=sum(bool(metrics.why_disturbed(it, run, machine)) for run, it in trials),
         labels=noticed.labels(workload, tried, clean, machine, usual_ns),
         flags=taken.flags + noticed.flags(experiment.plan, model, workload, tried, clean, figures),
         others_ratio=median(others) if others else None,

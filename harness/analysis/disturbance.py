@@ -1,7 +1,7 @@
 """
 Was a trial disturbed? Judged from the counters around it, never from its speed.
 
-A contaminated trial (others took the CPU) is kept in the record and left out of the headline.
+A disturbed trial (others took the CPU) is kept in the record and left out of the headline.
 Everything else here is a label beside the figure: a model that pages or a host that throttles is
 what this machine really does.
 """
@@ -65,7 +65,7 @@ def waiting_ratio(counters: Counters) -> float | None:
     return counters.run_delay_ns / counters.wall_ns
 
 
-def is_contaminated(
+def why_disturbed(
     counters: Counters | None, n_logical: int, n_threads: int, n_usable: int
 ) -> str | None:
     """

@@ -37,7 +37,7 @@ _PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
 _MIN_WINDOWS = 4
 
 Values = dict[str, float]
-TrialFilter = Literal["clean", "contaminated"]
+TrialFilter = Literal["clean", "disturbed"]
 
 
 def trials_of(run: Run, workload: str) -> list[Trial]:
@@ -45,7 +45,7 @@ def trials_of(run: Run, workload: str) -> list[Trial]:
     return [trial for trial in run.trials if trial.workload == workload and not trial.is_warm_up]
 
 
-def contamination(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
+def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
     """
     Why a trial does not count for the headline, or None where it does.
 
@@ -53,7 +53,7 @@ def contamination(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
     """
     if not isinstance(machine, Machine):
         return None
-    return trust.is_contaminated(
+    return trust.why_disturbed(
         trial.counters,
         n_logical=machine.n_cores_logical,
         n_threads=run.settings.n_threads,
@@ -91,7 +91,7 @@ def _trials(run: Run, workload: str, machine: MachineFacts, which: TrialFilter) 
     return [
         trial
         for trial in trials_of(run, workload)
-        if (contamination(trial, run, machine) is None) == (which == "clean")
+        if (why_disturbed(trial, run, machine) is None) == (which == "clean")
     ]
 
 

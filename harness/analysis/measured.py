@@ -194,7 +194,7 @@ class Measured:
                 trial.counters
                 for run in self.experiment_runs
                 for trial in run.trials
-                if trial.counters and not formulas.contamination(trial, run, machine)
+                if trial.counters and not formulas.why_disturbed(trial, run, machine)
             ]
         )
 

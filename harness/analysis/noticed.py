@@ -32,7 +32,7 @@ def labels(
         for trial in trials:
             if trial.counters is None:
                 continue
-            is_clean = metrics.contamination(trial, run, machine) is None
+            is_clean = metrics.why_disturbed(trial, run, machine) is None
             found.update(trust.labels(trial.counters, usual_ns if is_clean else None))
         found["slow first trial"] += stats.is_first_slow([trial.total_ns for trial in trials])
     odd = stats.outliers(_headline_values(workload, values))

@@ -223,7 +223,7 @@ def _sample(
 ) -> CalibrationSample:
     mine = [trial for trial in trials if trial.workload == workload and not trial.is_warm_up]
     reasons = [
-        trust.is_contaminated(
+        trust.why_disturbed(
             trial.counters,
             n_logical=machine.n_cores_logical,
             n_threads=settings.n_threads,

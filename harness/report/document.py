@@ -62,7 +62,7 @@ def _case(group: Measured, case: Case) -> dict[str, Any]:
         "n_runs_failed": group.n_failed,
         "n_runs_without_value": case.n_runs_without_value,
         "n_trials": case.n_trials,
-        "n_contaminated": case.n_contaminated if group.experiment.origin == "harness" else None,
+        "n_contaminated": case.n_disturbed if group.experiment.origin == "harness" else None,
         "others_ratio": case.others_ratio,
         "labels": case.labels,
         "flags": list(case.flags),

@@ -54,7 +54,7 @@ def test_what_is_only_compared_is_not_blamed_for_wide_intervals() -> None:
     assert not any("asked for" in line for line in compared)
 
 
-def test_contaminated_trials_and_what_helps_are_named() -> None:
+def test_disturbed_trials_and_what_helps_are_named() -> None:
     spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
     text = lines_of([spoilt])
     assert "1 of 1 trials were disturbed and left out" in text

@@ -13,11 +13,11 @@ SECOND = 1_000_000_000
 
 
 def test_a_quiet_trial_is_clean() -> None:
-    assert trust.is_contaminated(make_counters(), 2, 2, 2) is None
+    assert trust.why_disturbed(make_counters(), 2, 2, 2) is None
 
 
 def test_a_busy_process_on_two_cpus_is_seen() -> None:
-    reason = trust.is_contaminated(disturbed_counters(), 2, 2, 2)
+    reason = trust.why_disturbed(disturbed_counters(), 2, 2, 2)
     assert reason == "others took 33.3 % of the CPUs"
 
 
@@ -27,7 +27,7 @@ def test_what_the_host_takes_counts_as_others() -> None:
         process_cpu_ns=1_600_000_000, system_busy_ns=1_980_000_000, steal_ns=380_000_000
     )
     assert trust.others_ratio(counters, 2) == pytest.approx(0.19)
-    assert trust.is_contaminated(counters, 2, 2, 2) is not None
+    assert trust.why_disturbed(counters, 2, 2, 2) is not None
 
 
 def test_the_noise_of_ticks_in_a_short_trial_is_no_load() -> None:
@@ -36,39 +36,39 @@ def test_the_noise_of_ticks_in_a_short_trial_is_no_load() -> None:
     share = trust.others_ratio(counters, 2)
     assert share is not None
     assert share > 0.5
-    assert trust.is_contaminated(counters, 2, 2, 2) is None
+    assert trust.why_disturbed(counters, 2, 2, 2) is None
 
 
 def test_waiting_for_a_cpu_shows_even_in_a_short_trial() -> None:
     counters = make_counters(30_000_000, run_delay_ns=10_000_000)
-    reason = trust.is_contaminated(counters, 2, 2, 2)
+    reason = trust.why_disturbed(counters, 2, 2, 2)
     assert reason == "threads waited for a CPU, 33.3 % of the time"
 
 
 def test_waiting_for_each_other_is_no_fault_of_others() -> None:
     counters = make_counters(run_delay_ns=SECOND)
-    assert trust.is_contaminated(counters, 2, 4, 2) is None
+    assert trust.why_disturbed(counters, 2, 4, 2) is None
 
 
 def test_many_threads_may_wait_a_little_each() -> None:
     counters = make_counters(run_delay_ns=80_000_000)
-    assert trust.is_contaminated(counters, 16, 16, 16) is None
-    assert trust.is_contaminated(counters, 16, 2, 16) is not None
+    assert trust.why_disturbed(counters, 16, 16, 16) is None
+    assert trust.why_disturbed(counters, 16, 2, 16) is not None
 
 
 @given(wall_ns=st.integers(1, 10**12), n_threads=st.integers(1, 64))
-def test_a_system_that_tells_nothing_contaminates_nothing(wall_ns: int, n_threads: int) -> None:
+def test_a_system_that_tells_nothing_disturbs_nothing(wall_ns: int, n_threads: int) -> None:
     counters = Counters(wall_ns=wall_ns, process_cpu_ns=0, reference_ns=1)
     assert trust.others_ratio(counters, 2) is None
     assert trust.waiting_ratio(counters) is None
-    assert trust.is_contaminated(counters, 2, n_threads, 64) is None
+    assert trust.why_disturbed(counters, 2, n_threads, 64) is None
     assert trust.labels(counters, None) == ()
 
 
 @given(st.integers(0, 4 * SECOND), st.integers(0, 4 * SECOND))
 def test_more_load_never_looks_cleaner(first: int, second: int) -> None:
     light, heavy = (
-        trust.is_contaminated(make_counters(system_busy_ns=1_960_000_000 + load), 2, 2, 2)
+        trust.why_disturbed(make_counters(system_busy_ns=1_960_000_000 + load), 2, 2, 2)
         for load in sorted((first, second))
     )
     assert heavy is not None or light is None

@@ -224,7 +224,7 @@ def test_disturbed_trials_and_warm_ups_are_left_out() -> None:
     warm_up = trial(took(900), is_warm_up=True)
     run = energy_run([warm_up, trial(took(30)), spoilt], took(10))
     assert run_values(run, "tg100", MACHINE)[METRIC] == pytest.approx(0.2)
-    assert METRIC not in run_values(run, "tg100", MACHINE, "contaminated")
+    assert METRIC not in run_values(run, "tg100", MACHINE, "disturbed")
     assert run_energy(run, "tg100", MACHINE).joules == pytest.approx(0.2)
 
 

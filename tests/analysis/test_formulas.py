@@ -21,7 +21,7 @@ def test_the_value_of_a_run_is_the_median_of_its_clean_trials() -> None:
         make_trial("pp512", 100, 3, counters=disturbed_counters()),
     )
     assert run_values(run, "pp512", MACHINE)["tok_per_s"] == pytest.approx(310)
-    assert run_values(run, "pp512", MACHINE, "contaminated")["tok_per_s"] == pytest.approx(100)
+    assert run_values(run, "pp512", MACHINE, "disturbed")["tok_per_s"] == pytest.approx(100)
     assert run_values(run, "tg128", MACHINE) == {}
 
 

@@ -35,7 +35,7 @@ def test_a_case_is_the_median_over_runs_with_its_interval() -> None:
     figure = case.metrics["tok_per_s"]
     assert (figure.n, figure.unit, figure.kind) == (7, "tok/s", "interval")
     assert figure.bounds[0] < figure.value < figure.bounds[1]
-    assert (case.n_runs, case.n_trials, case.n_contaminated) == (7, 21, 0)
+    assert (case.n_runs, case.n_trials, case.n_disturbed) == (7, 21, 0)
     assert case.others_ratio == pytest.approx(0.01, abs=1e-4)
 
 
@@ -43,7 +43,7 @@ def test_a_run_without_a_clean_trial_gives_no_value_and_is_counted() -> None:
     spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
     case = case_of([*make_runs(2), spoilt])
     assert case.metrics["tok_per_s"].n == 2
-    assert (case.n_runs, case.n_runs_without_value, case.n_contaminated) == (3, 1, 1)
+    assert (case.n_runs, case.n_runs_without_value, case.n_disturbed) == (3, 1, 1)
     assert case.disturbed == {}
 
 

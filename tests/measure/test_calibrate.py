@@ -35,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def forgiving(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests run beside these: nothing counts as disturbed."""
-    monkeypatch.setattr("harness.analysis.disturbance.is_contaminated", lambda *_, **__: None)
+    monkeypatch.setattr("harness.analysis.disturbance.why_disturbed", lambda *_, **__: None)
 
 
 def test_every_model_is_larger_than_the_cache_and_all_types_differ() -> None:
@@ -136,7 +136,7 @@ def test_a_busy_machine_is_not_calibrated(cache: Path, monkeypatch: pytest.Monke
         asked["trials"] += 1
         return "others took 34 % of the CPUs"
 
-    monkeypatch.setattr("harness.analysis.disturbance.is_contaminated", busy)
+    monkeypatch.setattr("harness.analysis.disturbance.why_disturbed", busy)
     with pytest.raises(MachineBusy, match=r"others took 34 % of the CPUs while Q8_0 small"):
         calibrate(probe_machine(), ENGINE, 1, models=(SMALL,))
     assert asked["trials"] >= 3

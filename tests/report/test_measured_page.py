@@ -82,7 +82,7 @@ def test_plain_tables_fit_80_columns_whatever_is_in_them(
         n_runs=3,
         n_runs_without_value=0,
         n_trials=9,
-        n_contaminated=0,
+        n_disturbed=0,
         labels={},
         flags=(),
         others_ratio=None,

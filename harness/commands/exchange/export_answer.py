@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.formulas import contamination
+from harness.analysis.formulas import why_disturbed
 from harness.commands.exchange import write as llama_bench_write
 from harness.commands.exchange.export import (
     Export,
@@ -110,7 +110,7 @@ def answer(request: ExportRequest) -> ExportAnswer:
 
 
 def _is_clean(stored: StoredExperiment, run: Run, trial: Trial) -> bool:
-    return contamination(trial, run, stored.experiment.machine) is None
+    return why_disturbed(trial, run, stored.experiment.machine) is None
 
 
 def _reasons(left_out: Sequence[LeftOut]) -> str:

@@ -166,7 +166,7 @@ def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
     n_clean = 0
     for index in range(n_most):
         trial = _trial(bench, send, meters, index=index, is_warm_up=False)
-        disturbed = trust.is_contaminated(
+        disturbed = trust.why_disturbed(
             trial.counters,
             n_logical=job.n_cores_logical,
             n_threads=job.settings.n_threads,

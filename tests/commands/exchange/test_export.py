@@ -12,7 +12,7 @@ import pytest
 from make.records import CPU, GPU, SETTINGS, make_experiment, make_model, make_runs, run_of
 from make.trials import disturbed_counters, make_trial
 
-from harness.analysis.formulas import contamination
+from harness.analysis.formulas import why_disturbed
 from harness.commands.exchange.export import Export, ExportRow, as_builds, build_names, exported
 from harness.commands.exchange.record import NAMES, OLDER
 from harness.commands.exchange.write import as_csv, as_json, as_jsonl, as_markdown, as_sql
@@ -55,7 +55,7 @@ def with_engine(experiment: Experiment, commit: str, **changes: Any) -> Experime
 
 
 def is_clean(of: StoredExperiment, run: Run, trial: Trial) -> bool:
-    return contamination(trial, run, of.experiment.machine) is None
+    return why_disturbed(trial, run, of.experiment.machine) is None
 
 
 def export(*experiments: StoredExperiment) -> Export:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from harness.commandline import options
+from harness.commandline.output import Output
 from harness.commands.exchange.export_answer import WRITERS, ExportRequest, answer
 from harness.errors import ResultsUnwritable, UsageError
 from harness.files import atomic_write, cannot
-from harness.report.text import harmless, wrapped
+from harness.report.page import notes
 
 
 @click.command("export")
@@ -58,12 +58,10 @@ def command(
     export = answer(request)
     if to:
         _write(to, export.text)
-    for remark in export.remarks:
-        click.echo("\n".join(wrapped(harmless(remark))), err=True)
-    if as_json:
-        click.echo(json.dumps(export.document, indent=2))
-    elif to is None:
+    if to is None and not as_json:
         click.echo(export.text, nl=False)
+    shown = Output("json" if as_json else "plain")
+    shown.show((), export.document, aside=notes([*export.remarks]))
 
 
 def _write(to: Path, text: str) -> None:

@@ -15,7 +15,6 @@ from harness.commands.exchange.read import BenchFile, parse
 from harness.errors import ResultsUnwritable
 from harness.records.listing import list_experiments
 from harness.records.store import ExperimentWriter
-from harness.report.text import harmless
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,6 @@ class TakenOver:
     result: Import
     here: frozenset[str]
     paths: Mapping[str, Path]
-
-    @property
-    def lines(self) -> Iterator[str]:
-        """An experiment a line: its id, what it is, where it lies."""
-        for each in self.result.experiments:
-            yield f"{each.experiment.id}  {_what(each)}  {self.paths[each.experiment.id]}"
 
     @property
     def remarks(self) -> Iterator[str]:
@@ -112,13 +105,6 @@ def _write(each: ImportedExperiment, results: Path) -> Path:
             writer.path.unlink()
         raise
     return writer.path
-
-
-def _what(each: ImportedExperiment) -> str:
-    engine = each.experiment.provenance.engine
-    models = ", ".join(model.key for model in each.experiment.plan.models)
-    n_runs = f"{len(each.runs)} Run{'s' if len(each.runs) > 1 else ''}"
-    return harmless(f"{models}  {n_runs} of llama-bench {engine.library_commit}")
 
 
 def _rows(n: int) -> str:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from harness.commandline import options
+from harness.commandline.output import Output, output_options
 from harness.commands.exchange.import_answer import take_over
+from harness.commands.exchange.import_page import page
 from harness.commands.exchange.read import MOST_BYTES
 from harness.errors import ResultsInvalid
 from harness.files import cannot
-from harness.report.text import harmless, wrapped
+from harness.report.page import notes
+from harness.report.text import harmless
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @options.results_option
-@options.json_option
-def command(file: Path, results: Path, as_json: bool) -> None:
+@output_options
+def command(file: Path, results: Path, output: Output) -> int:
     """
     Take llama-bench's results in FILE over into the results folder.
 
@@ -31,13 +33,7 @@ def command(file: Path, results: Path, as_json: bool) -> None:
     """
     name = "stdin" if str(file) == "-" else harmless(str(file))
     taken = take_over(_data(file, name), name, results)
-    for remark in taken.remarks:
-        click.echo("\n".join(wrapped(harmless(remark))), err=True)
-    if as_json:
-        click.echo(json.dumps(taken.document, indent=2))
-        return
-    for line in taken.lines:
-        click.echo(line)
+    return output.show(page(taken), taken.document, aside=notes([*taken.remarks]))
 
 
 def _data(file: Path, name: str) -> bytes:

@@ -152,8 +152,8 @@ def test_a_page_of_a_file_is_as_good_as_one_of_the_catalogue(home: Home) -> None
     done = home.harness("models", path)
 
     assert (done.exit_code, done.stderr) == (0, "")
-    assert "Architecture   llama" in done.stdout
-    assert "Read per token 980 kB of weights" in done.stdout
+    assert "Architecture    llama" in done.stdout
+    assert "Read per token  980 kB of weights" in done.stdout
     document = home.harness("models", path, "--json").document
     assert document["header"]["origin"] == "local"
     assert document["file"]["n_layer"] == 4

@@ -12,7 +12,7 @@ from harness.measure.fits import ContextFit, ModelFit, Room, judged
 from harness.measure.hints import hints
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
 from harness.models.model import Model
-from harness.models.twin.stub import ghost
+from harness.models.twin.stub import header_stub
 from harness.schema.settings import Settings
 
 DEFAULT_CONTEXTS = (4096, 8192, 32_768, 131_072)
@@ -50,7 +50,7 @@ def fit_model(
         cache_types: Of keys and of values.
 
     Raises:
-        HarnessError: The ghost cannot be written.
+        HarnessError: The header stub cannot be written.
     """
     trained = found.file.n_ctx_train
     requests = [
@@ -61,7 +61,7 @@ def fit_model(
     compact = (_COMPACT_CACHE, _COMPACT_CACHE)
     sought = [*cache_types, *([compact] if compact not in cache_types else [])]
     most = trained or _UNKNOWN_CONTEXT
-    with ghost(found) as path:
+    with header_stub(found) as path:
 
         def plan_of(
             settings: Settings, requests: Sequence[ContextRequest], **more: Any

@@ -1,5 +1,5 @@
 """
-A model's ladder: its other quantizations, made here from the most precise file at hand.
+A model's quantization set: files made here from the most precise one at hand.
 
     <cache>/models/ladder-smollm2-135m/smollm2-135m-Q8_0-from-Q4_1.gguf
 
@@ -38,15 +38,15 @@ _SHA_DIGITS = 8
 
 
 @dataclass(frozen=True)
-class LadderSource:
+class QuantizationSource:
     """
-    What a ladder is made from.
+    What a quantization set is made from.
 
-    `ladder` names the ladder; `quantization` is the source's own. `better_keys` are variants of
+    `set_name` names the set; `quantization` is the source's own. `better_keys` are variants of
     the catalogue that would be more precise sources, and are not here.
     """
 
-    ladder: str
+    set_name: str
     model: Model
     sha256: str
     better_keys: tuple[str, ...] = ()
@@ -76,12 +76,12 @@ class LadderSource:
     def file_name(self, file_type: str) -> str:
         """What the file of this type is called."""
         origin = f"-from-{self.quantization}" if self.is_quantized else ""
-        return f"{self.ladder}-{file_type}{origin}.gguf"
+        return f"{self.set_name}-{file_type}{origin}.gguf"
 
 
-def ladder_source(reference: str, report: OnProgress, catalog: Catalog) -> LadderSource:
+def quantization_source(reference: str, report: OnProgress, catalog: Catalog) -> QuantizationSource:
     """
-    The file to make a ladder of `reference` from, fetched if none is here.
+    The file to make quantizations of `reference` from, fetched if none is here.
 
     A name that says which quantization, or a path, means just that file. Of a name that does not,
     the most precise file on this disk is taken.
@@ -102,8 +102,8 @@ def ladder_source(reference: str, report: OnProgress, catalog: Catalog) -> Ladde
             for variant in named.spec.variants
             if precision_rank(variant.quantization) < rank
         )
-    name = ladder_name(reference, catalog, report)
-    return LadderSource(name, model, named.file.sha256, better)
+    name = quantization_set_name(reference, catalog, report)
+    return QuantizationSource(name, model, named.file.sha256, better)
 
 
 def _most_precise_here(reference: str, catalog: Catalog) -> str | None:
@@ -126,9 +126,9 @@ def quantizations_here(repo: str) -> list[str]:
     return [name for name in map(quantization_of, files) if name]
 
 
-def ladder_name(reference: str, catalog: Catalog, report: OnProgress) -> str:
+def quantization_set_name(reference: str, catalog: Catalog, report: OnProgress) -> str:
     """
-    What the ladder of `reference` is called: the same for all files of one model.
+    What the quantization set of `reference` is called: the same for all files of one model.
 
     A file of the user's own is told from others of its name by its digest.
     """
@@ -146,13 +146,14 @@ def ladder_name(reference: str, catalog: Catalog, report: OnProgress) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]', '-', stem)}-{sha256[:_SHA_DIGITS]}"
 
 
-def ladder_folder(name: str) -> Path:
-    """Where the ladder lies if the user does not say where."""
+def quantization_set_folder(name: str) -> Path:
+    """Where the set lies if the user does not say where."""
+    # Sets made by earlier versions lie in folders of this name.
     return cache_dir() / "models" / f"ladder-{name}"
 
 
 @dataclass(frozen=True)
-class LadderFile:
+class QuantizedFile:
     """A file that was made here, and what from; `requantized_from` None says: from full weights."""
 
     path: Path
@@ -160,8 +161,8 @@ class LadderFile:
     requantized_from: str | None
 
 
-def ladder_files(folder: Path) -> list[LadderFile]:
-    """The files of a ladder, by name; what is damaged or was not made here is passed over."""
+def quantization_set_files(folder: Path) -> list[QuantizedFile]:
+    """The files of a set, by name; what is damaged or was not made here is passed over."""
     if not folder.is_dir():
         return []
     found = []
@@ -169,11 +170,11 @@ def ladder_files(folder: Path) -> list[LadderFile]:
         keys = _metadata(path)
         source, origin = keys.get(SOURCE_SHA256), keys.get(REQUANTIZED_FROM)
         if isinstance(source, str):
-            found.append(LadderFile(path, source, origin if isinstance(origin, str) else None))
+            found.append(QuantizedFile(path, source, origin if isinstance(origin, str) else None))
     return found
 
 
-def is_made_from(path: Path, source: LadderSource, n_bytes: int) -> bool:
+def is_made_from(path: Path, source: QuantizationSource, n_bytes: int) -> bool:
     """Whether the file at `path` is whole and was made from `source`."""
     return path.stat().st_size == n_bytes and _metadata(path).get(SOURCE_SHA256) == source.sha256
 

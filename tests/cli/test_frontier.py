@@ -11,9 +11,9 @@ QUICK = ("--runs", "3", "--trials", "1", "-w", "pp16,tg8", "--chunks", "2", *ONE
 
 @pytest.mark.slow
 def test_what_is_missing_is_measured_once_and_stands_on_the_page(home: Home) -> None:
-    made = home.harness("quantize", "tiny-random", "--to", "Q4_K_M", "--dir", "ladder")
+    made = home.harness("quantize", "tiny-random", "--to", "Q4_K_M", "--dir", "made")
     assert made.exit_code == 0, made.stderr
-    arguments = ("frontier", "tiny-random", "--dir", "ladder", "--measure", *QUICK, "--json")
+    arguments = ("frontier", "tiny-random", "--dir", "made", "--measure", *QUICK, "--json")
     done = home.harness(*arguments)
     assert done.exit_code == 0, done.stderr
     precise, coarse = done.document["options"]
@@ -29,9 +29,9 @@ def test_what_is_missing_is_measured_once_and_stands_on_the_page(home: Home) -> 
 
 @pytest.mark.slow
 def test_without_chunks_only_speeds_are_measured(home: Home) -> None:
-    home.harness("quantize", "tiny-random", "--to", "Q4_K_M", "--dir", "ladder")
+    home.harness("quantize", "tiny-random", "--to", "Q4_K_M", "--dir", "made")
     done = home.harness(
-        "frontier", "tiny-random", "--dir", "ladder", "--measure", *QUICK, "--chunks", "0"
+        "frontier", "tiny-random", "--dir", "made", "--measure", *QUICK, "--chunks", "0"
     )
     assert done.exit_code == 0, done.stderr
     assert not (home.results / "quality").exists()

@@ -20,16 +20,16 @@ class Quantized:
 
 @pytest.fixture(scope="module")
 def quantized(new_home: Callable[[], Home]) -> Quantized:
-    """A ladder made twice: the second time with another's file in the way."""
+    """A quantization set made twice: the second time with another's file in the way."""
     home = new_home()
-    arguments = ("quantize", "tiny-random", "--dir", "ladder")
+    arguments = ("quantize", "tiny-random", "--dir", "made")
     first = home.harness(*arguments, "--to", "q8_0,q4_k_m")
-    (home.folder / "ladder" / "tiny-random-Q4_0-from-Q8_0.gguf").write_bytes(b"GGUF, or not")
+    (home.folder / "made" / "tiny-random-Q4_0-from-Q8_0.gguf").write_bytes(b"GGUF, or not")
     again = home.harness(*arguments, "--to", "Q4_K_M,Q4_0", "--json")
     return Quantized(home, first, again)
 
 
-def test_the_ladder_is_a_table_then_what_to_know_then_the_files(quantized: Quantized) -> None:
+def test_the_set_is_a_table_then_what_to_know_then_the_files(quantized: Quantized) -> None:
     done = quantized.first
     assert done.exit_code == 0, done.stderr
     assert done.stdout == (
@@ -43,7 +43,7 @@ def test_the_ladder_is_a_table_then_what_to_know_then_the_files(quantized: Quant
         "Q4_K_M: 25 of 39 tensors got another type than the mix wants, since their rows\n"
         "are no multiple of its block.\n"
         "\n"
-        "ladder/tiny-random-Q4_K_M-from-Q8_0.gguf\n"
+        "made/tiny-random-Q4_K_M-from-Q8_0.gguf\n"
     )
 
 
@@ -57,7 +57,7 @@ def test_what_is_there_is_kept_and_what_is_anothers_is_a_row(quantized: Quantize
     done = quantized.again
     assert done.exit_code == 1
     kept, other = done.document["files"]
-    path = quantized.home.folder / "ladder" / "tiny-random-Q4_K_M-from-Q8_0.gguf"
+    path = quantized.home.folder / "made" / "tiny-random-Q4_K_M-from-Q8_0.gguf"
     assert kept["state"] == "kept"
     assert kept["n_bytes"] == kept["n_bytes_planned"] == path.stat().st_size
     assert kept["requantized_from"] == "Q8_0"
@@ -75,10 +75,10 @@ def test_force_replaces_and_list_writes_nothing(quantized: Quantized) -> None:
     assert done.document["files"][0]["state"] == "planned"
     assert not (home.folder / "other").exists()
     forced = home.harness(
-        "quantize", "tiny-random", "--dir", "ladder", "--to", "Q4_0", "--force", "-q"
+        "quantize", "tiny-random", "--dir", "made", "--to", "Q4_0", "--force", "-q"
     )
     assert forced.exit_code == 0, forced.stderr
-    path = home.folder / "ladder" / "tiny-random-Q4_0-from-Q8_0.gguf"
+    path = home.folder / "made" / "tiny-random-Q4_0-from-Q8_0.gguf"
     assert path.stat().st_size > 500_000
 
 

@@ -1,4 +1,4 @@
-"""Ladders made by the real quantizer, in its worker, from models the tests write."""
+"""Quantizations made by the real quantizer, in its worker, from models the tests write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from make.small_models import odd_rows, write_small_model
 from measure.jobs.test_plan import split_in_two
 
 from harness.commands.quantize.command import command
-from harness.commands.quantize.files import Rung, plan_rungs, write_rung
+from harness.commands.quantize.files import (
+    PlannedQuantization,
+    plan_quantizations,
+    write_quantization,
+)
 from harness.commands.quantize.quantize import warnings
 from harness.errors import FetchFailed, HarnessError, ModelInvalid
 from harness.files import FetchProgress, untold
@@ -26,17 +30,17 @@ from harness.models.catalog.catalog import load_catalog
 from harness.models.gguf.header import read_header
 from harness.models.precision import is_quantized, precision_rank
 from harness.models.quantizations import (
-    LadderSource,
+    QuantizationSource,
     is_made_from,
-    ladder_files,
-    ladder_name,
-    ladder_source,
+    quantization_set_files,
+    quantization_set_name,
+    quantization_source,
 )
 from harness.schema.settings import Settings
 
 
-def source_of(path: Path) -> LadderSource:
-    return ladder_source(str(path), untold, load_catalog())
+def source_of(path: Path) -> QuantizationSource:
+    return quantization_source(str(path), untold, load_catalog())
 
 
 def types_in(path: Path) -> dict[str, str]:
@@ -47,20 +51,19 @@ def types_in(path: Path) -> dict[str, str]:
 
 def test_files_are_as_planned_to_the_byte_and_run(tmp_path: Path) -> None:
     source = source_of(write_small_model(tmp_path / "small-F16.gguf"))
-    folder = tmp_path / "ladder"
+    folder = tmp_path / "made"
     folder.mkdir()
-    planned = plan_rungs(source, ("Q4_K_M", "Q8_0"), folder)
-    assert [rung.n_fallback for rung in planned] == [0, 0]
-    assert planned[0].n_bytes < planned[1].n_bytes
-    rung = planned[0]
-    assert {"Q4_K", "Q6_K", "F32"} == set(rung.types.values())
-    write_rung(source, rung, 1, untold)
-    assert rung.path.stat().st_size == rung.n_bytes
-    assert types_in(rung.path) == rung.types
+    planned, larger = plan_quantizations(source, ("Q4_K_M", "Q8_0"), folder)
+    assert [planned.n_fallback, larger.n_fallback] == [0, 0]
+    assert planned.n_bytes < larger.n_bytes
+    assert {"Q4_K", "Q6_K", "F32"} == set(planned.types.values())
+    write_quantization(source, planned, 1, untold)
+    assert planned.path.stat().st_size == planned.n_bytes
+    assert types_in(planned.path) == planned.types
     assert list(folder.glob("*.part")) == []
     now = perf_counter_ns()
     job = MeasureJob(
-        model_path=str(rung.path),
+        model_path=str(planned.path),
         settings=Settings(n_threads=1),
         workloads=("tg4",),
         started_ns=now,
@@ -68,77 +71,79 @@ def test_files_are_as_planned_to_the_byte_and_run(tmp_path: Path) -> None:
     )
     report = measure(job, log=tmp_path / "run.log")
     assert report.outcome.status == "ok", report.outcome
-    (made,) = ladder_files(folder)
-    assert made.path.name == f"{source.ladder}-Q4_K_M.gguf"
+    (made,) = quantization_set_files(folder)
+    assert made.path.name == f"{source.set_name}-Q4_K_M.gguf"
     assert (made.source_sha256, made.requantized_from) == (source.sha256, None)
-    assert is_made_from(rung.path, source, rung.n_bytes)
-    assert not is_made_from(rung.path, source, rung.n_bytes + 1)
+    assert is_made_from(planned.path, source, planned.n_bytes)
+    assert not is_made_from(planned.path, source, planned.n_bytes + 1)
 
 
 def test_rows_that_fit_no_block_are_counted_and_sized(tmp_path: Path) -> None:
     source = source_of(write_small_model(tmp_path / "odd-Q8_0.gguf", odd_rows("Q8_0")))
-    (rung,) = plan_rungs(source, ("Q3_K_M",), tmp_path)
-    assert rung.n_fallback > 0
-    assert {"Q4_0", "Q5_0"} <= set(rung.types.values())
+    (planned,) = plan_quantizations(source, ("Q3_K_M",), tmp_path)
+    assert planned.n_fallback > 0
+    assert {"Q4_0", "Q5_0"} <= set(planned.types.values())
     told: list[FetchProgress] = []
-    write_rung(source, rung, 1, told.append)
-    assert rung.path.stat().st_size == rung.n_bytes
-    assert types_in(rung.path) == rung.types
+    write_quantization(source, planned, 1, told.append)
+    assert planned.path.stat().st_size == planned.n_bytes
+    assert types_in(planned.path) == planned.types
     # One report a tensor, and one that it is done.
-    assert len(told) == len(rung.types) + 1
+    assert len(told) == len(planned.types) + 1
     assert [it.n_bytes_done for it in told] == sorted(it.n_bytes_done for it in told)
     # The name and the metadata say that errors add up.
-    assert rung.path.name.endswith("-Q3_K_M-from-Q8_0.gguf")
-    (made,) = [it for it in ladder_files(tmp_path) if it.path == rung.path]
+    assert planned.path.name.endswith("-Q3_K_M-from-Q8_0.gguf")
+    (made,) = [it for it in quantization_set_files(tmp_path) if it.path == planned.path]
     assert made.requantized_from == "Q8_0"
 
 
 @pytest.mark.slow
-def test_a_ladders_file_can_be_the_source_of_another(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_file_that_was_made_can_be_the_source_of_another(
+    tmp_path: Path, tiny_model: Path
+) -> None:
     source = source_of(tiny_model)
-    (rung,) = plan_rungs(source, ("Q4_0",), tmp_path)
-    write_rung(source, rung, 1, untold)
+    (planned,) = plan_quantizations(source, ("Q4_0",), tmp_path)
+    write_quantization(source, planned, 1, untold)
     # Keys that are replaced are not counted twice.
-    again = source_of(rung.path)
-    (second,) = plan_rungs(again, ("Q2_K",), tmp_path)
-    write_rung(again, second, 1, untold)
+    again = source_of(planned.path)
+    (second,) = plan_quantizations(again, ("Q2_K",), tmp_path)
+    write_quantization(again, second, 1, untold)
     assert second.path.stat().st_size == second.n_bytes
 
 
 @pytest.mark.slow
 def test_the_parts_of_a_split_model_become_one_file(tmp_path: Path, tiny_model: Path) -> None:
     source = source_of(split_in_two(tiny_model, tmp_path))
-    (rung,) = plan_rungs(source, ("Q4_0",), tmp_path)
-    write_rung(source, rung, 1, untold)
-    assert rung.path.stat().st_size == rung.n_bytes
-    assert len(types_in(rung.path)) == sum(len(it.tensors) for it in source.model.headers)
+    (planned,) = plan_quantizations(source, ("Q4_0",), tmp_path)
+    write_quantization(source, planned, 1, untold)
+    assert planned.path.stat().st_size == planned.n_bytes
+    assert len(types_in(planned.path)) == sum(len(it.tensors) for it in source.model.headers)
 
 
 @pytest.fixture(scope="module")
-def tiny_plan(tiny_model: Path) -> tuple[LadderSource, Rung]:
+def tiny_plan(tiny_model: Path) -> tuple[QuantizationSource, PlannedQuantization]:
     """What Q4_0 of the tiny model would be; where is up to each test."""
     source = source_of(tiny_model)
-    (rung,) = plan_rungs(source, ("Q4_0",), Path())
-    return source, rung
+    (planned,) = plan_quantizations(source, ("Q4_0",), Path())
+    return source, planned
 
 
-def into(folder: Path, rung: Rung) -> Rung:
+def into(folder: Path, planned: PlannedQuantization) -> PlannedQuantization:
     folder.mkdir()
-    return replace(rung, path=folder / rung.path.name)
+    return replace(planned, path=folder / planned.path.name)
 
 
 def test_an_interruption_leaves_nothing(
-    tmp_path: Path, tiny_plan: tuple[LadderSource, Rung]
+    tmp_path: Path, tiny_plan: tuple[QuantizationSource, PlannedQuantization]
 ) -> None:
-    source, rung = tiny_plan[0], into(tmp_path / "ladder", tiny_plan[1])
+    source, planned = tiny_plan[0], into(tmp_path / "made", tiny_plan[1])
 
     def interrupt(progress: FetchProgress) -> None:
         if progress.phase == "quantizing" and progress.n_bytes_done:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_rung(source, rung, 1, interrupt)
-    assert list(rung.path.parent.iterdir()) == []
+        write_quantization(source, planned, 1, interrupt)
+    assert list(planned.path.parent.iterdir()) == []
 
 
 @contextmanager
@@ -157,34 +162,36 @@ def largest_file(n_bytes: int) -> Iterator[None]:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits")
 @pytest.mark.parametrize("share", [pytest.param(0.5, marks=pytest.mark.slow), 0.999])
 def test_a_full_disk_leaves_what_was_there(
-    tmp_path: Path, tiny_plan: tuple[LadderSource, Rung], share: float
+    tmp_path: Path, tiny_plan: tuple[QuantizationSource, PlannedQuantization], share: float
 ) -> None:
-    source, rung = tiny_plan[0], into(tmp_path / "ladder", tiny_plan[1])
-    rung.path.write_bytes(b"what was there")
-    with largest_file(int(rung.n_bytes * share)), pytest.raises(HarnessError):
-        write_rung(source, rung, 1, untold)
-    assert rung.path.read_bytes() == b"what was there"
-    assert len(list(rung.path.parent.iterdir())) == 1
+    source, planned = tiny_plan[0], into(tmp_path / "made", tiny_plan[1])
+    planned.path.write_bytes(b"what was there")
+    with largest_file(int(planned.n_bytes * share)), pytest.raises(HarnessError):
+        write_quantization(source, planned, 1, untold)
+    assert planned.path.read_bytes() == b"what was there"
+    assert len(list(planned.path.parent.iterdir())) == 1
 
 
-def test_a_ladder_without_room_is_refused_before_writing(
+def test_a_set_without_room_is_refused_before_writing(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Usage:
         free = 1000
 
     monkeypatch.setattr("harness.files.shutil.disk_usage", lambda _: Usage)
-    arguments = [str(tiny_model), "--to", "Q4_0", "--dir", str(tmp_path / "ladder")]
+    arguments = [str(tiny_model), "--to", "Q4_0", "--dir", str(tmp_path / "made")]
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, FetchFailed)
     assert "set --dir to a folder on a larger disk" in str(result.exception)
-    assert list((tmp_path / "ladder").iterdir()) == []
+    assert list((tmp_path / "made").iterdir()) == []
 
 
 def test_an_engine_that_dies_is_a_sentence(
-    tmp_path: Path, tiny_plan: tuple[LadderSource, Rung], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tiny_plan: tuple[QuantizationSource, PlannedQuantization],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    source, rung = tiny_plan[0], into(tmp_path / "ladder", tiny_plan[1])
+    source, planned = tiny_plan[0], into(tmp_path / "made", tiny_plan[1])
     command = (sys.executable, "-c", "import os; os.abort()")
     real = run_worker
 
@@ -193,20 +200,20 @@ def test_an_engine_that_dies_is_a_sentence(
 
     monkeypatch.setattr("harness.measure.jobs.quantize.runner.run_worker", dying)
     with pytest.raises(HarnessError, match=r"^Q4_0 could not be made: .*"):
-        write_rung(source, rung, 1, untold)
-    assert not rung.path.exists()
+        write_quantization(source, planned, 1, untold)
+    assert not planned.path.exists()
 
 
 def test_a_source_with_fewer_bits_than_the_target_is_warned_of(tiny_model: Path) -> None:
     source = source_of(tiny_model)
-    rungs = [
-        Rung("F16", Path("a"), {}, 2_000_000, 16.0),
-        Rung("Q4_0", Path("b"), {}, 600_000, 4.7),
+    quantizations = [
+        PlannedQuantization("F16", Path("a"), {}, 2_000_000, 16.0),
+        PlannedQuantization("Q4_0", Path("b"), {}, 600_000, 4.7),
     ]
-    added, larger = warnings(source, rungs)
+    added, larger = warnings(source, quantizations)
     assert "tiny.gguf is itself quantized: the errors of both quantizations add up" in added
     assert larger == "F16: larger than tiny.gguf, and no more precise than it is"
-    assert len(warnings(source, rungs[1:])) == 1
+    assert len(warnings(source, quantizations[1:])) == 1
 
 
 def test_a_damaged_source_is_refused_before_any_engine(tmp_path: Path, tiny_model: Path) -> None:
@@ -233,12 +240,14 @@ def test_what_is_quantized_is_told_by_its_tensors() -> None:
     assert not is_quantized({"F32": 10, "F16": 10, "BF16": 10, "I32": 4})
 
 
-def test_a_ladder_is_called_like_its_model(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_set_is_called_like_its_model(tmp_path: Path, tiny_model: Path) -> None:
     catalog = load_catalog()
-    assert ladder_name("smollm2-135m:Q8_0", catalog, untold) == "smollm2-135m"
-    assert ladder_name("owner/Some-Model-GGUF:Q8_0", catalog, untold) == "owner--Some-Model"
+    assert quantization_set_name("smollm2-135m:Q8_0", catalog, untold) == "smollm2-135m"
+    assert (
+        quantization_set_name("owner/Some-Model-GGUF:Q8_0", catalog, untold) == "owner--Some-Model"
+    )
     path = tmp_path / "My Model.Q8_0.gguf"
     path.write_bytes(tiny_model.read_bytes())
-    name = ladder_name(str(path), catalog, untold)
+    name = quantization_set_name(str(path), catalog, untold)
     assert name.startswith("My-Model-")
     assert len(name) == len("My-Model-") + 8

@@ -13,7 +13,7 @@ from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.find import find
 from harness.models.model import Model
-from harness.models.twin.stub import ghost
+from harness.models.twin.stub import header_stub
 from harness.schema.settings import Settings
 from harness.schema.work import Work
 
@@ -76,7 +76,7 @@ def _planned(spec: ModelSpec, models: _Models) -> int | None:
     if found is None:
         return None
     request = ContextRequest(n_ctx=DECODE.n_ctx)
-    with ghost(found) as path:
+    with header_stub(found) as path:
         plan = plan_memory(path, found.headers, _SETTINGS, [request])
     if not plan.contexts or plan.contexts[0].n_ctx is None:
         return None

@@ -15,9 +15,9 @@ from harness.models.hub.files import HubReference
 from harness.models.model import Model
 from harness.models.precision import precision_rank
 from harness.models.quantizations import (
-    ladder_files,
-    ladder_folder,
-    ladder_name,
+    quantization_set_files,
+    quantization_set_folder,
+    quantization_set_name,
     quantizations_here,
 )
 from harness.models.resolve import resolve
@@ -55,8 +55,8 @@ def candidates(
     """
     The files that `references` mean, the most precise first.
 
-    A name without a quantization means all variants that are here, with the model's ladder; with
-    one, or a path of a file, it means that file, and of a path the ladder made from it too.
+    A name without a quantization means all variants that are here, with the model's quantization
+    set; with one, or a path of a file, it means that file, and of a path the set made from it too.
 
     Raises:
         ModelNotFound: Nothing of it is here.
@@ -100,8 +100,10 @@ def _of_reference(
         yield _Found(find(key, catalog, "weights", on_progress))
     if ":" in reference and not isinstance(located, Path):
         return
-    folder = directory or ladder_folder(ladder_name(reference, catalog, on_progress))
-    for made in ladder_files(folder):
+    folder = directory or quantization_set_folder(
+        quantization_set_name(reference, catalog, on_progress)
+    )
+    for made in quantization_set_files(folder):
         model = find(str(made.path), catalog, "weights", on_progress)
         yield _Found(model, made.requantized_from)
 

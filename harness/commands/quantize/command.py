@@ -57,7 +57,7 @@ def _file_type(text: str) -> str:
     "--dir",
     "directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the files go. Default: the ladder of the model in the harness's cache folder.",
+    help="Where the files go. Default: a folder of the model's own in the harness's cache.",
 )
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--list", "is_list", is_flag=True, help="Only show what would be made, how large.")
@@ -79,7 +79,7 @@ def command(
     output: Output,
 ) -> int:
     """
-    Make other quantizations of MODEL: a ladder, to be compared by `harness frontier MODEL`.
+    Make other quantizations of MODEL, to be compared by `harness frontier MODEL`.
 
     They are made from the most precise file of the model on this disk; a name with a
     quantization, or a path, means just that file. Files that are there are kept.

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness import units
 from harness.commands.quantize.quantize import Made, QuantizeResult, State
-from harness.models.quantizations import LadderSource
+from harness.models.quantizations import QuantizationSource
 from harness.report.page import Cell, Column, Note, Page, Table, notes
 
 _WORDS: dict[State, str] = {
@@ -62,41 +62,41 @@ def document(result: QuantizeResult) -> dict[str, Any]:
     }
 
 
-def _row(source: LadderSource, made: Made) -> tuple[Cell, ...]:
-    word, rung = _WORDS.get(made.state, made.state), made.rung
-    n_bytes, bits = rung.n_bytes, rung.bits_per_weight
+def _row(source: QuantizationSource, made: Made) -> tuple[Cell, ...]:
+    word, planned = _WORDS.get(made.state, made.state), made.planned
+    n_bytes, bits = planned.n_bytes, planned.bits_per_weight
     if made.state == "source":
         n_bytes, bits = source.model.file.n_bytes, source.bits_per_weight
     sizes: tuple[Cell, ...] = (None, None)
     if not made.is_failure:
         sizes = (n_bytes, bits)
-    return rung.file_type, *sizes, word, made.state, made.message, made.path(source)
+    return planned.file_type, *sizes, word, made.state, made.message, made.path(source)
 
 
 def _note(made: Made) -> str:
-    rung = made.rung
+    planned = made.planned
     if made.is_failure:
-        return f"{rung.file_type}: {made.message}"
-    if made.state != "source" and rung.n_fallback:
+        return f"{planned.file_type}: {made.message}"
+    if made.state != "source" and planned.n_fallback:
         return (
-            f"{rung.file_type}: {rung.n_fallback} of {len(rung.types)} tensors got another type "
-            "than the mix wants, since their rows are no multiple of its block."
+            f"{planned.file_type}: {planned.n_fallback} of {len(planned.types)} tensors got "
+            "another type than the mix wants, since their rows are no multiple of its block."
         )
     return ""
 
 
-def _entry(source: LadderSource, made: Made) -> dict[str, Any]:
-    rung, path = made.rung, made.path(source)
+def _entry(source: QuantizationSource, made: Made) -> dict[str, Any]:
+    planned, path = made.planned, made.path(source)
     is_source = made.state == "source"
     return {
-        "quantization": rung.file_type,
+        "quantization": planned.file_type,
         "state": made.state,
         "message": made.message or None,
         "path": str(path) if path else None,
         "n_bytes": path.stat().st_size if path and (made.is_here or is_source) else None,
-        "n_bytes_planned": rung.n_bytes,
-        "bits_per_weight": source.bits_per_weight if is_source else rung.bits_per_weight,
-        "n_tensors": len(rung.types),
-        "n_tensors_fallback": rung.n_fallback,
+        "n_bytes_planned": planned.n_bytes,
+        "bits_per_weight": source.bits_per_weight if is_source else planned.bits_per_weight,
+        "n_tensors": len(planned.types),
+        "n_tensors_fallback": planned.n_fallback,
         "requantized_from": source.quantization if source.is_quantized and not is_source else None,
     }

@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.commands.quantize.files import Rung, plan_rungs, write_rung
+from harness.commands.quantize.files import (
+    PlannedQuantization,
+    plan_quantizations,
+    write_quantization,
+)
 from harness.errors import HarnessError
 from harness.files import OnProgress, cannot, require_space
 from harness.machine.probe import probe_machine
 from harness.models.catalog.catalog import Catalog
-from harness.models.quantizations import LadderSource, is_made_from, ladder_folder, ladder_source
+from harness.models.quantizations import (
+    QuantizationSource,
+    is_made_from,
+    quantization_set_folder,
+    quantization_source,
+)
 
 State = Literal["planned", "written", "kept", "source", "refused", "failed"]
 
@@ -39,7 +48,7 @@ class QuantizeRequest:
 class Made:
     """One file and what became of it; `message` says why where that is needed."""
 
-    rung: Rung
+    planned: PlannedQuantization
     state: State
     message: str = ""
 
@@ -53,18 +62,18 @@ class Made:
         """Whether its file is there now."""
         return self.state in ("written", "kept")
 
-    def path(self, source: LadderSource) -> Path | None:
+    def path(self, source: QuantizationSource) -> Path | None:
         """Where it lies, or would."""
         if self.state == "source":
             return source.model.weights
-        return None if self.is_failure else self.rung.path
+        return None if self.is_failure else self.planned.path
 
 
 @dataclass(frozen=True)
 class QuantizeResult:
     """What was made of which file, and where."""
 
-    source: LadderSource
+    source: QuantizationSource
     folder: Path
     made: tuple[Made, ...]
 
@@ -94,21 +103,23 @@ def quantize(
     Raises:
         HarnessError: There is nothing to make them from, or no place for them.
     """
-    source = ladder_source(request.model, on_progress, catalog)
-    folder = request.folder or ladder_folder(source.ladder)
-    rungs = plan_rungs(source, request.file_types, folder)
-    for warning in warnings(source, rungs):
+    source = quantization_source(request.model, on_progress, catalog)
+    folder = request.folder or quantization_set_folder(source.set_name)
+    quantizations = plan_quantizations(source, request.file_types, folder)
+    for warning in warnings(source, quantizations):
         warn(warning)
     if request.is_list:
-        made = [Made(rung, "refused" if rung.refusal else "planned") for rung in rungs]
+        made = [
+            Made(planned, "refused" if planned.refusal else "planned") for planned in quantizations
+        ]
         return QuantizeResult(source, folder, tuple(made))
     with held(f"quantizing {source.model.key}"):
         return QuantizeResult(
-            source, folder, tuple(_make(request, source, rungs, folder, on_progress, warn))
+            source, folder, tuple(_make(request, source, quantizations, folder, on_progress, warn))
         )
 
 
-def warnings(source: LadderSource, rungs: Sequence[Rung]) -> list[str]:
+def warnings(source: QuantizationSource, quantizations: Sequence[PlannedQuantization]) -> list[str]:
     """What is to be known of files that are made from a quantized source."""
     if not source.is_quantized:
         return []
@@ -120,9 +131,10 @@ def warnings(source: LadderSource, rungs: Sequence[Rung]) -> list[str]:
     if source.better_keys:
         found[0] += f"; better: `harness pull {source.better_keys[0]}` first"
     larger = [
-        rung.file_type
-        for rung in rungs
-        if rung.bits_per_weight > source.bits_per_weight and rung.file_type != source.quantization
+        planned.file_type
+        for planned in quantizations
+        if planned.bits_per_weight > source.bits_per_weight
+        and planned.file_type != source.quantization
     ]
     if larger:
         found.append(f"{', '.join(larger)}: larger than {key}, and no more precise than it is")
@@ -131,43 +143,47 @@ def warnings(source: LadderSource, rungs: Sequence[Rung]) -> list[str]:
 
 def _make(
     request: QuantizeRequest,
-    source: LadderSource,
-    rungs: Sequence[Rung],
+    source: QuantizationSource,
+    quantizations: Sequence[PlannedQuantization],
     folder: Path,
     on_progress: OnProgress,
     warn: Callable[[str], None],
 ) -> list[Made]:
     """Every file in its order; one that fails does not keep the others from being made."""
-    known = {rung.file_type: _before(source, rung, request.is_forced) for rung in rungs}
-    wanted = [rung for rung in rungs if known[rung.file_type] is None]
+    known = {
+        planned.file_type: _before(source, planned, request.is_forced) for planned in quantizations
+    }
+    wanted = [planned for planned in quantizations if known[planned.file_type] is None]
     if wanted:
-        _make_room(folder, sum(rung.n_bytes for rung in wanted))
+        _make_room(folder, sum(planned.n_bytes for planned in wanted))
     n_threads = request.n_threads or probe_machine().n_cores_usable
     made = []
-    for rung in rungs:
-        result = known[rung.file_type]
+    for planned in quantizations:
+        result = known[planned.file_type]
         if result is None:
             try:
-                write_rung(source, rung, n_threads, on_progress)
-                result = Made(rung, "written")
+                write_quantization(source, planned, n_threads, on_progress)
+                result = Made(planned, "written")
             except HarnessError as error:
-                result = Made(rung, "failed", str(error))
+                result = Made(planned, "failed", str(error))
                 warn(str(error))
         made.append(result)
     return made
 
 
-def _before(source: LadderSource, rung: Rung, is_forced: bool) -> Made | None:
+def _before(
+    source: QuantizationSource, planned: PlannedQuantization, is_forced: bool
+) -> Made | None:
     """What is known of a file before any work: None if it has to be made."""
-    if rung.refusal:
-        return Made(rung, "refused", rung.refusal)
-    if rung.file_type == source.quantization:
-        return Made(rung, "source", f"{source.model.key} is that already")
-    if is_forced or not rung.path.exists():
+    if planned.refusal:
+        return Made(planned, "refused", planned.refusal)
+    if planned.file_type == source.quantization:
+        return Made(planned, "source", f"{source.model.key} is that already")
+    if is_forced or not planned.path.exists():
         return None
-    if is_made_from(rung.path, source, rung.n_bytes):
-        return Made(rung, "kept")
-    return Made(rung, "failed", f"{rung.path} is another file; --force replaces it")
+    if is_made_from(planned.path, source, planned.n_bytes):
+        return Made(planned, "kept")
+    return Made(planned, "failed", f"{planned.path} is another file; --force replaces it")
 
 
 def _make_room(folder: Path, n_bytes: int) -> None:
@@ -176,4 +192,4 @@ def _make_room(folder: Path, n_bytes: int) -> None:
     except OSError as error:
         advice = "choose another folder with --dir"
         raise HarnessError(cannot("made", folder, error, advice)) from error
-    require_space(folder, n_bytes, "this ladder", variable="--dir")
+    require_space(folder, n_bytes, "these quantizations", variable="--dir")

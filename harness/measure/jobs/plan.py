@@ -146,7 +146,7 @@ def plan_memory(
     The plan of `contexts`, from one worker process; about half a second, most of it its start.
 
     Args:
-        path: The model, or its ghost (models/twin/stub.py); of a split model the first part.
+        path: The model, or its header stub (models/twin/stub.py); of a split model the first part.
         headers: Of the same, one a part.
         settings: How the engine is set up; context and cache types are those of each request.
         contexts: What to plan.

@@ -23,11 +23,11 @@ _FSCTL_SET_SPARSE = 0x900C4  # winioctl.h
 
 
 @contextmanager
-def ghost(found: Model) -> Iterator[Path]:
+def header_stub(found: Model) -> Iterator[Path]:
     """
     A path to hand to the planner; of a split model its first part. Removed at the end.
 
-    A model that is here already is its own ghost: planning reads no weights.
+    A model that is here already is its own stub: planning reads no weights.
 
     Raises:
         HarnessError: The folder for temporary files cannot be written, or its file system knows
@@ -36,9 +36,9 @@ def ghost(found: Model) -> Iterator[Path]:
     if found.path is not None:
         yield found.path
         return
-    with tempfile.TemporaryDirectory(prefix="harness-ghost-") as folder:
+    with tempfile.TemporaryDirectory(prefix="harness-stub-") as folder:
         try:
-            first = write_ghost(found.parts, Path(folder))
+            first = write_header_stub(found.parts, Path(folder))
         except (OSError, OverflowError) as error:
             reason = system_reason(error) if isinstance(error, OSError) else type(error).__name__
             raise HarnessError(
@@ -48,7 +48,7 @@ def ghost(found: Model) -> Iterator[Path]:
         yield first
 
 
-def write_ghost(parts: Sequence[HeaderPart], folder: Path) -> Path:
+def write_header_stub(parts: Sequence[HeaderPart], folder: Path) -> Path:
     """
     The first of the files that `parts` become in `folder`.
 
@@ -57,8 +57,8 @@ def write_ghost(parts: Sequence[HeaderPart], folder: Path) -> Path:
     """
     count = len(parts)
     # The engine finds the parts of a split model by these names.
-    names = [f"ghost-{index:05}-of-{count:05}.gguf" for index in range(1, count + 1)]
-    paths = [folder / (name if count > 1 else "ghost.gguf") for name in names]
+    names = [f"stub-{index:05}-of-{count:05}.gguf" for index in range(1, count + 1)]
+    paths = [folder / (name if count > 1 else "stub.gguf") for name in names]
     for part, path in zip(parts, paths, strict=True):
         with path.open("wb") as file:
             _allow_holes(file)

@@ -180,18 +180,18 @@ def store(folder: Path, *files: ModelFile) -> None:
                 writer.append_run(make_run(index, model=file.key, round=index, rates=rates))
 
 
-def test_a_file_and_its_ladder_are_found_with_their_stored_speeds(tmp_path: Path) -> None:
-    ladder = tmp_path / "ladder"
+def test_a_file_and_its_quantization_set_are_found_with_their_stored_speeds(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
     source = write_small(tmp_path / "mine.gguf", general__file_type=1)
     keys = {
         SOURCE_SHA256.replace(".", "__"): sha256_of(source),
         REQUANTIZED_FROM.replace(".", "__"): "Q4_1",
     }
-    made = write_small(ladder / "mine-Q4_K_M.gguf", n_rows=5, general__file_type=15, **keys)
-    write_small(ladder / "anothers.gguf", n_rows=6)
+    made = write_small(folder / "mine-Q4_K_M.gguf", n_rows=5, general__file_type=15, **keys)
+    write_small(folder / "anothers.gguf", n_rows=6)
     files = [describe(path, path.name, None, sha256_of(path)) for path in (source, made)]
     store(tmp_path / "results", *files)
-    arguments = [str(source), "--dir", str(ladder), "--results", str(tmp_path / "results")]
+    arguments = [str(source), "--dir", str(folder), "--results", str(tmp_path / "results")]
     runner = CliRunner()
     result = runner.invoke(command, [*arguments, "--json"])
     assert result.exception is None, result.exception

@@ -19,7 +19,7 @@ from harness.measure.jobs.measure import MeasureJob, MeasureReport, measure
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
 from harness.measure.predictions import memory_predictions
 from harness.models.find import find, local_model
-from harness.models.twin.stub import ghost, write_ghost
+from harness.models.twin.stub import header_stub, write_header_stub
 from harness.schema.settings import Settings
 
 MIB = 1 << 20
@@ -29,7 +29,7 @@ def planned(path: Path, settings: Settings, *lengths: int) -> MemoryPlan:
     requests = [
         ContextRequest(n_ctx=n, type_k=settings.type_k, type_v=settings.type_v) for n in lengths
     ]
-    with ghost(as_if_remote(path)) as empty:
+    with header_stub(as_if_remote(path)) as empty:
         return plan_memory(empty, local_model(path, "k").headers, settings, requests)
 
 
@@ -103,7 +103,7 @@ def test_the_state_of_recurrent_layers_is_what_the_shape_says(name: str) -> None
     found = find(name, asks_hub=False)
     assert found.spec is not None
     assert found.spec.shape is not None
-    with ghost(found) as empty:
+    with header_stub(found) as empty:
         request = ContextRequest(n_ctx=512, type_k="f16", type_v="f16")
         plan = plan_memory(empty, found.headers, Settings(n_threads=1), [request])
     kinds = {buffer.kind: buffer.n_bytes for buffer in plan.contexts[0].buffers}
@@ -228,15 +228,15 @@ def split_in_two(path: Path, folder: Path) -> Path:
     return folder / "two-00001-of-00002.gguf"
 
 
-# ------------------------------------------------------------------ ghosts
+# ------------------------------------------------------------------ header stubs
 
 
-def test_a_ghost_has_the_size_of_the_model_and_takes_the_room_of_its_header(
+def test_a_header_stub_has_the_size_of_the_model_and_takes_the_room_of_its_header(
     tmp_path: Path,
 ) -> None:
     path = small_stub(tmp_path, "gemma-3-270m-it:Q8_0", 18, {})
     found = as_if_remote(path)
-    with ghost(found) as empty:
+    with header_stub(found) as empty:
         status = empty.stat()
         assert status.st_size == found.file.n_bytes > 200 * MIB
         if hasattr(status, "st_blocks"):
@@ -247,18 +247,18 @@ def test_a_ghost_has_the_size_of_the_model_and_takes_the_room_of_its_header(
     assert not empty.parent.exists()
 
 
-def test_a_model_that_is_here_is_its_own_ghost(tiny_model: Path) -> None:
-    with ghost(local_model(tiny_model, "k")) as path:
+def test_a_model_that_is_here_is_its_own_stub(tiny_model: Path) -> None:
+    with header_stub(local_model(tiny_model, "k")) as path:
         assert path == tiny_model
     assert tiny_model.exists()
 
 
-def test_the_files_of_a_ghost_are_named_as_parts(tmp_path: Path, tiny_model: Path) -> None:
+def test_the_files_of_a_stub_are_named_as_parts(tmp_path: Path, tiny_model: Path) -> None:
     parts = as_if_remote(tiny_model).parts * 3
-    first = write_ghost(parts, tmp_path)
-    assert first.name == "ghost-00001-of-00003.gguf"
+    first = write_header_stub(parts, tmp_path)
+    assert first.name == "stub-00001-of-00003.gguf"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"ghost-0000{index}-of-00003.gguf" for index in (1, 2, 3)
+        f"stub-0000{index}-of-00003.gguf" for index in (1, 2, 3)
     ]
 
 
@@ -268,9 +268,9 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(
     def refuse(*_: object) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.models.twin.stub.write_ghost", refuse)
+    monkeypatch.setattr("harness.models.twin.stub.write_header_stub", refuse)
     found = as_if_remote(tiny_model)
-    with pytest.raises(HarnessError, match=r"No space left on device.*TMPDIR"), ghost(found):
+    with pytest.raises(HarnessError, match=r"No space left on device.*TMPDIR"), header_stub(found):
         pass
 
 

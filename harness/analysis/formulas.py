@@ -164,9 +164,15 @@ _FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
 
 
 def over_runs(values: Iterable[Values]) -> dict[str, list[float]]:
-    """One list of values for each metric, over the Runs that have one, in the order of METRICS."""
+    """
+    One list of values for each metric, over the Runs that have one, in the order of METRICS.
+
+    Raises:
+        KeyError: A formula yields what has no row there.
+    """
     collected: dict[str, list[float]] = {}
     for of_one_run in values:
         for name, value in of_one_run.items():
             collected.setdefault(name, []).append(value)
-    return {name: collected[name] for name in METRICS if name in collected}
+    order = {name: place for place, name in enumerate(METRICS)}
+    return {name: collected[name] for name in sorted(collected, key=order.__getitem__)}

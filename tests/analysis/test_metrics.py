@@ -8,6 +8,7 @@ from make.quality import make_chunks
 from make.records import CPU, GPU, make_experiment, make_model, make_run, run_of
 from make.trials import make_trial
 
+from harness.analysis.formulas import over_runs
 from harness.analysis.measured import measured_of
 from harness.analysis.metrics import COMPARED, GATED, METRICS, headline
 from harness.analysis.quality import figures_of, quality_of
@@ -42,6 +43,11 @@ def test_the_formulas_of_a_workload_give_just_the_rows_of_its_kind(kind: type[Wo
     (group,) = measured_of(experiment, [metered_run(index, name) for index in range(2)])
     (case,) = group.cases
     assert [*case.metrics] == [row.name for row in METRICS.values() if kind in row.of]
+
+
+def test_a_formula_without_a_row_is_found_out() -> None:
+    with pytest.raises(KeyError, match="itl_max"):
+        over_runs([{"tok_per_s": 1.0, "itl_max": 2.0}])
 
 
 def test_the_formulas_of_a_model_give_just_the_rows_without_a_workload() -> None:

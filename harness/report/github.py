@@ -37,7 +37,10 @@ def _block(part: Table | Facts | Note) -> list[str]:
             lines = [escaped(text) for text in part.lines]
             if len(lines) > 1 or part.level != "text":
                 lines = [f"- {line}" for line in lines]
-    return [f"**{escaped(part.title)}**", "", *lines] if part.title else lines
+    if not part.title:
+        return lines
+    title = f"**{escaped(part.title)}**"
+    return [title, "", *lines] if lines else [title]
 
 
 def _table(table: Table) -> list[str]:

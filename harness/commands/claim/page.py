@@ -50,8 +50,12 @@ def page(result: ClaimResult, *, is_wide: bool = False) -> Page:
     """
     rows = _by_lab(result.rows)
     if is_wide:
-        titles = tuple((site.name, site.title) for site in result.sites)
-        table: Page = (_in_words(rows, [site.name for site in result.sites]), Facts(titles))
+        named = [
+            it.title if it.title.startswith(it.name) else f"{it.name}: {it.title}"
+            for it in result.sites
+        ]
+        words = _in_words(rows, [site.name for site in result.sites])
+        table: Page = (words, Note(tuple(named)))
     elif len(result.sites) == 1:
         (site,) = result.sites
         table = (_of_one(rows, site.name), Note((site.title, _KEYS_OF_ONE)))

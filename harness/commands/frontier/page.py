@@ -8,7 +8,7 @@ from harness.analysis.legend import range_line
 from harness.commands.frontier.criteria import CRITERIA
 from harness.commands.frontier.dominance import Option
 from harness.commands.frontier.frontier import FrontierResult
-from harness.report.page import Column, Page, Table, notes
+from harness.report.page import Column, Note, Page, Table, notes
 
 # What belongs together, and as many figures with their intervals as a line of 80 columns holds.
 _TABLES = (
@@ -30,7 +30,7 @@ def page(result: FrontierResult) -> Page:
     ]
     advice = result.advice.text
     return (
-        *notes([result.model, *result.conditions]),
+        Note(result.conditions, title=result.model),
         *tables,
         _flat(result, dominated),
         *notes(list(_legend(result, dominated)), f"{advice[:1].upper()}{advice[1:]}."),

@@ -294,7 +294,7 @@ def test_markdown_has_words_in_the_place_of_letters() -> None:
         "does not run (predicted)", "does not run (predicted)", "usable (predicted)",
         "comfortable (predicted)",
     ]  # fmt: skip
-    assert "\n- laptop: laptop: so much memory\n" in text
+    assert "\n- laptop: so much memory\n" in text
 
 
 def test_programs_get_a_line_for_each_model_on_each_machine() -> None:

@@ -7,6 +7,7 @@ disk makers count), memory is binary (GiB, as operating systems count).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from functools import partial
@@ -167,6 +168,22 @@ def parse_limit(text: str) -> float:
     # A bare 5 would mean 500 %, and whoever types it means 5 %.
     if not 0 <= value <= (10 if is_percent else 1):
         raise ValueError(f"{text!r} is not between 0 and 1000 %; write 5% or 0.05")
+    return value
+
+
+def parse_nats(text: str) -> float:
+    """
+    "0.01" as 0.01: a divergence.
+
+    Raises:
+        ValueError: Not a number, less than 0, or endless.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no divergence; write nats, as in 0.01") from None
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{text!r} is no divergence; write nats, as in 0.01")
     return value
 
 

@@ -122,3 +122,11 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_parameters_are_counted_in_millions_billions_and_trillions(n: int, text: str) -> None:
     assert units.count(n) == text
+
+
+def test_a_divergence_is_read_and_nothing_else() -> None:
+    assert units.parse_nats(" 0.01 ") == 0.01
+    assert units.parse_nats("0") == 0
+    for text in ("-1", "nan", "inf", "1%", ""):
+        with pytest.raises(ValueError, match="is no divergence"):
+            units.parse_nats(text)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
+from harness.commands.gate.gate import GateResult
 from harness.commands.gate.judge import Verdict
-from harness.commands.gate.words import Gated, check_text, sentence, waiver_text
+from harness.commands.gate.words import check_text, sentence, waiver_text
 from harness.report.text import harmless
 
 # GitHub shows ten of a kind for each step and drops the others without a word.
@@ -21,17 +22,17 @@ _WORST_FIRST: tuple[Verdict, ...] = ("regression", "inconclusive", "pass")
 _COMMANDS = re.compile(r"(:+(?=:)|##+(?=\[))(.)")
 
 
-def gate_annotations(gated: Gated, *, is_lenient: bool = False) -> list[str]:
+def workflow_commands(result: GateResult) -> list[str]:
     """One line for each regression and each thing that is inconclusive, then the verdict's."""
-    judgement = gated.judgement
-    is_waived = is_lenient and judgement.is_waivable
-    levels = {"regression": "error", "inconclusive": "warning" if is_waived else "error"}
+    judgement = result.judgement
+    levels = {"regression": "error", "inconclusive": "warning" if result.is_waived else "error"}
     worst_first = sorted(judgement.checks, key=lambda check: _WORST_FIRST.index(check.verdict))
     told = [check for check in worst_first if check.verdict in levels]
     # One is left for the verdict, which stands above all.
     shown = told[: _MOST - 1]
     lines = [_command(levels[check.verdict], check_text(check)) for check in shown]
-    verdict = " ".join(filter(None, [sentence(judgement), waiver_text(gated, is_lenient)]))
+    waiver = waiver_text(judgement, is_lenient=result.request.is_lenient)
+    verdict = " ".join(filter(None, [sentence(judgement), waiver]))
     level = "notice" if judgement.verdict == "pass" else levels[judgement.verdict]
     more = f" {len(told) - len(shown)} more are in the log." if len(told) > len(shown) else ""
     return [_command(level, verdict + more), *lines]

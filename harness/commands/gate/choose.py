@@ -47,7 +47,7 @@ def headline_score(sides: Sequence[Measured]) -> float | None:
     return fmean(logs) if logs else None
 
 
-def luck(scores: Sequence[float]) -> float:
+def selection_bias(scores: Sequence[float]) -> float:
     """
     By how much the best of `scores` would exceed their mean if all were equally good, as a share.
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import __version__
-from harness.commands.gate.annotations import gate_annotations
-from harness.commands.gate.words import Gated
+from harness.commands.gate.annotations import workflow_commands
+from harness.commands.gate.gate import GateResult
+from harness.commands.gate.page import details, page, verdict
 from harness.errors import ResultsUnwritable, UsageError
 from harness.files import atomic_write, cannot
 from harness.report import github, junit
-from harness.report.page import Page
 
 
 def require_place(path: Path) -> None:
@@ -31,14 +31,14 @@ def require_place(path: Path) -> None:
         raise UsageError(f"--junit {path} exists and is no XML; name another file")
 
 
-def write_junit(path: Path, gated: Gated, page: Page) -> None:
+def write_junit(path: Path, result: GateResult) -> None:
     """
     The gate's page as JUnit XML at `path`, whole or not at all.
 
     Raises:
         ResultsUnwritable: It cannot be written.
     """
-    text = gate_junit(gated, page)
+    text = junit_text(result)
     try:
         with atomic_write(path) as part:
             part.write_text(text, encoding="utf-8")
@@ -47,50 +47,52 @@ def write_junit(path: Path, gated: Gated, page: Page) -> None:
         raise ResultsUnwritable(cannot("written", path, error, advice)) from error
 
 
-def gate_junit(gated: Gated, page: Page) -> str:
+def junit_text(result: GateResult) -> str:
     """The gate's page as JUnit XML, with what it was judged by as properties."""
-    limits = gated.judgement.limits
+    limits, candidate = result.judgement.limits, result.candidate.experiment
     properties = {
         "harness": __version__,
-        "verdict": gated.judgement.verdict,
-        "baseline": gated.asked,
-        "candidate.experiment": gated.candidate.id,
-        "candidate.machine": gated.candidate.machine.id,
-        "candidate.build": gated.candidate.provenance.engine.library_commit,
+        "verdict": result.judgement.verdict,
+        "baseline": result.request.baseline,
+        "candidate.experiment": candidate.id,
+        "candidate.machine": candidate.machine.id,
+        "candidate.build": candidate.provenance.engine.library_commit,
         "max-slowdown": str(limits.max_slowdown),
         "max-memory": str(limits.max_memory),
     }
     if limits.max_kl is not None:
         properties["max-kl"] = str(limits.max_kl)
-    if gated.baseline:
-        properties["baseline.experiment"] = gated.baseline.id
-        properties["baseline.machine"] = gated.baseline.machine.id
-        properties["baseline.build"] = gated.baseline.provenance.engine.library_commit
+    if result.baseline:
+        baseline = result.baseline.experiment
+        properties["baseline.experiment"] = baseline.id
+        properties["baseline.machine"] = baseline.machine.id
+        properties["baseline.build"] = baseline.provenance.engine.library_commit
     return junit.render(
-        page, suite="harness gate", started_at=gated.candidate.started_at, properties=properties
+        page(result), suite="harness gate", started_at=candidate.started_at, properties=properties
     )
 
 
-def tell_github(gated: Gated, page: Page, tell: Callable[[str], None], *, is_lenient: bool) -> None:
+def tell_github(result: GateResult, tell: Callable[[str], None]) -> None:
     """The summary and the annotations, where GitHub Actions is listening; `tell` gets lines."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         try:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(gate_summary(gated, page))
+                file.write(summary_text(result))
         except OSError as error:
             # The verdict counts; it must not be lost with its decoration.
             told = cannot("written", summary, error, "the verdict stands without it")
             tell(f"Warning: {told}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # It reads both streams; stdout is for the data.
-        for line in gate_annotations(gated, is_lenient=is_lenient):
+        for line in workflow_commands(result):
             tell(line)
 
 
-def gate_summary(gated: Gated, page: Page) -> str:
-    """The gate's page for the summary of a CI run, below a heading; ends with a line break."""
-    return f"### harness gate: {gated.judgement.verdict}\n\n{github.render(page)}\n"
+def summary_text(result: GateResult) -> str:
+    """The gate's page for the summary of a CI run, the verdict first; ends with a line break."""
+    text = github.render((*verdict(result), *details(result)))
+    return f"### harness gate: {result.judgement.verdict}\n\n{text}\n"
 
 
 def _is_report(path: Path) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,24 +12,13 @@ from harness.analysis.metrics import COMPARED, GATED
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commands.gate.ci import require_place, tell_github, write_junit
-from harness.commands.gate.document import gate_document
-from harness.commands.gate.gate import Asked, gate
-from harness.commands.gate.judge import Judgement, Limits
+from harness.commands.gate.document import document
+from harness.commands.gate.gate import GateRequest, gate
+from harness.commands.gate.judge import Limits
 from harness.commands.gate.match import ACROSS
 from harness.commands.gate.page import page
-from harness.errors import ExitCode
 
 _LIMIT = options.Parsed("share", units.parse_limit)
-
-
-def _nats(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no divergence; write nats, as in 0.01") from None
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{text!r} is no divergence; write nats, as in 0.01")
-    return value
 
 
 @click.command("gate")
@@ -58,7 +45,7 @@ def _nats(text: str) -> float:
 )
 @click.option(
     "--max-kl",
-    type=options.Parsed("nats", _nats),
+    type=options.Parsed("nats", units.parse_nats),
     help="Largest mean KL divergence from the reference, as `harness quality` stored it.",
 )
 @click.option(
@@ -66,7 +53,7 @@ def _nats(text: str) -> float:
     type=click.Choice(("fail", "pass")),
     default="fail",
     show_default=True,
-    help="What it means when nothing can be told; what the candidate owes never passes.",
+    help="What it means when nothing can be told; what is required of it never passes.",
 )
 @click.option(
     "--metric",
@@ -85,7 +72,19 @@ def _nats(text: str) -> float:
 )
 @options.results_option
 @output_options
-def command(experiment: str, baseline: str, output: Output, **given: Any) -> int:
+def command(
+    experiment: str,
+    baseline: str,
+    max_slowdown: float,
+    max_memory: float,
+    max_kl: float | None,
+    inconclusive: str,
+    wanted: tuple[str, ...] | None,
+    across: tuple[str, ...],
+    junit: Path | None,
+    results: Path,
+    output: Output,
+) -> int:
     """
     Say whether EXPERIMENT is worse than a baseline by more than is allowed.
 
@@ -97,29 +96,12 @@ def command(experiment: str, baseline: str, output: Output, **given: Any) -> int
     neither is sure, a case failed, or there is nothing to compare with. In GitHub Actions the
     verdict is also written to the summary and shown as annotations.
     """
-    junit: Path | None = given["junit"]
     if junit:
         require_place(junit)
-    is_lenient = given["inconclusive"] == "pass"
-    asked = Asked(
-        experiment=experiment,
-        baseline=baseline,
-        limits=Limits(given["max_slowdown"], given["max_memory"], given["max_kl"]),
-        wanted=given["wanted"],
-        across=given["across"],
-        results=given["results"],
-    )
-    gated = gate(asked)
-    shown = page(gated, is_lenient=is_lenient)
-    code = _exit_code(gated.judgement, is_lenient)
+    limits = Limits(max_slowdown, max_memory, max_kl)
+    is_lenient = inconclusive == "pass"
+    result = gate(GateRequest(experiment, baseline, limits, wanted, across, results, is_lenient))
     if junit:
-        write_junit(junit, gated, shown)
-    tell_github(gated, shown, partial(click.echo, err=True), is_lenient=is_lenient)
-    return output.show(shown, gate_document(gated, code, is_lenient=is_lenient), code)
-
-
-def _exit_code(judgement: Judgement, is_lenient: bool) -> ExitCode:
-    if judgement.verdict == "regression":
-        return ExitCode.REGRESSION
-    is_passing = judgement.verdict == "pass" or (is_lenient and judgement.is_waivable)
-    return ExitCode.DONE if is_passing else ExitCode.INCONCLUSIVE
+        write_junit(junit, result)
+    tell_github(result, partial(click.echo, err=True))
+    return output.show(page(result), document(result), result.exit_code)

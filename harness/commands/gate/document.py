@@ -5,30 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from harness.analysis.metrics import METRICS
+from harness.commands.gate.gate import GateResult, JudgedExperiment
 from harness.commands.gate.judge import FAMILY_CONFIDENCE, PASS_CONFIDENCE, Check, sure_confidence
-from harness.commands.gate.words import Gated, sentence
-from harness.schema.experiment import Experiment
+from harness.commands.gate.words import sentence
 from harness.schema.figure import Figure
 
 DOCUMENT_SCHEMA = 1
 
 
-def gate_document(gated: Gated, exit_code: int, *, is_lenient: bool = False) -> dict[str, Any]:
+def document(result: GateResult) -> dict[str, Any]:
     """Everything that was found, ready for `json.dumps`; what is unknown is null."""
-    judgement, limits = gated.judgement, gated.judgement.limits
-    baseline = None
-    if gated.baseline:
-        baseline = _experiment(gated.baseline, gated.n_baseline_runs, gated.baseline_path)
+    judgement, limits = result.judgement, result.judgement.limits
     return {
         "schema": DOCUMENT_SCHEMA,
         "verdict": judgement.verdict,
-        "exit_code": exit_code,
+        "exit_code": result.exit_code,
         "text": sentence(judgement),
-        "inconclusive": "pass" if is_lenient else "fail",
+        "inconclusive": "pass" if result.request.is_lenient else "fail",
         "is_waivable": judgement.is_waivable,
-        "asked": gated.asked,
-        "baseline": baseline,
-        "candidate": _experiment(gated.candidate, gated.n_candidate_runs, gated.candidate_path),
+        "asked": result.request.baseline,
+        "baseline": _experiment(result.baseline) if result.baseline else None,
+        "candidate": _experiment(result.candidate),
         "limits": {
             "max_slowdown": limits.max_slowdown,
             "max_memory": limits.max_memory,
@@ -41,21 +38,22 @@ def gate_document(gated: Gated, exit_code: int, *, is_lenient: bool = False) -> 
             "n_estimated": judgement.n_estimated,
         },
         "checks": [_check(check) for check in judgement.checks],
-        "remarks": list(gated.remarks),
+        "remarks": list(result.remarks),
     }
 
 
-def _experiment(experiment: Experiment, n_runs: int, path: str | None) -> dict[str, Any]:
+def _experiment(judged: JudgedExperiment) -> dict[str, Any]:
+    experiment = judged.experiment
     return {
         "experiment": experiment.id,
-        "path": path,
+        "path": str(judged.path),
         "started_at": experiment.started_at,
         "origin": experiment.origin,
         "machine": experiment.machine.id,
         "engine": experiment.provenance.engine.model_dump(
             mode="json", include={"binding", "binding_version", "library_commit"}
         ),
-        "n_runs": n_runs,
+        "n_runs": judged.n_runs,
     }
 
 

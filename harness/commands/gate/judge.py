@@ -39,8 +39,8 @@ Cause = Literal[
     "no-quality",
 ]
 
-# What the candidate itself owes: a model that crashes, or was not measured at all, never passes.
-_OWED: tuple[Cause, ...] = ("failed", "missing", "no-quality")
+# Required of the candidate itself: a model that crashes, or was not measured at all, never passes.
+_REQUIRED: tuple[Cause, ...] = ("failed", "missing", "no-quality")
 
 # Why the candidate has no figure; that all its trials were disturbed is nobody's fault.
 _ABSENT: dict[str, Cause] = {"failed": "failed", "absent": "missing"}
@@ -115,9 +115,9 @@ class Check:
     n: int = 0
 
     @property
-    def is_owed(self) -> bool:
+    def is_required(self) -> bool:
         """Whether the candidate must not pass without it, however lenient the gate is."""
-        return self.cause in _OWED
+        return self.cause in _REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,9 @@ class Judgement:
 
     @property
     def is_waivable(self) -> bool:
-        """Whether `--inconclusive pass` lets it pass: inconclusive, and nothing is owed."""
+        """Whether `--inconclusive pass` lets it pass: nothing is lacking that is required."""
         is_open = self.verdict == "inconclusive" and bool(self.checks)
-        return is_open and not any(check.is_owed for check in self.checks)
+        return is_open and not any(check.is_required for check in self.checks)
 
     @property
     def n_estimated(self) -> int:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness import units
+from harness.commands.gate.gate import GateResult, JudgedExperiment
 from harness.commands.gate.judge import FAMILY_CONFIDENCE, PASS_CONFIDENCE, Check, Judgement
 from harness.commands.gate.judge import sure_confidence as confidence_of_each
 from harness.commands.gate.words import (
-    Gated,
     case_name,
     change_text,
     check_text,
     figure_name,
-    limit_text,
     sentence,
     values_text,
     waiver_text,
 )
 from harness.report.page import Cell, Column, Facts, Judged, Note, Page, Table, notes
-from harness.schema.experiment import Experiment
+from harness.schema.figure import Figure, FigureKind
 
 _COLUMNS = (
     Column("figure", "figure"),
@@ -27,32 +26,37 @@ _COLUMNS = (
     Column("worse by, %"),
     Column("n", "n", "right"),
     Column("verdict", "verdict"),
-    *(Column(None, key) for key in ("case", "baseline_", "candidate_", "allowed", "cause")),
+    *(Column(None, key) for key in ("case", "baseline_", "candidate_", "worse_by_")),
+    *(Column(None, key) for key in ("limit", "cause")),
 )
 _UNSEEN = tuple(Column(None, column.key) for column in _COLUMNS)
 
 
-def page(gated: Gated, *, is_lenient: bool = False) -> Page:
-    """
-    What was judged against what, a row for each figure, what else is to know, the verdict.
+def page(result: GateResult) -> Page:
+    """What was judged against what, a row for each figure, what else is to know, the verdict."""
+    return (*details(result), *verdict(result))
 
-    With `is_lenient` an inconclusive verdict passes, if it may.
-    """
-    judgement = gated.judgement
-    is_waived = is_lenient and judgement.is_waivable
-    waiver = waiver_text(gated, is_lenient)
+
+def details(result: GateResult) -> Page:
+    """Everything but the verdict."""
+    judgement = result.judgement
     return (
-        Facts((("Baseline", _baseline_text(gated)), ("Candidate", _candidate_text(gated)))),
-        *((Note(gated.remarks, "warning"),) if gated.remarks else ()),
+        Facts((("Baseline", _baseline_text(result)), ("Candidate", _text(result.candidate)))),
+        *((Note(result.remarks, "warning"),) if result.remarks else ()),
         *(
             table
             for name, checks in _by_case(judgement).items()
-            for table in _tables(name, checks, is_waived)
+            for table in _tables(name, checks, result.is_waived)
         ),
         *notes([check_text(check) for check in _noted(judgement)], level="finding"),
         *notes(_legend_text(judgement) if judgement.n_estimated else ""),
-        *notes([sentence(judgement), *([waiver] if waiver else [])]),
     )
+
+
+def verdict(result: GateResult) -> Page:
+    """The verdict, what decided it, and what it means for the exit code."""
+    waiver = waiver_text(result.judgement, is_lenient=result.request.is_lenient)
+    return notes([sentence(result.judgement), *([waiver] if waiver else [])])
 
 
 def _tables(name: str, checks: Sequence[Check], is_waived: bool) -> Page:
@@ -77,9 +81,19 @@ def _row(check: Check, is_waived: bool) -> tuple[Cell, ...]:
         case_name(check),
         check.a,
         check.level or check.b,
-        limit_text(check),
+        _worse_by(check),
+        check.limit,
         check.cause,
     )
+
+
+def _worse_by(check: Check) -> Figure | None:
+    """The share by which it is worse, with the interval that a pass is judged by."""
+    change = check.change
+    if change is None:
+        return None
+    kind: FigureKind = "exact" if change.is_exact else "interval"
+    return Figure(change.value, change.low, change.high, "ratio", kind, check.n)
 
 
 def _judged(check: Check, is_waived: bool) -> Judged:
@@ -123,21 +137,17 @@ def _legend_text(judgement: Judgement) -> str:
     )
 
 
-def _baseline_text(gated: Gated) -> str:
-    if gated.baseline is None:
-        return f"{gated.asked}: none"
-    return f"{gated.asked}: " + _experiment_text(gated.baseline, gated.n_baseline_runs)
+def _baseline_text(result: GateResult) -> str:
+    found = _text(result.baseline) if result.baseline else "none"
+    return f"{result.request.baseline}: {found}"
 
 
-def _candidate_text(gated: Gated) -> str:
-    return _experiment_text(gated.candidate, gated.n_candidate_runs)
-
-
-def _experiment_text(experiment: Experiment, n_runs: int) -> str:
+def _text(judged: JudgedExperiment) -> str:
+    experiment = judged.experiment
     engine = experiment.provenance.engine
     parts = [
         f"experiment {experiment.id} of {experiment.started_at[:10]}",
-        f"{n_runs} Runs",
+        f"{judged.n_runs} Runs",
         f"build {engine.library_commit or engine.binding_version}",
         f"machine {experiment.machine.id}",
     ]

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from harness import units
 from harness.analysis.metrics import METRICS
 from harness.commands.gate.judge import Change, Check, Judgement
-from harness.schema.experiment import Experiment
 from harness.schema.settings import settings_text
-
-
-@dataclass(frozen=True, slots=True)
-class Gated:
-    """A judgement and what it is of; `asked` is what --baseline said."""
-
-    judgement: Judgement
-    candidate: Experiment
-    n_candidate_runs: int
-    candidate_path: str
-    asked: str
-    baseline: Experiment | None
-    n_baseline_runs: int
-    baseline_path: str | None
-    remarks: tuple[str, ...] = ()
 
 
 def case_name(check: Check) -> str:
@@ -118,21 +100,20 @@ def sentence(judgement: Judgement) -> str:
     return text
 
 
-def waiver_text(gated: Gated, is_lenient: bool) -> str:
+def waiver_text(judgement: Judgement, *, is_lenient: bool) -> str:
     """What an inconclusive verdict means for the exit code; "" for the other verdicts."""
-    judgement = gated.judgement
     if judgement.verdict != "inconclusive":
         return ""
     if not judgement.is_waivable:
-        return "The candidate owes this: --inconclusive pass does not let it pass."
+        return "This is required of the candidate: --inconclusive pass does not let it pass."
     if is_lenient:
         return "It passes because --inconclusive pass asks for that."
     return "--inconclusive pass would let it pass."
 
 
 def _weight(check: Check) -> tuple[bool, float]:
-    """What weighs most comes first: what is owed, then the largest change."""
-    return not check.is_owed, -(check.change.value if check.change else float("inf"))
+    """What weighs most comes first: what is required, then the largest change."""
+    return not check.is_required, -(check.change.value if check.change else float("inf"))
 
 
 def _measured(check: Check) -> str:

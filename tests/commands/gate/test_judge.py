@@ -245,17 +245,17 @@ def test_a_regression_decides_whatever_else_is_unknown() -> None:
     assert judged(good).verdict == "pass"
 
 
-def test_what_the_candidate_owes_cannot_be_waived() -> None:
+def test_what_is_required_of_the_candidate_cannot_be_waived() -> None:
     unknown = obstacle("no-baseline", "there is none")
     assert judged(unknown, Check("pass")).is_waivable
-    owed: tuple[Cause, ...] = ("failed", "missing", "no-quality")
-    for cause in owed:
+    required: tuple[Cause, ...] = ("failed", "missing", "no-quality")
+    for cause in required:
         assert not judged(unknown, obstacle(cause, "")).is_waivable
     assert not judged(Check("pass")).is_waivable
     assert not judged(Check("regression"), unknown).is_waivable
 
 
-def test_a_case_that_failed_or_was_not_measured_is_owed_and_a_disturbed_one_is_not() -> None:
+def test_a_case_that_failed_or_was_not_measured_is_required_and_a_disturbed_one_is_not() -> None:
     base, candidate = make_sides(make_candidate("base01")), make_candidate()
     runs = make_rounds(candidate)
     lost = [

@@ -9,7 +9,7 @@ from make.gate import MODEL, make_candidate, make_rounds, make_sides, model_call
 from make.records import make_failed_run, make_machine
 
 from harness.analysis.measured import measured_of
-from harness.commands.gate.choose import headline_score, luck, unlike
+from harness.commands.gate.choose import headline_score, selection_bias, unlike
 from harness.commands.gate.match import ACROSS, circumstances, failures, match, unusable
 from harness.schema.experiment import CaseFailure, Experiment, Outcome
 from harness.schema.settings import Settings
@@ -195,9 +195,9 @@ def test_an_experiment_without_all_figures_has_no_score() -> None:
     assert headline_score(measured_of(make_candidate(), ())) is None
 
 
-def test_the_best_of_many_is_lucky_and_one_alone_is_not() -> None:
-    assert luck([1.0]) == luck([]) == 0.0
-    assert luck([1.0, 1.0, 1.0]) == 0.0
+def test_the_best_of_many_looks_better_than_it_is_and_one_alone_does_not() -> None:
+    assert selection_bias([1.0]) == selection_bias([]) == 0.0
+    assert selection_bias([1.0, 1.0, 1.0]) == 0.0
     # Expected largest of ten normal values: 1.539 standard deviations (Harter 1961, table 1).
     scores = [0.01 * step for step in (-1.5, -1, -0.7, -0.4, -0.1, 0.1, 0.4, 0.7, 1, 1.5)]
-    assert luck(scores) == pytest.approx(1.539 * stdev(scores), rel=0.02)
+    assert selection_bias(scores) == pytest.approx(1.539 * stdev(scores), rel=0.02)

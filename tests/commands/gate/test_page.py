@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,42 +14,38 @@ from make.gate import make_candidate, make_rounds, make_sides, model_called
 from make.pages import HOSTILE
 
 from harness.analysis.measured import measured_of
-from harness.commands.gate import ci
-from harness.commands.gate.annotations import gate_annotations, safe
-from harness.commands.gate.document import gate_document
+from harness.commands.gate.annotations import safe, workflow_commands
+from harness.commands.gate.ci import junit_text, summary_text
+from harness.commands.gate.document import document as document_of
+from harness.commands.gate.gate import GateRequest, GateResult, JudgedExperiment
 from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, obstacle
 from harness.commands.gate.match import failures, match
 from harness.commands.gate.page import page
-from harness.commands.gate.words import Gated
 from harness.report import flat, plain
 from harness.schema.experiment import ModelFile, Outcome
 from harness.schema.figure import Figure
 
 
-def gate_text(told: Gated, *, is_lenient: bool = False) -> str:
-    return plain.render(page(told, is_lenient=is_lenient))
-
-
-def gate_markdown(told: Gated, *, is_lenient: bool = False) -> str:
-    return ci.gate_summary(told, page(told, is_lenient=is_lenient))
-
-
-def gate_junit(told: Gated, *, is_lenient: bool = False) -> str:
-    return ci.gate_junit(told, page(told, is_lenient=is_lenient))
+def gate_text(told: GateResult) -> str:
+    return plain.render(page(told))
 
 
 def gated(
-    *checks: Check, limits: Limits | None = None, remarks: tuple[str, ...] = (), model: str = "m:a"
-) -> Gated:
-    return Gated(
-        judgement=Judgement(checks, limits or Limits()),
-        candidate=make_candidate(models=(model_called(model),)),
-        n_candidate_runs=8,
-        candidate_path="results/cand.jsonl",
-        asked="main",
-        baseline=make_candidate("base01", day=1),
-        n_baseline_runs=12,
-        baseline_path="results/baselines/main.jsonl",
+    *checks: Check,
+    limits: Limits | None = None,
+    remarks: tuple[str, ...] = (),
+    model: str = "m:a",
+    is_lenient: bool = False,
+) -> GateResult:
+    limits = limits or Limits()
+    folder = Path("results")
+    candidate = make_candidate(models=(model_called(model),))
+    baseline = make_candidate("base01", day=1)
+    return GateResult(
+        request=GateRequest("latest", "main", limits, None, (), folder, is_lenient),
+        judgement=Judgement(checks, limits),
+        candidate=JudgedExperiment(candidate, 8, folder / "cand.jsonl"),
+        baseline=JudgedExperiment(baseline, 12, folder / "baselines" / "main.jsonl"),
         remarks=remarks,
     )
 
@@ -158,8 +155,10 @@ and 5.0 % is allowed."""
 
 def test_the_markdown_is_what_a_summary_page_shows() -> None:
     assert (
-        gate_markdown(gated(*EVERYTHING, remarks=(REMARK,)))
+        summary_text(gated(*EVERYTHING, remarks=(REMARK,)))
         == r"""### harness gate: regression
+
+Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %), and 5.0 % is allowed.
 
 - Baseline: main: experiment base01 of 2026-11-01, 12 Runs, build 0123abc, machine 3f2a91c04d
 - Candidate: experiment cand01 of 2026-11-20, 8 Runs, build 0123abc, machine 3f2a91c04d
@@ -184,8 +183,6 @@ def test_the_markdown_is_what_a_summary_page_shows() -> None:
 - failed in 1 of 8 Runs: killed
 
 Worse by: percent more time or memory, with the 95 % interval; below 0 is better. Allowed: 5.0 % of time, 3.0 % of memory. A pass has this interval within, a regression the 99.5 % interval beyond, as 2 figures at once need for 99 % together.
-
-Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %), and 5.0 % is allowed.
 """  # noqa: E501
     )
 
@@ -198,9 +195,9 @@ def test_the_sentence_of_a_pass_tells_the_limits() -> None:
     )
 
 
-def test_what_is_owed_is_told_before_what_is_undecided() -> None:
-    undecided, owed = figure(verdict="inconclusive"), obstacle("failed", "it crashed")
-    text = gate_text(gated(undecided, owed))
+def test_what_is_required_is_told_before_what_is_undecided() -> None:
+    undecided, required = figure(verdict="inconclusive"), obstacle("failed", "it crashed")
+    text = gate_text(gated(undecided, required))
     assert "Inconclusive: it crashed. 1 more is inconclusive." in text
     assert "--inconclusive pass does not let it pass" in text
 
@@ -208,8 +205,9 @@ def test_what_is_owed_is_told_before_what_is_undecided() -> None:
 def test_a_verdict_that_can_be_waived_says_so() -> None:
     missing = gated(obstacle("no-baseline", "there is none"))
     assert gate_text(missing).endswith("--inconclusive pass would let it pass.")
-    assert "asks for that" in gate_text(missing, is_lenient=True)
-    assert "asks for that" in gate_markdown(missing, is_lenient=True)
+    waived = gated(obstacle("no-baseline", "there is none"), is_lenient=True)
+    assert "asks for that" in gate_text(waived)
+    assert "asks for that" in summary_text(waived)
 
 
 def test_a_gate_that_judged_nothing_says_so() -> None:
@@ -254,19 +252,19 @@ def outcomes(data: str) -> list[str]:
 
 
 def test_a_regression_is_a_failure_and_what_is_unknown_an_error() -> None:
-    assert outcomes(gate_junit(gated(*EVERYTHING))) == ["failure", "error", "", "", "error"]
+    assert outcomes(junit_text(gated(*EVERYTHING))) == ["failure", "error", "", "", "error"]
 
 
 def test_what_passes_on_request_is_skipped() -> None:
     unknown = figure(verdict="inconclusive")
-    assert outcomes(gate_junit(gated(unknown, exactly()), is_lenient=True)) == ["skipped", ""]
-    # Nothing is waived beside a regression or what is owed: then all of it is red.
-    owed = gated(unknown, obstacle("failed", "it crashed"))
-    assert outcomes(gate_junit(owed, is_lenient=True)) == ["error", "error"]
+    assert outcomes(junit_text(gated(unknown, exactly(), is_lenient=True))) == ["skipped", ""]
+    # Nothing is waived beside a regression or what is required: then all of it is red.
+    required = gated(unknown, obstacle("failed", "it crashed"), is_lenient=True)
+    assert outcomes(junit_text(required)) == ["error", "error"]
 
 
 def test_the_suite_says_what_was_compared() -> None:
-    _, suite = parsed(gate_junit(gated(exactly(), limits=Limits(max_kl=0.5))))
+    _, suite = parsed(junit_text(gated(exactly(), limits=Limits(max_kl=0.5))))
     properties = {each.attrib["name"]: each.attrib["value"] for each in suite[0]}
     assert properties["verdict"] == "pass"
     assert properties["baseline.experiment"] == "base01"
@@ -276,16 +274,16 @@ def test_the_suite_says_what_was_compared() -> None:
 
 def test_two_obstacles_of_one_case_keep_two_names() -> None:
     twice = obstacle("no-baseline", "a"), obstacle("no-baseline", "b")
-    assert outcomes(gate_junit(gated(*twice))) == ["error", "error"]
+    assert outcomes(junit_text(gated(*twice))) == ["error", "error"]
 
 
 @settings(max_examples=60)
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=40))
 def test_no_name_of_a_model_breaks_a_form(name: str) -> None:
     told = gated(figure(model=name or "m"), obstacle("failed", name), remarks=(name,), model=name)
-    parsed(gate_junit(told))
-    json.dumps(gate_document(told, 3), allow_nan=False)
-    for text in (gate_markdown(told), gate_text(told), "\n".join(gate_annotations(told))):
+    parsed(junit_text(told))
+    json.dumps(document_of(told), allow_nan=False)
+    for text in (summary_text(told), gate_text(told), "\n".join(workflow_commands(told))):
         assert "\x1b" not in text
         assert "\r" not in text
 
@@ -294,17 +292,17 @@ def test_a_hostile_name_forges_nothing() -> None:
     told = gated(
         figure(model=HOSTILE), obstacle("failed", HOSTILE), remarks=(HOSTILE,), model=HOSTILE
     )
-    _, suite = parsed(gate_junit(told))
+    _, suite = parsed(junit_text(told))
     assert "<script>" in suite[1].attrib["classname"]  # as text, which a viewer escapes
-    annotations = gate_annotations(told)
-    assert len(annotations) == 3
-    for line in annotations:
+    lines = workflow_commands(told)
+    assert len(lines) == 3
+    for line in lines:
         assert re.fullmatch(r"::(error|warning|notice) title=harness gate::[^\n\r]*", line)
         assert line.count("::") == 2
     # A runner takes a line for a command where it begins with one, spaces aside.
     for line in gate_text(told).splitlines():
         assert not line.strip().startswith(("::", "##["))
-    markdown = gate_markdown(told)
+    markdown = summary_text(told)
     assert not re.search(r"(?<!\\)<", markdown)
     assert not re.search(r"(?<!\\)`", markdown)
     assert not re.search(r"(?<!\\)\[", markdown)
@@ -326,6 +324,7 @@ def test_programs_get_the_figures_of_every_check_unrounded() -> None:
         *("tg128 tok/s", "REGRESSION", "m:a · threads 2"),
     )
     assert (row["baseline_value"], row["candidate_value"]) == ("120.0", "105.0")
+    assert (row["worse_by_value"], row["worse_by_low"], row["limit"]) == ("0.13", "0.1", "0.05")
     assert dict(zip(names, last.split(","), strict=True))["cause"] == "failed"
 
 
@@ -333,7 +332,7 @@ def test_programs_get_the_figures_of_every_check_unrounded() -> None:
 
 
 def test_annotations_escape_what_the_runner_would_read() -> None:
-    first, second = gate_annotations(gated(figure(), exactly()))
+    first, second = workflow_commands(gated(figure(), exactly()))
     assert first == (
         "::error title=harness gate::Regression: tg128 tok/s of m:a · threads 2: 13.0 %25 slower "
         "(+10.0 to +16.0 %25), and 5.0 %25 is allowed."
@@ -342,16 +341,16 @@ def test_annotations_escape_what_the_runner_would_read() -> None:
 
 
 def test_what_passes_is_a_notice_and_what_is_waived_a_warning() -> None:
-    assert gate_annotations(gated(exactly()))[0].startswith("::notice ")
+    assert workflow_commands(gated(exactly()))[0].startswith("::notice ")
     unknown = gated(obstacle("no-baseline", "there is none"))
-    assert {line.split()[0] for line in gate_annotations(unknown)} == {"::error"}
-    lenient = gate_annotations(unknown, is_lenient=True)
+    assert {line.split()[0] for line in workflow_commands(unknown)} == {"::error"}
+    lenient = workflow_commands(gated(obstacle("no-baseline", "there is none"), is_lenient=True))
     assert {line.split()[0] for line in lenient} == {"::warning"}
 
 
 def test_no_more_annotations_than_are_shown() -> None:
     many = [figure(workload=f"tg{n}") for n in range(1, 40)]
-    lines = gate_annotations(gated(*many))
+    lines = workflow_commands(gated(*many))
     assert len(lines) == 10
     assert lines[0].endswith("30 more are in the log.")
 
@@ -360,7 +359,7 @@ def test_no_more_annotations_than_are_shown() -> None:
 
 
 def test_the_document_has_every_check_with_both_intervals() -> None:
-    document = gate_document(gated(*EVERYTHING), 3)
+    document = document_of(gated(*EVERYTHING))
     assert document["verdict"] == "regression"
     assert document["exit_code"] == 3
     assert document["confidence"] == {
@@ -383,7 +382,7 @@ def test_the_document_has_every_check_with_both_intervals() -> None:
 
 def test_the_document_of_few_runs_has_null_for_what_is_unknown() -> None:
     pairs = list(zip(make_sides(make_candidate("b")), make_sides(n_runs=1), strict=True))
-    document = gate_document(gated(*judge_figures(pairs, Limits())), 4)
+    document = document_of(gated(*judge_figures(pairs, Limits())))
     assert document["checks"][0]["worse_by"]["low"] is None
     json.dumps(document, allow_nan=False)
 

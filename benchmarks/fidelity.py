@@ -1,5 +1,5 @@
 """
-Whether the harness measures what llama-bench measures: pairs of fresh processes.
+Whether the harness measures what llama-bench measures: rounds of fresh processes.
 
     python -m benchmarks.fidelity --llama-bench PATH
 """
@@ -7,29 +7,35 @@ Whether the harness measures what llama-bench measures: pairs of fresh processes
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import asdict
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from statistics import median
+from statistics import fmean, median
 
 import click
 from tabulate import tabulate
 
-from benchmarks import setting_up
-from benchmarks.contenders import VARIANT_NAMES, LlamaBench, Worker
-from benchmarks.pairing import Cell, measure, splits
-from benchmarks.ratios import Ratio
-from harness.analysis.stats import interval as stats
+from benchmarks import sweeps
+from benchmarks.llama_bench import LlamaBench
+from harness.analysis.stats.ratio import Comparison
+from harness.measure import runner
+from harness.models.download import download_all
+from harness.schema.configuration import Configuration
+from harness.schema.experiment import Run, Stop
+from harness.schema.workload import parse_workload
 
-_SAME_RANGE = (0.95, 1.05)
+# The ratio's interval must hold 1 and lie within 1 / 1.05 to 1.05.
+_SAME = 0.05
+# Setting one of them ends glibc's own tuning of both: mallopt(3).
+_MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+_THRESHOLD_EXPONENTS = (14, 25)  # up to 32 MiB, the largest that glibc takes
 
 _HELP = """
 Compare the harness with llama-bench, in interleaved pairs of fresh processes.
 
 Both do the same: as many repetitions, threads and batch sizes, all repetitions counted, the mean
-of their rates. A cell (model and workload) ends when the 95 % interval of harness / llama-bench
-is within --precision.
+of their rates. It ends when every 95 % interval of harness / llama-bench is within --precision.
 
 \b
 llama-bench of the very same llama.cpp comes from the sources of the binding:
@@ -51,159 +57,153 @@ difference between the programs.
 """
 
 
+Case = tuple[str, str]
+"""A model and a workload, by their names."""
+
+
+class Beside(sweeps.Watcher):
+    """Has llama-bench measure the same before or after each Run, every second time the other."""
+
+    def __init__(
+        self,
+        other: LlamaBench,
+        paths: dict[str, Path],
+        workloads: Sequence[str],
+        rng: Random,
+        *,
+        is_memory_varied: bool,
+    ) -> None:
+        self._other, self._paths, self._rng = other, paths, rng
+        self._tasks = [parse_workload(name) for name in workloads]
+        self._is_first = {model: rng.random() < 0.5 for model in paths}
+        self._is_memory_varied = is_memory_varied
+        self._rates: dict[str, float] = {}
+        self.theirs: dict[Case, dict[int, float]] = {}
+
+    def run_started(self, number: int, configuration: Configuration) -> None:  # noqa: ARG002
+        """Draws the arrangement of memory of both, and lets llama-bench go first or not."""
+        if self._is_memory_varied:
+            threshold = round(2 ** self._rng.uniform(*_THRESHOLD_EXPONENTS))
+            os.environ.update(dict.fromkeys(_MALLOC, str(threshold)))
+        self._is_first[configuration.model.key] = not self._is_first[configuration.model.key]
+        if self._is_first[configuration.model.key]:
+            self._measure(configuration.model.key)
+
+    def run_finished(self, run: Run, stop: Stop | None) -> None:  # noqa: ARG002
+        """Keeps llama-bench's figures of the round."""
+        if not self._is_first[run.model]:
+            self._measure(run.model)
+        for workload, rate in self._rates.items():
+            self.theirs.setdefault((run.model, workload), {})[run.round] = rate
+        sweeps.tell(f"round {run.round + 1}, {run.model}")
+
+    def ours(self, runs: Sequence[Run], case: Case) -> dict[int, float]:
+        """Round to the mean rate of as many trials as llama-bench has repetitions."""
+        model, workload = case
+        return {
+            run.round: fmean(sweeps.rates(run, workload, self._other.n_reps))
+            for run in runs
+            if run.model == model
+        }
+
+    def ratios(self, runs: Sequence[Run]) -> dict[Case, Comparison | None]:
+        """Ours over llama-bench's of each case."""
+        return {
+            case: sweeps.ratio_of(self.ours(runs, case), theirs, _SAME)
+            for case, theirs in self.theirs.items()
+        }
+
+    def _measure(self, model: str) -> None:
+        tasks = self._rng.sample(self._tasks, len(self._tasks))
+        self._rates = {it.name: fmean(self._other.rates(self._paths[model], it)) for it in tasks}
+
+
 @click.command(help=_HELP)
-@click.option("--llama-bench", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--libs", type=click.Path(exists=True, file_okay=False, resolve_path=True))
+@click.option(
+    "--llama-bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True
+)
+@click.option("--libs", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--llama-bench-args", default="", help="More of its options, as one word.")
-@click.option("--variant", type=click.Choice(VARIANT_NAMES), help="Change one thing in ours.")
-@click.option("--against-itself", is_flag=True, help="Harness against harness: tests the method.")
 @click.option("--vary-memory", is_flag=True, help="Another arrangement in every pair (glibc).")
-@setting_up.pair_options
-@setting_up.measuring_options
+@sweeps.round_options
+@sweeps.common_options
 def main(
-    llama_bench: Path | None,
-    libs: str | None,
+    llama_bench: Path,
+    libs: Path | None,
     llama_bench_args: str,
-    variant: str | None,
-    against_itself: bool,
     vary_memory: bool,
     models: tuple[str, ...],
     workloads: tuple[str, ...],
-    reps: int,
-    min_pairs: int,
-    max_pairs: int,
-    precision: float,
-    budget: int,
+    trials: int,
+    limits: sweeps.Limits,
     seed: int,
     threads: int | None,
     wait: int,
     as_json: bool,
 ) -> None:
-    machine, settings = setting_up.machine_and_settings(threads)
-    todo = [Cell(local, task) for local, task in setting_up.cells(models, workloads)]
-    with tempfile.TemporaryDirectory() as folder, setting_up.alone(__file__, wait):
-        ours = Worker(machine, settings, Path(folder) / "worker.log", reps, reps, variant)
-        other: Worker | LlamaBench
-        if against_itself:
-            other = Worker(machine, settings, Path(folder) / "other.log", reps, reps)
-        elif llama_bench:
-            more = tuple(llama_bench_args.split())
-            at = Path(libs) if libs else None
-            other = LlamaBench(llama_bench.resolve(), settings, reps, at, more)
-        else:
-            raise click.UsageError("Give --llama-bench PATH (see --help), or --against-itself.")
-        limits = (min_pairs, max_pairs, precision)
-        measure(todo, ours, other, Random(seed), limits, budget, is_memory_varied=vary_memory)
-        document = {
-            "builds": builds(ours, other),
-            "settings": settings.model_dump(mode="json"),
-            "reps": reps,
-            "variant": variant,
-            "cells": [cell_document(cell, ours) for cell in todo if cell.pairs],
+    machine, settings = sweeps.machine_and_settings(threads)
+    paths = {local.key: local.path for local in download_all(models)}
+    other = LlamaBench(
+        llama_bench.resolve(), settings, trials, libs and libs.resolve(),
+        tuple(llama_bench_args.split()),
+    )  # fmt: skip
+    watcher = Beside(other, paths, workloads, Random(seed), is_memory_varied=vary_memory)
+    plan = sweeps.plan_of(paths, workloads, settings, limits, n_trials=trials, seed=seed)
+    with sweeps.alone(__file__, wait):
+        runs = sweeps.swept(
+            plan,
+            paths,
+            machine,
+            watcher,
+            lambda runs: limits.are_met(runs, watcher.ratios(runs).values()),
+        )
+    engine = runner.describe_engine()
+    builds = {
+        "harness": f"{engine.library_commit}  {engine.system_info}",
+        "llama-bench": f"{other.commit}  {other.system_info()}",
+    }
+    if as_json:
+        click.echo(json.dumps({"builds": builds, "cases": _document(watcher, runs)}, indent=1))
+    else:
+        click.echo(_table(watcher, runs))
+        click.echo("\n" + "\n".join(f"{name}: {build}" for name, build in builds.items()))
+
+
+def _document(watcher: Beside, runs: Sequence[Run]) -> list[dict[str, object]]:
+    return [
+        {
+            "model": case[0],
+            "workload": case[1],
+            "harness": watcher.ours(runs, case),
+            "llama_bench": watcher.theirs[case],
+            "ratio": sweeps.ratio_text(ratio),
         }
-    click.echo(json.dumps(document, indent=1) if as_json else summary(todo, ours, document))
+        for case, ratio in watcher.ratios(runs).items()
+    ]
 
 
-def builds(ours: Worker, other: Worker | LlamaBench) -> dict[str, object]:
-    """Which libraries the two sides run on: a difference may be the compiler's."""
-    engine = ours.engine
-    facts: dict[str, object] = {
-        "harness_commit": engine.library_commit if engine else None,
-        "harness_system_info": engine.system_info if engine else None,
-    }
-    if isinstance(other, LlamaBench):
-        facts["llama_bench_commit"] = other.commit
-        facts["llama_bench_system_info"] = other.system_info()
-        facts["llama_bench_libraries"] = other.linked()
-    return facts
-
-
-def cell_document(cell: Cell, ours: Worker) -> dict[str, object]:
-    """Everything about one cell, raw rates included."""
-    ratio = cell.ratio()
-    of_each = stats.estimate([p.harness.mean / p.other.mean for p in cell.pairs], "ratio")
-    n_disturbed = sum(
-        ours.why_disturbed(trial) is not None for p in cell.pairs for trial in p.harness.trials
-    )
-    return {
-        "model": cell.local.key,
-        "workload": cell.workload.name,
-        "ratio": ratio.as_dict() if ratio else None,
-        "median_ratio": asdict(of_each),
-        "splits": {name: part.as_dict() for name, part in splits(cell).items() if part},
-        "harness_trials_disturbed": n_disturbed,
-        "pairs": [
-            {
-                "harness": p.harness.rates,
-                "other": p.other.rates,
-                "is_harness_first": p.is_harness_first,
-                "malloc_threshold_bytes": p.malloc_threshold_bytes,
-            }
-            for p in cell.pairs
-        ],
-    }
-
-
-def summary(todo: list[Cell], ours: Worker, document: dict[str, object]) -> str:
-    """The tables for people."""
-    measured = [(cell, ratio) for cell in todo if (ratio := cell.ratio())]
+def _table(watcher: Beside, runs: Sequence[Run]) -> str:
     rows = [
         [
-            cell.local.key,
-            cell.workload.name,
+            *case,
             ratio.n,
-            f"{median(p.harness.mean for p in cell.pairs):.1f}",
-            f"{median(p.other.mean for p in cell.pairs):.1f}",
-            ratio.text,
-            f"{ratio.spread:.1%}",
+            f"{median(watcher.ours(runs, case).values()):.1f}",
+            f"{median(watcher.theirs[case].values()):.1f}",
+            sweeps.ratio_text(ratio),
             verdict(ratio),
         ]
-        for cell, ratio in measured
+        for case, ratio in watcher.ratios(runs).items()
+        if ratio
     ]
-    headers = [
-        "model",
-        "workload",
-        "pairs",
-        "harness",
-        "other",
-        "ratio (95 %)",
-        "spread",
-        "verdict",
-    ]
-    parts = {cell.name: splits(cell) for cell, _ in measured}
-    names = list(next(iter(parts.values()))) if parts else []
-    details = [
-        [name, *(part.text if (part := of_cell[name]) else "" for of_cell in parts.values())]
-        for name in names
-    ]
-    medians = [
-        stats.estimate([p.harness.mean / p.other.mean for p in cell.pairs], "ratio")
-        for cell, _ in measured
-    ]
-    details.append(
-        ["median pair", *(f"{m.value:.3f} ({m.low:.3f} to {m.high:.3f})" for m in medians)]
-    )
-    disturbed = [str(cell_document(cell, ours)["harness_trials_disturbed"]) for cell, _ in measured]
-    details.append(["disturbed trials (kept)", *disturbed])
-    facts = document["builds"]
-    assert isinstance(facts, dict)
-    return "\n".join(
-        [
-            tabulate(rows, headers, disable_numparse=True),
-            "",
-            tabulate(details, ["ratio of", *parts], disable_numparse=True),
-            "",
-            *(f"{name}: {fact}" for name, fact in facts.items()),
-        ]
-    )
+    headers = ["model", "workload", "rounds", "harness", "llama-bench", "ratio (95 %)", "verdict"]
+    return tabulate(rows, headers, disable_numparse=True)
 
 
-def verdict(ratio: Ratio) -> str:
-    """Whether the two agree: the interval holds 1, and lies within 0.95 to 1.05."""
-    low, high = _SAME_RANGE
-    contains = "holds 1" if ratio.low <= 1 <= ratio.high else "NOT 1"
-    inside = "inside" if low <= ratio.low and ratio.high <= high else "NOT inside"
-    return f"{contains}, {inside} {low}-{high}"
+def verdict(ratio: Comparison) -> str:
+    """Whether the two agree: the interval holds 1, and is inside of what counts as the same."""
+    holds = "holds 1" if ratio.low <= 1 <= ratio.high else "NOT 1"
+    inside = "inside" if ratio.verdict == "same" else "NOT inside"
+    return f"{holds}, {inside} {1 / (1 + _SAME):.2f} to {1 + _SAME:.2f}"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from unittest.mock import patch
 import click
 from tabulate import tabulate
 
-from benchmarks import setting_up
+from benchmarks import sweeps
 from harness import cli, units
 from harness.measure import runner
 from harness.measure.jobs.measure import ContextEvent, MeasureJob, TrialEvent
@@ -97,7 +97,7 @@ _RUN_WORKER = runner.run_worker
 @click.option("--runs", default=3, show_default=True, help="Runs of each model and workload.")
 @click.option("--trials", default=5, show_default=True)
 @click.option("--terminal/--no-terminal", "has_terminal", default=True, show_default=True)
-@setting_up.measuring_options
+@sweeps.common_options
 def main(
     models: tuple[str, ...],
     workloads: tuple[str, ...],

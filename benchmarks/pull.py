@@ -24,9 +24,8 @@ from time import perf_counter_ns
 import click
 from tabulate import tabulate
 
-from benchmarks import setting_up
+from benchmarks import sweeps
 from benchmarks.pull_puller import FILE, REPOSITORY
-from benchmarks.ratios import ratio_of
 from harness import units
 
 _CONTENDERS = ("harness", "hf_hub_download", "curl", "curl, synced")
@@ -59,7 +58,7 @@ class Download:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Where to write, for another disk than that of temporary files.",
 )
-@setting_up.measuring_options
+@sweeps.common_options
 def main(
     rounds: int,
     megabytes: int,
@@ -73,9 +72,9 @@ def main(
     rng = Random(seed)
     with tempfile.TemporaryDirectory(dir=folder) as name:
         source = Path(name, "source")
-        setting_up.tell(f"writing {megabytes} MB")
+        sweeps.tell(f"writing {megabytes} MB")
         sha256 = _write(source, megabytes, rng)
-        with _serving(source, sha256) as endpoint, setting_up.alone(__file__, wait):
+        with _serving(source, sha256) as endpoint, sweeps.alone(__file__, wait):
             downloads = _measure(Path(name), endpoint, sha256, rounds, rng)
     if as_json:
         values = {name: [vars(one) for one in each] for name, each in downloads.items()}
@@ -124,7 +123,7 @@ def _measure(
             _check(target, sha256)
             downloads[name].append(one)
             shutil.rmtree(target)
-        setting_up.tell(f"round {number + 1} of {rounds}")
+        sweeps.tell(f"round {number + 1} of {rounds}")
     return downloads
 
 
@@ -164,15 +163,15 @@ def _table(downloads: dict[str, list[Download]], n_bytes: int) -> str:
     rows, curl = [], downloads["curl"]
     for name, each in downloads.items():
         rates = [n_bytes / (one.wall_ns / 1e9) for one in each]
-        pairs = [(theirs.wall_ns, one.wall_ns) for theirs, one in zip(curl, each, strict=True)]
-        ratio = ratio_of(pairs)
+        # Rates: curl's time over ours.
+        ratio = sweeps.ratio_of(_times(curl), _times(each), 1 - _ASKED_RATIO)
         peaks = [one.peak_bytes for one in each if one.peak_bytes]
         rows.append(
             [
                 name,
                 units.bandwidth(median(rates)),
                 f"{units.bandwidth(min(rates))} to {units.bandwidth(max(rates))}",
-                ratio.text if ratio and name != "curl" else "",
+                sweeps.ratio_text(ratio) if name != "curl" else "",
                 units.file_size(max(peaks)) if peaks else "",
             ]
         )
@@ -181,6 +180,10 @@ def _table(downloads: dict[str, list[Download]], n_bytes: int) -> str:
         f"asked of harness: {_ASKED_RATIO} of curl's, below {units.file_size(_ASKED_PEAK_BYTES)}"
     )
     return f"{tabulate(rows, headers, disable_numparse=True)}\n\n{asked}; n = {len(curl)}"
+
+
+def _times(downloads: list[Download]) -> dict[int, float]:
+    return {index: one.wall_ns for index, one in enumerate(downloads)}
 
 
 if __name__ == "__main__":

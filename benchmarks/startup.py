@@ -19,14 +19,14 @@ from time import perf_counter_ns
 import click
 from tabulate import tabulate
 
-from benchmarks import setting_up
-from benchmarks.ratios import ratio_of
+from benchmarks import sweeps
 from harness import units
 from harness.records.listing import list_experiments
 from harness.records.store import ExperimentWriter, StoredExperiment, load, utc_time
 from harness.schema.experiment import End
 
 _BARE = "python -c pass"
+_SAME = 0.05
 _ASKED_NS = {"harness --help": 200_000_000, "harness show": 500_000_000}
 
 _HELP = """
@@ -41,7 +41,7 @@ tiny-random in pp512, tg128 and chat, three trials each.
 @click.option("--rounds", default=30, show_default=True, help="Each has every command once.")
 @click.option("--experiments", default=200, show_default=True, help="How many are stored.")
 @click.option("--runs", default=6, show_default=True, help="Runs in each of them.")
-@setting_up.measuring_options
+@sweeps.common_options
 def main(
     rounds: int,
     experiments: int,
@@ -56,7 +56,7 @@ def main(
         results = Path(folder) / "results"
         _store(_measured(Path(folder) / "one", threads, wait), results, experiments, runs, seed)
         n_bytes = sum(path.stat().st_size for path in results.iterdir())
-        with setting_up.alone(__file__, wait):
+        with sweeps.alone(__file__, wait):
             times = _time(_commands(results), rounds, rng)
     document = {
         "n_experiments": experiments,
@@ -131,15 +131,14 @@ def _table(times: dict[str, list[int]]) -> str:
     bare = times[_BARE]
     rows = []
     for name, values in times.items():
-        ratio = ratio_of(list(zip(values, bare, strict=True)))
-        assert ratio
+        ratio = sweeps.ratio_of(dict(enumerate(values)), dict(enumerate(bare)), _SAME)
         asked_ns = _ASKED_NS.get(name)
         rows.append(
             [
                 name,
                 units.duration(round(median(values))),
                 f"{units.duration(min(values))} to {units.duration(max(values))}",
-                "" if name == _BARE else ratio.text,
+                "" if name == _BARE else sweeps.ratio_text(ratio),
                 f"< {units.duration(asked_ns)}" if asked_ns else "",
             ]
         )

@@ -34,8 +34,6 @@ HOOKS = ROOT / ".pre-commit-config.yaml"
 CONTEXT = click.Context(cli.group)
 # Options of docker and numactl, named where the machine is quieted.
 FOREIGN_OPTIONS = {"--cpuset-cpus", "--cpunodebind", "--membind"}
-# Options of this project's own scripts, named where the method tells what they printed.
-SCRIPT_OPTIONS = {"--looks"}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -141,7 +139,7 @@ def test_every_option_in_the_pages_exists() -> None:
     }
 
     assert named["manual"] - known == FOREIGN_OPTIONS
-    assert named["method"] - known == SCRIPT_OPTIONS
+    assert named["method"] - known == set()
 
 
 def test_the_page_of_exit_codes_has_every_one_a_command_can_answer() -> None:

@@ -41,7 +41,7 @@ _KIN = {
 _USUAL_RESIDUAL = 0.06
 _USUAL_WORTH = 4
 # and what they cannot show: shapes unlike theirs, and a machine that is another an hour later. With
-# these benchmarks/predict_here.py found 37 of 40 figures of 10 models in their 90 % intervals.
+# these tools/speed/calibrated.py found 37 of 40 figures of 10 models in their 90 % intervals.
 _FURTHER_DECODE = 0.07
 _FURTHER_PREFILL = 0.12
 # On a GPU: all 15 prompts of six models on an H100, the only one at hand, lie in such intervals,

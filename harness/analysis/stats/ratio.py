@@ -28,7 +28,7 @@ Pairing = Literal["rounds", "unpaired", "exact"]
 CONFIDENCE = 0.99
 # Where one asks again after every round and stops at an answer, errors add up. At this level a
 # difference that is not there is found at any of the looks from the 6th round to the 1000th in 0.9
-# of 100 comparisons, however wide the noise: simulated, `benchmarks/calibration.py --looks`.
+# of 100 comparisons, however wide the noise: simulated (tests/analysis/stats/test_ratio.py).
 CONFIDENCE_OF_EACH_LOOK = 0.9997
 # Less than 2 % nobody feels, and the same model differs from itself by as much from hour to hour.
 THRESHOLD = 0.02

@@ -11,7 +11,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.analysis.stats.ratio import Comparison, compare_apart, compare_exact, compare_rounds
+from harness.analysis.stats.ratio import (
+    CONFIDENCE,
+    CONFIDENCE_OF_EACH_LOOK,
+    Comparison,
+    compare_apart,
+    compare_exact,
+    compare_rounds,
+)
 
 RATES = st.floats(0.5, 5000)
 SEVERAL = st.lists(st.tuples(RATES, RATES), min_size=2, max_size=30)
@@ -225,6 +232,28 @@ def test_a_model_against_itself_is_next_to_never_called_different() -> None:
 
 def test_a_true_difference_is_found_with_enough_rounds() -> None:
     assert false_and_found(300, 60, 0.92, drift=0.01) >= 0.9
+
+
+def errors_of_looks(confidence: float, n_rounds: int = 200, n_repeats: int = 3000) -> float:
+    """
+    How often equals are told apart at any look from the 6th round on, at the worst.
+
+    At the worst: no threshold hides a difference. Log ratios are normal here; of equals measured
+    in random order they are symmetric at least.
+    """
+    logs = np.random.default_rng(1).standard_normal((n_repeats, n_rounds))
+    n = np.arange(1, n_rounds + 1)
+    means = np.cumsum(logs, axis=1) / n
+    squares = np.cumsum(logs**2, axis=1) - n * means**2
+    looks = slice(5, None)
+    errors = np.sqrt(squares[:, looks] / (n[looks] - 1) / n[looks])
+    halves = stats.t.ppf((1 + confidence) / 2, n[looks] - 1) * errors
+    return float(np.mean((np.abs(means[:, looks]) > halves).any(axis=1)))
+
+
+def test_all_looks_together_err_in_one_of_a_hundred_at_most() -> None:
+    assert errors_of_looks(CONFIDENCE) > 0.03
+    assert errors_of_looks(CONFIDENCE_OF_EACH_LOOK) < 0.01
 
 
 def test_one_block_after_the_other_is_deceived_by_drift_where_rounds_are_not() -> None:

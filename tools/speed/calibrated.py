@@ -1,7 +1,7 @@
 """
 Whether this machine's calibration foretells models it did not see: predicted beside measured.
 
-    python -m benchmarks.predict_here [--calibration FILE] [--rounds N]
+    python -m tools.speed.calibrated [--calibration FILE] [--rounds N]
 
 Random-weight models of well-known shapes and several types, up to 2 GB, and the default model. Each
 is measured in as many processes as there are rounds, as `harness run` does it: where one process's
@@ -75,7 +75,7 @@ _PATIENCE_S = 3600
 def main(calibration: Path | None, keep: Path | None, n_rounds: int) -> None:
     machine = probe_machine()
     settings = Settings(n_threads=default_threads(machine))
-    alone = measuring("predict_here", wait_s=_PATIENCE_S, on_wait=click.echo)
+    alone = measuring("calibrated", wait_s=_PATIENCE_S, on_wait=click.echo)
     with alone, tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
         place = Path(folder)
         bench = _Bench(settings, machine, place)

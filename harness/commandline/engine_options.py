@@ -84,11 +84,16 @@ ENGINE_OPTIONS: Mapping[str, EngineOption] = {
 """Of every field of Settings, in their order."""
 
 
-def engine_lists(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options for lists of every setting, under the names of the fields; a sweep takes them."""
-    for field, row in reversed(list(ENGINE_OPTIONS.items())):
-        function = _option(field, row, row.several, row.help)(function)
-    return function
+def engine_lists(*fields: str) -> Callable[..., Any]:
+    """Options for lists of values of each of `fields`, under their names; a sweep takes them."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for field in reversed(fields):
+            row = ENGINE_OPTIONS[field]
+            function = _option(field, row, row.several, row.help)(function)
+        return function
+
+    return decorate
 
 
 def engine_values(*fields: str, help: Mapping[str, str | None] | None = None) -> Callable[..., Any]:

@@ -107,6 +107,6 @@ def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments, request=request, **given)
 
     decorated: Callable[..., Any] = with_request
-    for option in (*reversed(_HOW), engine_lists, *reversed(_WHAT)):
+    for option in (*reversed(_HOW), engine_lists(*ENGINE_OPTIONS), *reversed(_WHAT)):
         decorated = option(decorated)
     return decorated

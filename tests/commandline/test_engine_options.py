@@ -24,11 +24,11 @@ def parsed(decorator: Any, *arguments: str) -> dict[str, Any]:
 
 
 def test_every_setting_can_be_swept_and_nothing_else() -> None:
-    assert list(parsed(engine_lists)) == list(Settings.model_fields)
+    assert list(parsed(engine_lists(*ENGINE_OPTIONS))) == list(Settings.model_fields)
 
 
 def test_what_is_left_out_is_as_the_settings_have_it() -> None:
-    found = parsed(engine_lists)
+    found = parsed(engine_lists(*ENGINE_OPTIONS))
     assert {field for field, values in found.items() if values is None} == OPEN
     for field in set(found) - OPEN:
         assert found[field] == (getattr(USUAL, field),)
@@ -41,7 +41,8 @@ def test_one_value_is_left_out_as_a_list_is(field: str) -> None:
 
 
 def test_lists_and_single_values_are_written_alike() -> None:
-    many = parsed(engine_lists, "-ngl", "0,-1", "--device", "CUDA0/CUDA1", "--repack", "off,on")
+    lists = engine_lists("n_gpu_layers", "devices", "repack")
+    many = parsed(lists, "-ngl", "0,-1", "--device", "CUDA0/CUDA1", "--repack", "off,on")
     assert (many["n_gpu_layers"], many["devices"]) == ((0, -1), (("CUDA0", "CUDA1"),))
     assert many["repack"] == (False, True)
     single = engine_values("n_gpu_layers", "devices", "repack")

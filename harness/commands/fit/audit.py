@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured, measured_of
+from harness.errors import ExitCode
+from harness.records.listing import list_experiments
+from harness.records.store import load
 from harness.schema.experiment import Experiment, Run, StoredPrediction
 from harness.schema.prediction import Component, Method
 from harness.schema.workload import parse_workload
@@ -77,6 +81,36 @@ class ComponentAudit:
     q90_error: float
     bias: float
     coverage: float
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """The audit of `n_experiments`, every pair it rests on, and what could not be read."""
+
+    audits: tuple[ComponentAudit, ...]
+    pairs: tuple[Pair, ...]
+    n_experiments: int
+    problems: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command answers with."""
+        return ExitCode.ERROR if self.problems else ExitCode.DONE
+
+
+def audit(folder: Path) -> AuditResult:
+    """Every experiment in `folder` that can be read and holds predictions."""
+    pairs: list[Pair] = []
+    problems: list[str] = []
+    n_experiments = 0
+    for listing in list_experiments(folder):
+        if listing.experiment is None:
+            problems.append(listing.problem or f"{listing.path} cannot be read")
+        elif listing.experiment.predictions:
+            stored = load(listing.path)
+            pairs += pairs_of(stored.experiment, stored.runs)
+            n_experiments += 1
+    return AuditResult(audited(pairs), tuple(pairs), n_experiments, tuple(problems))
 
 
 def audited(pairs: Sequence[Pair]) -> tuple[ComponentAudit, ...]:

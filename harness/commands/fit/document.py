@@ -6,30 +6,24 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.commands.fit.audit import ComponentAudit, Pair
-from harness.commands.fit.page import Failure, Told
-from harness.measure.fits import ContextFit, ModelFit, Room
-from harness.schema.machine import Machine
+from harness.commands.fit.audit import AuditResult
+from harness.commands.fit.fit import FitResult, PredictedSpeed
+from harness.measure.fits import ContextFit, ModelFit
 from harness.schema.prediction import Prediction
 
 
-def fit_document(
-    machine: Machine,
-    room: Room,
-    fits: Sequence[tuple[ModelFit, Sequence[Told]]],
-    failures: Sequence[Failure],
-) -> dict[str, Any]:
+def fit_document(result: FitResult) -> dict[str, Any]:
     """Everything that was found out, ready for `json.dumps`."""
     return {
         "schema": 1,
-        "machine": machine.model_dump(mode="json"),
-        "memory": asdict(room),
-        "models": [_model(fit, speeds) for fit, speeds in fits],
-        "failures": [asdict(failure) for failure in failures],
+        "machine": result.machine.model_dump(mode="json"),
+        "memory": asdict(result.room),
+        "models": [_model(fit, speeds) for fit, speeds in result.fits],
+        "failures": [asdict(failure) for failure in result.failures],
     }
 
 
-def _model(fit: ModelFit, speeds: Sequence[Told]) -> dict[str, Any]:
+def _model(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> dict[str, Any]:
     found, plan = fit.found, fit.plan
     figures = [told.figure for told in speeds]
     return {
@@ -79,13 +73,11 @@ def _context(each: ContextFit) -> dict[str, Any]:
     }
 
 
-def audit_document(
-    audits: Sequence[ComponentAudit], pairs: Sequence[Pair], problems: Sequence[str]
-) -> dict[str, Any]:
+def audit_document(result: AuditResult) -> dict[str, Any]:
     """The audit with every pair it rests on."""
     return {
         "schema": 1,
-        "audit": [asdict(each) for each in audits],
+        "audit": [asdict(each) for each in result.audits],
         "pairs": [
             {
                 **pair.prediction.model_dump(),
@@ -94,7 +86,7 @@ def audit_document(
                 "is_covered": pair.is_covered,
                 "is_rehearsed": pair.is_rehearsed,
             }
-            for pair in pairs
+            for pair in result.pairs
         ],
-        "problems": list(problems),
+        "problems": list(result.problems),
     }

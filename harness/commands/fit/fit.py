@@ -1,41 +1,184 @@
-"""What `harness fit` finds out of one model: its memory by the planner, its speed as foretold."""
+"""
+What `harness fit` finds out of models: memory by the engine's planner, speed as it is predicted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.analysis.speed.calibration import has_gpu
 from harness.analysis.speed.predict import MachineSpeed, predict_speed, predict_ttft
-from harness.commands.fit.page import Failure, Told
-from harness.errors import HarnessError
-from harness.measure.fits import ModelFit, Room
+from harness.errors import ExitCode, HarnessError, LayoutUnknown
+from harness.files import OnProgress
+from harness.machine.memory import available_memory_bytes
+from harness.machine.probe import default_threads, probe_machine
+from harness.measure.fits import ModelFit, Room, room_of
 from harness.measure.fitting import fit_model
 from harness.measure.speed_here import speed_here
+from harness.models.catalog.catalog import Catalog
+from harness.models.find import find
 from harness.models.model import Model
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Machine
-from harness.schema.prediction import Refusal
+from harness.schema.prediction import Prediction, Refusal
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
+_OVERVIEW_CONTEXT = (4096,)
+_MOST_WORKERS = 8  # each takes about 100 MB
 _DECODE = (("decode, empty context", "tg128"), ("decode after 4096", "tg128@d4096"))
 _PREFILL = ("prefill of 512", "pp512")
 _FIRST_TOKEN = ("first token of 1024", "pp1024")
 
 
+@dataclass(frozen=True)
+class FitRequest:
+    """
+    Which models are to be fitted, at which contexts, into this machine.
+
+    No `models` are all of the catalogue that have a shape, offline. No `lengths` are the usual
+    ones. `cache_types` are pairs, of keys and of values; `settings` values of the other fields of
+    Settings. In `results` lie experiments that tell of this machine's speed.
+    """
+
+    models: tuple[str, ...]
+    asks_hub: bool
+    lengths: tuple[int, ...]
+    cache_types: tuple[tuple[str, str], ...]
+    settings: Mapping[str, object]
+    results: Path
+
+
+@dataclass(frozen=True)
+class PredictedSpeed:
+    """One figure of speed: what it is about, and the prediction or why there is none."""
+
+    title: str
+    figure: Prediction | Refusal
+
+
+@dataclass(frozen=True)
+class FitFailure:
+    """A model of which nothing can be said, and why."""
+
+    model: str
+    message: str
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """
+    What every model takes here, and how fast it will be.
+
+    `notes` are about how speeds were predicted. `is_overview`: of the whole catalogue, without
+    speeds; `n_left_out` of its entries cannot be laid out.
+    """
+
+    machine: Machine
+    room: Room
+    fits: tuple[tuple[ModelFit, Sequence[PredictedSpeed]], ...]
+    failures: tuple[FitFailure, ...]
+    notes: tuple[str, ...] = ()
+    is_overview: bool = False
+    n_left_out: int = 0
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command answers with."""
+        return ExitCode.ERROR if self.failures else ExitCode.DONE
+
+
+def fit(request: FitRequest, catalog: Catalog, on_progress: OnProgress) -> FitResult:
+    """
+    The models here; of one that cannot be found or read, why.
+
+    Raises:
+        HarnessError: This machine cannot be looked at.
+    """
+    machine = probe_machine()
+    settings = Settings.model_validate({"n_threads": default_threads(machine), **request.settings})
+    here = _Here(request, machine, room_of(machine, available_memory_bytes()), settings)
+    return here.named(catalog, on_progress) if request.models else here.all(catalog)
+
+
+@dataclass(frozen=True)
+class _Here:
+    request: FitRequest
+    machine: Machine
+    room: Room
+    settings: Settings
+
+    def named(self, catalog: Catalog, on_progress: OnProgress) -> FitResult:
+        """Those that are named, with their speeds."""
+        results: list[ModelFit | FitFailure] = []
+        for name in self.request.models:
+            try:
+                found = find(name, catalog, on_progress=on_progress, asks_hub=self.request.asks_hub)
+            except HarnessError as error:
+                results.append(FitFailure(name, str(error)))
+                continue
+            results.append(self._fit(found, self.request.lengths))
+        predictor = _Predictor(self.machine, self.settings, self.request.results)
+        fits = [(it, predictor.speeds(it)) for it in results if isinstance(it, ModelFit)]
+        failures = [it for it in results if isinstance(it, FitFailure)]
+        return FitResult(
+            self.machine, self.room, tuple(fits), tuple(failures), tuple(predictor.notes)
+        )
+
+    def all(self, catalog: Catalog) -> FitResult:
+        """Every variant whose header is here or can be made; the others are counted."""
+        keys = [entry.key for entry in catalog.entries() if entry.spec.shape is not None]
+        pool = ThreadPoolExecutor(min(_MOST_WORKERS, self.machine.n_cores_usable))
+        try:
+            results = list(pool.map(lambda key: self._offline(key, catalog), keys))
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C only those that are under way
+        return FitResult(
+            self.machine,
+            self.room,
+            tuple((it, ()) for it in results if isinstance(it, ModelFit)),
+            tuple(it for it in results if isinstance(it, FitFailure)),
+            is_overview=True,
+            n_left_out=results.count(None),
+        )
+
+    def _offline(self, key: str, catalog: Catalog) -> ModelFit | FitFailure | None:
+        """None where no layout came with the harness: known of the catalogue, and no failure."""
+        try:
+            found = find(key, catalog, asks_hub=False)
+        except LayoutUnknown:
+            return None
+        except HarnessError as error:
+            return FitFailure(key, str(error))
+        return self._fit(found, self.request.lengths or _OVERVIEW_CONTEXT)
+
+    def _fit(self, found: Model, lengths: Sequence[int]) -> ModelFit | FitFailure:
+        """One model, or why the engine refuses it."""
+        types = self.request.cache_types
+        try:
+            fitted = fit_model(found, self.settings, self.room, lengths=lengths, cache_types=types)
+        except HarnessError as error:
+            return FitFailure(found.key, str(error))
+        if fitted.plan.outcome.status == "failed":
+            message = fitted.plan.outcome.message or "the engine gave no reason"
+            return FitFailure(found.key, f"the engine refuses it: {message}")
+        return fitted
+
+
 @dataclass
-class Teller:
-    """Foretells speeds on one machine; what that takes is found out once, when it is needed."""
+class _Predictor:
+    """Predicts speeds on one machine; what that takes is found out once, when it is needed."""
 
     machine: Machine
     settings: Settings
-    results: Path | None = None
+    results: Path
     notes: list[str] = field(default_factory=list)
     _speeds: dict[bool, MachineSpeed | None] = field(default_factory=dict)
 
-    def speeds(self, fit: ModelFit) -> list[Told]:
+    def speeds(self, fit: ModelFit) -> list[PredictedSpeed]:
         """Decode at two depths, prefill and time to first token; empty where none is known."""
         engine = fit.plan.engine
         speed = self._speed(engine) if engine else None
@@ -46,8 +189,8 @@ class Teller:
         work = fit.found.work
         trained = fit.found.file.n_ctx_train
         cases = [(title, parse_workload(name)) for title, name in (*_DECODE, _PREFILL)]
-        told = [
-            Told(title, figure)
+        predicted = [
+            PredictedSpeed(title, figure)
             for title, workload in cases
             if not trained or workload.n_ctx <= trained
             for figure in predict_speed(work, speed, workload, fit.found.key, self.settings)
@@ -56,14 +199,14 @@ class Teller:
         workload = parse_workload(name)
         if not trained or workload.n_ctx <= trained:
             first = predict_ttft(work, speed, workload, fit.found.key, self.settings)
-            told.append(Told(title, first))
-        return [self._where_it_fits(each, fit) for each in told]
+            predicted.append(PredictedSpeed(title, first))
+        return [self._where_it_fits(each, fit) for each in predicted]
 
-    def _where_it_fits(self, told: Told, fit: ModelFit) -> Told:
-        """As foretold, unless the model would page: then nothing but a bound holds."""
-        if any(each.fits == "yes" for each in fit.contexts) or isinstance(told.figure, Refusal):
-            return told
-        figure = told.figure
+    def _where_it_fits(self, predicted: PredictedSpeed, fit: ModelFit) -> PredictedSpeed:
+        """As predicted, unless the model would page: then nothing but a bound holds."""
+        figure = predicted.figure
+        if any(each.fits == "yes" for each in fit.contexts) or isinstance(figure, Refusal):
+            return predicted
         is_time = figure.component == "ttft_ms"
         refusal = Refusal(
             model=figure.model,
@@ -73,7 +216,7 @@ class Teller:
             low=figure.low if is_time else None,
             high=None if is_time else figure.high,
         )
-        return Told(told.title, refusal)
+        return PredictedSpeed(predicted.title, refusal)
 
     def _speed(self, engine: EngineInfo) -> MachineSpeed | None:
         computes_on_gpu = has_gpu(engine)
@@ -85,21 +228,3 @@ class Teller:
         here = speed_here(self.machine, engine, self.settings.n_threads, results=self.results)
         self.notes += here.notes
         return here.speed
-
-
-def fit_one(
-    found: Model,
-    settings: Settings,
-    room: Room,
-    lengths: Sequence[int],
-    cache_types: Sequence[tuple[str, str]],
-) -> ModelFit | Failure:
-    """The fit of one model, or why the engine refuses it."""
-    try:
-        fit = fit_model(found, settings, room, lengths=lengths, cache_types=cache_types)
-    except HarnessError as error:
-        return Failure(found.key, str(error))
-    if fit.plan.outcome.status == "failed":
-        message = fit.plan.outcome.message or "the engine gave no reason"
-        return Failure(found.key, f"the engine refuses it: {message}")
-    return fit

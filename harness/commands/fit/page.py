@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from harness import units
 from harness.commands.fit.audit import ComponentAudit
+from harness.commands.fit.fit import FitFailure, PredictedSpeed
 from harness.measure.fits import ContextFit, Fits, ModelFit, Room
 from harness.report.text import harmless, wrapped
-from harness.schema.prediction import Method, Prediction, Refusal
+from harness.schema.prediction import Method, Prediction
 
 _FITS: dict[Fits | None, str] = {"yes": "yes", "when-freed": "if freed", "no": "no", None: ""}
 _ORIGINS = {"local": "of the file here", "hub": "from", "shape": "made from"}
@@ -23,23 +23,7 @@ _SHOWN: dict[str, Callable[[float], str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Told:
-    """One figure of speed: what it is about, and the prediction or why there is none."""
-
-    title: str
-    figure: Prediction | Refusal
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A model of which nothing can be said, and why."""
-
-    model: str
-    message: str
-
-
-def fit_text(fit: ModelFit, speeds: Sequence[Told]) -> str:
+def fit_text(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> str:
     """One model in 80 columns."""
     lines = [*_head(fit), "", _table(fit)]
     for each in fit.contexts:
@@ -157,7 +141,7 @@ def _largest(fit: ModelFit) -> list[str]:
     return lines
 
 
-def _speed_lines(speeds: Sequence[Told]) -> list[str]:
+def _speed_lines(speeds: Sequence[PredictedSpeed]) -> list[str]:
     rows: list[list[str]] = []
     notes: dict[str, list[str]] = {}
     for told in speeds:
@@ -188,7 +172,7 @@ def _range(low: float | None, high: float | None, shown: Callable[[float], str])
     return f"{shown(low)} – {shown(high)}"
 
 
-def overview_text(fits: Sequence[ModelFit], failures: Sequence[Failure]) -> str:
+def overview_text(fits: Sequence[ModelFit], failures: Sequence[FitFailure]) -> str:
     """Many models, one line each: the shortest context planned, and the largest that fits."""
     rows = []
     for fit in fits:
@@ -208,7 +192,7 @@ def overview_text(fits: Sequence[ModelFit], failures: Sequence[Failure]) -> str:
     return "\n".join([table, *(failure_text(each) for each in failures)])
 
 
-def failure_text(failure: Failure) -> str:
+def failure_text(failure: FitFailure) -> str:
     """A model's row where there is nothing else to say of it."""
     return f"{harmless(failure.model)}: {harmless(failure.message)}"
 

@@ -8,8 +8,8 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
+from harness.commands.claim.claim import ClaimRequest, examine
 from harness.commands.claim.document import document
-from harness.commands.claim.examine import ClaimRequest, examine
 from harness.commands.claim.page import page
 from harness.models.catalog.catalog import load_catalog
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import Cell, Row, Runnable, Side
-from harness.commands.claim.examine import ClaimResult
 from harness.commands.claim.sentences import sentences
 from harness.report.verdict import verdict_document
 

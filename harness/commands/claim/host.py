@@ -1,4 +1,4 @@
-"""The machine at hand as a place for models: its memory as it is now, its speed as foretold."""
+"""The machine at hand as a place for models: its memory as it is now, its speed as predicted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from harness import units
 from harness.analysis.speed.hardware_class import cpu_speed
 from harness.analysis.verdict_predicted import Place
-from harness.commands.claim.claim import Site
 from harness.commands.claim.conclusion import HERE
+from harness.commands.claim.table import Site
 from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.runner import describe_engine
@@ -50,7 +50,7 @@ def _place(machine: Machine, engine: EngineInfo, speed: SpeedHere, available_byt
     gpus = [device for device in engine.devices if device.is_gpu]
     if not gpus:
         return Place(available_bytes, speed.speed)
-    # One GPU's memory, however many there are: what splitting costs nobody has foretold.
+    # One GPU's memory, however many there are: what splitting costs nobody has predicted.
     gpu = max(gpus, key=lambda device: device.free_bytes)
     if gpu.kind == "igpu" or machine.gpu_limit_bytes is not None:
         # Its memory is the system's.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from harness import units
 from harness.analysis.verdict import LEVELS, Level, Verdict
+from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import HERE, Cell, Row
-from harness.commands.claim.examine import ClaimResult
 from harness.commands.claim.sentences import sentences
 from harness.report.page import Cell as Value
 from harness.report.page import Column, Facts, Note, Page, Quantity, Table, notes

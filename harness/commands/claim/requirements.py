@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.analysis.verdict_predicted import DECODE
-from harness.commands.claim.claim import Asked, Site, is_close
+from harness.commands.claim.table import Asked, Site, is_close
 from harness.errors import HarnessError
 from harness.measure.jobs.plan import ContextRequest, plan_memory
 from harness.models.catalog.catalog import Catalog, Entry

@@ -7,11 +7,11 @@ import pytest
 
 from harness.analysis.verdict import Evidence, Level, Verdict, does_not_run
 from harness.analysis.verdict_predicted import Place
-from harness.commands.claim.claim import Site
+from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Reach, Row, conclude
-from harness.commands.claim.examine import ClaimResult
 from harness.commands.claim.page import page, symbol
 from harness.commands.claim.sentences import sentences
+from harness.commands.claim.table import Site
 from harness.report.formats import FORMATS
 from harness.schema.figure import Figure
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness.analysis.speed.chips import CHIPS
-from harness.commands.claim.claim import reference_site
+from harness.commands.claim.table import reference_site
 from harness.errors import HarnessError, UsageError
 from harness.models.catalog.file import parse_record
 from harness.models.catalog.reference_machines import (

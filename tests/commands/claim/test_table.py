@@ -10,10 +10,10 @@ from make.trials import make_trial
 from harness.analysis.speed.chips import CHIPS
 from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
 from harness.analysis.verdict_predicted import DECODE, Place
-from harness.commands.claim.claim import Asked, Site, is_close, reference_site, rows
 from harness.commands.claim.conclusion import HERE, Cell, Row
 from harness.commands.claim.requirements import asked_of
 from harness.commands.claim.stored import StoredVerdicts, measured_here
+from harness.commands.claim.table import Asked, Site, is_close, reference_site, rows
 from harness.models.catalog.catalog import load_catalog
 from harness.models.catalog.reference_machines import load_reference_machines
 from harness.models.catalog.spec import HubSource, ModelSpec, Parameters, Shape, Variant

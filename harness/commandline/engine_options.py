@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -39,6 +39,12 @@ def _choice(short: str | None, *choices: str, help: str | None = None) -> Engine
     return EngineOption(short, click.Choice(choices), several, help)
 
 
+def _choices(field: str) -> tuple[str, ...]:
+    """What Settings allows there."""
+    choices: tuple[str, ...] = get_args(Settings.model_fields[field].annotation)
+    return choices
+
+
 def _parsed(short: str | None, name: str, parse: Callable[[str], Any], help: str) -> EngineOption:
     return EngineOption(short, Parsed(name, parse), Listed("list", parse), help)
 
@@ -62,19 +68,19 @@ ENGINE_OPTIONS: Mapping[str, EngineOption] = {
     ),
     "split_mode": _choice(
         "-sm",
-        *("none", "layer", "row", "tensor"),
+        *_choices("split_mode"),
         help="How a model is split over several GPUs.",
     ),
     "main_gpu": _number("-mg", 0),
     "tensor_split": _parsed(
         "-ts", "shares", options.shares, "Share of each GPU, joined by a slash: 3/1."
     ),
-    "flash_attn": _choice("-fa", "auto", "on", "off"),
+    "flash_attn": _choice("-fa", *_choices("flash_attn")),
     "type_k": _choice("-ctk", *CACHE_TYPES),
     "type_v": _choice("-ctv", *CACHE_TYPES),
     "load_mode": _choice(
         None,
-        *options.LOAD_MODES,
+        *_choices("load_mode"),
         help="How weights come into memory; `none` needs the least of it.",
     ),
     "repack": _parsed(

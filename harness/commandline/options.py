@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from harness import units
-from harness.schema.cache_types import CACHE_TYPES
 from harness.schema.workload import parse_workload
-
-LOAD_MODES = ("auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io")
-FORMATS = ("plain", "github", "csv", "tsv", "json")
 
 
 class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
@@ -113,12 +110,21 @@ def workload_name(text: str) -> str:
     return parse_workload(text).name
 
 
+def typed(context: click.Context) -> dict[str, str]:
+    """Of what stands on the command line, each parameter's name to how the option is written."""
+    return {
+        name: parameter.opts[-1]
+        for parameter in context.command.params
+        if (name := parameter.name or "")
+        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+
+
 WORKLOADS = Listed("list", workload_name)
 DURATION = Parsed("duration", units.parse_duration_ns)
 RATIO = Parsed("share", units.parse_ratio)
 SIZE = Parsed("size", units.parse_size_bytes)
 COUNTS = Listed("list", whole_number(1))
-CACHE = Listed("list", one_of(*CACHE_TYPES))
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 

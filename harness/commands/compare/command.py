@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from harness.analysis.comparison import KINDS
 from harness.analysis.metrics import COMPARED
@@ -18,6 +16,7 @@ from harness.commands.compare.compare import (
     CompareRequest,
     compare_stored,
     prepare_comparison,
+    require_selectors,
 )
 from harness.commands.compare.document import comparison_document
 from harness.commands.compare.page import aside, page
@@ -30,11 +29,6 @@ from harness.report.progress.measuring import Progress
 
 # `--until decided` has the budget to end it.
 _MANY_RUNS = 1000
-# The rest of the options says how to measure.
-_FOR_STORED = {
-    *("what", "stored", "threshold", "wanted", "across"),
-    *("results", "table_format", "as_json", "quiet"),
-}
 
 
 @click.command("compare")
@@ -90,7 +84,7 @@ def command(
     With --stored they select what was measured before, in terms with commas between them: a model,
     an experiment's id or `latest`, build=COMMIT, machine=ID, or a setting such as n_threads=2.
     """
-    asked = CompareRequest(
+    question = CompareRequest(
         what=what,
         threshold=threshold,
         metrics=wanted or COMPARED,
@@ -98,16 +92,18 @@ def command(
         until_decided=until is not None,
         results=request.results,
     )
+    typed = options.typed(context)
     if stored:
-        _refuse_beside_stored(context, what)
-        compared = compare_stored(asked)
+        require_selectors(what, typed)
+        compared = compare_stored(question)
     else:
         if across:
             raise UsageError("--across is for --stored; what is measured now may differ in all")
-        if until and context.get_parameter_source("runs") is ParameterSource.DEFAULT:
+        if until and "runs" not in typed:
             request = replace(request, n_runs_max=_MANY_RUNS)
         with Fetching(output.console) as fetching:
-            comparison = prepare_comparison(asked, request, load_catalog(catalogs), fetching.report)
+            catalog = load_catalog(catalogs)
+            comparison = prepare_comparison(question, request, catalog, fetching.report)
         with machine_held(comparison.title, request.wait_ns, output.tell):
             compared = comparison.measure(Progress(output.console))
     for warning in compared.warnings:
@@ -115,16 +111,3 @@ def command(
     told = aside(compared.measured) if compared.measured else ()
     document = comparison_document(compared.pairs)
     return output.show(page(compared.pairs), document, compared.exit_code, aside=told)
-
-
-def _refuse_beside_stored(context: click.Context, what: Sequence[str]) -> None:
-    if len(what) != 2:
-        raise UsageError(f"--stored compares two selectors, A and B; here are {len(what)}")
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if is_given and name not in _FOR_STORED:
-            raise UsageError(
-                f"{parameter.opts[-1]} is for measuring, and --stored measures nothing; a setting "
-                "is selected by its name, as in n_threads=2"
-            )

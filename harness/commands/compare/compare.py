@@ -22,6 +22,11 @@ from harness.records.listing import StoredConfiguration
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelKey, Run
 
+# Of the options, those that --stored has a use for; the rest says how to measure.
+_FOR_STORED = {
+    *("what", "stored", "threshold", "wanted", "across"),
+    *("results", "table_format", "as_json", "quiet"),
+}
 # As often as a sweep tries a model that fails.
 _ROUNDS_TO_GIVE_UP = 2
 
@@ -124,6 +129,27 @@ def prepare_comparison(
             "setting, as in --threads 1,2"
         )
     return Comparison(request, session, {key: model.weights for key, model in found.items()})
+
+
+def require_selectors(what: Sequence[str], typed: Mapping[str, str]) -> None:
+    """
+    Nothing, if `what` are two selectors and nothing is said of measuring beside them.
+
+    Args:
+        what: The arguments of the command.
+        typed: As `options.typed` gives them.
+
+    Raises:
+        UsageError: It is otherwise.
+    """
+    if len(what) != 2:
+        raise UsageError(f"--stored compares two selectors, A and B; here are {len(what)}")
+    for name, option in typed.items():
+        if name not in _FOR_STORED:
+            raise UsageError(
+                f"{option} is for measuring, and --stored measures nothing; a setting is selected "
+                "by its name, as in n_threads=2"
+            )
 
 
 def compare_stored(request: CompareRequest) -> Compared:

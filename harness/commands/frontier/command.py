@@ -18,6 +18,8 @@ from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.fetching import Fetching
+from harness.report.progress.measuring import Progress
+from harness.report.progress.scoring import QualityProgress
 
 
 @click.command("frontier")
@@ -67,6 +69,7 @@ def command(
     if is_measuring:
         names = ", ".join(candidate.name for candidate in found)
         with machine_held(f"the frontier of {names}", request.wait_ns, output.tell):
-            code = measure_missing(found, n_chunks, request, output.console)
+            progress = Progress(output.console), QualityProgress(output.console)
+            code = measure_missing(found, n_chunks, request, *progress)
     result = frontier(", ".join(models), found, request.results)
     return output.show(page(result), document(result), code)

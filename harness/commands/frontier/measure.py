@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.score import score_missing
 from harness.commands.frontier.stored import stored_speeds
 from harness.errors import ExitCode
 from harness.machine.probe import probe_machine
-from harness.measure.session import MeasureRequest, prepare
-from harness.report.progress.measuring import Progress
+from harness.measure.scoring import ScoreObserver
+from harness.measure.session import MeasureRequest, SessionObserver, prepare
 
 
 def measure_missing(
-    found: Sequence[Candidate], n_chunks: int, request: MeasureRequest, console: Console
+    found: Sequence[Candidate],
+    n_chunks: int,
+    request: MeasureRequest,
+    measuring: SessionObserver,
+    scoring: ScoreObserver,
 ) -> int:
     """
     Speeds and distances, as far as they are not stored; the exit code of it.
@@ -27,22 +29,25 @@ def measure_missing(
         found: The most precise first, from which the others' distances are measured.
         n_chunks: Most chunks of the default text; 0 measures no distances.
         request: How speeds are measured.
-        console: Where progress and warnings go.
+        measuring: Told what happens while speeds are measured, and warned.
+        scoring: Told what happens while distances are measured.
 
     Raises:
         HarnessError: As `Session.measure` and `score_missing`.
     """
-    code = _measure_speeds(found, request, console)
+    code = _measure_speeds(found, request, measuring)
     if n_chunks and code != ExitCode.INTERRUPTED:
-        return score_missing(found, n_chunks, request, console) or code
+        return score_missing(found, n_chunks, request, scoring, measuring.warn) or code
     return code
 
 
-def _measure_speeds(found: Sequence[Candidate], request: MeasureRequest, console: Console) -> int:
+def _measure_speeds(
+    found: Sequence[Candidate], request: MeasureRequest, observer: SessionObserver
+) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
     stored = stored_speeds(found, request.results, probe_machine().id)
     if len(stored.sides) == len(found) and not stored.cut_short:
         return ExitCode.DONE
     paths = {candidate.file.key: candidate.path for candidate in found}
     session = prepare(request, [candidate.file for candidate in found])
-    return session.measure(paths, Progress(console)).exit_code
+    return session.measure(paths, observer).exit_code

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.console import Console
+from collections.abc import Callable, Sequence
 
 from harness.commands.frontier.candidates import Candidate
 from harness.errors import ExitCode, NotComparable
 from harness.measure.jobs.score_text import QualityText, default_text
-from harness.measure.scoring import ScoredFile, ScoreRequest, score_models
+from harness.measure.scoring import ScoredFile, ScoreObserver, ScoreRequest, score_models
 from harness.measure.session import MeasureRequest
 from harness.records.quality import list_qualities
-from harness.report import terminal
-from harness.report.progress.scoring import QualityProgress
 from harness.schema.quality import QualityRecord
 
 # Of the settings that speeds are measured with, those that `harness quality` has too.
@@ -25,7 +21,8 @@ def score_missing(
     found: Sequence[Candidate],
     n_chunks: int,
     request: MeasureRequest,
-    console: Console,
+    observer: ScoreObserver,
+    warn: Callable[[str], None],
 ) -> int:
     """
     The distance of every quantization from the most precise one, as far as it is not stored.
@@ -34,7 +31,8 @@ def score_missing(
         found: The most precise first.
         n_chunks: Most chunks of the default text.
         request: How speeds are measured; of lists of settings the first entry counts.
-        console: Where progress and warnings go.
+        observer: Told what happens.
+        warn: Told what could not be scored.
 
     Returns:
         The exit code of it. Models with other tokens than the first are told, and left alone.
@@ -58,14 +56,13 @@ def score_missing(
         settings={name: values[0] for name, values in request.settings.items() if name in _SAME},
         silence_ns=request.silence_ns,
     )
-    progress = QualityProgress(console)
     try:
-        scored = score_models(asked, [_file(it) for it in missing], _file(reference), progress)
+        scored = score_models(asked, [_file(it) for it in missing], _file(reference), observer)
     except NotComparable as error:
-        terminal.warn(console, f"{error} No distances were measured.")
+        warn(f"{error} No distances were measured.")
         return ExitCode.DONE
     for failure in scored.failures:
-        terminal.warn(console, f"{failure.model} {failure.message}")
+        warn(f"{failure.model} {failure.message}")
     return scored.exit_code
 
 

@@ -11,7 +11,7 @@ from harness.files import OnProgress
 from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import probe_machine
 from harness.models.catalog.catalog import Catalog
-from harness.models.catalog.choice import Choice, Wanted, choose, fits
+from harness.models.catalog.choice import Choice, ChoiceRequest, choose, fits
 from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.download import local_path
 from harness.models.find import find
@@ -97,7 +97,7 @@ def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgres
         raise UsageError(f"{name} is one model, there is nothing to filter; leave one of them away")
     memory = _memory_bytes(probe_machine(), available_memory_bytes()) if request.has_fits else None
     if not name:
-        wanted = Wanted(request.country, request.lab, request.max_bytes, memory)
+        wanted = ChoiceRequest(request.country, request.lab, request.max_bytes, memory)
         choices = choose(catalog.models, wanted)
         rows = tuple(_row(choice, memory) for choice in choices)
         return CatalogList(rows, len(catalog.models) - len(rows), memory)

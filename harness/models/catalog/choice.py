@@ -16,7 +16,7 @@ _BESIDE_LEAST_BYTES = 600_000_000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ChoiceRequest:
     """
     What to look for; None asks for nothing.
 
@@ -51,7 +51,7 @@ def fits(variant: Variant, memory_bytes: int) -> bool | None:
     return None if need is None else need <= memory_bytes
 
 
-def choose(specs: Sequence[ModelSpec], wanted: Wanted) -> list[Choice]:
+def choose(specs: Sequence[ModelSpec], wanted: ChoiceRequest) -> list[Choice]:
     """
     The models that answer to what is wanted, in their order.
 
@@ -67,14 +67,14 @@ def choose(specs: Sequence[ModelSpec], wanted: Wanted) -> list[Choice]:
     return choices
 
 
-def _is_from(spec: ModelSpec, wanted: Wanted) -> bool:
+def _is_from(spec: ModelSpec, wanted: ChoiceRequest) -> bool:
     countries = spec.country.casefold().split("/") if spec.country else []
     if wanted.country is not None and wanted.country.casefold() not in countries:
         return False
     return wanted.lab is None or wanted.lab.casefold() in spec.lab.casefold()
 
 
-def _chosen_variant(spec: ModelSpec, wanted: Wanted) -> Choice | None:
+def _chosen_variant(spec: ModelSpec, wanted: ChoiceRequest) -> Choice | None:
     is_sized = wanted.max_bytes is not None or wanted.memory_bytes is not None
     if not spec.variants:
         return None if is_sized else Choice(spec, None)

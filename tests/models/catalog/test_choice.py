@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.models.catalog.catalog import load_catalog
-from harness.models.catalog.choice import Choice, Wanted, choose, fits, need_bytes
+from harness.models.catalog.choice import Choice, ChoiceRequest, choose, fits, need_bytes
 from harness.models.catalog.spec import HubSource, ModelSpec, Variant
 
 GB = 1_000_000_000
@@ -38,7 +38,7 @@ def named(choices: list[Choice]) -> list[tuple[str, str | None, bool | None]]:
 
 
 def test_who_asks_for_nothing_gets_every_model_with_its_usual_variant() -> None:
-    assert named(choose(ALL, Wanted())) == [
+    assert named(choose(ALL, ChoiceRequest())) == [
         ("middle", "Q4", None),
         ("vague", "Q4", None),
         ("empty", None, None),
@@ -48,47 +48,47 @@ def test_who_asks_for_nothing_gets_every_model_with_its_usual_variant() -> None:
 @pytest.mark.parametrize(
     ("wanted", "names"),
     [
-        (Wanted(country="cn"), ["middle"]),
-        (Wanted(country="FR"), ["vague"]),
-        (Wanted(country="C"), []),
-        (Wanted(country=""), []),
-        (Wanted(lab="a lab"), ["middle", "vague"]),
-        (Wanted(lab="body"), ["empty"]),
-        (Wanted(lab="body", country="cn"), []),
+        (ChoiceRequest(country="cn"), ["middle"]),
+        (ChoiceRequest(country="FR"), ["vague"]),
+        (ChoiceRequest(country="C"), []),
+        (ChoiceRequest(country=""), []),
+        (ChoiceRequest(lab="a lab"), ["middle", "vague"]),
+        (ChoiceRequest(lab="body"), ["empty"]),
+        (ChoiceRequest(lab="body", country="cn"), []),
     ],
 )
 def test_country_and_lab_are_found_in_any_case_and_the_lab_in_part(
-    wanted: Wanted, names: list[str]
+    wanted: ChoiceRequest, names: list[str]
 ) -> None:
     assert [choice.spec.name for choice in choose(ALL, wanted)] == names
 
 
 def test_a_size_limit_takes_the_usual_variant_if_it_is_small_enough_else_the_largest() -> None:
-    assert named(choose(ALL, Wanted(max_bytes=8 * GB))) == [
+    assert named(choose(ALL, ChoiceRequest(max_bytes=8 * GB))) == [
         ("middle", "Q4", None),
         ("vague", "Q8", None),
     ]
-    assert named(choose(ALL, Wanted(max_bytes=3 * GB))) == [("middle", "Q2", None)]
-    assert choose(ALL, Wanted(max_bytes=GB)) == []
+    assert named(choose(ALL, ChoiceRequest(max_bytes=3 * GB))) == [("middle", "Q2", None)]
+    assert choose(ALL, ChoiceRequest(max_bytes=GB)) == []
 
 
 def test_what_fits_is_said_and_what_nobody_knows_is_never_said_to_fit() -> None:
-    assert named(choose(ALL, Wanted(memory_bytes=5 * GB))) == [
+    assert named(choose(ALL, ChoiceRequest(memory_bytes=5 * GB))) == [
         ("middle", "Q4", True),
         ("vague", "Q4", None),
     ]
-    assert named(choose(ALL, Wanted(memory_bytes=3 * GB))) == [
+    assert named(choose(ALL, ChoiceRequest(memory_bytes=3 * GB))) == [
         ("middle", "Q2", True),
         ("vague", "Q4", None),
     ]
-    assert named(choose(ALL, Wanted(memory_bytes=100 * GB))) == [
+    assert named(choose(ALL, ChoiceRequest(memory_bytes=100 * GB))) == [
         ("middle", "Q4", True),
         ("vague", "Q8", True),
     ]
 
 
 def test_size_and_memory_limits_hold_together() -> None:
-    wanted = Wanted(max_bytes=3 * GB, memory_bytes=100 * GB)
+    wanted = ChoiceRequest(max_bytes=3 * GB, memory_bytes=100 * GB)
     assert named(choose(ALL, wanted)) == [("middle", "Q2", True)]
 
 
@@ -118,7 +118,7 @@ def test_whatever_is_chosen_keeps_within_what_was_asked(
     max_bytes: int | None, memory_bytes: int | None
 ) -> None:
     specs = SHIPPED
-    for choice in choose(specs, Wanted(max_bytes=max_bytes, memory_bytes=memory_bytes)):
+    for choice in choose(specs, ChoiceRequest(max_bytes=max_bytes, memory_bytes=memory_bytes)):
         if max_bytes is not None:
             assert choice.variant is not None
             assert choice.variant.size_bytes is not None

@@ -9,10 +9,13 @@ two within minutes. Above 1 a figure is not believable.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from harness.schema.cache_types import CACHE_ELEMENT_BYTES
 from harness.schema.experiment import ModelFile, Run
 from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
+from harness.schema.work import Work
 from harness.schema.workload import Workload
 
 # Weights that fit in the last cache are not read from memory. With four times its size at most a
@@ -23,12 +26,40 @@ _CACHE_MULTIPLE = 4
 _LARGEST_CACHE_BYTES = 128 << 20
 
 
-def obstacle(model: ModelFile, settings: Settings, machine: MachineFacts, run: Run) -> str | None:
-    """Why there is no MBU for this Run, or None where there is one."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A model and what it asks of a machine; that is not known of records before schema 4."""
+
+    model: ModelFile
+    work: Work | None
+
+    def token_bytes(self, settings: Settings, workload: Workload) -> float:
+        """
+        Bytes read for a token of `workload`: weights, and the cache at its mean length.
+
+        Without a Work every layer's cache counts in full, so far behind a window this is an upper
+        bound; where the record does not know the cache either, the weights alone count. Only for
+        models whose `token_read_bytes` are known.
+        """
+        n_context = workload.mean_positions
+        if self.work is not None:
+            return self.work.token_bytes(n_context, settings.type_k, settings.type_v)
+        assert self.model.token_read_bytes is not None
+        per_position = self.model.kv_read_bytes_per_position or 0
+        # Told for f16, 2 bytes each, K and V of the same size.
+        k, v = (CACHE_ELEMENT_BYTES.get(name, 2.0) for name in (settings.type_k, settings.type_v))
+        return self.model.token_read_bytes + per_position * (k + v) / 4 * n_context
+
+
+def obstacle(reading: Reading, workload: Workload, machine: MachineFacts, run: Run) -> str | None:
+    """Why there is no MBU of `workload` in this Run, or None where there is one."""
+    model = reading.model
     if model.token_read_bytes is None:
         return "the record does not tell what a token reads"
+    if reading.work is None and workload.depth:
+        return "the record is too old to tell what is read of a cache at depth; measure it again"
     has_gpu = any(device.is_gpu for device in run.devices_before)
-    if has_gpu and settings.n_gpu_layers != 0:
+    if has_gpu and run.settings.n_gpu_layers != 0:
         return "a GPU computes, and its memory's speed is not measured"
     cache_bytes = machine.last_level_cache_bytes or _LARGEST_CACHE_BYTES
     if model.token_read_bytes <= _CACHE_MULTIPLE * cache_bytes:
@@ -44,22 +75,3 @@ def bandwidth(run: Run) -> float | None:
     if not samples:
         return None
     return sum(sample.median_bytes_per_s for sample in samples) / len(samples)
-
-
-def token_bytes(model: ModelFile, settings: Settings, workload: Workload) -> float:
-    """
-    Bytes read for a token of `workload`: weights, and the cache at its mean length.
-
-    Layers with a sliding window count as full, so far behind a window this is an upper bound;
-    where the cache's share is unknown it is a lower one. Only for models whose
-    `token_read_bytes` are known.
-    """
-    assert model.token_read_bytes is not None
-    per_position = model.kv_read_bytes_per_position
-    k = CACHE_ELEMENT_BYTES.get(settings.type_k)
-    v = CACHE_ELEMENT_BYTES.get(settings.type_v)
-    if per_position is None or k is None or v is None:
-        return float(model.token_read_bytes)
-    # `kv_read_bytes_per_position` is told for f16, 2 bytes each, K and V of the same size.
-    scale = (k + v) / 4
-    return model.token_read_bytes + per_position * scale * workload.mean_positions

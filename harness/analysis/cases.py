@@ -11,6 +11,7 @@ from harness.analysis import bandwidth as mbu
 from harness.analysis import disturbance as trust
 from harness.analysis import energy, noticed
 from harness.analysis import formulas as metrics
+from harness.analysis.bandwidth import Reading
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import METRICS
@@ -90,10 +91,11 @@ def case_of(
     machine = experiment.machine
     tried = [run for run in runs if metrics.trials_of(run, workload)]
     trials = [(run, trial) for run in tried for trial in metrics.trials_of(run, workload)]
-    clean = [_values(run, model, workload, machine, "clean") for run in tried]
+    reading = Reading(model, experiment.works.get(model.key))
+    clean = [_values(run, reading, workload, machine, "clean") for run in tried]
     taken = energy.of_case([metrics.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
-    disturbed = [_values(run, model, workload, machine, "disturbed") for run in tried]
+    disturbed = [_values(run, reading, workload, machine, "disturbed") for run in tried]
     others = [
         share
         for _, trial in trials
@@ -105,21 +107,21 @@ def case_of(
         outcome=_outcome(experiment.plan.n_trials, workload, runs, has_trials=bool(tried)),
         metrics=figures,
         disturbed={} if figures else estimates(disturbed),
-        not_applicable=_not_applicable(model, workload, tried, machine, figures)
+        not_applicable=_not_applicable(reading, workload, tried, machine, figures)
         | taken.not_applicable,
         n_runs=len(tried),
         n_runs_without_value=sum(not values for values in clean),
         n_trials=len(trials),
         n_disturbed=sum(bool(metrics.why_disturbed(it, run, machine)) for run, it in trials),
         labels=noticed.labels(workload, tried, clean, machine, usual_ns),
-        flags=taken.flags + noticed.flags(experiment.plan, model, workload, tried, clean, figures),
+        flags=taken.flags + noticed.flags(experiment.plan, workload, tried, clean, figures),
         others_ratio=median(others) if others else None,
         energy=taken,
     )
 
 
 def _values(
-    run: Run, model: ModelFile, workload: str, machine: MachineFacts, which: metrics.TrialFilter
+    run: Run, reading: Reading, workload: str, machine: MachineFacts, which: metrics.TrialFilter
 ) -> Values:
     """The Run's values, with its MBU where the workload has one and nothing stands against it."""
     values = metrics.run_values(run, workload, machine, which)
@@ -127,9 +129,9 @@ def _values(
     speed = mbu.bandwidth(run)
     if not values or not METRICS["mbu"].is_of(task) or speed is None:
         return values
-    if mbu.obstacle(model, run.settings, machine, run):
+    if mbu.obstacle(reading, task, machine, run):
         return values
-    n_bytes = mbu.token_bytes(model, run.settings, task)
+    n_bytes = reading.token_bytes(run.settings, task)
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
 
 
@@ -162,13 +164,14 @@ def _outcome(n_wanted: int, workload: str, runs: Sequence[Run], *, has_trials: b
 
 
 def _not_applicable(
-    model: ModelFile,
+    reading: Reading,
     workload: str,
     runs: Sequence[Run],
     machine: MachineFacts,
     figures: dict[str, Figure],
 ) -> dict[str, str]:
-    if not runs or "mbu" in figures or not METRICS["mbu"].is_of(parse_workload(workload)):
+    task = parse_workload(workload)
+    if not runs or "mbu" in figures or not METRICS["mbu"].is_of(task):
         return {}
-    reasons = [mbu.obstacle(model, run.settings, machine, run) for run in runs]
+    reasons = [mbu.obstacle(reading, task, machine, run) for run in runs]
     return {"mbu": next((reason for reason in reasons if reason), "no clean trial")}

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from harness.analysis import disturbance, formulas, memory
+from harness.analysis.bandwidth import Reading
 from harness.analysis.cases import Case, case_of, estimates
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import headline
@@ -94,6 +95,11 @@ class Measured:
     def workloads(self) -> tuple[str, ...]:
         """What it was to be measured in."""
         return self.experiment.plan.workloads
+
+    @property
+    def reading(self) -> Reading:
+        """The model and what it asks of a machine."""
+        return Reading(self.model, self.experiment.works.get(self.model.key))
 
     @property
     def n_runs(self) -> int:

@@ -6,13 +6,12 @@ from collections import Counter as Tally
 from collections.abc import Sequence
 
 from harness import units
-from harness.analysis import bandwidth as mbu
 from harness.analysis import disturbance as trust
 from harness.analysis import formulas as metrics
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
-from harness.schema.experiment import ModelFile, Plan, Run
+from harness.schema.experiment import Plan, Run
 from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
 from harness.schema.workload import parse_workload
@@ -43,7 +42,6 @@ def labels(
 
 def flags(
     plan: Plan,
-    model: ModelFile,
     workload: str,
     runs: Sequence[Run],
     values: Sequence[Values],
@@ -52,19 +50,11 @@ def flags(
     """Sentences on figures that should not be believed, or mean something else, as they stand."""
     found = []
     share = figures.get("mbu")
-    if share is not None and share.value > 1 and model.token_read_bytes is not None:
+    if share is not None and share.value > 1:
         times = units.significant(share.value)
-        all_bytes = mbu.token_bytes(model, runs[0].settings, parse_workload(workload))
-        if share.value * model.token_read_bytes / all_bytes > 1:
-            found.append(
-                f"{workload} is not believable: it would take {times} times what this memory "
-                "delivered"
-            )
-        else:
-            found.append(
-                f"{workload}: MBU is above 1 because the cache is counted in full, sliding "
-                "windows too"
-            )
+        found.append(
+            f"{workload} is not believable: it would take {times} times what this memory delivered"
+        )
     if random_prompt := _random_prompt(workload, runs):
         found.append(random_prompt)
     trend = stats.drift(_headline_values(workload, values))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness import units
-from harness.analysis import bandwidth as mbu
 from harness.analysis import formulas as metrics
 from harness.analysis import verdict
 from harness.analysis.cases import Case
@@ -21,7 +20,6 @@ from harness.analysis.measured import Measured
 from harness.analysis.verdict import Evidence, Verdict
 from harness.schema.experiment import Reason, Run, Trial
 from harness.schema.figure import Figure
-from harness.schema.settings import Settings
 from harness.schema.workload import Chat, Decode, Sustain, Workload, parse_workload
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
@@ -131,14 +129,13 @@ def _decode_figure(measured: Measured, case: Case) -> Figure | None:
     # From a shallow cache the speed at 4,096 can only be lower: by the bytes read in addition.
     slower = 1.0
     if task.depth < verdict.DEPTH:
-        slower = _bytes_at(measured, task) / _bytes_at(measured, Decode(1, verdict.DEPTH))
+        here, there = (
+            measured.reading.token_bytes(measured.settings, it)
+            for it in (task, Decode(1, verdict.DEPTH))
+        )
+        slower = here / there
     low, _ = found.bounds
     return replace(found, low=low * slower, source=case.workload)
-
-
-def _bytes_at(measured: Measured, task: Workload) -> float:
-    settings: Settings = measured.settings
-    return mbu.token_bytes(measured.model, settings, task)
 
 
 def _preference(task: Workload) -> int:

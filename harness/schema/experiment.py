@@ -26,9 +26,10 @@ from harness.schema.record import Record
 from harness.schema.settings import Settings
 from harness.schema.work import Work
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 5 (2026-11): what a cached position adds is told by the works alone.
 # 4 (2026-11): works of an experiment.
 # 3 (2026-11): energy of a trial, at rest and why there is none; the origin of an experiment.
 # 2 (2026-11): predictions of an experiment; is_twin of a model.
@@ -42,9 +43,9 @@ class ModelFile(Record):
     What a GGUF header says, and the identity of the file.
 
     `token_read_bytes` are the weights read for one decoded token: active experts, everything
-    dense, the output head; not the embedding look-up. `kv_read_bytes_per_position` is what one
-    cached position adds per token in an f16 cache; sliding-window layers count as full. A twin
-    has the real model's header and random weights (models/twin): a rehearsal, never the model.
+    dense, the output head; not the embedding look-up. A twin has the real model's header and random
+    weights (models/twin): a rehearsal, never the model. `kv_read_bytes_per_position` is in records
+    before schema 5 alone: what a cached position adds in f16, layers with a window counted in full.
     Where another program measured, `n_bytes` is of the weights and much of the header is None.
     """
 
@@ -65,7 +66,7 @@ class ModelFile(Record):
     tensor_bytes: dict[str, int]
     """Tensor type name ("Q4_1") to the bytes stored in it."""
     token_read_bytes: PositiveInt | None
-    kv_read_bytes_per_position: NonNegativeInt | None
+    kv_read_bytes_per_position: NonNegativeInt | None = None
     is_twin: bool = False
 
 

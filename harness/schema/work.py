@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from harness.schema.cache_types import CACHE_ELEMENT_BYTES
 from harness.schema.record import Record
 
 _NARROW_ELEMENTS = 256
+_F16_BYTES = CACHE_ELEMENT_BYTES["f16"]
 
 
 class Attention(Record):
@@ -81,19 +83,22 @@ class Work(Record):
         """Whether tokens are routed to experts."""
         return self.expert_bytes > 0
 
-    def cache_read_bytes(
-        self, n_context: float, key_element_bytes: float = 2, value_element_bytes: float = 2
-    ) -> float:
-        """The cache read for one token after `n_context` others; 2 bytes an element is f16."""
+    def cache_read_bytes(self, n_context: float, type_k: str = "f16", type_v: str = "f16") -> float:
+        """
+        The cache read for one token after `n_context` others: of sliding layers what is in their
+        window. A cache type that nobody knows is taken for f16.
+        """
+        key, value = (CACHE_ELEMENT_BYTES.get(name, _F16_BYTES) for name in (type_k, type_v))
         return sum(
             part.n_layer
             * part.n_positions(n_context)
-            * (
-                part.n_key_elements * key_element_bytes
-                + part.n_value_elements * value_element_bytes
-            )
+            * (part.n_key_elements * key + part.n_value_elements * value)
             for part in self.attention
         )
+
+    def token_bytes(self, n_context: float, type_k: str = "f16", type_v: str = "f16") -> float:
+        """All that is read for one token after `n_context` others: weights and cache."""
+        return self.token_read_bytes + self.cache_read_bytes(n_context, type_k, type_v)
 
     def attention_flops(self, n_context: float, *, is_narrow: bool | None = None) -> float:
         """

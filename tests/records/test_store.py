@@ -21,6 +21,7 @@ GOLD = Path(__file__).parents[1] / "gold" / "experiment-1.jsonl"
 GOLD_2 = GOLD.with_name("experiment-2.jsonl")
 GOLD_3 = GOLD.with_name("experiment-3.jsonl")
 GOLD_4 = GOLD.with_name("experiment-4.jsonl")
+GOLD_5 = GOLD_4.with_name("experiment-5.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -272,6 +273,16 @@ def test_files_of_schema_4_stay_readable() -> None:
     work = load(GOLD_4).experiment.works["smollm2-135m:Q4_1"]
     assert (work.token_read_bytes, work.is_mixture, work.is_recurrent) == (11 * 10**8, True, True)
     assert (work.attention[0].n_positions_max, work.expert_params) == (128, {"Q4_K": 400_000_000})
+
+
+def test_files_of_schema_5_tell_what_a_token_reads_by_their_works_alone() -> None:
+    stored = load(GOLD_5)
+    (model,) = stored.experiment.plan.models
+    assert model.kv_read_bytes_per_position is None
+    assert stored.experiment.works[model.key].cache_read_bytes(1) == 4 * (128 + 128) * 2
+    assert [run.outcome.status for run in stored.runs] == ["ok", "ok"]
+    assert {trial.workload for trial in stored.runs[0].trials} == {"pp16", "tg8", "tg8@d64"}
+    assert load(GOLD_4).experiment.plan.models[0].kv_read_bytes_per_position == 23_040
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

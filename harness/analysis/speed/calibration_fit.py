@@ -26,7 +26,6 @@ from harness.analysis.speed.rates import (
     streamed_bytes,
 )
 from harness.analysis.stats.nnls import nonnegative
-from harness.schema.cache_types import CACHE_ELEMENT_BYTES
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
@@ -145,8 +144,7 @@ def _decode_parts(sample: CalibrationSample) -> Parts:
 
 
 def _decode_parts_gpu(sample: CalibrationSample, workload: Workload) -> Parts:
-    f16 = CACHE_ELEMENT_BYTES["f16"]
-    cache = sample.work.cache_read_bytes(workload.mean_positions, f16, f16)
+    cache = sample.work.cache_read_bytes(workload.mean_positions)
     return _decode_parts(sample) | {
         "cache": cache,
         "mixture": float(sample.work.n_blocks * sample.work.is_mixture),

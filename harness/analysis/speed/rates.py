@@ -13,12 +13,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.schema.cache_types import CACHE_ELEMENT_BYTES
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-
-# What a cache type that the table does not know is taken for: f16.
-_F16_BYTES = 2.0
 
 
 @dataclass(frozen=True)
@@ -137,11 +133,7 @@ def prefill_seconds(
 
 def cache_bytes(work: Work, n_context: float, settings: Settings) -> float:
     """Bytes of cache that a token reads, with the cache types of `settings`."""
-    return work.cache_read_bytes(
-        n_context,
-        CACHE_ELEMENT_BYTES.get(settings.type_k, _F16_BYTES),
-        CACHE_ELEMENT_BYTES.get(settings.type_v, _F16_BYTES),
-    )
+    return work.cache_read_bytes(n_context, settings.type_k, settings.type_v)
 
 
 def _weights_seconds(work: Work, speed: DecodeSpeed) -> float:

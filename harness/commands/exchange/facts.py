@@ -87,7 +87,6 @@ def model_of(record: BenchRecord, taken: set[str]) -> ModelFile:
         weights_bytes=record.model_size,
         tensor_bytes={},
         token_read_bytes=None,
-        kv_read_bytes_per_position=None,
     )
 
 

@@ -16,6 +16,7 @@ from harness.models.catalog.spec import HubSource, ModelSpec, Shape, Variant, Wh
 from harness.models.model import Model
 from harness.models.stores import LocalFile
 from harness.report.page import Cell, Column, Facts, Page, Quantity, Table, notes
+from harness.schema.work import Work
 
 _FITS = {True: "yes", False: "no", None: "unknown"}
 _NONE_LIKE_THAT = "No model of the catalogue is like that; `harness models` lists them all."
@@ -138,7 +139,7 @@ def _header(found: Model) -> Facts:
     types = [
         f"{name} {units.percent(n_bytes / file.weights_bytes)}" for name, n_bytes in bytes_by_type
     ]
-    n_parts, cache = len(found.parts), file.kv_read_bytes_per_position
+    n_parts = len(found.parts)
     read_bytes, trained = file.token_read_bytes, file.n_ctx_train
     size = units.file_size(file.n_bytes)
     facts: tuple[tuple[str, Cell], ...] = (
@@ -152,10 +153,23 @@ def _header(found: Model) -> Facts:
         ("Context", f"{trained} positions, as trained" if trained else ""),
         ("Types", ", ".join(types)),
         ("Read per token", f"{units.file_size(read_bytes)} of weights" if read_bytes else ""),
-        ("Cache", f"{units.memory_size(cache)} a position, in f16" if cache else ""),
+        ("Cache", _cache(found.work)),
         ("sha256", file.sha256),
     )
     return Facts(facts, found.key)
+
+
+def _cache(work: Work) -> str:
+    """What a position takes while no window is full, and where there are windows, behind them."""
+    first = work.cache_read_bytes(1)
+    if not first:
+        return ""
+    windows = {it.n_positions_max for it in work.attention if it.n_positions_max is not None}
+    text = f"{units.memory_size(first)} a position, in f16"
+    if not windows:
+        return text
+    beyond = work.cache_read_bytes(max(windows) + 1) - work.cache_read_bytes(max(windows))
+    return f"{text}, and {units.memory_size(beyond)} behind a window of {max(windows)}"
 
 
 def _local(files: Sequence[LocalFile]) -> Page:

@@ -47,9 +47,11 @@ class HeaderFacts:
         self.n_trunk = self.n_layer - n_extra if n_extra < self.n_layer else self.n_layer
 
     def check_is_model(self, tensors: Sequence[Tensor]) -> None:
-        """Nothing, if there are weights at all."""
+        """Nothing, if there are weights at all, and as many heads told as there are layers."""
         if not any(tensor.n_bytes for tensor in tensors):
             self.fail("it holds no weights (perhaps a vocabulary only)")
+        for key in ("attention.head_count", "attention.head_count_kv"):
+            self.per_layer(key)
 
     def required(self, key: str) -> int:
         """A number above zero, or ModelInvalid."""
@@ -73,15 +75,6 @@ class HeaderFacts:
         if len(value) != self.n_layer:
             self.fail(f"{shown(key)} has {len(value)} entries for {self.n_layer} layers")
         return tuple(self._count(entry, key) for entry in value)
-
-    def has_any(self, parts: Sequence[str]) -> bool:
-        """Whether a key of this architecture holds one of `parts`."""
-        return any(
-            part in key
-            for key in self.metadata
-            if key.startswith(f"{self.architecture}.")
-            for part in parts
-        )
 
     def _count(self, value: object, key: str) -> int:
         # Counts are u32 in the engine; sliding-window patterns are lists of booleans.

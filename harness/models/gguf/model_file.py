@@ -19,15 +19,6 @@ from harness.models.gguf.shards import check_parts, shard_paths
 from harness.models.gguf.tensor_types import FILE_TYPES
 from harness.schema.experiment import ModelFile
 
-# Keys of models whose cache is not one key and one value per head and position: latent attention
-# (MLA), recurrent and convolution states, sparse indexers, compressed or looped layers, and
-# encoders.
-_OTHER_CACHE = (
-    ".attention.kv_lora_rank", ".attention.key_length_mla", ".attention.compress_ratios",
-    ".attention.indexer.", ".attention.recurrent_layers", ".ssm.", ".kda.", ".wkv.",
-    ".shortconv.", ".token_shift_count", ".num_loops", ".decoder_block_count",
-)  # fmt: skip
-_F16_BYTES = 2
 _GUESSED = 1024  # llama.h: LLAMA_FTYPE_GUESSED
 
 
@@ -110,7 +101,6 @@ def model_file_of(
         weights_bytes=sum(tensor_bytes.values()),
         tensor_bytes=dict(tensor_bytes),
         token_read_bytes=token_read_bytes(facts, tensors),
-        kv_read_bytes_per_position=_kv_read_bytes(facts),
     )
 
 
@@ -130,32 +120,3 @@ def _n_vocab(facts: HeaderFacts, tensors: Sequence[Tensor]) -> int | None:
         return stated
     rows = [tensor.shape[-1] for tensor in tensors if tensor.name == "token_embd.weight"]
     return rows[0] if rows and rows[0] else None
-
-
-def _kv_read_bytes(facts: HeaderFacts) -> int | None:
-    """
-    Bytes of an f16 cache that one earlier position adds to the reading for one token.
-
-    None for models that keep something else than a key and a value per head and layer. Layers
-    that share another's cache still read it; sliding-window layers count as full.
-    """
-    n_heads = facts.per_layer("attention.head_count")
-    n_heads_kv = facts.per_layer("attention.head_count_kv") or n_heads
-    if facts.has_any(_OTHER_CACHE) or n_heads is None or n_heads_kv is None:
-        return None
-    # As the engine: the first layer's heads give the width of one where no key does.
-    default = facts.required("embedding_length") // n_heads[0] if n_heads[0] else 0
-    key = facts.optional("attention.key_length") or default
-    value = facts.optional("attention.value_length") or default
-    sliding_key = facts.optional("attention.key_length_swa") or key
-    sliding_value = facts.optional("attention.value_length_swa") or value
-    if not key or not value:
-        return None
-    widths: Sequence[int] = [key + value] * facts.n_layer
-    if (sliding_key, sliding_value) != (key, value):
-        pattern = facts.metadata.get(f"{facts.architecture}.attention.sliding_window_pattern")
-        if not isinstance(pattern, tuple) or len(pattern) != facts.n_layer:
-            return None
-        widths = [sliding_key + sliding_value if slides else key + value for slides in pattern]
-    pairs = list(zip(n_heads_kv, widths, strict=True))[: facts.n_trunk]
-    return sum(n * width for n, width in pairs) * _F16_BYTES

@@ -555,8 +555,6 @@ def test_a_dense_model_with_its_own_head_reads_all_but_the_embedding(tmp_path: P
     assert model.n_params == 2 * 100 * 64 + 64 * 64
     assert model.file_name == "m.gguf"
     assert model.sha256 == "ab" * 32
-    # 2 layers, 2 heads, 64 / 4 = 16 numbers each for key and value, 2 bytes a number.
-    assert model.kv_read_bytes_per_position == 2 * 2 * (16 + 16) * 2
 
 
 def test_a_tied_embedding_is_read_as_the_output_head(tmp_path: Path) -> None:
@@ -596,52 +594,6 @@ def test_layers_that_only_predict_further_tokens_are_not_read(tmp_path: Path) ->
 
     model = described(tmp_path, add)
     assert model.token_read_bytes == 64 * 64 * 2
-    assert model.kv_read_bytes_per_position == 2 * 2 * 32 * 2
-
-
-def test_heads_that_differ_by_layer_are_added_up(tmp_path: Path) -> None:
-    def add(writer: gguf.GGUFWriter) -> None:
-        writer.add_block_count(3)
-        writer.add_embedding_length(64)
-        writer.add_head_count(4)
-        writer.add_head_count_kv([4, 2, 1])
-        writer.add_key_length(20)
-        writer.add_value_length(12)
-        writer.add_tensor("t", F32(1, dtype=np.float32))
-
-    assert described(tmp_path, add).kv_read_bytes_per_position == (4 + 2 + 1) * 32 * 2
-
-
-def test_sliding_layers_with_heads_of_their_own_width_are_told_apart(tmp_path: Path) -> None:
-    def add(writer: gguf.GGUFWriter) -> None:
-        shape_keys(writer)
-        writer.add_key_length_swa(8)
-        writer.add_value_length_swa(8)
-        writer.add_sliding_window_pattern([True, False])
-        writer.add_tensor("t", F32(1, dtype=np.float32))
-
-    assert described(tmp_path, add, "gemma4").kv_read_bytes_per_position == 2 * (16 + 32) * 2
-
-
-@pytest.mark.parametrize(
-    ("architecture", "name"),
-    [
-        ("deepseek2", "attention.kv_lora_rank"),
-        ("mamba", "ssm.state_size"),
-        ("rwkv7", "wkv.head_size"),
-        ("lfm2", "shortconv.l_cache"),
-        ("llama", "attention.key_length_swa"),
-    ],
-)
-def test_a_cache_of_another_kind_is_unknown_rather_than_guessed(
-    tmp_path: Path, architecture: str, name: str
-) -> None:
-    def add(writer: gguf.GGUFWriter) -> None:
-        shape_keys(writer)
-        writer.add_uint32(f"{architecture}.{name}", 512)
-        writer.add_tensor("t", F32(1, dtype=np.float32))
-
-    assert described(tmp_path, add, architecture).kv_read_bytes_per_position is None
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from harness.measure.jobs.score import ScoreSetup, Subject, n_chunks_of, score, 
 from harness.measure.jobs.score_text import QualityText
 from harness.measure.protocol import Event
 from harness.measure.score_memory import spill_place
+from harness.models.model import Model
 from harness.records.quality import save_quality
-from harness.schema.experiment import ModelFile
 from harness.schema.machine import Machine
 from harness.schema.quality import QualityRecord
 from harness.schema.settings import Settings
@@ -46,14 +46,6 @@ class ScoreRequest:
     settings: Mapping[str, object]
     silence_ns: int = runner.SILENCE_NS
     is_spilling: bool = False
-
-
-@dataclass(frozen=True)
-class ScoredFile:
-    """A model on this disk, described."""
-
-    file: ModelFile
-    path: Path
 
 
 class ScoreObserver(Protocol):
@@ -100,8 +92,8 @@ class Scored:
 
 def score_models(
     request: ScoreRequest,
-    models: Sequence[ScoredFile],
-    reference: ScoredFile | None,
+    models: Sequence[Model],
+    reference: Model | None,
     observer: ScoreObserver,
 ) -> Scored:
     """
@@ -123,7 +115,7 @@ def score_models(
         subjects: list[Subject] = []
         failures: list[ScoreFailure] = []
         for each in models:
-            subject = tokenized(each.file, each.path, text_path)
+            subject = tokenized(each.file, each.weights, text_path)
             if subject.tokenization is None:
                 failures.append(_failure(subject))
                 continue
@@ -150,11 +142,11 @@ def _setup(request: ScoreRequest, text_path: Path, machine: Machine) -> ScoreSet
     )
 
 
-def _reference(reference: ScoredFile, text_path: Path) -> Subject:
-    found = tokenized(reference.file, reference.path, text_path)
+def _reference(reference: Model, text_path: Path) -> Subject:
+    found = tokenized(reference.file, reference.weights, text_path)
     if found.tokenization is None:
         raise HarnessError(
-            f"The reference {reference.file.key} cannot be used: {found.outcome.message}; choose "
+            f"The reference {reference.key} cannot be used: {found.outcome.message}; choose "
             "another one"
         )
     return found

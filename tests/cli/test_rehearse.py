@@ -77,14 +77,14 @@ def test_a_model_is_rehearsed_from_its_shape_alone(home: Home) -> None:
     assert done.exit_code == 0, done.stderr
     assert "header from the catalogue's shape" in done.stderr
     assert "no tokenizer; chat runs on random tokens" in done.stderr
-    assert "chat ran on 250 random tokens: the model has no tokenizer" in done.stderr
+    assert "chat ran on 270 random tokens: the model has no tokenizer" in done.stderr
     trial = next(
         trial
         for run in load(home.record()).runs
         for trial in run.trials
         if trial.workload == "chat"
     )
-    assert trial.n_prompt == 250
+    assert trial.n_prompt == 270
     assert trial.tokenize_ns is None
     assert trial.ttft_ns is not None
     assert list((home.folder / "twins").iterdir()) == []

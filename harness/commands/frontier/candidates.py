@@ -34,9 +34,13 @@ class Candidate:
     """
 
     name: str
-    file: ModelFile
-    path: Path
+    model: Model
     requantized_from: str | None = None
+
+    @property
+    def file(self) -> ModelFile:
+        """What experiments say of it."""
+        return self.model.file
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def candidates(
     )
     names = _names(ordered)
     return [
-        Candidate(name, each.model.file, each.model.weights, each.requantized_from)
+        Candidate(name, each.model, each.requantized_from)
         for name, each in zip(names, ordered, strict=True)
     ]
 

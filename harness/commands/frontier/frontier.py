@@ -82,7 +82,7 @@ def frontier(model: str, found: Sequence[Candidate], results: Path) -> FrontierR
         notes=tuple(_notes(found, quality)),
         requantized={it.name: it.requantized_from for it in found if it.requantized_from},
         reference=quality.reference,
-        paths={it.name: it.path for it in found},
+        paths={it.name: it.model.weights for it in found},
     )
 
 

@@ -48,6 +48,6 @@ def _measure_speeds(
     stored = stored_speeds(found, request.results, probe_machine().id)
     if len(stored.sides) == len(found) and not stored.cut_short:
         return ExitCode.DONE
-    paths = {candidate.file.key: candidate.path for candidate in found}
+    paths = {candidate.model.key: candidate.model.weights for candidate in found}
     session = prepare(request, [candidate.file for candidate in found])
     return session.measure(paths, observer).exit_code

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from harness.commands.frontier.candidates import Candidate
 from harness.errors import ExitCode, NotComparable
 from harness.measure.jobs.score_text import QualityText, default_text
-from harness.measure.scoring import ScoredFile, ScoreObserver, ScoreRequest, score_models
+from harness.measure.scoring import ScoreObserver, ScoreRequest, score_models
 from harness.measure.session import MeasureRequest
 from harness.records.quality import list_qualities
 from harness.schema.quality import QualityRecord
@@ -57,7 +57,7 @@ def score_missing(
         silence_ns=request.silence_ns,
     )
     try:
-        scored = score_models(asked, [_file(it) for it in missing], _file(reference), observer)
+        scored = score_models(asked, [it.model for it in missing], reference.model, observer)
     except NotComparable as error:
         warn(f"{error} No distances were measured.")
         return ExitCode.DONE
@@ -82,7 +82,3 @@ def _answers(
         and record.text.sha256 == text.facts.sha256
         and (record.n_ctx, len(record.chunks)) == (_N_CTX, n_chunks)
     )
-
-
-def _file(candidate: Candidate) -> ScoredFile:
-    return ScoredFile(candidate.file, candidate.path)

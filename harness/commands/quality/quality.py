@@ -9,9 +9,10 @@ from pathlib import Path
 from harness.analysis.quality import Quality, side_by_side
 from harness.errors import UsageError
 from harness.files import OnProgress
-from harness.measure.scoring import Scored, ScoredFile, ScoreFailure
+from harness.measure.scoring import Scored, ScoreFailure
 from harness.models.catalog.catalog import Catalog
 from harness.models.find import find_all
+from harness.models.model import Model
 from harness.schema.quality import QualityRecord, TextFacts
 
 
@@ -19,13 +20,13 @@ from harness.schema.quality import QualityRecord, TextFacts
 class QualityFiles:
     """What is scored, and what it is set against."""
 
-    models: tuple[ScoredFile, ...]
-    reference: ScoredFile | None
+    models: tuple[Model, ...]
+    reference: Model | None
 
     @property
     def title(self) -> str:
         """What whoever waits is told."""
-        return f"the quality of {', '.join(each.file.key for each in self.models)}"
+        return f"the quality of {', '.join(model.key for model in self.models)}"
 
 
 def quality_files(
@@ -45,16 +46,15 @@ def quality_files(
     references = () if reference is None else (reference,)
     # Together: two files must not have the same name.
     found = find_all([*models, *references], catalog, on_progress)
-    files = [ScoredFile(model.file, model.weights) for model in found]
-    own = {each.file.key: each for each in files[: len(models)]}
-    for each in files:
-        trained = each.file.n_ctx_train
+    own = {model.key: model for model in found[: len(models)]}
+    for model in found:
+        trained = model.file.n_ctx_train
         if trained and n_ctx > trained:
             raise UsageError(
-                f"{each.file.key} was trained for {trained} positions; --ctx {n_ctx} is beyond "
+                f"{model.key} was trained for {trained} positions; --ctx {n_ctx} is beyond "
                 "them, take a smaller one"
             )
-    return QualityFiles(tuple(own.values()), None if reference is None else files[-1])
+    return QualityFiles(tuple(own.values()), None if reference is None else found[-1])
 
 
 @dataclass(frozen=True)

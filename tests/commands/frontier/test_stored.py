@@ -12,6 +12,7 @@ from make.records import make_experiment, make_failed_run, make_machine, make_mo
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.figures import speed_figures, speed_pairs, speed_workloads
 from harness.commands.frontier.stored import stored_speeds
+from harness.models.model import Model
 from harness.records.store import ExperimentWriter
 from harness.schema.experiment import End, ModelFile, Run, Stop
 from harness.schema.settings import Settings
@@ -26,7 +27,8 @@ def model(name: str, **changes: Any) -> ModelFile:
 
 
 def candidate(name: str) -> Candidate:
-    return Candidate(name, model(name), Path(f"{name}.gguf"))
+    path = Path(f"{name}.gguf")
+    return Candidate(name, Model(model(name), (), "local", str(path), path=path))
 
 
 FOUND = [candidate(name) for name in RATES]

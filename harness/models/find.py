@@ -218,8 +218,8 @@ def _remote(plan: HubPlan, entry: Entry | None, retries: RetryPolicy) -> Model:
 def _from_layout(entry: Entry | None, key: str, why: str) -> Model:
     layout = None
     if entry is not None:
-        name, variant = entry.spec.name, entry.variant
-        layout = shipped_layout(name, variant.quantization, variant.source.name)
+        quantization = entry.variant.quantization
+        layout = shipped_layout(entry.spec.name, quantization, entry.source_name)
     if entry is None or layout is None:
         raise LayoutUnknown(
             f"{key} has neither a header nor a layout: {why.rstrip('.')}, and none came with the "

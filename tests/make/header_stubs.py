@@ -21,7 +21,7 @@ def layout(reference: str) -> Layout:
     """The layout of a name of the catalogue."""
     entry = load_catalog().find(reference)
     variant = entry.variant
-    found = shipped_layout(entry.spec.name, variant.quantization, variant.source.name)
+    found = shipped_layout(entry.spec.name, variant.quantization, entry.source_name)
     assert found is not None, reference
     return found
 

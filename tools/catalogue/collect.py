@@ -68,7 +68,7 @@ def document_of(layouts: Iterable[tuple[Entry, Layout]]) -> dict[str, Any]:
         if table not in model["tables"]:
             model["tables"].append(table)
         model["variants"][entry.variant.quantization] = {
-            "source": entry.variant.source.name,
+            "source": entry.source_name,
             "origin": layout.origin,
             "file_type": layout.file_type,
             "is_stand_in": layout.is_stand_in,

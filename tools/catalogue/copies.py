@@ -17,7 +17,7 @@ def shipped_copies(catalog: Catalog) -> dict[str, Layout]:
     found = {}
     for entry in catalog.entries():
         variant = entry.variant
-        layout = shipped_layout(entry.spec.name, variant.quantization, variant.source.name)
+        layout = shipped_layout(entry.spec.name, variant.quantization, entry.source_name)
         if layout is not None and layout.origin != SHAPE:
             found[entry.key] = layout
     return found

@@ -64,6 +64,16 @@ class Entry:
         """How experiments call it: "smollm2-135m:Q4_1"."""
         return f"{self.spec.name}:{self.variant.quantization}"
 
+    @property
+    def source_name(self) -> str:
+        """What tells the source of its file from others: a repository, or a wheel."""
+        source = self.variant.source
+        if isinstance(source, HubSource):
+            return f"{source.repo}/{source.file}" if source.file else source.repo
+        if isinstance(source, WheelSource):
+            return f"{source.package}=={source.version}"
+        return source.kind
+
 
 class Catalog(Record):
     """All models the harness can make available by name."""

@@ -43,21 +43,11 @@ class WheelSource(Record):
     member: Annotated[str, Field(pattern=r"^[^/].*\.gguf$")]
     download_bytes: PositiveInt
 
-    @property
-    def name(self) -> str:
-        """What tells it from other sources."""
-        return f"{self.package}=={self.version}"
-
 
 class GeneratedSource(Record):
     """The harness writes the file itself (models/twin/tiny.py)."""
 
     kind: Literal["generated"]
-
-    @property
-    def name(self) -> str:
-        """What tells it from other sources."""
-        return self.kind
 
 
 class HubSource(Record):
@@ -72,11 +62,6 @@ class HubSource(Record):
     repo: Repository
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[._/-]?[A-Za-z0-9]+)*$")] | None = None
     file: Annotated[str, Field(pattern=r"^[^/].*\.gguf$")] | None = None
-
-    @property
-    def name(self) -> str:
-        """What tells it from other sources."""
-        return f"{self.repo}/{self.file}" if self.file else self.repo
 
 
 Source = Annotated[WheelSource | GeneratedSource | HubSource, Field(discriminator="kind")]

@@ -39,7 +39,7 @@ def test_the_reader_gives_what_was_laid_out(collected: Collected) -> None:
     assert len(collected.layouts) > 190
     for entry, layout in collected.layouts:
         variant = entry.variant
-        read = shipped_layout(entry.spec.name, variant.quantization, variant.source.name)
+        read = shipped_layout(entry.spec.name, variant.quantization, entry.source_name)
         assert read == layout, entry.key
         assert list(read.shapes) == list(layout.shapes), entry.key
 

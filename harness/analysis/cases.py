@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from harness.analysis import bandwidth as mbu
-from harness.analysis import disturbance as trust
-from harness.analysis import energy, noticed
-from harness.analysis import formulas as metrics
+from harness.analysis import bandwidth, disturbance, energy, formulas
 from harness.analysis.bandwidth import Reading
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
-from harness.schema.experiment import Experiment, ModelFile, Run
+from harness.schema.experiment import Experiment, Run
 from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
 from harness.schema.workload import parse_workload
@@ -47,11 +44,8 @@ class Case:
         metrics: Name to figure over Runs, from clean trials only.
         disturbed: The same from disturbed trials, where there is no clean one at all.
         not_applicable: Metric to the reason why it has no figure here.
-        n_runs: Runs that made at least one trial of it.
-        n_runs_without_value: Those of them without a clean trial.
-        labels: What was noticed, to the number of trials (of Runs, for "slow first trial" and
-            "outlier") it was noticed in.
-        flags: Sentences on figures that should not be believed as they stand.
+        runs: Those that made at least one trial of it.
+        values: What each of them says by its clean trials; nothing where it has none.
         others_ratio: Median share of the CPUs that others took; None where unknown.
         energy: What the joules per token are of.
     """
@@ -61,46 +55,46 @@ class Case:
     metrics: dict[str, Figure]
     disturbed: dict[str, Figure]
     not_applicable: dict[str, str]
-    n_runs: int
-    n_runs_without_value: int
+    runs: tuple[Run, ...]
+    values: tuple[Values, ...]
     n_trials: int
     n_disturbed: int
-    labels: dict[str, int]
-    flags: tuple[str, ...]
     others_ratio: float | None
     energy: CaseEnergy = NO_ENERGY
 
+    @property
+    def n_runs(self) -> int:
+        """Runs that made at least one trial of it."""
+        return len(self.runs)
 
-def case_of(
-    experiment: Experiment,
-    model: ModelFile,
-    workload: str,
-    runs: Sequence[Run],
-    usual_ns: float | None,
-) -> Case:
+    @property
+    def n_runs_without_value(self) -> int:
+        """Those of them without a clean trial."""
+        return sum(not values for values in self.values)
+
+
+def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Sequence[Run]) -> Case:
     """
     What `runs`, all of one configuration, say of `workload`.
 
     Args:
         experiment: Line 1 of the file.
-        model: The configuration's.
+        reading: The configuration's model, and what it asks of a machine.
         workload: Its name, "tg128@d4096".
         runs: In order, however far they got.
-        usual_ns: What the reference loop usually took in the whole experiment.
     """
     machine = experiment.machine
-    tried = [run for run in runs if metrics.trials_of(run, workload)]
-    trials = [(run, trial) for run in tried for trial in metrics.trials_of(run, workload)]
-    reading = Reading(model, experiment.works.get(model.key))
+    tried = [run for run in runs if formulas.trials_of(run, workload)]
+    trials = [(run, trial) for run in tried for trial in formulas.trials_of(run, workload)]
     clean = [_values(run, reading, workload, machine, "clean") for run in tried]
-    taken = energy.of_case([metrics.run_energy(run, workload, machine) for run in tried])
+    taken = energy.of_case([formulas.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
     disturbed = [_values(run, reading, workload, machine, "disturbed") for run in tried]
     others = [
         share
         for _, trial in trials
         if trial.counters and machine.n_cores_logical
-        if (share := trust.others_ratio(trial.counters, machine.n_cores_logical)) is not None
+        if (share := disturbance.others_ratio(trial.counters, machine.n_cores_logical)) is not None
     ]
     return Case(
         workload=workload,
@@ -109,27 +103,25 @@ def case_of(
         disturbed={} if figures else estimates(disturbed),
         not_applicable=_not_applicable(reading, workload, tried, machine, figures)
         | taken.not_applicable,
-        n_runs=len(tried),
-        n_runs_without_value=sum(not values for values in clean),
+        runs=tuple(tried),
+        values=tuple(clean),
         n_trials=len(trials),
-        n_disturbed=sum(bool(metrics.why_disturbed(it, run, machine)) for run, it in trials),
-        labels=noticed.labels(workload, tried, clean, machine, usual_ns),
-        flags=taken.flags + noticed.flags(experiment.plan, workload, tried, clean, figures),
+        n_disturbed=sum(bool(formulas.why_disturbed(it, run, machine)) for run, it in trials),
         others_ratio=median(others) if others else None,
         energy=taken,
     )
 
 
 def _values(
-    run: Run, reading: Reading, workload: str, machine: MachineFacts, which: metrics.TrialFilter
+    run: Run, reading: Reading, workload: str, machine: MachineFacts, which: formulas.TrialFilter
 ) -> Values:
     """The Run's values, with its MBU where the workload has one and nothing stands against it."""
-    values = metrics.run_values(run, workload, machine, which)
+    values = formulas.run_values(run, workload, machine, which)
     task = parse_workload(workload)
-    speed = mbu.bandwidth(run)
+    speed = bandwidth.bandwidth(run)
     if not values or not METRICS["mbu"].is_of(task) or speed is None:
         return values
-    if mbu.obstacle(reading, task, machine, run):
+    if bandwidth.obstacle(reading, task, machine, run):
         return values
     n_bytes = reading.token_bytes(run.settings, task)
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
@@ -139,7 +131,7 @@ def estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[s
     """Each metric of `values`, which are one a Run, as a figure over Runs."""
     return {
         name: stats.estimate(found, METRICS[name].unit)
-        for name, found in metrics.over_runs(values).items()
+        for name, found in formulas.over_runs(values).items()
         if name not in left_out
     }
 
@@ -156,7 +148,7 @@ def _outcome(n_wanted: int, workload: str, runs: Sequence[Run], *, has_trials: b
             continue  # only other workloads failed in this Run
         if run.outcome.reason == "interrupted" and has_trials:
             continue  # whoever presses Ctrl-C has seen enough; nothing failed
-        if len(metrics.trials_of(run, workload)) < parse_workload(workload).n_trials(n_wanted):
+        if len(formulas.trials_of(run, workload)) < parse_workload(workload).n_trials(n_wanted):
             return CaseOutcome("failed", run.outcome.reason, run.outcome.message)
     if has_trials:
         return CaseOutcome("ok")
@@ -173,5 +165,5 @@ def _not_applicable(
     task = parse_workload(workload)
     if not runs or "mbu" in figures or not METRICS["mbu"].is_of(task):
         return {}
-    reasons = [mbu.obstacle(reading, task, machine, run) for run in runs]
+    reasons = [bandwidth.obstacle(reading, task, machine, run) for run in runs]
     return {"mbu": next((reason for reason in reasons if reason), "no clean trial")}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.analysis import energy, formulas
+from harness.analysis.findings import Finding
 from harness.analysis.measured import Absence, Lack, Measured, Round
 from harness.analysis.metrics import COMPARED, METRICS, Metric, headline
 from harness.analysis.stats import interval as stats
@@ -18,6 +19,7 @@ from harness.analysis.stats.ratio import (
     compare_exact,
     compare_rounds,
 )
+from harness.schema.experiment import Experiment
 from harness.schema.figure import Figure
 from harness.schema.settings import changes_text
 from harness.schema.workload import parse_workload
@@ -73,19 +75,28 @@ def mismatches(a: Measured, b: Measured) -> list[Mismatch]:
     return found
 
 
-def remarks(a: Measured, b: Measured) -> list[str]:
-    """What else a reader should know before believing the figures; sentences."""
+def differences(a: Measured, b: Measured) -> list[Finding]:
+    """What else a reader should know before believing the figures, without a dot at the end."""
     found = []
     if a.model.key == b.model.key and a.model.sha256 != b.model.sha256:
-        found.append(f"{a.model.key} is not the same file on both sides")
-    for name in ("power_source", "power_mode"):
-        values = [getattr(side.experiment.conditions, name) for side in (a, b)]
-        if values[0] != values[1] and None not in values:
-            found.append(f"{name.replace('_', ' ')}: {values[0]} against {values[1]}")
+        text = f"{a.model.key} is not the same file on both sides"
+        found.append(Finding("warning", text))
+    found += power_differences(a.experiment, b.experiment)
     for side, other, name in ((a, b, "A"), (b, a, "B")):
         only = [w for w in side.workloads if w not in other.workloads]
         if only:
-            found.append(f"only {name} has {', '.join(only)}")
+            found.append(Finding("info", f"only {name} has {', '.join(only)}"))
+    return found
+
+
+def power_differences(a: Experiment, b: Experiment) -> list[Finding]:
+    """Where the machine's power came from and how it was managed, as far as that differs."""
+    found = []
+    for name in ("power_source", "power_mode"):
+        values = [getattr(each.conditions, name) for each in (a, b)]
+        if values[0] != values[1] and None not in values:
+            text = f"{name.replace('_', ' ')}: {values[0]} against {values[1]}"
+            found.append(Finding("warning", text))
     return found
 
 

@@ -72,7 +72,7 @@ class CaseEnergy:
     Attributes:
         reason: Why the case has no figure; None where it has one, or was not measured at all.
         of_domain: Each single domain that took more than at rest in every Run.
-        flags: Sentences on a figure that should not be believed as it stands.
+        n_silent: Runs that tell nothing, though others do; `why_silent` is the first one's reason.
     """
 
     reason: str | None = None
@@ -80,7 +80,8 @@ class CaseEnergy:
     source: str = ""
     idle_watts: float | None = None
     of_domain: Mapping[str, Figure] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
+    n_silent: int = 0
+    why_silent: str = ""
 
     @property
     def not_applicable(self) -> dict[str, str]:
@@ -143,8 +144,6 @@ def of_case(found: Sequence[PerToken]) -> CaseEnergy:
     watts = [one.idle_watts for one in told if one.idle_watts is not None]
     every = set.intersection(*(set(one.of_domain) for one in told))
     values = {name: [one.of_domain[name] for one in told] for name in sorted(every)}
-    n_silent = len(found) - len(told)
-    first_reason = next((one.reason for one in found if one.reason), "")
     return CaseEnergy(
         domains=kinds[0],
         source=told[0].source,
@@ -154,9 +153,8 @@ def of_case(found: Sequence[PerToken]) -> CaseEnergy:
             for name, of_runs in values.items()
             if min(of_runs) > 0
         },
-        flags=(f"J/token: {n_silent} of {len(found)} Runs have none: {first_reason}",)
-        if n_silent
-        else (),
+        n_silent=len(found) - len(told),
+        why_silent=next((one.reason for one in found if one.reason), ""),
     )
 
 

@@ -85,10 +85,22 @@ class Measured:
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """All workloads of the plan, run or not."""
-        usual_ns = self._usual_reference_ns()
         return tuple(
-            case_of(self.experiment, self.model, workload, self.runs, usual_ns)
+            case_of(self.experiment, self.reading, workload, self.runs)
             for workload in self.workloads
+        )
+
+    @cached_property
+    def usual_reference_ns(self) -> float | None:
+        """What the reference loop took in the experiment, where nothing disturbed it."""
+        machine = self.experiment.machine
+        return disturbance.usual_reference_ns(
+            [
+                trial.counters
+                for run in self.experiment_runs
+                for trial in run.trials
+                if trial.counters and not formulas.why_disturbed(trial, run, machine)
+            ]
         )
 
     @property
@@ -191,18 +203,6 @@ class Measured:
             return False
         figure = stats.estimate(values, metric.unit)
         return figure.kind == "interval" and stats.relative_half_width(figure) <= precision
-
-    def _usual_reference_ns(self) -> float | None:
-        """What the reference loop took in the experiment, where nothing disturbed it."""
-        machine = self.experiment.machine
-        return disturbance.usual_reference_ns(
-            [
-                trial.counters
-                for run in self.experiment_runs
-                for trial in run.trials
-                if trial.counters and not formulas.why_disturbed(trial, run, machine)
-            ]
-        )
 
 
 def measured_of(experiment: Experiment, runs: Sequence[Run]) -> list[Measured]:

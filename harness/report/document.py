@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.analysis.cases import Case
 from harness.analysis.energy import CaseEnergy
+from harness.analysis.findings import case_findings, tally
 from harness.analysis.measured import Measured
 from harness.report.measured_page import MeasuredResult
 from harness.report.text import kind_text
@@ -37,7 +38,7 @@ def document(result: MeasuredResult) -> dict[str, Any]:
             for group, verdict in zip(result.groups, result.verdicts, strict=True)
         ],
         "stops": [stop.model_dump(mode="json") for stop in result.stops],
-        "trust": list(result.trust),
+        "trust": [finding.text for finding in result.findings],
     }
 
 
@@ -64,8 +65,8 @@ def _case(group: Measured, case: Case) -> dict[str, Any]:
         "n_trials": case.n_trials,
         "n_contaminated": case.n_disturbed if group.experiment.origin == "harness" else None,
         "others_ratio": case.others_ratio,
-        "labels": case.labels,
-        "flags": list(case.flags),
+        "labels": tally(group, case),
+        "flags": [finding.text for finding in case_findings(group, case)],
         "energy": _energy(case.energy),
     }
 

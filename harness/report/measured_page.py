@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness import units
 from harness.analysis import energy, legend
-from harness.analysis.advice import trust_lines
 from harness.analysis.cases import Case
+from harness.analysis.findings import Finding, findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.verdict import Verdict
@@ -37,14 +37,14 @@ class MeasuredResult:
     An experiment with what it says.
 
     `verdicts` belong to `groups`, one each. `stops` say why measuring stopped, by model and
-    Settings; empty when it was cut short. `trust` is how far to believe the figures.
+    Settings; empty when it was cut short. `findings` are how far to believe the figures.
     """
 
     experiment: Experiment
     groups: tuple[Measured, ...]
     verdicts: tuple[Verdict | NoVerdict, ...]
     stops: tuple[Stop, ...]
-    trust: tuple[str, ...]
+    findings: tuple[Finding, ...]
     path: Path
 
 
@@ -58,7 +58,7 @@ def measured_result(
         groups=tuple(groups),
         verdicts=tuple(judge(group) for group in groups),
         stops=tuple(stops),
-        trust=tuple(trust_lines(experiment, groups)),
+        findings=tuple(findings(groups)),
         path=path,
     )
 
@@ -74,7 +74,8 @@ def measured_page(result: MeasuredResult) -> Page:
 
 def measured_aside(result: MeasuredResult) -> Page:
     """How far to trust it, and where it is kept."""
-    return Note(result.trust), Note((f"Record: {result.path}",), is_whole=True)
+    trust = Note(tuple(finding.text for finding in result.findings))
+    return trust, Note((f"Record: {result.path}",), is_whole=True)
 
 
 def heading(group: Measured, groups: Sequence[Measured]) -> str:

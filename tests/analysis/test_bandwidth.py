@@ -29,7 +29,6 @@ def test_mbu_is_bytes_per_token_times_rate_over_bandwidth() -> None:
     case = case_of(runs, models=(BIG,))
     assert case.metrics["mbu"].value == pytest.approx((1e9 + 64.5 * 23_040) * 24 / 30e9, rel=1e-6)
     assert case.not_applicable.keys() == {"joules_per_token"}
-    assert case.flags == ()
 
 
 def test_depth_and_cache_type_decide_what_a_token_reads() -> None:
@@ -88,10 +87,9 @@ def test_an_older_record_has_an_mbu_at_depth_0_alone_and_says_so() -> None:
     assert "mbu" in case_of([run_of(make_trial("tg128", 20))], models=(BIG,)).metrics
 
 
-def test_a_figure_above_the_memorys_speed_is_not_believed() -> None:
+def test_nothing_hides_a_share_above_one() -> None:
     case = case_of([run_of(make_trial("tg128", 60))], models=(BIG,))
     assert case.metrics["mbu"].value > 1
-    assert "not believable" in case.flags[0]
 
 
 @pytest.mark.parametrize(

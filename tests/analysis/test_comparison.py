@@ -16,7 +16,7 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_trial
 
-from harness.analysis.comparison import ComparedFigure, compare, is_decided, mismatches, remarks
+from harness.analysis.comparison import ComparedFigure, compare, differences, is_decided, mismatches
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import COMPARED
 from harness.schema.configuration import Configuration
@@ -162,7 +162,7 @@ def test_memory_of_other_workloads_is_shown_and_not_compared() -> None:
         assert (figure.comparison, figure.note) == (None, "other workloads had other contexts")
     assert found["tg128", "tok_per_s"].comparison
     assert ("pp512", "tok_per_s") not in found
-    assert remarks(a, later) == ["only A has pp512"]
+    assert [each.text for each in differences(a, later)] == ["only A has pp512"]
 
 
 def test_a_size_that_the_engine_tells_needs_no_interval() -> None:
@@ -250,5 +250,5 @@ def test_another_file_of_the_same_name_is_remarked() -> None:
     a, b = sides()
     model = a.model.model_copy(update={"sha256": "0" * 64})
     changed = Measured(Configuration(model, a.settings), a.experiment, a.runs)
-    assert "not the same file" in " ".join(remarks(a, changed))
-    assert remarks(a, b) == []
+    assert "not the same file" in " ".join(each.text for each in differences(a, changed))
+    assert differences(a, b) == []

@@ -240,9 +240,8 @@ def test_a_case_has_its_figure_with_an_interval_over_runs() -> None:
 def test_runs_that_took_no_more_than_at_rest_are_named() -> None:
     case = case_of(some_runs([30, 9, 30]))
     assert case.metrics[METRIC].n == 2
-    assert case.flags == (
-        "J/token: 1 of 3 Runs have none: package-0 took no more than at rest (-1.00 J)",
-    )
+    assert case.energy.n_silent == 1
+    assert case.energy.why_silent == "package-0 took no more than at rest (-1.00 J)"
     case = case_of(some_runs([9, 8]))
     assert METRIC not in case.metrics
     assert "no more than at rest" in case.not_applicable[METRIC]

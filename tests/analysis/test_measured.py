@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from make.records import (
-    MIB,
     SETTINGS,
     make_experiment,
     make_failed_run,
@@ -13,7 +12,7 @@ from make.records import (
     make_runs,
     run_of,
 )
-from make.trials import disturbed_counters, make_counters, make_trial
+from make.trials import disturbed_counters, make_trial
 
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured, measured_of
@@ -120,28 +119,6 @@ def test_groups_stand_in_the_order_of_the_plan() -> None:
         ("tiny", 2),
     ]
     assert [group.n_runs for group in groups] == [0, 2, 0, 0]
-
-
-def test_labels_are_counted_and_nothing_is_dropped() -> None:
-    slow_first = run_of(*(make_trial("tg128", rate, i) for i, rate in enumerate((60, 100, 101))))
-    paging = run_of(make_trial("tg128", 90, counters=make_counters(disk_read_bytes=9 * MIB)))
-    case = case_of([slow_first, paging])
-    assert case.labels == {"paging": 1, "slow first trial": 1}
-    assert case.metrics["tok_per_s"].n == 2
-
-
-def test_a_drift_over_the_runs_is_flagged() -> None:
-    runs = [make_run(i, rates={"tg128": 120 - 4 * i}) for i in range(8)]
-    assert "drifted by -2" in case_of(runs).flags[0]
-    assert case_of(make_runs(8)).flags == ()
-
-
-def test_a_loop_slowed_by_others_says_nothing_of_the_host() -> None:
-    slow = disturbed_counters().model_copy(update={"reference_ns": 2_000_000})
-    by_others = run_of(make_trial("tg128", 30, counters=slow))
-    by_host = run_of(make_trial("tg128", 80, counters=make_counters(reference_ns=2_000_000)))
-    assert "slow host" not in case_of([*make_runs(3), by_others]).labels
-    assert case_of([*make_runs(3), by_host]).labels["slow host"] == 1
 
 
 def is_precise(runs: list[Run], workloads: tuple[str, ...], precision: float) -> bool:

@@ -22,6 +22,7 @@ from make.shown import PATH, result_of, shown, shown_of
 from make.trials import disturbed_counters, make_trial
 
 from harness.analysis.cases import Case, CaseOutcome
+from harness.analysis.findings import Finding
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.interval import estimate
@@ -79,12 +80,10 @@ def test_plain_tables_fit_80_columns_whatever_is_in_them(
         metrics=figures,
         disturbed={},
         not_applicable={},
-        n_runs=3,
-        n_runs_without_value=0,
+        runs=(make_run(),) * 3,
+        values=({},) * 3,
         n_trials=9,
         n_disturbed=0,
-        labels={},
-        flags=(),
         others_ratio=None,
     )
     group = Measured(Configuration(make_model(key=key), SETTINGS), make_experiment(), ())
@@ -94,7 +93,9 @@ def test_plain_tables_fit_80_columns_whatever_is_in_them(
     vars(group).update(cases=(case,), metrics=metrics)
     experiment = make_experiment()
     text = shown(
-        MeasuredResult(experiment, (group,), (NoVerdict("none"),), (), ("Trust it.",), PATH)
+        MeasuredResult(
+            experiment, (group,), (NoVerdict("none"),), (), (Finding("info", "Trust it."),), PATH
+        )
     )
     assert max(len(line) for line in text.splitlines()) <= 80
     assert _is_printable(text)

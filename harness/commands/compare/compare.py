@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.analysis.comparison import compare, is_decided, mismatches, remarks, shared_workloads
+from harness.analysis.comparison import (
+    compare,
+    differences,
+    is_decided,
+    mismatches,
+    shared_workloads,
+)
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.interval import min_values
 from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
@@ -48,7 +54,7 @@ class CompareRequest:
             a=a,
             b=b,
             mismatches=tuple(mismatches(a, b)),
-            remarks=tuple(remarks(a, b)),
+            findings=tuple(differences(a, b)),
             figures=tuple(
                 compare(
                     a,
@@ -195,9 +201,10 @@ def _refuse_what_cannot_be_compared(pair: ComparedPair, across: Sequence[str]) -
     if pair.a.experiment.id == pair.b.experiment.id:
         return  # measured side by side: what differs was meant to
     if not shared_workloads(pair.a, pair.b):
+        why = "; ".join(each.text for each in pair.findings)
         raise NotComparable(
-            f"{_title(pair.a)} and {_title(pair.b)} have no workload in common: "
-            f"{'; '.join(remarks(pair.a, pair.b))}. Measure both in the same: `harness compare`."
+            f"{_title(pair.a)} and {_title(pair.b)} have no workload in common: {why}. Measure "
+            "both in the same: `harness compare`."
         )
     blocking = [each for each in pair.mismatches if each.kind not in across]
     if blocking:

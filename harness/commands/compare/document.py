@@ -25,7 +25,7 @@ def comparison_document(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
                 "a": _side_entry(pair.a),
                 "b": _side_entry(pair.b),
                 "mismatches": [{"kind": each.kind, "text": each.text} for each in pair.mismatches],
-                "remarks": list(pair.remarks),
+                "remarks": [each.text for each in pair.findings],
                 "figures": [_figure_entry(figure) for figure in pair.figures],
             }
             for pair in pairs

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness import units
-from harness.analysis.advice import trust_lines
 from harness.analysis.comparison import ComparedFigure, Mismatch, State
+from harness.analysis.findings import Finding, findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
@@ -49,15 +49,16 @@ class ComparedPair:
     a: Measured
     b: Measured
     mismatches: tuple[Mismatch, ...]
-    remarks: tuple[str, ...]
+    findings: tuple[Finding, ...]
     figures: tuple[ComparedFigure, ...]
 
     @property
     def differing(self) -> list[str]:
         """What a reader must know; what differs within one experiment was meant to."""
         if self.a.experiment.id == self.b.experiment.id:
-            return list(self.remarks)
-        return [*(each.text for each in self.mismatches), *self.remarks]
+            return [each.text for each in self.findings]
+        unlike = [each.text for each in self.mismatches]
+        return unlike + [each.text for each in self.findings]
 
 
 def page(pairs: Sequence[ComparedPair]) -> Page:
@@ -73,7 +74,7 @@ def aside(measured: SessionResult) -> Page:
     n_rounds = max((run.round for run in runs), default=-1) + 1
     ended = {STOPS[stop.reason] for stop in measured.result.stops}
     return (
-        *notes([*trust_lines(measured.experiment, groups, is_compared=True)]),
+        *notes([finding.text for finding in findings(groups, is_compared=True)]),
         Note(
             (
                 f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}",

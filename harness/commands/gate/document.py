@@ -38,7 +38,7 @@ def document(result: GateResult) -> dict[str, Any]:
             "n_estimated": judgement.n_estimated,
         },
         "checks": [_check(check) for check in judgement.checks],
-        "remarks": list(result.remarks),
+        "remarks": [finding.text for finding in result.findings],
     }
 
 

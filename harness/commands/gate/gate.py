@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
+from harness.analysis.findings import Finding
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import GATED, METRICS
 from harness.commands.gate.baselines import baseline_path, offered
@@ -56,7 +57,7 @@ class GateResult:
     judgement: Judgement
     candidate: JudgedExperiment
     baseline: JudgedExperiment | None
-    remarks: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def is_waived(self) -> bool:
@@ -74,11 +75,11 @@ class GateResult:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The baseline, or why there is none; `remark` says how it was chosen."""
+    """The baseline, or why there is none; `finding` says how it was chosen."""
 
     stored: StoredExperiment | None = None
     check: Check | None = None
-    remark: str | None = None
+    finding: Finding | None = None
 
 
 def gate(request: GateRequest) -> GateResult:
@@ -92,10 +93,11 @@ def gate(request: GateRequest) -> GateResult:
     candidate = load(find(request.results, request.experiment))
     sides = measured_of(candidate.experiment, candidate.runs)
     chosen = _choose(request, candidate)
-    remarks = [chosen.remark] if chosen.remark else []
+    told = [chosen.finding] if chosen.finding else []
     checks = failures(sides)
     if candidate.end is None:
-        remarks.append("the candidate was cut short; these are the Runs it finished")
+        text = "the candidate was cut short; these are the Runs it finished"
+        told.append(Finding("warning", text))
     if chosen.check:
         checks.append(chosen.check)
     if chosen.stored:
@@ -106,15 +108,15 @@ def gate(request: GateRequest) -> GateResult:
         figures = judge_figures(measured, request.limits, request.wanted or GATED)
         checks = [*figures, *checks, *matched.checks]
         checks += _lacking(request, figures) if measured else []
-        remarks += circumstances(chosen.stored.experiment, candidate.experiment)
+        told += circumstances(chosen.stored.experiment, candidate.experiment)
     if request.limits.max_kl is not None:
-        checks += _quality(request, sides, request.limits.max_kl, remarks)
+        checks += _quality(request, sides, request.limits.max_kl, told)
     return GateResult(
         request=request,
         judgement=Judgement(tuple(checks), request.limits),
         candidate=_judged(candidate),
         baseline=_judged(chosen.stored) if chosen.stored else None,
-        remarks=tuple(remarks),
+        findings=tuple(told),
     )
 
 
@@ -133,12 +135,13 @@ def _lacking(request: GateRequest, figures: Sequence[Check]) -> list[Check]:
 
 
 def _quality(
-    request: GateRequest, sides: Sequence[Measured], max_kl: float, remarks: list[str]
+    request: GateRequest, sides: Sequence[Measured], max_kl: float, told: list[Finding]
 ) -> list[Check]:
     stored = list_qualities(request.results)
     n_broken = sum(each.record is None for each in stored)
     if n_broken:
-        remarks.append(f"{n_broken} quality results cannot be read and are left out")
+        text = f"{n_broken} quality results cannot be read and are left out"
+        told.append(Finding("warning", text))
     return judge_quality(sides, [each.record for each in stored if each.record], max_kl)
 
 
@@ -213,17 +216,18 @@ def _earlier(request: GateRequest, candidate: StoredExperiment) -> _Chosen:
         return _none(f"no earlier experiment can be a baseline; of the newest, {reasons[0]}")
     scores = [score for score, _ in known]
     _, best = max(known, key=lambda pair: pair[0])
-    return _Chosen(best, remark=_selection_text(scores))
+    return _Chosen(best, finding=_of_selection(scores))
 
 
-def _selection_text(scores: Sequence[float]) -> str | None:
+def _of_selection(scores: Sequence[float]) -> Finding | None:
     if len(scores) < 2:
         return None
-    return (
+    text = (
         f"the baseline is the best of {len(scores)} experiments; if all were equally good, "
         f"selecting the best would make it look {units.percent(selection_bias(scores))} better "
         "than it is"
     )
+    return Finding("warning", text)
 
 
 def _paths_before(results: Path, candidate: StoredExperiment) -> list[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.comparison import KINDS, Mismatch, mismatches
+from harness.analysis.comparison import KINDS, Mismatch, mismatches, power_differences
+from harness.analysis.findings import Finding
 from harness.analysis.measured import Measured
 from harness.commands.gate.judge import LEAST_RUNS, Check, obstacle
 from harness.schema.experiment import Experiment
@@ -97,20 +98,17 @@ def unusable(baseline: Sequence[Measured]) -> str | None:
     return None
 
 
-def circumstances(baseline: Experiment, candidate: Experiment) -> list[str]:
-    """What else a reader should know before believing the verdict; sentences."""
-    found = []
-    for name in ("power_source", "power_mode"):
-        values = [getattr(each.conditions, name) for each in (baseline, candidate)]
-        if values[0] != values[1] and None not in values:
-            found.append(f"{name.replace('_', ' ')}: {values[0]} against {values[1]}")
+def circumstances(baseline: Experiment, candidate: Experiment) -> list[Finding]:
+    """What else a reader should know before believing the verdict, without a dot at the end."""
+    found = power_differences(baseline, candidate)
     versions = [each.provenance.harness_version for each in (baseline, candidate)]
     if versions[0] != versions[1]:
-        found.append(f"harness {versions[0]} against {versions[1]}")
+        found.append(Finding("warning", f"harness {versions[0]} against {versions[1]}"))
     if any(model.is_twin for model in candidate.plan.models):
-        found.append("the candidate is a rehearsal: its weights are random")
+        found.append(Finding("info", "the candidate is a rehearsal: its weights are random"))
     if candidate.origin != "harness":
-        found.append(f"the candidate is {_origin_text(candidate.origin)}: little is known of it")
+        text = f"the candidate is {_origin_text(candidate.origin)}: little is known of it"
+        found.append(Finding("warning", text))
     return found
 
 

@@ -40,9 +40,10 @@ def page(result: GateResult) -> Page:
 def details(result: GateResult) -> Page:
     """Everything but the verdict."""
     judgement = result.judgement
+    told = tuple(finding.text for finding in result.findings)
     return (
         Facts((("Baseline", _baseline_text(result)), ("Candidate", _text(result.candidate)))),
-        *((Note(result.remarks, "warning"),) if result.remarks else ()),
+        *((Note(told, "warning"),) if told else ()),
         *(
             table
             for name, checks in _by_case(judgement).items()

@@ -219,7 +219,7 @@ def test_tables_and_documents_of_an_import_say_so_and_claim_nothing() -> None:
     assert {name for case in facts["cases"] for name in case["metrics"]} == {"tok_per_s"}
     assert group.cases[0].metrics["tok_per_s"].kind == "range"
     assert isinstance(judge(group), NoVerdict)
-    lines = " ".join(result.trust)
+    lines = " ".join(found.text for found in result.findings)
     assert "whether a figure was disturbed is not known" in lines
     assert "quiet" not in lines
 

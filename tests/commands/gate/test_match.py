@@ -133,12 +133,12 @@ def test_few_runs_and_failures_make_no_baseline_that_is_chosen() -> None:
     assert "failed" in str(unusable(measured_of(base, runs)))
 
 
-def test_power_and_versions_are_remarked() -> None:
+def test_power_and_versions_are_told() -> None:
     conditions = BASE.conditions.model_copy(update={"power_source": "battery"})
     provenance = BASE.provenance.model_copy(update={"harness_version": "0.0.1"})
     other = BASE.model_copy(update={"conditions": conditions, "provenance": provenance})
     assert circumstances(BASE, BASE) == []
-    assert circumstances(other, BASE) == [
+    assert [each.text for each in circumstances(other, BASE)] == [
         "power source: battery against mains",
         "harness 0.0.1 against 0.1.0",
     ]
@@ -146,9 +146,11 @@ def test_power_and_versions_are_remarked() -> None:
 
 def test_a_rehearsed_or_imported_candidate_is_said_to_be_one() -> None:
     twin = make_candidate(models=(model_called("m:a", is_twin=True),))
-    assert "random" in " ".join(circumstances(twin, twin))
+    assert "random" in " ".join(each.text for each in circumstances(twin, twin))
     imported = BASE.model_copy(update={"origin": "llama-bench"})
-    assert "imported from llama-bench" in " ".join(circumstances(imported, imported))
+    assert "imported from llama-bench" in " ".join(
+        each.text for each in circumstances(imported, imported)
+    )
 
 
 def test_only_the_same_plan_on_the_same_machine_is_like_the_candidate() -> None:

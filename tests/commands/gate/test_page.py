@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from make.gate import make_candidate, make_rounds, make_sides, model_called
 from make.pages import HOSTILE
 
+from harness.analysis.findings import Finding
 from harness.analysis.measured import measured_of
 from harness.commands.gate.annotations import safe, workflow_commands
 from harness.commands.gate.ci import junit_text, summary_text
@@ -33,7 +34,7 @@ def gate_text(told: GateResult) -> str:
 def gated(
     *checks: Check,
     limits: Limits | None = None,
-    remarks: tuple[str, ...] = (),
+    told: tuple[str, ...] = (),
     model: str = "m:a",
     is_lenient: bool = False,
 ) -> GateResult:
@@ -46,7 +47,7 @@ def gated(
         judgement=Judgement(checks, limits),
         candidate=JudgedExperiment(candidate, 8, folder / "cand.jsonl"),
         baseline=JudgedExperiment(baseline, 12, folder / "baselines" / "main.jsonl"),
-        remarks=remarks,
+        findings=tuple(Finding("warning", text) for text in told),
     )
 
 
@@ -113,7 +114,7 @@ REMARK = "power source: battery against mains"
 
 
 def test_the_text_has_a_line_for_each_figure_and_ends_with_the_verdict() -> None:
-    text = gate_text(gated(*EVERYTHING, remarks=(REMARK,)))
+    text = gate_text(gated(*EVERYTHING, told=(REMARK,)))
     assert max(map(len, text.splitlines())) <= 80
     assert (
         text
@@ -155,7 +156,7 @@ and 5.0 % is allowed."""
 
 def test_the_markdown_is_what_a_summary_page_shows() -> None:
     assert (
-        summary_text(gated(*EVERYTHING, remarks=(REMARK,)))
+        summary_text(gated(*EVERYTHING, told=(REMARK,)))
         == r"""### harness gate: regression
 
 Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %), and 5.0 % is allowed.
@@ -280,7 +281,7 @@ def test_two_obstacles_of_one_case_keep_two_names() -> None:
 @settings(max_examples=60)
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=40))
 def test_no_name_of_a_model_breaks_a_form(name: str) -> None:
-    told = gated(figure(model=name or "m"), obstacle("failed", name), remarks=(name,), model=name)
+    told = gated(figure(model=name or "m"), obstacle("failed", name), told=(name,), model=name)
     parsed(junit_text(told))
     json.dumps(document_of(told), allow_nan=False)
     for text in (summary_text(told), gate_text(told), "\n".join(workflow_commands(told))):
@@ -289,9 +290,7 @@ def test_no_name_of_a_model_breaks_a_form(name: str) -> None:
 
 
 def test_a_hostile_name_forges_nothing() -> None:
-    told = gated(
-        figure(model=HOSTILE), obstacle("failed", HOSTILE), remarks=(HOSTILE,), model=HOSTILE
-    )
+    told = gated(figure(model=HOSTILE), obstacle("failed", HOSTILE), told=(HOSTILE,), model=HOSTILE)
     _, suite = parsed(junit_text(told))
     assert "<script>" in suite[1].attrib["classname"]  # as text, which a viewer escapes
     lines = workflow_commands(told)

@@ -14,14 +14,14 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_counters, make_trial
 
-from harness.analysis.advice import trust_lines
+from harness.analysis.findings import Finding, case_findings, findings, tally
 from harness.analysis.measured import measured_of
 from harness.schema.experiment import Run
 
 
 def lines_of(runs: list[Run], **changes: Any) -> str:
     experiment = make_experiment(**changes)
-    return "\n".join(trust_lines(experiment, measured_of(experiment, runs)))
+    return "\n".join(found.text for found in findings(measured_of(experiment, runs)))
 
 
 def test_a_quiet_and_precise_experiment_needs_one_sentence() -> None:
@@ -48,10 +48,10 @@ def test_wide_intervals_ask_for_more_runs() -> None:
 def test_what_is_only_compared_is_not_blamed_for_wide_intervals() -> None:
     experiment, runs = make_experiment(), make_runs(6, 0.2)
     groups = measured_of(experiment, runs)
-    assert any("asked for" in line for line in trust_lines(experiment, groups))
-    compared = trust_lines(experiment, groups, is_compared=True)
+    assert any("asked for" in found.text for found in findings(groups))
+    compared = findings(groups, is_compared=True)
     assert compared
-    assert not any("asked for" in line for line in compared)
+    assert not any("asked for" in found.text for found in compared)
 
 
 def test_disturbed_trials_and_what_helps_are_named() -> None:
@@ -86,3 +86,43 @@ def doubled(load_mode: str) -> str:
 def test_a_second_copy_of_the_weights_names_the_option_that_avoids_it() -> None:
     assert "--load-mode none" in doubled("auto")
     assert "--load-mode none" not in doubled("none")
+
+
+def tallied(runs: list[Run]) -> dict[str, int]:
+    (measured,) = measured_of(make_experiment(("tg128",)), runs)
+    return tally(measured, measured.cases[0])
+
+
+def found_of(runs: list[Run], workload: str = "tg128", **plan: Any) -> list[Finding]:
+    (measured,) = measured_of(make_experiment((workload,), **plan), runs)
+    return case_findings(measured, measured.cases[0])
+
+
+def test_what_was_noticed_is_counted() -> None:
+    slow_first = run_of(*(make_trial("tg128", rate, i) for i, rate in enumerate((60, 100, 101))))
+    paging = run_of(make_trial("tg128", 90, counters=make_counters(disk_read_bytes=9 * MIB)))
+    assert tallied([slow_first, paging]) == {"paging": 1, "slow first trial": 1}
+
+
+def test_a_drift_over_the_runs_is_found() -> None:
+    runs = [make_run(i, rates={"tg128": 120 - 4 * i}) for i in range(8)]
+    (finding,) = found_of(runs)
+    assert "drifted by -2" in finding.text
+    assert finding.level == "warning"
+    assert found_of(make_runs(8)) == []
+
+
+def test_a_loop_slowed_by_others_says_nothing_of_the_host() -> None:
+    slow = disturbed_counters().model_copy(update={"reference_ns": 2_000_000})
+    by_others = run_of(make_trial("tg128", 30, counters=slow))
+    by_host = run_of(make_trial("tg128", 80, counters=make_counters(reference_ns=2_000_000)))
+    assert "slow host" not in tallied([*make_runs(3), by_others])
+    assert tallied([*make_runs(3), by_host])["slow host"] == 1
+
+
+def test_a_figure_above_the_memorys_speed_is_not_believed() -> None:
+    model = make_model(weights_bytes=2 * 10**9, token_read_bytes=10**9)
+    (finding,) = found_of([run_of(make_trial("tg128", 60))], models=(model,))
+    assert finding.level == "error"
+    assert "not believable" in finding.text
+    assert found_of([run_of(make_trial("tg128", 24))], models=(model,)) == []

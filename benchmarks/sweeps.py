@@ -15,10 +15,9 @@ import click
 from harness import units
 from harness.analysis.formulas import trials_of
 from harness.analysis.stats.ratio import Comparison, compare_rounds
-from harness.machine.awake import keep_awake
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import session
-from harness.measure.lock import measuring
+from harness.measure.lock import machine_held
 from harness.measure.protocol import Event
 from harness.measure.sweep import Sweep
 from harness.models.find import local_model
@@ -194,7 +193,7 @@ def machine_and_settings(n_threads: int | None) -> tuple[Machine, Settings]:
 @contextmanager
 def alone(script: str, wait_ns: int) -> Iterator[None]:
     """Holds the machine, so that no other measurement of ours runs beside this one."""
-    with measuring(Path(script).name, wait_s=wait_ns / 1e9), keep_awake():
+    with machine_held(Path(script).name, wait_ns):
         yield
 
 

@@ -22,19 +22,19 @@ _EVERYBODY = 0o666  # another user must be able to wait for it too
 
 
 @contextlib.contextmanager
-def measuring(
+def machine_held(
     what: str,
-    *,
-    wait_s: float = 0,
+    wait_ns: int = 0,
     on_wait: Callable[[str], None] | None = None,
+    *,
     lock_file: Path = LOCK_FILE,
 ) -> Iterator[None]:
     """
-    Holds the machine for a measurement, for as long as the block runs.
+    Holds the machine for a measurement, and keeps it awake, for as long as the block runs.
 
     Args:
         what: Told to whoever finds the machine taken, e.g. "smollm2-135m:Q4_1".
-        wait_s: How long to wait for another measurement to end.
+        wait_ns: How long to wait for another measurement to end.
         on_wait: Told once, in a sentence, who is waited for.
         lock_file: What is locked; the same for everybody.
 
@@ -44,7 +44,7 @@ def measuring(
     holder = lock_file.with_suffix(".json")
     lock = FileLock(lock_file, mode=_EVERYBODY)
     try:
-        _acquire(lock, holder, wait_s, on_wait)
+        _acquire(lock, holder, wait_ns / 1e9, on_wait)
     except Timeout:
         raise MachineBusy(
             f"Another measurement is running on this machine{_named(holder)}. Two at once would "
@@ -56,24 +56,12 @@ def measuring(
         ) from None
     try:
         _write_holder(holder, what)
-        yield
+        with keep_awake():
+            yield
     finally:
         with contextlib.suppress(OSError):  # another user's, who was killed
             holder.unlink(missing_ok=True)
         lock.release()
-
-
-@contextlib.contextmanager
-def machine_held(
-    what: str, wait_ns: int = 0, on_wait: Callable[[str], None] | None = None
-) -> Iterator[None]:
-    """
-    Holds the machine, and keeps it awake, for as long as the block runs.
-
-    The arguments and errors are those of `measuring`.
-    """
-    with measuring(what, wait_s=wait_ns / 1e9, on_wait=on_wait), keep_awake():
-        yield
 
 
 def _acquire(

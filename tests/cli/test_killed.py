@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from cli.commandline import ONE_THREAD, QUICK, Done, Home, is_gone, wait_until, workers
-from harness.measure.lock import measuring
+from harness.measure.lock import machine_held
 from harness.records.store import load
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -98,7 +98,7 @@ def test_ctrl_c_in_the_only_run_is_not_taken_for_the_end_of_the_plan(home: Home)
 
 def test_ctrl_c_before_the_first_run_is_one_word(home: Home) -> None:
     with (
-        measuring("another", lock_file=home.lock),
+        machine_held("another", lock_file=home.lock),
         home.started(*LONG, "--wait", "5m") as run,
     ):
         run.said("Waiting for another measurement to end: another, process ")
@@ -138,7 +138,7 @@ def test_a_killed_parent_leaves_a_readable_record_no_worker_and_a_free_machine(h
     shown = home.harness("show", "latest")
     assert shown.exit_code == 0
     assert "cut short" in shown.stderr
-    with measuring("the next", lock_file=home.lock):
+    with machine_held("the next", lock_file=home.lock):
         pass
 
 
@@ -158,7 +158,7 @@ def test_records_survive_a_storm_of_kills(home: Home) -> None:
         await_the_end_of(left)
         for path in (home.folder / f"results-{number}").glob("*.jsonl"):
             assert load(path).n_torn == 0
-        with measuring("the next", lock_file=home.lock):
+        with machine_held("the next", lock_file=home.lock):
             pass
     assert home.harness("run", "tiny-random", *QUICK).exit_code == 0
 

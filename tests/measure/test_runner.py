@@ -14,6 +14,7 @@ from time import perf_counter_ns
 import psutil
 import pytest
 
+import harness
 from harness.errors import HarnessError
 from harness.measure.jobs.measure import (
     ContextEvent,
@@ -376,3 +377,11 @@ def test_the_worker_tells_its_version_to_a_parent_of_another_one(tmp_path: Path)
     ) as worker:
         said, _ = worker.communicate(later.model_dump_json().encode() + b"\n", timeout=60)
     assert json.loads(said) == {"event": "hello", "protocol": VERSION}
+
+
+def test_nothing_but_the_runner_starts_the_worker() -> None:
+    root = Path(harness.__file__).parent
+    naming = [
+        path.name for path in root.rglob("*.py") if '"harness.measure.worker"' in path.read_text()
+    ]
+    assert naming == ["runner.py"]

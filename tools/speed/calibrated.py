@@ -29,7 +29,7 @@ from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
 from harness.measure.calibrate import calibrate
 from harness.measure.jobs.measure import MeasureJob, measure
-from harness.measure.lock import measuring
+from harness.measure.lock import machine_held
 from harness.models.catalog.catalog import load_catalog
 from harness.models.digest import cache_dir
 from harness.models.find import find
@@ -58,7 +58,7 @@ MODELS = (
 )
 _WORKLOADS = ("tg64", "pp512", "tg32@d2048", "pp256@d2048")
 _TRIALS, _TRIALS_MAX = 3, 9
-_PATIENCE_S = 3600
+_PATIENCE_NS = 3600 * 1_000_000_000
 
 
 @click.command(help="Predict models on this machine, then measure them.")
@@ -75,7 +75,7 @@ _PATIENCE_S = 3600
 def main(calibration: Path | None, keep: Path | None, n_rounds: int) -> None:
     machine = probe_machine()
     settings = Settings(n_threads=default_threads(machine))
-    alone = measuring("calibrated", wait_s=_PATIENCE_S, on_wait=click.echo)
+    alone = machine_held("calibrated", _PATIENCE_NS, click.echo)
     with alone, tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
         place = Path(folder)
         bench = _Bench(settings, machine, place)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from harness.analysis.speed.calibration import Calibration, has_gpu, joined, staleness
 from harness.errors import MachineBusy
-from harness.machine.awake import keep_awake
 from harness.machine.bandwidth import sample_bandwidth
 from harness.machine.conditions import read_conditions
 from harness.machine.energy.meters import AtRest, read_at_rest
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.calibrate import calibrate
-from harness.measure.lock import measuring
+from harness.measure.lock import machine_held
 from harness.measure.runner import describe_engine
 from harness.measure.speed_here import load_calibration, save_calibration
 from harness.schema.experiment import EngineInfo
@@ -84,7 +83,7 @@ def _calibrate(
         tell(f"calibrating: {n_done + 1} of {n_total} · {name}")
 
     last = load_calibration(machine, is_gpu=has_gpu(engine))
-    with measuring("calibration"), keep_awake():
+    with machine_held("calibration"):
         made = calibrate(machine, engine, n_threads, on_model)
     if last and not staleness(last, machine, engine, n_threads):
         made = joined(made, last)

@@ -57,7 +57,7 @@ def invoke(
     monkeypatch.setattr(machine, "describe_engine", lambda: ENGINE)
     monkeypatch.setattr(machine, "read_at_rest", lambda: AT_REST)
     # Another measurement may run beside the tests.
-    monkeypatch.setattr(machine, "measuring", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(machine, "machine_held", lambda _: contextlib.nullcontext())
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["harness", "machine", *arguments])

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.measure.fits import ContextFit, ModelFit, Room, judged
+from harness.analysis.device_memory import MemoryCapacity
 from harness.measure.hints import hints
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
+from harness.measure.memory import ContextFit, ModelFit, judged
 from harness.models.model import Model
 from harness.models.twin.stub import header_stub
 from harness.schema.settings import Settings
@@ -34,7 +35,7 @@ def context_lengths(n_ctx_train: int | None, asked: Sequence[int] = ()) -> tuple
 def fit_model(
     found: Model,
     settings: Settings,
-    room: Room,
+    capacity: MemoryCapacity,
     *,
     lengths: Sequence[int] = (),
     cache_types: Sequence[tuple[str, str]] = (("f16", "f16"),),
@@ -45,7 +46,7 @@ def fit_model(
     Args:
         found: Its header, from anywhere.
         settings: How the engine would be set up; context and cache types are the others'.
-        room: The machine's memory.
+        capacity: The machine's memory; its devices are those that the plan finds.
         lengths: Contexts; none takes `context_lengths`.
         cache_types: Of keys and of values.
 
@@ -72,17 +73,18 @@ def fit_model(
             settings,
             [request for request in requests if request.n_ctx <= (trained or _MOST_CONTEXT)],
             largest=[ContextRequest(n_ctx=most, type_k=k, type_v=v) for k, v in sought],
-            system_bytes=room.free_bytes,
-            gpu_limit_bytes=room.gpu_limit_bytes,
+            system_bytes=capacity.free_bytes,
+            gpu_limit_bytes=capacity.gpu_limit_bytes,
         )
+        capacity = replace(capacity, devices=plan.devices)
         planned = {context.request: context for context in plan.contexts}
         contexts = tuple(
-            judged(planned[request], plan, room)
+            judged(planned[request], plan, capacity)
             if request in planned
             else _refused(request, trained)
             for request in requests
         )
-        fit = ModelFit(found, settings, room, plan, contexts, plan.largest[: len(cache_types)])
+        fit = ModelFit(found, settings, capacity, plan, contexts, plan.largest[: len(cache_types)])
         compact_largest = plan.largest[-1] if plan.largest else None
         return replace(fit, hints=tuple(hints(fit, compact_largest, plan_of)))
 
@@ -93,4 +95,4 @@ def _refused(request: ContextRequest, trained: int | None) -> ContextFit:
     context = PlannedContext(
         request=request, n_ctx=None, reason="context-too-large", message=message
     )
-    return ContextFit(context, {}, None)
+    return ContextFit(context, None, None)

@@ -4,12 +4,11 @@ What would make a model fit that does not: cache, load mode, GPU and system memo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from harness.analysis.device_memory import SYSTEM
-from harness.measure.fits import ContextFit, ModelFit, Room, free_limits, judged
+from harness.analysis.device_memory import SYSTEM, MemoryCapacity
 from harness.measure.jobs.plan import MemoryPlan, PlannedContext
-from harness.schema.machine import Device
+from harness.measure.memory import ContextFit, ModelFit, judged
 
 # Half a second each. The sizes of the layers nearly tell; once or twice it takes one more.
 _N_PLANS = 4
@@ -53,7 +52,7 @@ def _about_copies(fit: ModelFit) -> Iterable[str]:
     """Load mode: with a mapped file, what is rearranged for the CPU is resident twice."""
     copied = fit.plan.copied_bytes
     totals = [each.total_bytes for each in fit.contexts if each.fits == "yes"]
-    if copied and totals and max(totals) + copied > fit.room.free_bytes:
+    if copied and totals and max(totals) + copied > fit.capacity.free_bytes:
         yield (
             f"--load-mode none: mapped, {copied / 1e9:.1f} GB of weights are in memory twice "
             "while they are rearranged for this CPU"
@@ -66,7 +65,7 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
 
     Experts first: a token reads few of them, so they cost the least on the wrong side of the bus.
     """
-    excess, on_gpu = _on_small_gpus(fit.plan.devices, fit.room, smallest)
+    excess, on_gpu = _on_small_gpus(fit.capacity, smallest)
     if not excess:
         return
     n_layer, request = _n_layer(fit), smallest.context.request
@@ -75,10 +74,10 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
         """Bytes that GPUs lack with other settings; None where system memory lacks some too."""
         settings = fit.settings.model_copy(update=changes)
         plan = plan_of(settings, [request])
-        again = judged(plan.contexts[0], plan, fit.room) if plan.contexts else None
+        again = judged(plan.contexts[0], plan, fit.capacity) if plan.contexts else None
         if again is None or again.fits is None:
             return None
-        lacking, _ = _on_small_gpus(plan.devices, fit.room, again)
+        lacking, _ = _on_small_gpus(fit.capacity, again)
         return lacking if lacking or again.fits == "yes" else None
 
     if of_layer := _expert_layer_bytes(fit):
@@ -100,10 +99,10 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
         yield f"{n} of {n_layer} layers on the GPU, the rest in system memory: -ngl {n}"
 
 
-def _on_small_gpus(devices: Sequence[Device], room: Room, context: ContextFit) -> tuple[int, int]:
+def _on_small_gpus(capacity: MemoryCapacity, context: ContextFit) -> tuple[int, int]:
     """Of the GPUs that are too small for `context`: bytes they lack, and bytes wanted of them."""
     lacking = wanted = 0
-    for limit in free_limits(devices, room):
+    for limit in capacity.limits:
         if SYSTEM in limit.devices:
             continue
         taken = sum(context.by_device.get(name, 0) for name in limit.devices)
@@ -155,7 +154,7 @@ def _about_variants(fit: ModelFit, smallest: ContextFit) -> Iterable[str]:
     if spec is None:
         return
     beside = smallest.total_bytes - fit.plan.weights_bytes
-    available = max(limit.n_bytes for limit in free_limits(fit.plan.devices, fit.room))
+    available = max(limit.n_bytes for limit in fit.capacity.limits)
     fitting = [
         (variant.size_bytes, variant.quantization)
         for variant in spec.variants

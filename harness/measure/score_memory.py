@@ -6,16 +6,17 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis.device_memory import SYSTEM, is_within, limits_of
+from harness.analysis.device_memory import SYSTEM, MemoryNeed, fits
 from harness.errors import HarnessError
 from harness.files import require_space
 from harness.machine.memory import available_memory_bytes
-from harness.measure.fits import room_of
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
 from harness.measure.jobs.score import ScoreSetup, Subject, n_chunks_of
 from harness.measure.jobs.score_sums import spill_bytes
+from harness.measure.memory import capacity_of, planned_need, together
 from harness.models.digest import cache_dir
 from harness.models.find import local_model
+from harness.schema.figure import exact
 from harness.schema.machine import Machine
 from harness.units import file_size, memory_size
 
@@ -100,13 +101,10 @@ def fits_together(
     plans = [_plan(each, setup) for each in (subject, reference)]
     if any(not plan.contexts or plan.contexts[0].n_ctx is None for plan in plans):
         return True  # the engine refuses one: scoring tells why
-    taken = {SYSTEM: logits}
-    for plan in plans:
-        for device, n_bytes in plan.taken(plan.contexts[0]).items():
-            taken[device] = taken.get(device, 0) + n_bytes
-    room = room_of(machine, free_bytes)
-    limits = limits_of(plans[0].devices, room.free_bytes, room.gpu_limit_bytes)
-    return is_within(taken, limits)
+    scores = MemoryNeed(exact(logits, "bytes"), {SYSTEM: logits})
+    needs = (planned_need(plan, plan.contexts[0]) for plan in plans)
+    capacity = capacity_of(machine, free_bytes, plans[0].devices)
+    return fits(together([*needs, scores]), capacity) == "yes"
 
 
 def _plan(subject: Subject, setup: ScoreSetup) -> MemoryPlan:

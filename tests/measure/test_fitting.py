@@ -11,12 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make.records import CPU, GPU, make_machine
 
-from harness.analysis.device_memory import Limit, device_of, is_within, limits_of, weights_by_device
+from harness.analysis.device_memory import (
+    Limit,
+    MemoryCapacity,
+    device_of,
+    is_within,
+    limits_of,
+    weights_by_device,
+)
 from harness.measure import fitting
-from harness.measure.fits import ModelFit, Room, judged, room_of
 from harness.measure.fitting import context_lengths, fit_model
 from harness.measure.hints import hints
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext
+from harness.measure.memory import ModelFit, capacity_of, judged
 from harness.models.find import find, local_model
 from harness.models.model import Model
 from harness.schema.experiment import EngineInfo, Outcome
@@ -84,7 +91,7 @@ def test_a_tensor_in_two_buffers_is_counted_in_both() -> None:
 
 
 def test_room_respects_a_container() -> None:
-    room = room_of(make_machine(memory_limit_bytes=2 * GB), 5 * GB)
+    room = capacity_of(make_machine(memory_limit_bytes=2 * GB), 5 * GB)
     assert (room.free_bytes, room.total_bytes) == (2 * GB, 2 * GB)
 
 
@@ -151,7 +158,7 @@ def fitted(
     monkeypatch: pytest.MonkeyPatch,
     found: Model,
     plan: MemoryPlan | Callable[[Settings], MemoryPlan],
-    room: Room,
+    room: MemoryCapacity,
 ) -> ModelFit:
     """The fit of a model of which `plan` is the plan, whatever the settings or by them."""
 
@@ -171,7 +178,7 @@ def test_what_fits_needs_no_hint(monkeypatch: pytest.MonkeyPatch, found: Model) 
         (context(512, GB),),
         (largest(8192), largest(8192, "q8_0")),
     )
-    fit = fitted(monkeypatch, found, plan, Room(8 * GB, 16 * GB))
+    fit = fitted(monkeypatch, found, plan, MemoryCapacity(8 * GB, 16 * GB))
     assert [each.fits for each in fit.contexts] == ["yes"]
     assert (fit.hints, len(fit.largest)) == ((), 1)
 
@@ -187,7 +194,7 @@ def test_a_rearranged_copy_that_does_not_fit_beside_the_file_is_told(
         (context(512, GB),),
         (largest(8192), largest(8192, "q8_0")),
     )
-    (hint,) = fitted(monkeypatch, found, plan, Room(7 * GB, 16 * GB)).hints
+    (hint,) = fitted(monkeypatch, found, plan, MemoryCapacity(7 * GB, 16 * GB)).hints
     assert hint.startswith("--load-mode none: mapped, 3.0 GB of weights are in memory twice")
 
 
@@ -202,7 +209,7 @@ def test_a_model_that_is_too_large_is_told_to_take_a_compact_cache_or_wait(
         (context(512, 5 * GB),),
         (largest(256), largest(4096, "q8_0")),
     )
-    fit = fitted(monkeypatch, found, plan, Room(8 * GB, 16 * GB))
+    fit = fitted(monkeypatch, found, plan, MemoryCapacity(8 * GB, 16 * GB))
     assert [each.fits for each in fit.contexts] == ["when-freed"]
     assert "close other programs" in fit.hints[0]
     assert "-ctk q8_0 -ctv q8_0" in fit.hints[1]
@@ -238,15 +245,15 @@ def test_a_card_that_is_too_small_is_given_as_many_layers_as_the_planner_finds_t
     def plan(settings: Settings) -> MemoryPlan:
         return on_card(settings, 4, GB, 0)
 
-    fit = fitted(monkeypatch, found, plan, Room(30 * GB, 32 * GB))
-    assert [each.fits for each in fit.contexts] == ["no"]
+    fit = fitted(monkeypatch, found, plan, MemoryCapacity(30 * GB, 32 * GB))
+    assert [each.fits for each in fit.contexts] == ["split"]
     assert fit.hints[0] == "2 of 4 layers on the GPU, the rest in system memory: -ngl 2"
 
 
 def test_no_layers_are_moved_to_a_system_memory_that_has_no_room_for_them(
     monkeypatch: pytest.MonkeyPatch, found: Model
 ) -> None:
-    fit = fitted(monkeypatch, found, lambda s: on_card(s, 4, GB, 0), Room(2 * GB, 2 * GB))
+    fit = fitted(monkeypatch, found, lambda s: on_card(s, 4, GB, 0), MemoryCapacity(2 * GB, 2 * GB))
     assert not any("-ngl" in hint for hint in fit.hints)
 
 
@@ -263,12 +270,12 @@ EXPERTS = sum(
 def test_experts_that_are_moved_are_as_few_as_it_takes(card_bytes: int, beside: int) -> None:
     n_layer = GPT_OSS.file.n_layer
     assert n_layer == 24
-    room = Room(64 * GB, 64 * GB)
 
     def plan_of(settings: Settings, _: object = None) -> MemoryPlan:
         return on_card(settings, n_layer, EXPERTS + beside, EXPERTS, card_bytes)
 
     plan = plan_of(SETTINGS)
+    room = MemoryCapacity(64 * GB, 64 * GB, devices=plan.devices)
     contexts = tuple(judged(each, plan, room) for each in plan.contexts)
     told = [*hints(ModelFit(GPT_OSS, SETTINGS, room, plan, contexts, ()), None, plan_of), ""][0]
     excess = GB + n_layer * (EXPERTS + beside) - card_bytes
@@ -290,10 +297,10 @@ def test_the_smaller_variant_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         (context(512, GB),),
         (largest(None), largest(None, "q8_0")),
     )
-    fit = fitted(monkeypatch, found, plan, Room(6 * GB, 6 * GB))
+    fit = fitted(monkeypatch, found, plan, MemoryCapacity(6 * GB, 6 * GB))
     assert [each.fits for each in fit.contexts] == ["no"]
     assert fit.hints == ("the smaller variant gemma-3-4b-it:Q4_0",)
-    hopeless = fitted(monkeypatch, found, plan, Room(GB, GB))
+    hopeless = fitted(monkeypatch, found, plan, MemoryCapacity(GB, GB))
     assert hopeless.hints == (
         "no variant of it in the catalogue is small enough for the memory that is free",
     )
@@ -302,7 +309,9 @@ def test_the_smaller_variant_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_context_beyond_what_the_model_was_trained_for_is_refused_and_not_planned(
     found: Model,
 ) -> None:
-    fit = fit_model(found, SETTINGS, Room(8 * GB, 8 * GB), lengths=[8193, 512, 4_000_000_000])
+    fit = fit_model(
+        found, SETTINGS, MemoryCapacity(8 * GB, 8 * GB), lengths=[8193, 512, 4_000_000_000]
+    )
     told = [(each.context.request.n_ctx, each.fits, each.context.reason) for each in fit.contexts]
     assert told == [
         (8193, None, "context-too-large"),

@@ -16,10 +16,10 @@ from harness.commands.fit.document import audit_document, fit_document
 from harness.commands.fit.fit import FitRequest, FitResult, fit
 from harness.commands.fit.page import (
     audit_text,
+    capacity_text,
     failure_text,
     fit_text,
     overview_text,
-    room_text,
 )
 from harness.errors import UsageError
 from harness.models.catalog.catalog import load_catalog
@@ -92,8 +92,8 @@ def command(
     click.echo(_text(result))
     if result.is_overview:
         console.print(
-            f"\n{room_text(result.room)} {result.n_left_out} more cannot be laid out from their "
-            "shape.",
+            f"\n{capacity_text(result.capacity)} {result.n_left_out} more cannot be laid out from "
+            "their shape.",
             soft_wrap=True,
         )
     return result.exit_code
@@ -104,7 +104,7 @@ def _text(result: FitResult) -> str:
         return overview_text([fitted for fitted, _ in result.fits], result.failures)
     texts = [fit_text(fitted, speeds) for fitted, speeds in result.fits]
     if texts:
-        texts.append(room_text(result.room))
+        texts.append(capacity_text(result.capacity))
     return "\n\n".join([*texts, *map(failure_text, result.failures)])
 
 

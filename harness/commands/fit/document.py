@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.commands.fit.audit import AuditResult
 from harness.commands.fit.fit import FitResult, PredictedSpeed
-from harness.measure.fits import ContextFit, ModelFit
+from harness.measure.memory import ContextFit, ModelFit
 from harness.schema.prediction import Prediction
 
 
@@ -17,7 +17,11 @@ def fit_document(result: FitResult) -> dict[str, Any]:
     return {
         "schema": 1,
         "machine": result.machine.model_dump(mode="json"),
-        "memory": asdict(result.room),
+        "memory": {
+            "free_bytes": result.capacity.free_bytes,
+            "total_bytes": result.capacity.total_bytes,
+            "gpu_limit_bytes": result.capacity.gpu_limit_bytes,
+        },
         "models": [_model(fit, speeds) for fit, speeds in result.fits],
         "failures": [asdict(failure) for failure in result.failures],
     }

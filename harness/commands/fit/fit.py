@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.speed.calibration import has_gpu
 from harness.analysis.speed.predict import MachineSpeed, predict_speed, predict_ttft
 from harness.errors import ExitCode, HarnessError, LayoutUnknown
 from harness.files import OnProgress
-from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
-from harness.measure.fits import ModelFit, Room, room_of
 from harness.measure.fitting import fit_model
+from harness.measure.memory import ModelFit, capacity_here
 from harness.measure.speed_here import speed_here
 from harness.models.catalog.catalog import Catalog
 from harness.models.find import find
@@ -78,7 +78,7 @@ class FitResult:
     """
 
     machine: Machine
-    room: Room
+    capacity: MemoryCapacity
     fits: tuple[tuple[ModelFit, Sequence[PredictedSpeed]], ...]
     failures: tuple[FitFailure, ...]
     notes: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ def fit(request: FitRequest, catalog: Catalog, on_progress: OnProgress) -> FitRe
     """
     machine = probe_machine()
     settings = Settings.model_validate({"n_threads": default_threads(machine), **request.settings})
-    here = _Here(request, machine, room_of(machine, available_memory_bytes()), settings)
+    here = _Here(request, machine, capacity_here(machine), settings)
     return here.named(catalog, on_progress) if request.models else here.all(catalog)
 
 
@@ -108,7 +108,7 @@ def fit(request: FitRequest, catalog: Catalog, on_progress: OnProgress) -> FitRe
 class _Here:
     request: FitRequest
     machine: Machine
-    room: Room
+    capacity: MemoryCapacity
     settings: Settings
 
     def named(self, catalog: Catalog, on_progress: OnProgress) -> FitResult:
@@ -125,7 +125,7 @@ class _Here:
         fits = [(it, predictor.speeds(it)) for it in results if isinstance(it, ModelFit)]
         failures = [it for it in results if isinstance(it, FitFailure)]
         return FitResult(
-            self.machine, self.room, tuple(fits), tuple(failures), tuple(predictor.notes)
+            self.machine, self.capacity, tuple(fits), tuple(failures), tuple(predictor.notes)
         )
 
     def all(self, catalog: Catalog) -> FitResult:
@@ -138,7 +138,7 @@ class _Here:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C only those that are under way
         return FitResult(
             self.machine,
-            self.room,
+            self.capacity,
             tuple((it, ()) for it in results if isinstance(it, ModelFit)),
             tuple(it for it in results if isinstance(it, FitFailure)),
             is_overview=True,
@@ -159,7 +159,9 @@ class _Here:
         """One model, or why the engine refuses it."""
         types = self.request.cache_types
         try:
-            fitted = fit_model(found, self.settings, self.room, lengths=lengths, cache_types=types)
+            fitted = fit_model(
+                found, self.settings, self.capacity, lengths=lengths, cache_types=types
+            )
         except HarnessError as error:
             return FitFailure(found.key, str(error))
         if fitted.plan.outcome.status == "failed":

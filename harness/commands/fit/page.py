@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from tabulate import tabulate
 
 from harness import units
+from harness.analysis.device_memory import Fits, MemoryCapacity
 from harness.commands.fit.audit import ComponentAudit
 from harness.commands.fit.fit import FitFailure, PredictedSpeed
-from harness.measure.fits import ContextFit, Fits, ModelFit, Room
+from harness.measure.memory import ContextFit, ModelFit
 from harness.report.text import harmless, wrapped
 from harness.schema.prediction import Method, Prediction
 
-_FITS: dict[Fits | None, str] = {"yes": "yes", "when-freed": "if freed", "no": "no", None: ""}
+_FITS: dict[Fits | None, str] = {
+    "yes": "yes", "when-freed": "if freed", "split": "in part", "no": "no", None: "",
+}  # fmt: skip
 _ORIGINS = {"local": "of the file here", "hub": "from", "shape": "made from"}
 # A class that earlier results corrected is one still; the note says by how much.
 _METHODS: dict[Method, str] = {"anchors": "machine-class"}
@@ -41,14 +44,14 @@ def fit_text(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> str:
     return "\n".join(lines)
 
 
-def room_text(room: Room) -> str:
+def capacity_text(capacity: MemoryCapacity) -> str:
     """The memory that everything is set against, in a sentence."""
     text = (
-        f"Memory: {units.memory_size(room.free_bytes)} free now of "
-        f"{units.memory_size(room.total_bytes)}"
+        f"Memory: {units.memory_size(capacity.free_bytes)} free now of "
+        f"{units.memory_size(capacity.total_bytes)}"
     )
-    if room.gpu_limit_bytes is not None:
-        text += f", of which the GPU may use {units.memory_size(room.gpu_limit_bytes)}"
+    if capacity.gpu_limit_bytes is not None:
+        text += f", of which the GPU may use {units.memory_size(capacity.gpu_limit_bytes)}"
     return text + "."
 
 

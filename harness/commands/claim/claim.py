@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.commands.claim.conclusion import HERE, Conclusion, Row, conclude
 from harness.commands.claim.host import look_here
-from harness.commands.claim.requirements import asked_of
+from harness.commands.claim.requirements import requirements_of
 from harness.commands.claim.stored import StoredVerdicts, measured_here
 from harness.commands.claim.table import Site, reference_site, rows
 from harness.models.catalog.catalog import Catalog
@@ -90,7 +90,7 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
     for problem in (*measured.problems, *(here.notes if here else ())):
         warn(problem)
     sites = [*([here.site] if here else []), *map(reference_site, references)]
-    table = rows(catalog.models, sites, asked_of(catalog, sites), measured.cells)
+    table = rows(catalog.models, sites, requirements_of(catalog, sites), measured.cells)
     names_shown = {HERE, *(machine.name for machine in shown)}
     return ClaimResult(
         here=here.machine if here else None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.analysis.verdict_predicted import DECODE
-from harness.commands.claim.table import Asked, Site, is_close
+from harness.commands.claim.table import Requirements, Site, is_close
 from harness.errors import HarnessError
 from harness.measure.jobs.plan import ContextRequest, plan_memory
 from harness.models.catalog.catalog import Catalog, Entry
@@ -53,7 +53,7 @@ class _Models:
         }
 
 
-def asked_of(catalog: Catalog, sites: Sequence[Site]) -> Asked:
+def requirements_of(catalog: Catalog, sites: Sequence[Site]) -> Requirements:
     """
     What the models ask for.
 
@@ -61,7 +61,7 @@ def asked_of(catalog: Catalog, sites: Sequence[Site]) -> Asked:
     one of `sites`: planning takes half a second, and for most the answer is clear without.
     """
     models = _Models(catalog)
-    estimated = Asked(models.work, {}, models.shape_bytes())
+    estimated = Requirements(models.work, {}, models.shape_bytes())
     planned = {
         spec.name: n_bytes
         for spec in catalog.models

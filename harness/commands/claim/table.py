@@ -46,7 +46,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Requirements:
     """
     What models ask for.
 
@@ -100,16 +100,16 @@ def reference_site(machine: ReferenceMachine) -> Site:
 def rows(
     specs: Sequence[ModelSpec],
     sites: Sequence[Site],
-    asked: Asked,
+    requirements: Requirements,
     measured: Mapping[str, Cell],
 ) -> list[Row]:
     """One row a model; what was `measured` here (by the model's name) is not predicted."""
-    return [_row(spec, sites, asked, measured.get(spec.name)) for spec in specs]
+    return [_row(spec, sites, requirements, measured.get(spec.name)) for spec in specs]
 
 
-def is_close(spec: ModelSpec, sites: Sequence[Site], asked: Asked) -> bool:
+def is_close(spec: ModelSpec, sites: Sequence[Site], requirements: Requirements) -> bool:
     """Whether the estimate leaves open, for some variant on one of `sites`, if it fits."""
-    needs = [need for variant in spec.variants if (need := _need(spec, variant, asked))]
+    needs = [need for variant in spec.variants if (need := _need(spec, variant, requirements))]
     rooms = {
         room
         for site in sites
@@ -120,11 +120,14 @@ def is_close(spec: ModelSpec, sites: Sequence[Site], asked: Asked) -> bool:
     )
 
 
-def _row(spec: ModelSpec, sites: Sequence[Site], asked: Asked, measured: Cell | None) -> Row:
+def _row(
+    spec: ModelSpec, sites: Sequence[Site], requirements: Requirements, measured: Cell | None
+) -> Row:
     usual = spec.variants[0] if spec.variants else None
-    size = asked.size_bytes(spec, usual) if usual else None
+    size = requirements.size_bytes(spec, usual) if usual else None
     cells = [
-        measured if measured and site.name == HERE else _cell(spec, site, asked) for site in sites
+        measured if measured and site.name == HERE else _cell(spec, site, requirements)
+        for site in sites
     ]
     return Row(
         model=spec.name,
@@ -139,16 +142,16 @@ def _row(spec: ModelSpec, sites: Sequence[Site], asked: Asked, measured: Cell | 
     )
 
 
-def _cell(spec: ModelSpec, site: Site, asked: Asked) -> Cell:
+def _cell(spec: ModelSpec, site: Site, requirements: Requirements) -> Cell:
     needs = [
         (variant, need)
         for variant in spec.variants
-        if (need := _need(spec, variant, asked)) is not None
+        if (need := _need(spec, variant, requirements)) is not None
     ]
     if not needs:
         return _cell_without_size(spec, site)
     variant, need = _chosen(spec, needs, site.place)
-    work = asked.works(spec, variant)
+    work = requirements.works(spec, variant)
     found = foretell(work, need, site.place, Entry(spec, variant).key)
     is_usual = variant is spec.variants[0]
     if isinstance(found, Verdict):
@@ -182,17 +185,17 @@ def _chosen(
     return min(needs, key=lambda pair: pair[1].value)
 
 
-def _need(spec: ModelSpec, variant: Variant, asked: Asked) -> Figure | None:
+def _need(spec: ModelSpec, variant: Variant, requirements: Requirements) -> Figure | None:
     """Memory at 4,096 positions: planned by the engine, else estimated."""
-    size = asked.size_bytes(spec, variant)
+    size = requirements.size_bytes(spec, variant)
     if size is None:
         return None
     unsure = 0.0 if variant.size_bytes is not None else SIZE_TOLERANCE * size
-    planned = asked.context_bytes.get(spec.name)
+    planned = requirements.context_bytes.get(spec.name)
     if planned is not None:
         return _around(size, planned, unsure, "planned by the engine")
     # The cache is the same in all variants, and finding out about each takes time.
-    work = asked.works(spec, spec.variants[0])
+    work = requirements.works(spec, spec.variants[0])
     shape = spec.shape
     if work is None or shape is None or shape.n_vocab is None:
         needed = need_bytes(variant) or size

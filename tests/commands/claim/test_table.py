@@ -11,9 +11,9 @@ from harness.analysis.speed.chips import CHIPS
 from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
 from harness.analysis.verdict_predicted import DECODE, Place
 from harness.commands.claim.conclusion import HERE, Cell, Row
-from harness.commands.claim.requirements import asked_of
+from harness.commands.claim.requirements import requirements_of
 from harness.commands.claim.stored import StoredVerdicts, measured_here
-from harness.commands.claim.table import Asked, Site, is_close, reference_site, rows
+from harness.commands.claim.table import Requirements, Site, is_close, reference_site, rows
 from harness.models.catalog.catalog import load_catalog
 from harness.models.catalog.reference_machines import load_reference_machines
 from harness.models.catalog.spec import HubSource, ModelSpec, Parameters, Shape, Variant
@@ -82,11 +82,11 @@ def work_of_variant(spec: ModelSpec, variant: Variant) -> Work | None:
     )
 
 
-ESTIMATED = Asked(work_of_variant, {})
+ESTIMATED = Requirements(work_of_variant, {})
 
 
-def cell_of(spec: ModelSpec, at: Site, asked: Asked = ESTIMATED) -> Cell:
-    (row,) = rows([spec], [at], asked, {})
+def cell_of(spec: ModelSpec, at: Site, requirements: Requirements = ESTIMATED) -> Cell:
+    (row,) = rows([spec], [at], requirements, {})
     (cell,) = row.cells
     return cell
 
@@ -140,7 +140,7 @@ def test_what_is_missing_is_that_of_the_smallest_variant() -> None:
 
 def test_planned_memory_takes_the_place_of_the_estimate() -> None:
     need = cell_of(THREE, site(2)).verdict
-    planned = cell_of(THREE, site(2), Asked(work_of_variant, {"m": 5 * GIB})).verdict
+    planned = cell_of(THREE, site(2), Requirements(work_of_variant, {"m": 5 * GIB})).verdict
 
     assert need is not None
     assert planned is not None
@@ -169,18 +169,18 @@ def test_a_model_without_known_size_is_only_too_large_or_unknown() -> None:
 def test_a_size_that_nobody_published_is_what_the_shape_comes_to_give_or_take() -> None:
     nameless = spec_of(variant("Q4_K_M", None))
     work = work_of_variant(THREE, THREE.variants[0])
-    asked = Asked(lambda _, __: work, {}, {"m:Q4_K_M": 10 * GIB})
-    (row,) = rows([nameless], [site(32)], asked, {})
+    requirements = Requirements(lambda _, __: work, {}, {"m:Q4_K_M": 10 * GIB})
+    (row,) = rows([nameless], [site(32)], requirements, {})
     assert (row.size_bytes, row.is_size_estimated) == (10 * GIB, True)
     assert level_of(row.cells[0]) == "comfortable"
     # 0.8 GiB are as unsure as those 10 GiB by a twelfth of them: both fit and do not, perhaps.
-    limits = [cell_of(nameless, site(gib), asked).verdict for gib in (9.8, 10.5, 12.2)]
+    limits = [cell_of(nameless, site(gib), requirements).verdict for gib in (9.8, 10.5, 12.2)]
     assert [verdict.level for verdict in limits if verdict] == ["does-not-run"] * 2 + [
         "comfortable"
     ]
     assert [verdict.is_borderline for verdict in limits if verdict] == [False, True, False]
 
-    (published,) = rows([THREE], [site(32)], asked, {})
+    (published,) = rows([THREE], [site(32)], requirements, {})
     assert not published.is_size_estimated
 
 
@@ -198,7 +198,7 @@ def test_a_model_without_a_shape_is_judged_by_its_size_alone() -> None:
 
 def test_every_model_of_the_catalogue_is_judged_on_every_machine() -> None:
     sites = [reference_site(machine) for machine in load_reference_machines()]
-    table = rows(CATALOG.models, sites, asked_of(CATALOG, []), {})
+    table = rows(CATALOG.models, sites, requirements_of(CATALOG, []), {})
 
     assert [row.model for row in table] == [spec.name for spec in CATALOG.models]
     assert all(len(row.cells) == len(sites) for row in table)
@@ -210,7 +210,9 @@ def test_every_model_of_the_catalogue_is_judged_on_every_machine() -> None:
 
 def test_the_claims_own_models_come_out_as_their_size_demands() -> None:
     sites = [reference_site(machine) for machine in load_reference_machines()]
-    table = {row.model: row for row in rows(CATALOG.models, sites, asked_of(CATALOG, []), {})}
+    table = {
+        row.model: row for row in rows(CATALOG.models, sites, requirements_of(CATALOG, []), {})
+    }
 
     def level(model: str, machine: str) -> str | None:
         cell = table[model].cell(machine)
@@ -228,22 +230,22 @@ def test_the_claims_own_models_come_out_as_their_size_demands() -> None:
 def test_the_engine_plans_what_is_near_a_limit_much_as_it_was_estimated() -> None:
     catalog = CATALOG.model_copy(update={"models": (CATALOG.spec("qwen3-0.6b"),)})
     spec = catalog.models[0]
-    (row,) = rows([spec], [site(0.01)], asked_of(CATALOG, []), {})
+    (row,) = rows([spec], [site(0.01)], requirements_of(CATALOG, []), {})
     (cell,) = row.cells
     assert cell.verdict is not None
     assert cell.verdict.short_bytes is not None
     # A limit just at what the smallest variant is estimated to need.
     near = site(0.01 + cell.verdict.short_bytes / GIB)
 
-    asked = asked_of(catalog, [near])
-    assert set(asked.context_bytes) == {"qwen3-0.6b"}
-    found = asked.works(spec, spec.variants[0])
+    requirements = requirements_of(catalog, [near])
+    assert set(requirements.context_bytes) == {"qwen3-0.6b"}
+    found = requirements.works(spec, spec.variants[0])
     assert found is not None
-    assert asked.context_bytes["qwen3-0.6b"] > found.cache_read_bytes(DECODE.n_ctx)
+    assert requirements.context_bytes["qwen3-0.6b"] > found.cache_read_bytes(DECODE.n_ctx)
     smallest = min(it.size_bytes or 0 for it in spec.variants)
     estimated = 0.01 * GIB + cell.verdict.short_bytes - smallest
-    assert asked.context_bytes["qwen3-0.6b"] == pytest.approx(estimated, rel=0.1)
-    assert asked_of(catalog, [site(500)]).context_bytes == {}
+    assert requirements.context_bytes["qwen3-0.6b"] == pytest.approx(estimated, rel=0.1)
+    assert requirements_of(catalog, [site(500)]).context_bytes == {}
 
 
 # ------------------------------------------------------------------ what was measured here

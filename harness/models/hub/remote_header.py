@@ -18,14 +18,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
 from harness.errors import FetchFailed
-from harness.models.digest import joint_sha256
 from harness.models.gguf.header import Header, read_header
-from harness.models.gguf.model_file import model_file_of
 from harness.models.hub.client import RetryPolicy, session, with_retries
 from harness.models.hub.errors import UNANSWERED, explain
 from harness.models.hub.files import HubFile, Listing
 from harness.models.hub.reply import BadReply, read_reply
-from harness.schema.experiment import ModelFile
 
 # The first request of a file: a vocabulary of 32,000 tokens is half a megabyte. Later parts of a
 # split model have no vocabulary, and tables of some hundred tensors of about 80 bytes.
@@ -104,49 +101,21 @@ class RemoteHeader:
     n_fetched_bytes: int
 
 
-def describe_remote(
-    listing: Listing,
-    files: Sequence[HubFile],
-    key: str,
-    quantization: str | None = None,
-    retries: RetryPolicy | None = None,
-) -> ModelFile:
-    """
-    The ModelFile of a model on the hub, without its weights.
-
-    Args:
-        listing: The repository at one commit.
-        files: Of that listing: the file, or every part of a split model in order.
-        key: What the model is called in an experiment.
-        quantization: The catalogue's name of it; None takes the header's.
-        retries: With a hub that is busy or a network that is bad.
-
-    Raises:
-        ModelInvalid: Not a model the engine could load.
-        ModelNotFound: The repository or revision has gone meanwhile.
-        FetchFailed: The ranges could not be had.
-    """
-    headers = [each.header for each in fetch_headers(listing, files, retries)]
-    digests = [file.sha256 for file in files if file.sha256]
-    return model_file_of(
-        headers,
-        name=_name(listing, files[0]),
-        key=key,
-        file_name=files[0].path.rpartition("/")[2],
-        n_bytes=sum(file.n_bytes for file in files),
-        quantization=quantization,
-        sha256=joint_sha256(digests) if len(digests) == len(files) else None,
-    )
-
-
 def fetch_headers(
     listing: Listing, files: Sequence[HubFile], retries: RetryPolicy | None = None
 ) -> tuple[RemoteHeader, ...]:
     """
-    The headers of `files`, all of them in `listing`, in the same order.
+    The headers of `files`, in the same order: of a model all its parts.
+
+    Args:
+        listing: The repository at one commit.
+        files: Of that listing.
+        retries: With a hub that is busy or a network that is bad.
 
     Raises:
-        ModelInvalid, ModelNotFound, FetchFailed: As `describe_remote`.
+        ModelInvalid: One is no GGUF.
+        ModelNotFound: The repository or revision has gone meanwhile.
+        FetchFailed: The ranges could not be had.
     """
     with (
         _explained(listing),

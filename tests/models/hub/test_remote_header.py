@@ -18,10 +18,11 @@ from make.gguf import SMALL, Head, Value, Weight, head, write_small
 
 from harness.errors import FetchFailed, ModelInvalid, ModelNotFound
 from harness.models.gguf.header import Skipped, read_header
-from harness.models.gguf.model_file import describe
+from harness.models.gguf.model_file import describe, model_file_of
 from harness.models.hub.client import RetryPolicy
 from harness.models.hub.files import HubFile, Listing
-from harness.models.hub.remote_header import ReadAhead, describe_remote
+from harness.models.hub.remote_header import ReadAhead, fetch_headers
+from harness.schema.experiment import ModelFile
 
 REPO, COMMIT = "lab/Model-GGUF", "c" * 40
 AT_ONCE = RetryPolicy(n_attempts=3, first_wait_s=0.01, longest_wait_s=0.01)
@@ -233,18 +234,37 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield made
 
 
+def described(
+    listing: Listing,
+    files: list[HubFile],
+    quantization: str | None = None,
+    retries: RetryPolicy | None = None,
+) -> ModelFile:
+    """What the headers say of the model."""
+    headers = [each.header for each in fetch_headers(listing, files, retries)]
+    return model_file_of(
+        headers,
+        name=f"{listing.repo}/{files[0].path}",
+        key="k",
+        file_name=files[0].path.rpartition("/")[2],
+        n_bytes=sum(file.n_bytes for file in files),
+        quantization=quantization,
+        sha256=None,
+    )
+
+
 def test_a_remote_model_is_described_as_if_it_were_here(hub: Hub, tiny_model: Path) -> None:
     file = hub.add("Q8_0/tiny-Q8_0.gguf", tiny_model.read_bytes())
     here = describe(tiny_model, "k", "Q8_0")
-    there = describe_remote(hub.listing(), [file], "k", "Q8_0")
+    there = described(hub.listing(), [file], "Q8_0")
     assert there == here.model_copy(update={"file_name": "tiny-Q8_0.gguf"})
 
 
 def test_the_hub_sends_hardly_more_than_the_header(hub: Hub, large: Head) -> None:
     file = hub.add("m.gguf", large.data, large.n_bytes)
-    described = describe_remote(hub.listing(), [file], "k")
-    assert described.n_bytes == large.n_bytes
-    assert described.n_vocab == 1 << 18
+    model = described(hub.listing(), [file])
+    assert model.n_bytes == large.n_bytes
+    assert model.n_vocab == 1 << 18
     assert hub.n_sent < 1.2 * len(large.data)
     assert len(hub.ranges) <= 12
 
@@ -259,21 +279,21 @@ def test_of_a_split_model_every_header_is_read(hub: Hub, tmp_path: Path) -> None
         (tmp_path / name).write_bytes(data)
         files.append(hub.add(name, data))
     here = describe(tmp_path / "big-00001-of-00003.gguf", "k")
-    assert describe_remote(hub.listing(), files, "k") == here
+    assert described(hub.listing(), files) == here
     with pytest.raises(ModelInvalid, match=r"part 2 of lab/Model-GGUF/big-00001-of-00003\.gguf"):
-        describe_remote(hub.listing(), [files[0], files[2], files[1]], "k")
+        described(hub.listing(), [files[0], files[2], files[1]])
 
 
 def test_a_remote_file_that_is_no_model_is_refused_by_its_name(hub: Hub) -> None:
     page = hub.add("m.gguf", b"<!DOCTYPE html><html>" + bytes(200))
     with pytest.raises(ModelInvalid, match=r"lab/Model-GGUF/m\.gguf is not a GGUF file but a web"):
-        describe_remote(hub.listing(), [page], "k")
+        described(hub.listing(), [page])
 
 
 def test_a_busy_hub_is_asked_again(hub: Hub, tiny_model: Path) -> None:
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.fails_with, hub.n_failures = 503, 2
-    assert describe_remote(hub.listing(), [file], "k", retries=AT_ONCE).n_layer == 4
+    assert described(hub.listing(), [file], retries=AT_ONCE).n_layer == 4
 
 
 @pytest.mark.parametrize(
@@ -290,7 +310,7 @@ def test_a_refusal_is_explained(
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.fails_with, hub.n_failures = status, 99
     with pytest.raises(kind, match=complaint) as caught:
-        describe_remote(hub.listing(), [file], "k", retries=AT_ONCE)
+        described(hub.listing(), [file], retries=AT_ONCE)
     assert "hf_secret" not in str(caught.value)
 
 
@@ -298,33 +318,33 @@ def test_a_server_that_ignores_ranges_is_not_let_send_the_model(hub: Hub, large:
     file = hub.add("m.gguf", large.data + bytes(32 << 20))
     hub.ignores_ranges = True
     with pytest.raises(FetchFailed, match="does not give parts of it; pull the model"):
-        describe_remote(hub.listing(), [file], "k")
+        described(hub.listing(), [file])
 
 
 def test_a_small_model_is_read_even_from_a_server_without_ranges(hub: Hub, tmp_path: Path) -> None:
     file = hub.add("m.gguf", write_small(tmp_path / "m.gguf").read_bytes())
     hub.ignores_ranges = True
-    assert describe_remote(hub.listing(), [file], "k").n_layer == 2
+    assert described(hub.listing(), [file]).n_layer == 2
 
 
 def test_a_body_that_ends_early_is_an_error(hub: Hub, tiny_model: Path) -> None:
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.is_short = True
     with pytest.raises(FetchFailed, match=r"ended after \d+ of \d+ bytes"):
-        describe_remote(hub.listing(), [file], "k", retries=AT_ONCE)
+        described(hub.listing(), [file], retries=AT_ONCE)
 
 
 def test_a_file_that_has_gone_is_named(hub: Hub, tiny_model: Path) -> None:
     hub.add("other.gguf", tiny_model.read_bytes())
     with pytest.raises(FetchFailed, match="lab/Model-GGUF no longer has the file"):
-        describe_remote(hub.listing(), [HubFile("m.gguf", 1000, None)], "k", retries=AT_ONCE)
+        described(hub.listing(), [HubFile("m.gguf", 1000, None)], retries=AT_ONCE)
 
 
 def test_a_repository_that_has_gone_is_named(hub: Hub, tiny_model: Path) -> None:
     file = hub.add("m.gguf", tiny_model.read_bytes())
     hub.has_gone = True
     with pytest.raises(ModelNotFound, match="there is no repository lab/Model-GGUF at http"):
-        describe_remote(hub.listing(), [file], "k", retries=AT_ONCE)
+        described(hub.listing(), [file], retries=AT_ONCE)
 
 
 def test_the_token_is_sent_to_the_hub_and_nowhere_else(hub: Hub, tiny_model: Path) -> None:
@@ -332,7 +352,7 @@ def test_the_token_is_sent_to_the_hub_and_nowhere_else(hub: Hub, tiny_model: Pat
     with serving() as elsewhere:
         elsewhere.add("m.gguf", tiny_model.read_bytes())
         hub.redirects_to = elsewhere.url
-        describe_remote(hub.listing(), [file], "k")
+        described(hub.listing(), [file])
     assert set(hub.tokens) == {"Bearer hf_secret"}
     assert set(elsewhere.tokens) == {None}
 
@@ -341,4 +361,4 @@ def test_a_file_of_another_length_than_listed_is_refused(hub: Hub, tiny_model: P
     hub.add("m.gguf", tiny_model.read_bytes())
     listed = HubFile("m.gguf", tiny_model.stat().st_size + 1, None)
     with pytest.raises(FetchFailed, match=r"cannot be read in part \(\d+ bytes instead of"):
-        describe_remote(hub.listing(), [listed], "k", retries=AT_ONCE)
+        described(hub.listing(), [listed], retries=AT_ONCE)

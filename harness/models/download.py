@@ -237,7 +237,7 @@ def _locked(target: Path, report: OnProgress) -> Iterator[None]:
 
 
 def _generate(entry: Entry, target: Path, report: OnProgress) -> None:
-    # Imported here: gguf and numpy take a quarter of a second, which only the first use of a
+    # Imported here: numpy takes a tenth of a second, which only the first use of a
     # generated model should pay.
     from harness.models.twin.tiny import write_tiny_random
 
@@ -248,6 +248,5 @@ def _generate(entry: Entry, target: Path, report: OnProgress) -> None:
     if sha256_of(target) != entry.variant.sha256:
         target.unlink()
         raise FetchFailed(
-            f"{entry.key} came out different from what the catalogue says; the installed gguf "
-            "package writes files another way: install harness again"
+            f"{entry.key} came out different from what the catalogue says; install harness again"
         )

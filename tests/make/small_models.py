@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.models.gguf.part import HeaderPart, made_part
 from harness.models.gguf.tensor_types import FILE_TYPE_NUMBERS
-from harness.models.gguf.write import KeyValue, header_bytes
+from harness.models.gguf.write import KeyValue, bare_keys, header_bytes
 from harness.models.twin.twin import stocks_for, write_twin
 
 
@@ -32,9 +32,8 @@ class SmallLlama:
         types = {
             name: self.type_name if len(shape) > 1 else "F32" for name, shape in shapes.items()
         }
-        return made_part(
-            header_bytes("llama", "small-llama", self._keys(), shapes, types), file_name
-        )
+        keys = bare_keys("llama", "small-llama") | self._keys()
+        return made_part(header_bytes(keys, shapes, types), file_name)
 
     def _keys(self) -> dict[str, KeyValue]:
         keys: dict[str, KeyValue] = {

@@ -20,7 +20,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.models.gguf.part import HeaderPart, made_part
 from harness.models.gguf.tensor_types import FILE_TYPE_NUMBERS, TYPES_BY_NAME
-from harness.models.gguf.write import KeyValue, header_bytes
+from harness.models.gguf.write import KeyValue, bare_keys, header_bytes
 
 LAYOUTS_FILE = Path(__file__).resolve().parents[2] / "data" / "layouts.json.gz"
 LAYOUTS_SCHEMA = 1
@@ -74,9 +74,9 @@ class Layout:
 
     def part(self) -> HeaderPart:
         """The file as far as its header goes; without a tokenizer (gguf/write.py)."""
-        keys = {"general.file_type": FILE_TYPE_NUMBERS[self.file_type], **self.keys}
-        data = header_bytes(self.architecture, self.model, keys, self.shapes, self.types)
-        return made_part(data, f"{self.model}.gguf")
+        keys = bare_keys(self.architecture, self.model)
+        keys |= {"general.file_type": FILE_TYPE_NUMBERS[self.file_type], **self.keys}
+        return made_part(header_bytes(keys, self.shapes, self.types), f"{self.model}.gguf")
 
 
 def shipped_layout(model: str, quantization: str, source: str) -> Layout | None:

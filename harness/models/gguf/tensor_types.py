@@ -1,8 +1,8 @@
 """
 What the engine calls its tensor types and file types, and how many bytes a block of each takes.
 
-Our own table, not gguf.constants: importing gguf costs a quarter of a second (it brings numpy),
-and the pinned engine knows a type (Q2_0) that gguf 0.19 does not. A test compares the two.
+Our own table, not gguf.constants: it is all that would be needed of that package, and the pinned
+engine knows a type (Q2_0) that gguf 0.19 does not. A test compares the two.
 """
 
 from __future__ import annotations

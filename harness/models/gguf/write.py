@@ -1,4 +1,4 @@
-"""A model's header as the bytes of a GGUF file, without a tokenizer and without weights."""
+"""A model's header as the bytes of a GGUF file."""
 
 from __future__ import annotations
 
@@ -7,51 +7,56 @@ from collections.abc import Mapping
 
 from harness.models.gguf.tensor_types import TYPE_NUMBERS, TYPES_BY_NAME
 
-KeyValue = int | float | bool | str | list[int] | list[float] | list[bool]
+KeyValue = int | float | bool | str | list[int] | list[float] | list[bool] | list[str]
 """What a key of the metadata may hold."""
 
 _VERSION = 3
-_ALIGNMENT = 32  # gguf.h: GGUF_DEFAULT_ALIGNMENT
-_QUANTIZATION_VERSION = 2  # ggml.h: GGML_QNT_VERSION
+ALIGNMENT = 32  # gguf.h: GGUF_DEFAULTALIGNMENT
+QUANTIZATION_VERSION = 2  # ggml.h: GGML_QNT_VERSION
 # enum gguf_type (gguf.h), and how struct packs each: counts are unsigned, entries of lists signed.
 _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
 
 
-def header_bytes(
-    architecture: str,
-    name: str,
-    keys: Mapping[str, KeyValue],
-    shapes: Mapping[str, tuple[int, ...]],
-    types: Mapping[str, str],
-) -> bytes:
+def bare_keys(architecture: str, name: str) -> dict[str, KeyValue]:
     """
-    The header of a model without a tokenizer, padded to where data would begin.
+    The first keys of a model without a tokenizer.
 
     Its vocabulary is called "no_vocab", which the engine takes with a key `vocab_size`.
 
     Args:
         architecture: As llama.cpp calls it.
         name: Of the model.
-        keys: Its metadata by their full names.
+    """
+    return {
+        "general.architecture": architecture,
+        "general.name": name,
+        "general.quantization_version": QUANTIZATION_VERSION,
+        "tokenizer.ggml.model": "no_vocab",
+    }
+
+
+def header_bytes(
+    metadata: Mapping[str, KeyValue],
+    shapes: Mapping[str, tuple[int, ...]],
+    types: Mapping[str, str],
+) -> bytes:
+    """
+    A model's header, padded to where data begins; each tensor's data is padded to `ALIGNMENT`.
+
+    Args:
+        metadata: Its keys by their full names, in the file's order.
         shapes: By tensor, in the file's order; fastest dimension first.
         types: The same tensors' types.
     """
-    metadata: dict[str, KeyValue] = {
-        "general.architecture": architecture,
-        "general.name": name,
-        "general.quantization_version": _QUANTIZATION_VERSION,
-        "tokenizer.ggml.model": "no_vocab",
-        **keys,
-    }
     pieces = [struct.pack("<4sIQQ", b"GGUF", _VERSION, len(shapes), len(metadata))]
     pieces += [_text(key) + _value(value) for key, value in metadata.items()]
     offset = 0
     for tensor, shape in shapes.items():
         pieces.append(_tensor(tensor, shape, types[tensor], offset))
         n_bytes = TYPES_BY_NAME[types[tensor]].bytes_of(shape)
-        offset += n_bytes + -n_bytes % _ALIGNMENT
+        offset += n_bytes + -n_bytes % ALIGNMENT
     data = b"".join(pieces)
-    return data + bytes(-len(data) % _ALIGNMENT)
+    return data + bytes(-len(data) % ALIGNMENT)
 
 
 def _tensor(name: str, shape: tuple[int, ...], type_name: str, offset: int) -> bytes:
@@ -64,10 +69,15 @@ def _value(value: KeyValue) -> bytes:
         kind, data = _scalar(value)
         return struct.pack("<I", kind) + data
     first = value[0]
-    kind, code = (_FLOAT32, "f") if isinstance(first, float) else (_INT32, "i")
-    if isinstance(first, bool):  # a kind of int, too
-        kind, code = _BOOL, "?"
-    return struct.pack(f"<IIQ{len(value)}{code}", _ARRAY, kind, len(value), *value)
+    if isinstance(first, str):
+        kind, data = _STRING, b"".join(map(_text, map(str, value)))
+    elif isinstance(first, bool):  # a kind of int, too
+        kind, data = _BOOL, struct.pack(f"<{len(value)}?", *value)
+    elif isinstance(first, int):
+        kind, data = _INT32, struct.pack(f"<{len(value)}i", *value)
+    else:
+        kind, data = _FLOAT32, struct.pack(f"<{len(value)}f", *value)
+    return struct.pack("<IIQ", _ARRAY, kind, len(value)) + data
 
 
 def _scalar(value: float | bool | str) -> tuple[int, bytes]:

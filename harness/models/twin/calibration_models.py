@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.models.gguf.part import made_part
 from harness.models.gguf.tensor_types import TYPES_BY_NAME
-from harness.models.gguf.write import KeyValue, header_bytes
+from harness.models.gguf.write import KeyValue, bare_keys, header_bytes
 from harness.models.twin.twin import stocks_for, write_twin
 
 # Weights that fit into the last cache are not read from memory. At four times its size a quarter
@@ -197,7 +197,8 @@ def write_calibration_model(model: CalibrationModel, path: Path) -> None:
         types[name] = type_name
     for name, shape in _vectors(model):
         shapes[name], types[name] = shape, "F32"
-    data = header_bytes("llama", f"calibration {model.name}", _keys(model), shapes, types)
+    keys = bare_keys("llama", f"calibration {model.name}") | _keys(model)
+    data = header_bytes(keys, shapes, types)
     part = made_part(data, path.name)
     stocks = stocks_for([part], np.random.default_rng(1))
     write_twin(path, part, stocks, lambda _: None)

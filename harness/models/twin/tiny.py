@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import gguf
 import numpy as np
 
 from harness.files import atomic_write
+from harness.models.gguf.tensor_types import FILE_TYPE_NUMBERS
+from harness.models.gguf.write import ALIGNMENT, QUANTIZATION_VERSION, KeyValue, header_bytes
 
 # Rows are multiples of 32 (a Q8_0 block); heads are 64 wide as in many small models; four layers
 # can be split between devices; two heads share a key (GQA).
@@ -34,6 +35,8 @@ _BLOCK = 32
 _RMS_OF_INT8 = 73.6
 _FIRST_BYTE_TOKEN = 3
 _N_VOCAB = _FIRST_BYTE_TOKEN + 256 + 1
+# llama.h, enum llama_token_type.
+_NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6
 # Recognised by the engine's own template code as ChatML.
 _CHAT_TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content']"
@@ -56,62 +59,63 @@ def write_tiny_random(path: Path) -> None:
     Raises:
         OSError: The folder cannot be written, or the disk is full.
     """
-    with atomic_write(path) as part:
-        writer = gguf.GGUFWriter(part, "llama")
-        _add_metadata(writer)
-        _add_vocabulary(writer)
-        for matrix in _matrices():
-            writer.add_tensor(
-                matrix.name, _random_q8_0(matrix), raw_dtype=gguf.GGMLQuantizationType.Q8_0
-            )
-        for name in _norms():
-            writer.add_tensor(name, np.ones(N_EMBD, dtype=np.float32))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+    matrices, norms = list(_matrices()), list(_norms())
+    shapes: dict[str, tuple[int, ...]] = {
+        **{matrix.name: (matrix.n_columns, matrix.n_rows) for matrix in matrices},
+        **dict.fromkeys(norms, (N_EMBD,)),
+    }
+    types = dict.fromkeys(shapes, "Q8_0") | dict.fromkeys(norms, "F32")
+    ones = np.ones(N_EMBD, dtype="<f4")
+    with atomic_write(path) as part, part.open("wb") as file:
+        file.write(header_bytes(_metadata() | _vocabulary(), shapes, types))
+        for weights in (*map(_random_q8_0, matrices), *[ones] * len(norms)):
+            file.write(weights.tobytes())
+            file.write(bytes(-weights.nbytes % ALIGNMENT))
 
 
-def _add_metadata(writer: gguf.GGUFWriter) -> None:
-    writer.add_name("tiny-random")
-    writer.add_license("MIT")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_block_count(N_LAYER)
-    writer.add_context_length(N_CTX_TRAIN)
-    writer.add_embedding_length(N_EMBD)
-    writer.add_feed_forward_length(N_FF)
-    writer.add_head_count(N_HEAD)
-    writer.add_head_count_kv(N_HEAD_KV)
-    writer.add_key_length(HEAD_WIDTH)
-    writer.add_value_length(HEAD_WIDTH)
-    writer.add_rope_dimension_count(HEAD_WIDTH)
-    writer.add_rope_freq_base(10000.0)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(_N_VOCAB)
+def _metadata() -> dict[str, KeyValue]:
+    return {
+        "general.architecture": "llama",
+        "general.name": "tiny-random",
+        "general.license": "MIT",
+        "general.file_type": FILE_TYPE_NUMBERS["Q8_0"],
+        "general.quantization_version": QUANTIZATION_VERSION,
+        "llama.block_count": N_LAYER,
+        "llama.context_length": N_CTX_TRAIN,
+        "llama.embedding_length": N_EMBD,
+        "llama.feed_forward_length": N_FF,
+        "llama.attention.head_count": N_HEAD,
+        "llama.attention.head_count_kv": N_HEAD_KV,
+        "llama.attention.key_length": HEAD_WIDTH,
+        "llama.attention.value_length": HEAD_WIDTH,
+        "llama.rope.dimension_count": HEAD_WIDTH,
+        "llama.rope.freq_base": 10000.0,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.vocab_size": _N_VOCAB,
+    }
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter) -> None:
+def _vocabulary() -> dict[str, KeyValue]:
     """
     A token for each byte, so that any text goes in and comes out the same.
 
     The last token is SentencePiece's mark for a space: the engine writes spaces as U+2581 before
     it looks for tokens, and as three separate bytes that mark would not become a space again.
     """
-    kinds = gguf.TokenType
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581"]
-    types = [kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *[kinds.BYTE] * 256, kinds.NORMAL]
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list(tokens)
-    writer.add_token_scores([0.0] * len(tokens))
-    writer.add_token_types([int(kind) for kind in types])
-    writer.add_unk_token_id(0)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)
-    writer.add_chat_template(_CHAT_TEMPLATE)
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0] * len(tokens),
+        "tokenizer.ggml.token_type": [_UNKNOWN, _CONTROL, _CONTROL, *[_BYTE] * 256, _NORMAL],
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.add_bos_token": True,
+        "tokenizer.ggml.add_eos_token": False,
+        "tokenizer.ggml.add_space_prefix": False,
+        "tokenizer.chat_template": _CHAT_TEMPLATE,
+    }
 
 
 def _matrices() -> Iterator[_Matrix]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.models.gguf.part import made_part
 from harness.models.gguf.tensor_types import TYPES_BY_NAME
-from harness.models.gguf.write import KeyValue, header_bytes
+from harness.models.gguf.write import KeyValue, bare_keys, header_bytes
 
 KEYS: dict[str, KeyValue] = {
     "general.file_type": 15,
@@ -19,6 +19,8 @@ KEYS: dict[str, KeyValue] = {
     "llama.ratios": [0, 4, 128],
     "llama.is_odd": True,
     "llama.word": "größer",
+    "llama.words": ["a", "größer", ""],
+    "llama.factors": [1.5, 2.0],
 }
 SHAPES = {"token_embd.weight": (256, 7), "experts.weight": (64, 3, 5), "norm.weight": (3,)}
 TYPES = {"token_embd.weight": "Q4_K", "experts.weight": "Q8_0", "norm.weight": "F32"}
@@ -36,6 +38,8 @@ def by_gguf(path: Path) -> bytes:
     writer.add_array("llama.ratios", [0, 4, 128])
     writer.add_bool("llama.is_odd", True)
     writer.add_string("llama.word", "größer")
+    writer.add_array("llama.words", ["a", "größer", ""])
+    writer.add_array("llama.factors", [1.5, 2.0])
     for name, shape in SHAPES.items():
         kind = gguf.GGMLQuantizationType[TYPES[name]]
         n_bytes = TYPES_BY_NAME[TYPES[name]].bytes_of(shape)
@@ -49,11 +53,13 @@ def by_gguf(path: Path) -> bytes:
 
 
 def test_a_header_has_the_bytes_that_the_gguf_package_writes(tmp_path: Path) -> None:
-    assert header_bytes("llama", "small", KEYS, SHAPES, TYPES) == by_gguf(tmp_path / "x.gguf")
+    assert header_bytes(bare_keys("llama", "small") | KEYS, SHAPES, TYPES) == by_gguf(
+        tmp_path / "x.gguf"
+    )
 
 
 def test_our_own_reader_takes_what_is_written() -> None:
-    data = header_bytes("llama", "small", KEYS, SHAPES, TYPES)
+    data = header_bytes(bare_keys("llama", "small") | KEYS, SHAPES, TYPES)
     part = made_part(data, "small.gguf")
     header = part.header
     assert (part.data, header.data_start) == (data, len(data))

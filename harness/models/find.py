@@ -222,8 +222,8 @@ def _from_layout(entry: Entry | None, key: str, why: str) -> Model:
         layout = shipped_layout(entry.spec.name, quantization, entry.source_name)
     if entry is None or layout is None:
         raise LayoutUnknown(
-            f"{key} has neither a header nor a layout: {why.rstrip('.')}, and none came with the "
-            "harness; ask the hub, or pass the path of its file"
+            f"{key} has neither a header nor a layout ({why.rstrip('.')}); ask the hub, or pass "
+            "the path of its file"
         )
     part = layout.part()
     file = model_file_of(

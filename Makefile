@@ -55,6 +55,7 @@ docs: setup-dev ## serve docs/ on this machine, built anew at each change
 
 reference: setup-dev ## write the pages and pictures of docs/ that are generated
 	$(BIN)/python -m tools.reference_options
+	$(BIN)/python -m tools.reference_json
 	$(BIN)/python -m tools.terminal_picture
 
 fix: setup-dev ## repair what lint and format can

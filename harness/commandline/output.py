@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 from rich.console import Console
 
 from harness.errors import ExitCode
-from harness.report import plain, terminal
+from harness.report import json, plain, terminal
 from harness.report.formats import FORMATS
 from harness.report.page import Page
 
@@ -49,7 +48,7 @@ class Output:
     def show(
         self,
         page: Page,
-        document: Mapping[str, Any],
+        document: object,
         exit_code: int = ExitCode.DONE,
         *,
         aside: Page = (),
@@ -59,12 +58,12 @@ class Output:
 
         Args:
             page: For people, and for flat formats.
-            document: The same for programs.
+            document: The same for programs, a dataclass.
             exit_code: Of the command.
             aside: What else to know, on stderr unless quiet.
         """
         is_json = self.format == "json"
-        text = json.dumps(document, indent=2, allow_nan=False) if is_json else self._written(page)
+        text = json.render(document) if is_json else self._written(page)
         if text:
             click.echo(text)
         if aside and not self.is_quiet:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness import units
 from harness.report.page import Cell, Judged, Quantity, Table
-from harness.report.text import harmless
+from harness.report.text import sanitize
 from harness.schema.figure import Figure
 
 RANGE_MARK = " *"
@@ -70,13 +70,13 @@ def text_of(cell: Cell, unit: str | None = None) -> str:
         case Figure() | Quantity():
             return units.quantity(cell.value, unit or cell.unit)
         case Judged():
-            return harmless(cell.word)
+            return sanitize(cell.word)
         case int() | float() if unit is not None:
             return units.quantity(cell, unit)
         case float():
             return units.significant(cell)
         case _:
-            return harmless(str(cell))
+            return sanitize(str(cell))
 
 
 def bounds_of(figure: Figure, unit: str | None = None) -> str:

@@ -1,97 +1,301 @@
-"""Results as one JSON document; docs/reference/json.md describes it for those who read it."""
+"""What was measured, for programs, and what documents of several commands hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from harness.analysis.cases import Case
+from harness.analysis.cases import Case, CaseOutcome
 from harness.analysis.energy import CaseEnergy
-from harness.analysis.findings import case_findings, tally
+from harness.analysis.findings import Finding, case_findings, tally
 from harness.analysis.measured import Measured
+from harness.analysis.verdict import Evidence, Level, Verdict
+from harness.analysis.verdict_measured import NoVerdict
+from harness.models.model import Model, Origin
 from harness.report.measured_page import MeasuredResult
-from harness.report.text import kind_text
-from harness.report.verdict import verdict_entry
+from harness.schema.experiment import Experiment, ModelFile, Provenance, Stop
 from harness.schema.figure import Figure
-
-DOCUMENT_SCHEMA = 1
-# History of the document, newest first. A new key does not raise the number; a key that goes away
-# or means something else does.
-# 1 (2026-11): the first.
+from harness.schema.machine import Conditions, Machine, MachineFacts
+from harness.schema.settings import Settings
 
 
-def document(result: MeasuredResult) -> dict[str, Any]:
-    """Everything `harness run` and `harness show` know; each workload of a group is one case."""
+@dataclass(frozen=True, slots=True)
+class FileDocument:
+    """Which file it was."""
+
+    name: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderOrigin:
+    """
+    Where a header is from.
+
+    Attributes:
+        source: In words.
+        note: Why it is not the file's own; null where it is.
+        n_bytes: Of the header.
+        n_fetched_bytes: What it cost.
+    """
+
+    origin: Origin
+    source: str
+    note: str | None
+    n_bytes: int
+    n_fetched_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildDocument:
+    """Which build of the engine."""
+
+    binding: str
+    binding_version: str
+    library_commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyOfTokens:
+    """
+    What the joules per token are of; only figures of the same domains can be compared.
+
+    Attributes:
+        domains: What was added up.
+        source: Of their counters.
+        idle_watts: Of the rest that was subtracted; null where it was not (a battery's).
+        of_domain: The same figure for each single domain, parts and platform too.
+    """
+
+    domains: tuple[str, ...]
+    source: str
+    idle_watts: float | None
+    of_domain: Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictDocument:
+    """
+    How well a model runs.
+
+    Attributes:
+        level: By the figures as they are.
+        best: At the optimistic bounds of all intervals.
+        worst: At their pessimistic bounds.
+        is_borderline: Whether these differ from `level`.
+        text: The same in words: "usable, perhaps comfortable".
+        evidence: What it stands on.
+        reason: The number that decided, or why it does not run.
+        decode: Tokens a second, with what it was taken from as `source`; null where unknown.
+        ttft: Time to the first token, the same.
+        short_bytes: Memory that is missing, where that is known.
+        findings: What else to know, a sentence each.
+    """
+
+    level: Level
+    best: Level
+    worst: Level
+    is_borderline: bool
+    text: str
+    evidence: Evidence
+    reason: str
+    decode: Figure | None
+    ttft: Figure | None
+    short_bytes: int | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationVerdict:
+    """
+    The verdict on one configuration.
+
+    Attributes:
+        model: Its key.
+        settings: How the engine was set up.
+        verdict: Null where what was measured allows none.
+        reason: Then why.
+    """
+
+    model: str
+    settings: Settings
+    verdict: VerdictDocument | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDocument:
+    """
+    One workload of one configuration of the plan, measured or not.
+
+    Attributes:
+        model: Its key.
+        quantization: Of its file.
+        file: Which weights.
+        rehearsed: Whether it was a twin: the model's header, random weights.
+        workload: Its name, "tg128@d4096".
+        settings: How the engine was set up, in llama.cpp's terms.
+        outcome: A failed case keeps what was measured before the failure.
+        metrics: Figures by name, from clean trials only; those of the whole configuration
+            (loading, memory) stand in each of its cases.
+        disturbed: The same from disturbed trials, only where no trial was clean: do not quote them.
+        not_applicable: Name of a metric to the reason why it has no figure.
+        n_runs: Processes that made trials of this case.
+        n_runs_failed: Failed ones of its configuration.
+        n_runs_without_value: Those without a clean trial.
+        n_trials: Repetitions.
+        n_disturbed: How many of them were left out because others took the CPU; null where nobody
+            counted.
+        others_ratio: Median share of the CPUs that others took during a trial.
+        labels: What was noticed, to the number of trials (of Runs, for "slow first trial" and the
+            outliers); none of it is dropped.
+        findings: On figures that should not be believed as they stand.
+        energy: Null where there are no joules per token; `not_applicable` says why.
+    """
+
+    model: str
+    quantization: str
+    file: FileDocument
+    rehearsed: bool
+    workload: str
+    settings: Settings
+    outcome: CaseOutcome
+    metrics: Mapping[str, Figure]
+    disturbed: Mapping[str, Figure]
+    not_applicable: Mapping[str, str]
+    n_runs: int
+    n_runs_failed: int
+    n_runs_without_value: int
+    n_trials: int
+    n_disturbed: int | None
+    others_ratio: float | None
+    labels: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    energy: EnergyOfTokens | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredDocument:
+    """
+    An experiment with what it says.
+
+    Attributes:
+        experiment: Its id.
+        started_at: When it began.
+        origin: Of results imported from llama-bench the machine is hardly known.
+        path: The experiment file, with every single trial.
+        machine: Hardware, the same from one experiment to the next.
+        conditions: What may differ: power, memory available, load, warnings.
+        provenance: Versions of harness, Python, binding and engine.
+        cases: One for each model, settings and workload of the plan.
+        verdicts: One for each model and settings.
+        stops: Why measuring each of them stopped; empty when the experiment was cut short.
+        findings: How far to believe the figures, and what would help.
+    """
+
+    experiment: str
+    started_at: str
+    origin: Literal["harness", "llama-bench"]
+    path: Path
+    machine: Machine | MachineFacts
+    conditions: Conditions
+    provenance: Provenance
+    cases: tuple[CaseDocument, ...]
+    verdicts: tuple[ConfigurationVerdict, ...]
+    stops: tuple[Stop, ...]
+    findings: tuple[Finding, ...]
+
+
+def document(result: MeasuredResult) -> MeasuredDocument:
+    """Everything `harness run` and `harness show` know."""
     experiment = result.experiment
-    return {
-        "schema": DOCUMENT_SCHEMA,
-        "experiment": experiment.id,
-        "started_at": experiment.started_at,
-        "origin": experiment.origin,
-        "stored": str(result.path),
-        "machine": experiment.machine.model_dump(mode="json"),
-        "conditions": experiment.conditions.model_dump(mode="json"),
-        "provenance": experiment.provenance.model_dump(mode="json"),
-        "cases": [_case(group, case) for group in result.groups for case in group.cases],
-        "verdicts": [
-            verdict_entry(group, verdict)
+    return MeasuredDocument(
+        experiment=experiment.id,
+        started_at=experiment.started_at,
+        origin=experiment.origin,
+        path=result.path,
+        machine=experiment.machine,
+        conditions=experiment.conditions,
+        provenance=experiment.provenance,
+        cases=tuple(_case(group, case) for group in result.groups for case in group.cases),
+        verdicts=tuple(
+            _verdict(group, verdict)
             for group, verdict in zip(result.groups, result.verdicts, strict=True)
-        ],
-        "stops": [stop.model_dump(mode="json") for stop in result.stops],
-        "trust": [finding.text for finding in result.findings],
-    }
+        ),
+        stops=result.stops,
+        findings=tuple(result.findings),
+    )
 
 
-def _case(group: Measured, case: Case) -> dict[str, Any]:
-    outcome = case.outcome
-    return {
-        "model": group.model.key,
-        "quantization": group.model.quantization,
-        "file": {"name": group.model.file_name, "sha256": group.model.sha256},
-        "rehearsed": group.model.is_twin,
-        "workload": case.workload,
-        "settings": group.settings.model_dump(mode="json"),
-        "outcome": {
-            "status": outcome.status,
-            "reason": outcome.reason,
-            "message": outcome.message,
-        },
-        "metrics": _figures(group.metrics | case.metrics),
-        "disturbed": _figures(case.disturbed),
-        "not_applicable": case.not_applicable,
-        "n_runs": case.n_runs,
-        "n_runs_failed": group.n_failed,
-        "n_runs_without_value": case.n_runs_without_value,
-        "n_trials": case.n_trials,
-        "n_contaminated": case.n_disturbed if group.experiment.origin == "harness" else None,
-        "others_ratio": case.others_ratio,
-        "labels": tally(group, case),
-        "flags": [finding.text for finding in case_findings(group, case)],
-        "energy": _energy(case.energy),
-    }
+def file_document(model: ModelFile) -> FileDocument:
+    """Which file a model is."""
+    return FileDocument(model.file_name, model.sha256)
 
 
-def _energy(taken: CaseEnergy) -> dict[str, Any] | None:
+def build_document(experiment: Experiment) -> BuildDocument:
+    """Which build an experiment was measured with."""
+    engine = experiment.provenance.engine
+    return BuildDocument(engine.binding, engine.binding_version, engine.library_commit)
+
+
+def header_origin(model: Model) -> HeaderOrigin:
+    """Where the header of a model is from."""
+    n_bytes = sum(len(part.data) for part in model.parts)
+    return HeaderOrigin(model.origin, model.source, model.note, n_bytes, model.n_fetched_bytes)
+
+
+def verdict_document(verdict: Verdict) -> VerdictDocument:
+    """One verdict."""
+    return VerdictDocument(
+        level=verdict.level,
+        best=verdict.best,
+        worst=verdict.worst,
+        is_borderline=verdict.is_borderline,
+        text=verdict.text,
+        evidence=verdict.evidence,
+        reason=verdict.reason,
+        decode=verdict.decode,
+        ttft=verdict.ttft,
+        short_bytes=verdict.short_bytes,
+        findings=verdict.notes,
+    )
+
+
+def _verdict(group: Measured, verdict: Verdict | NoVerdict) -> ConfigurationVerdict:
+    known = verdict_document(verdict) if isinstance(verdict, Verdict) else None
+    reason = verdict.reason if isinstance(verdict, NoVerdict) else None
+    return ConfigurationVerdict(group.model.key, group.settings, known, reason)
+
+
+def _case(group: Measured, case: Case) -> CaseDocument:
+    is_ours = group.experiment.origin == "harness"
+    return CaseDocument(
+        model=group.model.key,
+        quantization=group.model.quantization,
+        file=file_document(group.model),
+        rehearsed=group.model.is_twin,
+        workload=case.workload,
+        settings=group.settings,
+        outcome=case.outcome,
+        metrics=group.metrics | case.metrics,
+        disturbed=case.disturbed,
+        not_applicable=case.not_applicable,
+        n_runs=case.n_runs,
+        n_runs_failed=group.n_failed,
+        n_runs_without_value=case.n_runs_without_value,
+        n_trials=case.n_trials,
+        n_disturbed=case.n_disturbed if is_ours else None,
+        others_ratio=case.others_ratio,
+        labels=tally(group, case),
+        findings=tuple(case_findings(group, case)),
+        energy=_energy(case.energy),
+    )
+
+
+def _energy(taken: CaseEnergy) -> EnergyOfTokens | None:
     """What the joules per token are of; None where there are none."""
     if not taken.domains:
         return None
-    return {
-        "domains": list(taken.domains),
-        "source": taken.source,
-        "idle_watts": taken.idle_watts,
-        "of_domain": _figures(taken.of_domain),
-    }
-
-
-def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, str | float | None]]:
-    return {
-        name: {
-            "median": figure.value,
-            "low": figure.low,
-            "high": figure.high,
-            "n": figure.n,
-            "unit": figure.unit,
-            "kind": kind_text(figure),
-        }
-        for name, figure in figures.items()
-    }
+    return EnergyOfTokens(taken.domains, taken.source, taken.idle_watts, taken.of_domain)

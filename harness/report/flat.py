@@ -6,7 +6,7 @@ import csv
 import io
 
 from harness.report.page import Cell, Facts, Judged, Page, Quantity, Table
-from harness.report.text import harmless
+from harness.report.text import sanitize
 from harness.schema.figure import Figure
 
 _Value = str | int | float
@@ -28,7 +28,7 @@ def render(page: Page, delimiter: str) -> str:
     else:
         facts = [it for it in page if isinstance(it, Facts)]
         lines = [
-            {"of": harmless(each.title), "fact": harmless(name), "value": _raw(cell)}
+            {"of": sanitize(each.title), "fact": sanitize(name), "value": _raw(cell)}
             for each in facts
             for name, cell in each.items
         ]
@@ -75,8 +75,8 @@ def _raw(cell: Cell) -> _Value:
         case Figure() | Quantity():
             return cell.value
         case Judged():
-            return harmless(cell.word)
+            return sanitize(cell.word)
         case int() | float():
             return cell
         case _:
-            return harmless(str(cell))
+            return sanitize(str(cell))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.report.cells import text_columns, text_of
 from harness.report.page import Facts, Note, Page, Table
-from harness.report.text import harmless
+from harness.report.text import sanitize
 
 # All that Markdown, GitHub's formulas and mentions, or HTML would take for their own; between
 # letters and digits "_", "@" and "#" are only themselves, and names are full of them. A backslash
@@ -69,4 +69,4 @@ def _table(table: Table) -> list[str]:
 
 def escaped(text: str) -> str:
     """`text` as Markdown that shows it, whatever is in it."""
-    return _SPECIAL.sub(r"\\\g<0>", harmless(text))
+    return _SPECIAL.sub(r"\\\g<0>", sanitize(text))

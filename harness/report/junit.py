@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 from harness.report.cells import text_of
 from harness.report.page import Judged, Page, Table
-from harness.report.text import harmless
+from harness.report.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ def render(page: Page, *, suite: str, started_at: str, properties: Mapping[str, 
         "time": "0",
     }
     root = ET.Element("testsuites", {"name": suite, **numbers})
-    stamp = {"timestamp": harmless(started_at[:19])}
+    stamp = {"timestamp": sanitize(started_at[:19])}
     element = ET.SubElement(root, "testsuite", {"name": suite, **numbers, **stamp})
     listed = ET.SubElement(element, "properties")
     for name, value in properties.items():
-        ET.SubElement(listed, "property", {"name": name, "value": harmless(value)})
+        ET.SubElement(listed, "property", {"name": name, "value": sanitize(value)})
     # Viewers tell testcases apart by their two names.
     seen: Counter[tuple[str, str]] = Counter()
     for case in cases:
@@ -72,7 +72,7 @@ def _cases(page: Page) -> Iterator[_Case]:
                         for column, cell in zip(table.columns, row, strict=True)
                         if column.header and cell not in (name, judged) and (text := text_of(cell))
                     ]
-                    yield _Case(harmless(table.title), harmless(name), judged, tuple(details))
+                    yield _Case(sanitize(table.title), sanitize(name), judged, tuple(details))
 
 
 def _testcase(suite: ET.Element, case: _Case, number: int) -> None:
@@ -83,7 +83,7 @@ def _testcase(suite: ET.Element, case: _Case, number: int) -> None:
     judged = case.judged
     if judged.status == "pass":
         return
-    message = harmless(judged.message)
+    message = sanitize(judged.message)
     facts = {"message": message}
     if judged.status != "skipped":
         facts["type"] = judged.kind or judged.word

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from harness.records.listing import Listing
 from harness.report.page import Cell, Column
 
@@ -13,6 +16,34 @@ COLUMNS = (
     Column("", "state"),
     *(Column(None, key) for key in ("experiment", "started_at", "origin", "machine", "path")),
 )
+
+
+@dataclass(frozen=True)
+class ListedExperiment:
+    """
+    One experiment file, by its first and last line.
+
+    Attributes:
+        experiment: Its id, or the file's name where that cannot be read.
+        path: The file.
+        started_at: When it began; null where it cannot be read.
+        origin: Who measured.
+        machine: Its id.
+        models: Keys of what was measured.
+        n_runs: Null where the experiment was cut short.
+        is_complete: Whether it was measured to its end.
+        problem: Why it cannot be read; null where it can.
+    """
+
+    experiment: str
+    path: Path
+    started_at: str | None
+    origin: str | None
+    machine: str | None
+    models: tuple[str, ...]
+    n_runs: int | None
+    is_complete: bool
+    problem: str | None
 
 
 def cells(listing: Listing) -> tuple[Cell, ...]:
@@ -36,17 +67,17 @@ def cells(listing: Listing) -> tuple[Cell, ...]:
     )
 
 
-def entry(listing: Listing) -> dict[str, object]:
-    """One experiment of a JSON document."""
+def entry(listing: Listing) -> ListedExperiment:
+    """One experiment of a document."""
     experiment = listing.experiment
-    return {
-        "experiment": listing.id,
-        "path": str(listing.path),
-        "started_at": experiment.started_at if experiment else None,
-        "origin": experiment.origin if experiment else None,
-        "machine": experiment.machine.id if experiment else None,
-        "models": [model.key for model in experiment.plan.models] if experiment else [],
-        "n_runs": listing.n_runs,
-        "is_complete": listing.is_complete,
-        "problem": listing.problem,
-    }
+    return ListedExperiment(
+        experiment=listing.id,
+        path=listing.path,
+        started_at=experiment.started_at if experiment else None,
+        origin=experiment.origin if experiment else None,
+        machine=experiment.machine.id if experiment else None,
+        models=tuple(model.key for model in experiment.plan.models) if experiment else (),
+        n_runs=listing.n_runs,
+        is_complete=listing.is_complete,
+        problem=listing.problem,
+    )

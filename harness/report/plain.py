@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.report.cells import TextColumn, text_columns, text_of
 from harness.report.columns import cut, fitted, width_of
 from harness.report.page import Facts, Note, Page, Table
-from harness.report.text import WIDTH, harmless, inert, wrapped
+from harness.report.text import WIDTH, inert, sanitize, wrapped
 
 _LEADS = {"text": "", "finding": "  - ", "warning": "!  "}
 _INDENT = "  "
@@ -34,12 +34,12 @@ def _note(note: Note) -> list[str]:
     lead = _LEADS[note.level]
     lines = _lines(note.title)
     for text in note.lines:
-        lines += [lead + harmless(text)] if note.is_whole else _lines(text, lead)
+        lines += [lead + sanitize(text)] if note.is_whole else _lines(text, lead)
     return lines
 
 
 def _facts(facts: Facts) -> list[str]:
-    shown = [(harmless(name), cell) for name, cell in facts.items if cell not in (None, "")]
+    shown = [(sanitize(name), cell) for name, cell in facts.items if cell not in (None, "")]
     width = max((len(name) for name, _ in shown), default=0)
     lines = _lines(facts.title)
     for name, cell in shown:
@@ -49,7 +49,7 @@ def _facts(facts: Facts) -> list[str]:
 
 
 def _lines(text: str, lead: str = "") -> list[str]:
-    return wrapped(harmless(text), lead=lead)
+    return wrapped(sanitize(text), lead=lead)
 
 
 # ------------------------------------------------------------------ tables

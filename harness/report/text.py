@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 
-from harness.schema.figure import Figure
-
 WIDTH = 80
 
 # GitHub's runner takes "::" at the start of a line, spaces aside, and "##[" anywhere in it for a
@@ -14,7 +12,7 @@ WIDTH = 80
 _COMMANDS = re.compile(r"^(\s*)::+|##+(?=\[)")
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """
     `text` with everything that is not printed replaced by "?".
 
@@ -29,13 +27,6 @@ def inert(line: str) -> str:
     return _COMMANDS.sub(lambda found: "#" if found[1] is None else f"{found[1]}:", line)
 
 
-def markdown(text: str) -> str:
-    """`text` as Markdown that shows it, whatever is in it."""
-    for character, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("*", "\\*")):
-        text = text.replace(character, shown)
-    return harmless(text)
-
-
 def wrapped(text: str, *, lead: str = "", width: int = WIDTH) -> list[str]:
     """`text` in lines of at most `width`, the first behind `lead`, the others below its end."""
     indent = " " * len(lead) if len(lead) < width // 2 else "    "
@@ -43,8 +34,3 @@ def wrapped(text: str, *, lead: str = "", width: int = WIDTH) -> list[str]:
     return textwrap.wrap(
         text, width, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False
     )
-
-
-def kind_text(figure: Figure) -> str:
-    """What kind of figure it is, as csv, tsv and version 1 of the JSON documents call it."""
-    return "order-statistic" if figure.kind == "interval" else figure.kind

@@ -34,7 +34,7 @@ def test_models_as_json_is_one_document_with_the_whole_catalogue(home: Home) -> 
     done = home.harness("models", "--json")
 
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.document["schema"] == 1
+    assert done.document["schema"] == 2
     models = done.document["models"]
     assert len(models) >= len(load_catalog().models)
     assert models[0]["licence"] == "Apache-2.0"
@@ -59,7 +59,7 @@ def test_machine_as_json_holds_the_hardware_and_never_the_name_of_host_or_user(
     document = done.document
     assert set(document) == {
         "schema", "machine", "conditions", "bandwidth", "engine", "default_threads", "calibration",
-        "energy",
+        "stale", "energy",
     }  # fmt: skip
     assert document["calibration"] is None
     assert document["machine"]["n_cores_logical"] >= document["default_threads"] >= 1

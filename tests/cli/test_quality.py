@@ -63,7 +63,7 @@ def test_two_models_against_one_reference_are_one_document(desk: Desk, two: Done
         assert figures["mean_kld"]["low"] <= figures["mean_kld"]["value"]
         assert figures["mean_kld"]["unit"] == "nats"
         assert 0 < figures["same_top"]["value"] <= 1
-        stored = json.loads((desk.home.folder / result["stored"]).read_text("utf-8"))
+        stored = json.loads((desk.home.folder / result["path"]).read_text("utf-8"))
         assert (stored["kind"], stored["id"]) == ("quality", result["quality"])
         assert stored["reference"]["sha256"] == result["reference"]["file"]["sha256"]
     kld = [result["figures"]["mean_kld"]["value"] for result in (coarse, coarser)]

@@ -16,7 +16,7 @@ CASE_KEYS = {
     "model", "quantization", "file", "rehearsed", "workload", "settings", "outcome", "metrics",
     "disturbed", "energy",
     "not_applicable", "n_runs", "n_runs_failed", "n_runs_without_value", "n_trials",
-    "n_contaminated", "others_ratio", "labels", "flags",
+    "n_disturbed", "others_ratio", "labels", "findings",
 }  # fmt: skip
 
 
@@ -127,10 +127,10 @@ def test_show_as_json_is_the_documented_document(measured: Measured) -> None:
     assert done.exit_code == 0
     document = done.document
     assert set(document) == {
-        "schema", "experiment", "origin", "started_at", "stored", "machine", "conditions",
-        "provenance", "cases", "verdicts", "stops", "trust",
+        "schema", "experiment", "origin", "started_at", "path", "machine", "conditions",
+        "provenance", "cases", "verdicts", "stops", "findings",
     }  # fmt: skip
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert [case["workload"] for case in document["cases"]] == ["pp16", "tg8"]
     for case in document["cases"]:
         assert set(case) == CASE_KEYS
@@ -140,8 +140,8 @@ def test_show_as_json_is_the_documented_document(measured: Measured) -> None:
         assert figures["tok_per_s"]["unit"] == "tok/s"
         assert 1 <= figures["tok_per_s"]["n"] <= 2
         for figure in figures.values():
-            assert set(figure) == {"median", "low", "high", "n", "unit", "kind"}
-            assert figure["low"] <= figure["median"] <= figure["high"]
+            assert set(figure) == {"value", "low", "high", "n", "unit", "kind"}
+            assert figure["low"] <= figure["value"] <= figure["high"]
     assert document["stops"][0]["reason"] == "max-runs"
 
 
@@ -226,7 +226,7 @@ def test_show_has_nothing_to_show_before_the_first_measurement(home: Home) -> No
     assert "harness run" in listed.stderr
     assert latest.exit_code == 1
     assert "harness run" in latest.error()
-    assert home.harness("show", "--json").document == {"schema": 1, "experiments": []}
+    assert home.harness("show", "--json").document == {"schema": 2, "experiments": []}
 
 
 def test_the_results_folder_can_be_named_by_option_and_by_environment(

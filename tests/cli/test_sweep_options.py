@@ -72,7 +72,7 @@ def test_a_list_is_swept_and_settings_reach_the_engine(home: Home) -> None:
     assert sorted(ways) == [("f16", "none"), ("q8_0", "none")]
     assert {case["outcome"]["status"] for case in cases} == {"ok"}
     assert {case["settings"]["repack"] for case in cases} == {False}
-    kv = {c["settings"]["type_k"]: c["metrics"]["kv"]["median"] for c in cases}
+    kv = {c["settings"]["type_k"]: c["metrics"]["kv"]["value"] for c in cases}
     assert kv["q8_0"] < kv["f16"]
     assert not any(map(_is_mapped, home.runs()))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.report.formats import FORMATS
+from harness.report.json import render
 from harness.report.measured_page import MeasuredResult, measured_page, measured_result
 from harness.schema.experiment import Experiment, Run
 from make.records import make_experiment
@@ -17,6 +21,13 @@ PATH = Path("results/x.jsonl")
 def result_of(runs: Sequence[Run], workloads: Sequence[str] = (), **plan: Any) -> MeasuredResult:
     """What `runs` of an experiment with these workloads say."""
     return measured_result(make_experiment(tuple(workloads), **plan), runs, (), PATH)
+
+
+def read(document: object) -> dict[str, Any]:
+    """A document as a program reads it; what is no JSON fails the test."""
+    made = json.loads(render(document), parse_constant=pytest.fail)
+    assert isinstance(made, dict)
+    return made
 
 
 def shown(result: MeasuredResult, format: str = "plain") -> str:

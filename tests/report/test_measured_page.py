@@ -29,7 +29,7 @@ from harness.analysis.stats.interval import estimate
 from harness.analysis.verdict_measured import NoVerdict
 from harness.report.formats import FORMATS
 from harness.report.measured_page import MeasuredResult
-from harness.report.text import harmless, wrapped
+from harness.report.text import sanitize, wrapped
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Buffer
 from harness.schema.figure import exact
@@ -210,8 +210,8 @@ def test_no_groups_make_a_table_without_rows(format: str) -> None:
 
 @given(st.text())
 def test_harmless_text_keeps_its_length_and_prints(text: str) -> None:
-    assert len(harmless(text)) == len(text)
-    assert harmless(text).isprintable()
+    assert len(sanitize(text)) == len(text)
+    assert sanitize(text).isprintable()
 
 
 def test_wrapped_lines_hang_below_their_lead() -> None:

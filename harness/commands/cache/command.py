@@ -8,7 +8,7 @@ import click
 
 from harness import units
 from harness.commandline.output import Output, output_options
-from harness.commands.cache.page import CacheResult, document, page
+from harness.commands.cache.page import CacheResult, page
 from harness.models.cache import contents, find_kept, remove
 from harness.models.digest import cache_dir
 from harness.models.hub.cache import cache_root
@@ -26,7 +26,7 @@ def command(context: click.Context, output: Output) -> None:
     """
     if not context.invoked_subcommand:
         result = CacheResult(contents(), cache_root(), cache_dir())
-        output.show(page(result), document(result))
+        output.show(page(result), result)
 
 
 @command.command("rm")

@@ -29,7 +29,14 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class CacheResult:
-    """What is kept, the largest first, and the two folders it lies in."""
+    """
+    What the models on this disk take.
+
+    Attributes:
+        kept: All that can be removed by its name, the largest first.
+        hub_folder: The Hugging Face cache, which other programs use too.
+        own_folder: The harness's own.
+    """
 
     kept: Sequence[Kept]
     hub_folder: Path
@@ -45,19 +52,3 @@ def page(result: CacheResult) -> Page:
     text = f"{units.file_size(total)} in {result.hub_folder} and {result.own_folder}"
     table = (Table(_COLUMNS, tuple(rows)),) if rows else ()
     return (*table, Note((text,), is_whole=True))
-
-
-def document(result: CacheResult) -> dict[str, object]:
-    """The JSON document of `harness cache`."""
-    rows = [
-        {
-            "name": each.name,
-            "kind": each.kind,
-            "n_bytes": each.n_bytes,
-            "n_files": each.n_files,
-            "path": str(each.path),
-        }
-        for each in result.kept
-    ]
-    folders = {"hub": str(result.hub_folder), "own": str(result.own_folder)}
-    return {"schema": 1, "folders": folders, "kept": rows}

@@ -18,7 +18,7 @@ from harness.commands.compare.compare import (
     prepare_comparison,
     require_selectors,
 )
-from harness.commands.compare.document import comparison_document
+from harness.commands.compare.document import document
 from harness.commands.compare.page import aside, page
 from harness.errors import UsageError
 from harness.measure.lock import machine_held
@@ -109,5 +109,5 @@ def command(
     for warning in compared.warnings:
         output.tell(warning)
     told = aside(compared.measured) if compared.measured else ()
-    document = comparison_document(compared.pairs)
-    return output.show(page(compared.pairs), document, compared.exit_code, aside=told)
+    shown, found = page(compared.pairs), document(compared.pairs)
+    return output.show(shown, found, compared.exit_code, aside=told)

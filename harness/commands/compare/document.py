@@ -1,95 +1,165 @@
-"""A comparison as one JSON document."""
+"""The JSON document of `harness compare`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
-from harness.analysis.comparison import ComparedFigure, State
+from harness.analysis.comparison import ComparedFigure, Mismatch, State
+from harness.analysis.findings import Finding
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
-from harness.commands.compare.page import ComparedPair, verdict_word
-from harness.report.text import kind_text
+from harness.analysis.stats.ratio import Pairing, Verdict
+from harness.commands.compare.page import ComparedPair, ratio_of, verdict_word
+from harness.report.document import BuildDocument, FileDocument, build_document, file_document
 from harness.schema.figure import Figure
+from harness.schema.settings import Settings
 
-_SCHEMA = 1
+
+@dataclass(frozen=True, slots=True)
+class SideDocument:
+    """
+    What was compared.
+
+    Attributes:
+        rehearsed: Whether it was a twin.
+        experiment: Id of what it was measured in.
+        machine: Its id.
+    """
+
+    model: str
+    quantization: str
+    file: FileDocument
+    rehearsed: bool
+    settings: Settings
+    experiment: str
+    origin: Literal["harness", "llama-bench"]
+    started_at: str
+    machine: str
+    engine: BuildDocument
+    n_runs: int
 
 
-def comparison_document(pairs: Sequence[ComparedPair]) -> dict[str, Any]:
-    """Everything that was found, ready for `json.dumps`; unknown bounds are null."""
-    return {
-        "schema": _SCHEMA,
-        "comparisons": [
-            {
-                "a": _side_entry(pair.a),
-                "b": _side_entry(pair.b),
-                "mismatches": [{"kind": each.kind, "text": each.text} for each in pair.mismatches],
-                "remarks": [each.text for each in pair.findings],
-                "figures": [_figure_entry(figure) for figure in pair.figures],
-            }
+@dataclass(frozen=True, slots=True)
+class ComparedFigureDocument:
+    """
+    One metric of one workload on both sides.
+
+    Attributes:
+        workload: Null for the configuration as a whole.
+        a: Null where it has none; `a_state` says why.
+        verdict: Of B, seen from A; null where nothing could be compared.
+        word: The same for what was measured: "faster", "larger".
+        ratio: B / A; `n` counts rounds, or the Runs of the side that has fewer.
+        confidence: Of the ratio's interval.
+        threshold: The share up to which both are the same.
+        pairing: "rounds": side by side. "unpaired": at different times. "exact": the same in every
+            Run, nothing was estimated.
+        minimum_detectable_ratio: The least true difference, as a share, that this data would have
+            shown as often as not.
+        note: Why nothing was compared.
+    """
+
+    workload: str | None
+    metric: str
+    unit: str
+    a: Figure | None
+    a_state: State
+    b: Figure | None
+    b_state: State
+    verdict: Verdict | None
+    word: str | None
+    ratio: Figure | None
+    confidence: float | None
+    threshold: float | None
+    pairing: Pairing | None
+    minimum_detectable_ratio: float | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPairDocument:
+    """
+    B, set against A.
+
+    Attributes:
+        mismatches: What should be the same on both sides and is not; within one experiment it was
+            meant to differ.
+        findings: What else to know.
+        figures: One for each metric of each workload that either has.
+    """
+
+    a: SideDocument
+    b: SideDocument
+    mismatches: tuple[Mismatch, ...]
+    findings: tuple[Finding, ...]
+    figures: tuple[ComparedFigureDocument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonDocument:
+    """
+    Everything that was set against the first.
+
+    Attributes:
+        comparisons: One each.
+    """
+
+    comparisons: tuple[ComparedPairDocument, ...]
+
+
+def document(pairs: Sequence[ComparedPair]) -> ComparisonDocument:
+    """The same as the page, for programs."""
+    return ComparisonDocument(
+        tuple(
+            ComparedPairDocument(
+                a=_side(pair.a),
+                b=_side(pair.b),
+                mismatches=pair.mismatches,
+                findings=pair.findings,
+                figures=tuple(map(_figure, pair.figures)),
+            )
             for pair in pairs
-        ],
-    }
+        )
+    )
 
 
-def _side_entry(side: Measured) -> dict[str, Any]:
-    return {
-        "model": side.model.key,
-        "quantization": side.model.quantization,
-        "file": {"name": side.model.file_name, "sha256": side.model.sha256},
-        "rehearsed": side.model.is_twin,
-        "settings": side.settings.model_dump(mode="json"),
-        "experiment": side.experiment.id,
-        "origin": side.experiment.origin,
-        "started_at": side.experiment.started_at,
-        "machine": side.experiment.machine.id,
-        "engine": side.experiment.provenance.engine.model_dump(
-            mode="json", include={"binding", "binding_version", "library_commit"}
-        ),
-        "n_runs": len(side.runs),
-    }
+def _side(side: Measured) -> SideDocument:
+    experiment = side.experiment
+    return SideDocument(
+        model=side.model.key,
+        quantization=side.model.quantization,
+        file=file_document(side.model),
+        rehearsed=side.model.is_twin,
+        settings=side.settings,
+        experiment=experiment.id,
+        origin=experiment.origin,
+        started_at=experiment.started_at,
+        machine=experiment.machine.id,
+        engine=build_document(experiment),
+        n_runs=len(side.runs),
+    )
 
 
-def _figure_entry(figure: ComparedFigure) -> dict[str, Any]:
+def _figure(figure: ComparedFigure) -> ComparedFigureDocument:
     found = figure.comparison
-    entry: dict[str, Any] = {
-        "workload": figure.workload or None,
-        "metric": figure.metric,
-        "unit": METRICS[figure.metric].unit,
-        "a": _estimate_entry(figure.a, figure.a_state),
-        "b": _estimate_entry(figure.b, figure.b_state),
-        "verdict": None,
-        "note": figure.note or None,
-    }
-    if found is None:
-        return entry
-    return entry | {
-        "verdict": found.verdict,
-        "word": verdict_word(figure.metric, found),
-        "ratio": found.ratio,
-        "low": _finite(found.low or math.inf),
-        "high": _finite(found.high),
-        "confidence": found.confidence,
-        "threshold": found.threshold,
-        "n": found.n,
-        "pairing": found.pairing,
-        "smallest": _finite(found.smallest),
-    }
-
-
-def _estimate_entry(estimate: Figure | None, state: State) -> dict[str, Any]:
-    if estimate is None:
-        return {"state": state}
-    return {
-        "state": state,
-        "median": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n": estimate.n,
-        "kind": kind_text(estimate),
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    least = found.smallest if found else math.inf
+    return ComparedFigureDocument(
+        workload=figure.workload or None,
+        metric=figure.metric,
+        unit=METRICS[figure.metric].unit,
+        a=figure.a,
+        a_state=figure.a_state,
+        b=figure.b,
+        b_state=figure.b_state,
+        verdict=found.verdict if found else None,
+        word=verdict_word(figure.metric, found) if found else None,
+        ratio=ratio_of(found) if found else None,
+        confidence=found.confidence if found else None,
+        threshold=found.threshold if found else None,
+        pairing=found.pairing if found else None,
+        minimum_detectable_ratio=least if math.isfinite(least) else None,
+        note=figure.note or None,
+    )

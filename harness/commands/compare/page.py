@@ -134,7 +134,7 @@ def _row(titles: tuple[str, str], figure: ComparedFigure) -> tuple[Cell, ...]:
         metric.label,
         figure.a or _ABSENT.get(figure.a_state),
         figure.b or _ABSENT.get(figure.b_state),
-        _ratio(found) if found else "",
+        ratio_of(found) if found else "",
         found.n if found else None,
         verdict_word(figure.metric, found) if found else "",
         *judged,
@@ -142,7 +142,8 @@ def _row(titles: tuple[str, str], figure: ComparedFigure) -> tuple[Cell, ...]:
     )
 
 
-def _ratio(comparison: Comparison) -> Figure:
+def ratio_of(comparison: Comparison) -> Figure:
+    """B / A as a figure; without bounds where nothing is known."""
     is_known = math.isfinite(comparison.high)
     return Figure(
         comparison.ratio,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.analysis.formulas import why_disturbed
 from harness.commands.exchange import write as llama_bench_write
@@ -75,22 +74,6 @@ class ExportAnswer:
                 f"Compare: compare-llama-bench.py -t llama-bench -i {to or 'FILE'} "
                 f"-b {builds[0]} -c {builds[1]}{others}"
             )
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The same for programs."""
-        return {
-            "schema": 1,
-            "format": self.request.target,
-            "output": self.request.output,
-            "written": str(self.request.to) if self.request.to else None,
-            "rows": [llama_bench_write.document(row) for row in self.rows],
-            "left_out": [
-                {"experiment": it.experiment, "model": it.model, "workload": it.workload,
-                 "reason": it.reason}
-                for it in self.export.left_out
-            ],
-        }  # fmt: skip
 
 
 def answer(request: ExportRequest) -> ExportAnswer:

@@ -8,6 +8,7 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output
+from harness.commands.exchange.document import export_document
 from harness.commands.exchange.export_answer import WRITERS, ExportRequest, answer
 from harness.errors import ResultsUnwritable, UsageError
 from harness.files import atomic_write, cannot
@@ -61,7 +62,7 @@ def command(
     if to is None and not as_json:
         click.echo(export.text, nl=False)
     shown = Output("json" if as_json else "plain")
-    shown.show((), export.document, aside=notes([*export.remarks]))
+    shown.show((), export_document(export), aside=notes([*export.remarks]))
 
 
 def _write(to: Path, text: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness import __version__
 from harness.commands.exchange.convert import Import, ImportedExperiment, imported
@@ -45,28 +44,6 @@ class TakenOver:
             )
         if self.file.unknown_keys:
             yield f"Unknown keys, not taken over: {', '.join(self.file.unknown_keys[:10])}."
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The same for programs."""
-        return {
-            "schema": 1,
-            "experiments": [self._entry(each) for each in self.result.experiments],
-            "left_out": [{"reason": why, "n_rows": n} for why, n in self.result.left_out.items()],
-            "n_rows_without_samples": self.result.n_without_samples,
-            "unknown_keys": list(self.file.unknown_keys),
-        }
-
-    def _entry(self, each: ImportedExperiment) -> dict[str, Any]:
-        return {
-            "experiment": each.experiment.id,
-            "path": str(self.paths[each.experiment.id]),
-            "is_new": each.experiment.id not in self.here,
-            "machine": each.experiment.machine.id,
-            "models": [model.key for model in each.experiment.plan.models],
-            "n_runs": len(each.runs),
-            "n_trials": sum(len(run.trials) for run in each.runs),
-        }
 
 
 def take_over(data: bytes, name: str, results: Path) -> TakenOver:

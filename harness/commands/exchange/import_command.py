@@ -9,13 +9,14 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
+from harness.commands.exchange.document import import_document
 from harness.commands.exchange.import_answer import take_over
 from harness.commands.exchange.import_page import page
 from harness.commands.exchange.read import MOST_BYTES
 from harness.errors import ResultsInvalid
 from harness.files import cannot
 from harness.report.page import notes
-from harness.report.text import harmless
+from harness.report.text import sanitize
 
 
 @click.command("import")
@@ -31,9 +32,9 @@ def command(file: Path, results: Path, output: Output) -> int:
     same results are taken over once only. What llama-bench does not tell (memory, loading, what
     disturbed it) stays unknown.
     """
-    name = "stdin" if str(file) == "-" else harmless(str(file))
+    name = "stdin" if str(file) == "-" else sanitize(str(file))
     taken = take_over(_data(file, name), name, results)
-    return output.show(page(taken), taken.document, aside=notes([*taken.remarks]))
+    return output.show(page(taken), import_document(taken), aside=notes([*taken.remarks]))
 
 
 def _data(file: Path, name: str) -> bytes:

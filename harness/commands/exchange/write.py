@@ -23,7 +23,7 @@ from harness.commands.exchange.record import (
     Value,
     older_values,
 )
-from harness.report.text import harmless
+from harness.report.text import sanitize
 
 # Width of a column, negative for text to the left (llama-bench.cpp, `get_field_width`).
 _WIDTHS = {
@@ -177,4 +177,4 @@ def _rule(width: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    return harmless(text).replace("|", "\\|")
+    return sanitize(text).replace("|", "\\|")

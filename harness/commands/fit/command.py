@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -11,19 +10,14 @@ import click
 
 from harness.commandline import options
 from harness.commandline.engine_options import engine_lists, engine_values
+from harness.commandline.output import Output, output_options
 from harness.commands.fit.audit import audit
-from harness.commands.fit.document import audit_document, fit_document
-from harness.commands.fit.fit import FitRequest, FitResult, fit
-from harness.commands.fit.page import (
-    audit_text,
-    capacity_text,
-    failure_text,
-    fit_text,
-    overview_text,
-)
+from harness.commands.fit.document import audit_document, document
+from harness.commands.fit.fit import FitRequest, fit
+from harness.commands.fit.page import aside, audit_page, page
 from harness.errors import UsageError
 from harness.models.catalog.catalog import load_catalog
-from harness.report import terminal
+from harness.report.page import notes
 from harness.report.progress.fetching import Fetching
 
 
@@ -50,8 +44,7 @@ from harness.report.progress.fetching import Fetching
 )
 @options.catalog_option
 @options.results_option
-@options.json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
+@output_options
 def command(
     models: tuple[str, ...],
     is_all: bool,
@@ -63,8 +56,7 @@ def command(
     settings: Mapping[str, object],
     catalogs: tuple[Path, ...],
     results: Path,
-    as_json: bool,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """
     Tell whether MODELS will run here, before any download.
@@ -76,44 +68,20 @@ def command(
     if is_audit:
         if models or is_all:
             raise UsageError("--audit reads what is stored; leave the models away")
-        return _show_audit(results, as_json=as_json)
+        return _show_audit(results, output)
     if bool(models) == is_all:
         raise UsageError("name models, as `harness run` takes them, or pass --all alone")
     types = tuple(product(type_k, type_v))
     request = FitRequest(models, not offline, lengths, types, settings, results)
-    console = terminal.console(is_quiet=quiet)
-    with Fetching(console) as fetching:
+    with Fetching(output.console) as fetching:
         result = fit(request, load_catalog(catalogs), fetching.report)
     for note in result.notes:
-        terminal.warn(console, note)
-    if as_json:
-        click.echo(json.dumps(fit_document(result), indent=2))
-        return result.exit_code
-    click.echo(_text(result))
-    if result.is_overview:
-        console.print(
-            f"\n{capacity_text(result.capacity)} {result.n_left_out} more cannot be laid out from "
-            "their shape.",
-            soft_wrap=True,
-        )
-    return result.exit_code
+        output.warn(note)
+    return output.show(page(result), document(result), result.exit_code, aside=aside(result))
 
 
-def _text(result: FitResult) -> str:
-    if result.is_overview:
-        return overview_text([fitted for fitted, _ in result.fits], result.failures)
-    texts = [fit_text(fitted, speeds) for fitted, speeds in result.fits]
-    if texts:
-        texts.append(capacity_text(result.capacity))
-    return "\n\n".join([*texts, *map(failure_text, result.failures)])
-
-
-def _show_audit(results: Path, *, as_json: bool) -> int:
+def _show_audit(results: Path, output: Output) -> int:
     found = audit(results)
-    if as_json:
-        click.echo(json.dumps(audit_document(found), indent=2))
-        return found.exit_code
-    click.echo(audit_text(found.audits, found.n_experiments))
-    for problem in found.problems:
-        click.echo(problem, err=True)
-    return found.exit_code
+    return output.show(
+        audit_page(found), audit_document(found), found.exit_code, aside=notes([*found.problems])
+    )

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness import units
 from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.speed.calibration import has_gpu
 from harness.analysis.speed.predict import MachineSpeed, predict_speed, predict_ttft
@@ -22,6 +23,7 @@ from harness.models.catalog.catalog import Catalog
 from harness.models.find import find
 from harness.models.model import Model
 from harness.schema.experiment import EngineInfo
+from harness.schema.figure import Figure
 from harness.schema.machine import Machine
 from harness.schema.prediction import Prediction, Refusal
 from harness.schema.settings import Settings
@@ -58,6 +60,30 @@ class PredictedSpeed:
 
     title: str
     figure: Prediction | Refusal
+
+    @property
+    def value(self) -> Figure | None:
+        """The prediction as a figure, in tok/s or ns; None where nothing is predicted."""
+        it, (unit, scale) = self.figure, self._unit
+        if isinstance(it, Refusal):
+            return None
+        low, high = it.low * scale, it.high * scale
+        return Figure(it.value * scale, low, high, unit, "predicted", source=it.method)
+
+    @property
+    def bound(self) -> str:
+        """What holds of it where nothing is predicted, in words; "" where nothing is known."""
+        unit, scale = self._unit
+        if self.figure.low is not None:
+            return f"at least {units.quantity(self.figure.low * scale, unit)}"
+        if self.figure.high is not None:
+            return f"at most {units.quantity(self.figure.high * scale, unit)}"
+        return ""
+
+    @property
+    def _unit(self) -> tuple[str, float]:
+        """Of the figure, and what its prediction is multiplied by."""
+        return ("ns", 1e6) if self.figure.component == "ttft_ms" else ("tok/s", 1.0)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
-"""Whether models fit, as text: what each context takes, what would help, how fast it will be."""
+"""Whether models fit, as a page: what each context takes, what would help, how fast it will be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from tabulate import tabulate
+from collections.abc import Sequence
 
 from harness import units
 from harness.analysis.device_memory import Fits, MemoryCapacity
-from harness.commands.fit.audit import ComponentAudit
-from harness.commands.fit.fit import FitFailure, PredictedSpeed
+from harness.commands.fit.audit import AuditResult
+from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
-from harness.report.text import harmless, wrapped
+from harness.report.page import Cell, Column, Note, Page, Table, notes
 from harness.schema.prediction import Method, Prediction
 
 _FITS: dict[Fits | None, str] = {
@@ -20,108 +18,154 @@ _FITS: dict[Fits | None, str] = {
 _ORIGINS = {"local": "of the file here", "hub": "from", "shape": "made from"}
 # A class that earlier results corrected is one still; the note says by how much.
 _METHODS: dict[Method, str] = {"anchors": "machine-class"}
-_SHOWN: dict[str, Callable[[float], str]] = {
-    "tok_per_s": lambda rate: f"{units.significant(rate)} tok/s",
-    "ttft_ms": lambda ms: units.duration(ms * 1e6),
-}
+_SPEEDS = (
+    Column(None, "model"),
+    Column("predicted", "what"),
+    Column("", "", "right", interval="90 % interval"),
+    Column(None, "workload"),
+    Column(None, "note"),
+)
+_OVERVIEW = (
+    Column("model", "model"),
+    Column("weights", "weights_bytes", "right", unit="bytes"),
+    Column("needs", "total_bytes", "right", unit="bytes"),
+    Column("fits", "fits"),
+    Column("largest", "n_ctx_max", "right"),
+)
+_AUDIT = (
+    Column("", "what"),
+    Column("by", "method"),
+    Column("n", "n", "right"),
+    Column("median", "median_error", "right", unit="ratio"),
+    Column("90th pct.", "q90_error", "right", unit="ratio"),
+    Column("bias", align="right"),
+    Column(None, "bias"),
+    Column("in interval", "coverage", "right", unit="ratio"),
+)
 
 
-def fit_text(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> str:
-    """One model in 80 columns."""
-    lines = [*_head(fit), "", _table(fit)]
-    for each in fit.contexts:
-        if not each.fits:
-            what = f"{each.context.request.n_ctx} with {_cache(each)}: {each.context.message}."
-            lines += wrapped(harmless(what))
-    if len(fit.device_names) > 1:
-        lines += ["", _device_table(fit)]
-    lines += ["", *_largest(fit)]
-    if fit.hints:
-        lines += ["", "What would help:"]
-        lines += [line for hint in fit.hints for line in wrapped(hint, lead="  - ")]
-    if speeds:
-        lines += ["", *_speed_lines(speeds)]
-    return "\n".join(lines)
+def page(result: FitResult) -> Page:
+    """Every model with the memory it is set against, or of many a row each."""
+    failures = notes([_failure(each) for each in result.failures])
+    if result.is_overview:
+        return Table(_OVERVIEW, tuple(_overview(it) for it, _ in result.fits)), *failures
+    models = [part for it, speeds in result.fits for part in _model(it, speeds)]
+    return (*models, *notes(_memory(result.capacity) if result.fits else ""), *failures)
 
 
-def capacity_text(capacity: MemoryCapacity) -> str:
-    """The memory that everything is set against, in a sentence."""
-    text = (
-        f"Memory: {units.memory_size(capacity.free_bytes)} free now of "
-        f"{units.memory_size(capacity.total_bytes)}"
+def aside(result: FitResult) -> Page:
+    """What the overview is set against, and what is not in it."""
+    if not result.is_overview:
+        return ()
+    return notes(
+        f"{_memory(result.capacity)} {result.n_left_out} more cannot be laid out from their shape."
     )
-    if capacity.gpu_limit_bytes is not None:
-        text += f", of which the GPU may use {units.memory_size(capacity.gpu_limit_bytes)}"
-    return text + "."
+
+
+def audit_page(result: AuditResult) -> Page:
+    """How wrong the stored predictions were."""
+    if not result.audits:
+        return notes("No experiment here holds predictions that anything was measured for.")
+    rows = tuple(
+        (
+            each.label,
+            each.method,
+            each.n,
+            each.median_error,
+            each.q90_error,
+            f"{each.bias * 100:+.1f} %",
+            each.bias,
+            each.coverage,
+        )
+        for each in result.audits
+    )
+    legend = (
+        f"Absolute relative errors of the predictions stored in {result.n_experiments} "
+        "experiments; bias: median signed error, + predicted too high. Intervals are made to hold "
+        "90 %."
+    )
+    return Table(_AUDIT, rows), *notes(legend)
+
+
+def _model(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> Page:
+    return (
+        *notes(_head(fit)),
+        _contexts(fit),
+        *((_devices(fit),) if len(fit.device_names) > 1 else ()),
+        *notes(_largest(fit)),
+        *((Note(fit.hints, "finding", title="What would help:"),) if fit.hints else ()),
+        *((_speeds(fit.found.key, speeds),) if speeds else ()),
+    )
 
 
 def _head(fit: ModelFit) -> list[str]:
     found = fit.found
-    origin = _ORIGINS[found.origin]
     source = "" if found.origin == "local" else f" {found.source}"
-    facts = [
-        f"{found.key} · {found.file.architecture} · {units.count(found.file.n_params)} parameters",
+    lines = [
+        f"{found.key} · {found.file.architecture} · {units.count(found.file.n_params)} parameters, "
         f"weights {units.memory_size(fit.plan.weights_bytes)}",
+        f"Header {_ORIGINS[found.origin]}{source}.",
     ]
-    lines = wrapped(harmless(", ".join(facts)))
-    lines += wrapped(harmless(f"Header {origin}{source}."))
-    if found.note:
-        lines += wrapped(harmless(f"Not the file's own header: {found.note}."))
-    return lines
+    return lines + ([f"Not the file's own header: {found.note}."] if found.note else [])
 
 
-def _table(fit: ModelFit) -> str:
+def _contexts(fit: ModelFit) -> Table:
+    """A row for each context that can be planned; below it why the others cannot."""
     fits = [each for each in fit.contexts if each.fits]
-    has_sliding = any(each.of("kv-sliding") for each in fits)
-    has_state = any(each.of("recurrent") for each in fits)
-    headers = ["context", "cache", "KV cache"]
-    headers += ["sliding"] * has_sliding + ["state"] * has_state + ["compute", "total", "fits"]
-    rows = [
-        [
-            str(each.context.request.n_ctx),
-            _cache(each),
-            units.memory_size(each.of("kv")),
-            *([units.memory_size(each.of("kv-sliding"))] * has_sliding),
-            *([units.memory_size(each.of("recurrent"))] * has_state),
-            units.memory_size(each.of("compute", "output")),
-            units.memory_size(each.total_bytes),
-            _FITS[each.fits],
-        ]
-        for each in fits
-    ]
-    return _columns(headers, rows, f"rl{'r' * (len(headers) - 3)}l")
+    # What no context needs is a column for programs alone.
+    sliding = "sliding" if any(each.of("kv-sliding") for each in fits) else None
+    state = "state" if any(each.of("recurrent") for each in fits) else None
+    columns = (
+        Column(None, "model"),
+        Column("context", "n_ctx", "right"),
+        Column("cache", "cache"),
+        Column("KV cache", "kv_bytes", "right", unit="bytes"),
+        Column(sliding, "kv_sliding_bytes", "right", unit="bytes"),
+        Column(state, "recurrent_bytes", "right", unit="bytes"),
+        Column("compute", "compute_bytes", "right", unit="bytes"),
+        Column("total", "total_bytes", "right", unit="bytes"),
+        Column("fits", "fits"),
+    )
+    refused = tuple(
+        f"{each.context.request.n_ctx} with {_cache(each)}: {each.context.message}."
+        for each in fit.contexts
+        if not each.fits
+    )
+    return Table(columns, tuple(_context(fit, each) for each in fits), legend=refused)
 
 
-def _device_table(fit: ModelFit) -> str:
+def _context(fit: ModelFit, each: ContextFit) -> tuple[Cell, ...]:
+    return (
+        fit.found.key,
+        each.context.request.n_ctx,
+        _cache(each),
+        each.of("kv"),
+        each.of("kv-sliding"),
+        each.of("recurrent"),
+        each.of("compute", "output"),
+        each.total_bytes,
+        _FITS[each.fits],
+    )
+
+
+def _devices(fit: ModelFit) -> Table:
+    """What each context takes of each device."""
     names = fit.device_names
-    rows = [
-        [
-            str(each.context.request.n_ctx),
+    rows: list[tuple[Cell, ...]] = [
+        (
+            each.context.request.n_ctx,
             _cache(each),
-            *(units.memory_size(each.by_device.get(name, 0)) for name in names),
-        ]
+            *(each.by_device.get(name, 0) for name in names),
+        )
         for each in fit.contexts
         if each.fits
     ]
-    headers = ["context", "cache", *(harmless(name) for name in names)]
-    return _columns(headers, rows, f"rl{'r' * len(names)}")
+    devices = (Column(name, align="right", unit="bytes") for name in names)
+    return Table((Column("context", align="right"), Column("cache"), *devices), tuple(rows))
 
 
 def _cache(each: ContextFit) -> str:
     return cache_name(each.context.request.type_k, each.context.request.type_v)
-
-
-def _columns(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
-    """A plain table; `align` has a letter a column, "l" or "r"."""
-    # tabulate pads its own headers by two columns, which 80 do not have to spare.
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
-    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    return tabulate(
-        [headers, ["-" * width for width in widths], *rows],
-        tablefmt="plain",
-        disable_numparse=True,
-        colalign=sides,
-    )
 
 
 def cache_name(type_k: str, type_v: str) -> str:
@@ -140,86 +184,55 @@ def _largest(fit: ModelFit) -> list[str]:
             text = f"{trained} positions, all that the model was trained for"
         else:
             text = f"{each.n_ctx} positions"
-        lines += wrapped(f"Largest context that fits with a {cache} cache: {text}.")
+        lines.append(f"Largest context that fits with a {cache} cache: {text}.")
     return lines
 
 
-def _speed_lines(speeds: Sequence[PredictedSpeed]) -> list[str]:
-    rows: list[list[str]] = []
-    notes: dict[str, list[str]] = {}
-    for told in speeds:
-        figure = told.figure
-        shown = _SHOWN[figure.component]
-        if isinstance(figure, Prediction):
-            rows.append([told.title, shown(figure.value), _range(figure.low, figure.high, shown)])
-            method = _METHODS.get(figure.method, figure.method)
-            notes.setdefault(f"by {method}, {figure.note}", []).append(told.title)
-        else:
-            rows.append([told.title, "–", _range(figure.low, figure.high, shown)])
-            notes.setdefault(figure.reason, []).append(told.title)
-    table = _columns(["foretold", "", "9 of 10 lie in"], rows, "lrl")
-    lines = [
-        f"{'; '.join(titles) if len(titles) < len(rows) else 'All'}: {note}."
-        for note, titles in notes.items()
-    ]
-    return [table, *(line for text in lines for line in wrapped(harmless(text)))]
-
-
-def _range(low: float | None, high: float | None, shown: Callable[[float], str]) -> str:
-    if low is None and high is None:
-        return ""
-    if low is None:
-        return f"at most {shown(high or 0.0)}"
-    if high is None:
-        return f"at least {shown(low)}"
-    return f"{shown(low)} – {shown(high)}"
-
-
-def overview_text(fits: Sequence[ModelFit], failures: Sequence[FitFailure]) -> str:
-    """Many models, one line each: the shortest context planned, and the largest that fits."""
-    rows = []
-    for fit in fits:
-        first = next((each for each in fit.contexts if each.fits), None)
-        most = next(iter(fit.largest), None)
-        rows.append(
-            [
-                harmless(fit.found.key),
-                units.memory_size(fit.plan.weights_bytes),
-                units.memory_size(first.total_bytes) if first else "",
-                _FITS[first.fits] if first else "refused",
-                str(most.n_ctx) if most and most.n_ctx else "none",
-            ]
-        )
-    headers = ["model", "weights", "needs", "fits", "largest"]
-    table = _columns(headers, rows, "lrrlr")
-    return "\n".join([table, *(failure_text(each) for each in failures)])
-
-
-def failure_text(failure: FitFailure) -> str:
-    """A model's row where there is nothing else to say of it."""
-    return f"{harmless(failure.model)}: {harmless(failure.message)}"
-
-
-def audit_text(audits: Sequence[ComponentAudit], n_experiments: int) -> str:
-    """How wrong the stored predictions were."""
-    if not audits:
-        return "No experiment here holds predictions that anything was measured for."
-    rows = [
-        [
-            each.label,
-            each.method,
-            str(each.n),
-            units.percent(each.median_error),
-            units.percent(each.q90_error),
-            f"{each.bias * 100:+.1f} %",
-            units.percent(each.coverage),
-        ]
-        for each in audits
-    ]
-    headers = ["", "by", "n", "median", "90th pct.", "bias", "in interval"]
-    table = _columns(headers, rows, "llrrrrr")
-    legend = (
-        f"Absolute relative errors of the predictions stored in {n_experiments} experiments; "
-        "bias: median signed error, + foretold too high. Intervals are made to hold 90 %."
+def _speeds(key: str, speeds: Sequence[PredictedSpeed]) -> Table:
+    """A row a speed; below it how each was predicted, or why it was not."""
+    found: dict[str, list[str]] = {}
+    rows: list[tuple[Cell, ...]] = []
+    for speed in speeds:
+        figure = speed.figure
+        note = figure.reason if not isinstance(figure, Prediction) else _by(figure)
+        found.setdefault(note, []).append(speed.title)
+        shown: Cell = speed.value or speed.bound or None
+        rows.append((key, speed.title, shown, figure.workload, note))
+    legend = tuple(
+        f"{'; '.join(titles) if len(titles) < len(speeds) else 'All'}: {note}."
+        for note, titles in found.items()
     )
-    return "\n".join([table, "", *wrapped(legend)])
+    return Table(_SPEEDS, tuple(rows), legend=legend)
+
+
+def _by(prediction: Prediction) -> str:
+    return f"by {_METHODS.get(prediction.method, prediction.method)}, {prediction.note}"
+
+
+def _memory(capacity: MemoryCapacity) -> str:
+    """The memory that everything is set against, in a sentence."""
+    text = (
+        f"Memory: {units.memory_size(capacity.free_bytes)} free now of "
+        f"{units.memory_size(capacity.total_bytes)}"
+    )
+    if capacity.gpu_limit_bytes is not None:
+        text += f", of which the GPU may use {units.memory_size(capacity.gpu_limit_bytes)}"
+    return text + "."
+
+
+def _overview(fit: ModelFit) -> tuple[Cell, ...]:
+    """The shortest context planned, and the largest that fits."""
+    first = next((each for each in fit.contexts if each.fits), None)
+    most = next(iter(fit.largest), None)
+    return (
+        fit.found.key,
+        fit.plan.weights_bytes,
+        first.total_bytes if first else None,
+        _FITS[first.fits] if first else "refused",
+        most.n_ctx if most and most.n_ctx else "none",
+    )
+
+
+def _failure(failure: FitFailure) -> str:
+    """All there is to say of a model."""
+    return f"{failure.model}: {failure.message}"

@@ -12,7 +12,7 @@ import re
 from harness.commands.gate.gate import GateResult
 from harness.commands.gate.judge import Verdict
 from harness.commands.gate.words import check_text, sentence, waiver_text
-from harness.report.text import harmless
+from harness.report.text import sanitize
 
 # GitHub shows ten of a kind for each step and drops the others without a word.
 _MOST = 10
@@ -44,7 +44,7 @@ def _command(level: str, message: str) -> str:
 
 def safe(text: str) -> str:
     """`text` in which nothing is a command of its own: a model's name might hold one."""
-    return _COMMANDS.sub(r"\2", harmless(text))
+    return _COMMANDS.sub(r"\2", sanitize(text))
 
 
 def _data(text: str) -> str:

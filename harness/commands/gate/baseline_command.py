@@ -8,14 +8,16 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
+from harness.commands.gate.baseline_document import (
+    RemovedDocument,
+    list_document,
+    saved_document,
+)
 from harness.commands.gate.baseline_page import (
     doubt,
     list_aside,
-    list_document,
     list_page,
-    removed_document,
     removed_page,
-    saved_document,
     saved_page,
 )
 from harness.commands.gate.baselines import list_baselines, remove_baseline, save_baseline
@@ -78,7 +80,7 @@ def save_command(name: str, experiment: str, results: Path, force: bool, output:
 def remove_command(name: str, results: Path, output: Output) -> None:
     """Remove the baseline NAME; the experiment that it was made from stays."""
     path = remove_baseline(results, name)
-    output.show(removed_page(path), removed_document(name, path))
+    output.show(removed_page(path), RemovedDocument(name, path))
 
 
 def _list(results: Path, output: Output) -> None:

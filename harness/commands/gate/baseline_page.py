@@ -1,4 +1,4 @@
-"""Baselines, all or the one just kept or removed, as pages and as JSON."""
+"""Baselines, all or the one just kept or removed, as pages."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ def list_aside(listings: Sequence[Listing]) -> Page:
     return notes(text)
 
 
-def list_document(listings: Sequence[Listing]) -> dict[str, object]:
-    """The JSON document of `harness baseline list`."""
-    rows = [{"name": it.path.stem} | listing_page.entry(it) for it in listings]
-    return {"schema": 1, "baselines": rows}
-
-
 def saved_page(name: str, stored: StoredExperiment) -> Page:
     """What is kept now, and where."""
     facts = stored.experiment
@@ -50,28 +44,6 @@ def doubt(stored: StoredExperiment) -> str | None:
     return unusable(measured_of(stored.experiment, stored.runs))
 
 
-def saved_document(name: str, stored: StoredExperiment) -> dict[str, object]:
-    """The JSON document of `harness baseline save`."""
-    facts = stored.experiment
-    document = {
-        "name": name,
-        "path": str(stored.path),
-        "experiment": facts.id,
-        "started_at": facts.started_at,
-        "machine": facts.machine.id,
-        "models": [model.key for model in facts.plan.models],
-        "workloads": list(facts.plan.workloads),
-        "n_runs": len(stored.runs),
-        "doubt": doubt(stored),
-    }
-    return {"schema": 1, "baseline": document}
-
-
 def removed_page(path: Path) -> Page:
     """What is gone."""
     return (Note((f"Removed {path}",), is_whole=True),)
-
-
-def removed_document(name: str, path: Path) -> dict[str, object]:
-    """The JSON document of `harness baseline remove`."""
-    return {"schema": 1, "removed": name, "path": str(path)}

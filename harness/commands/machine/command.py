@@ -6,7 +6,7 @@ import click
 
 from harness.commandline.output import Output, output_options
 from harness.commands.machine.machine import MachineRequest, look
-from harness.commands.machine.page import document, page
+from harness.commands.machine.page import page
 
 
 @click.command("machine")
@@ -21,4 +21,4 @@ from harness.commands.machine.page import document, page
 def command(is_calibrating: bool, force: bool, output: Output) -> int:
     """Describe this machine, measure its memory, and name what could spoil a figure now."""
     result = look(MachineRequest(is_calibrating, force), output.tell, output.warn)
-    return output.show(page(result), document(result))
+    return output.show(page(result), result)

@@ -29,7 +29,20 @@ class MachineRequest:
 
 @dataclass(frozen=True)
 class MachineResult:
-    """`stale` says why the calibration is not used, None where it is."""
+    """
+    The machine at hand, now.
+
+    Attributes:
+        machine: Hardware, the same from one look to the next.
+        conditions: What may differ: power, memory available, load, warnings.
+        bandwidth: Sampled read speed of main memory.
+        engine: The build that measures here, with its devices.
+        default_threads: As many as are measured with unless others are asked for.
+        calibration: What --calibrate measured; null if there is none.
+        stale: Why the calibration is not used; null where it is.
+        energy: Which sources tell of energy, what they counted in a short rest, and why others
+            tell nothing.
+    """
 
     machine: Machine
     conditions: Conditions

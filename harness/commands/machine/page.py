@@ -34,26 +34,6 @@ def page(result: MachineResult) -> Page:
     return (Facts(facts), _warnings(conditions), *_unknown(result))
 
 
-def document(result: MachineResult) -> dict[str, object]:
-    """The JSON document of `harness machine`."""
-    calibration, energy = result.calibration, result.energy
-    return {
-        "schema": 1,
-        "machine": result.machine.model_dump(mode="json"),
-        "conditions": result.conditions.model_dump(mode="json"),
-        "bandwidth": result.bandwidth.model_dump(mode="json"),
-        "engine": result.engine.model_dump(mode="json"),
-        "default_threads": result.default_threads,
-        "calibration": calibration
-        and {**calibration.model_dump(mode="json"), "stale": result.stale},
-        "energy": {
-            "sources": energy.sources,
-            "idle": [domain.model_dump(mode="json") for domain in energy.idle],
-            "obstacles": energy.obstacles,
-        },
-    }
-
-
 def _warnings(conditions: Conditions) -> Note:
     if not conditions.warnings:
         return Note(("Nothing found that would spoil a measurement now.",))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from harness.commands.models.models import (
     CatalogList,
@@ -12,12 +15,120 @@ from harness.commands.models.models import (
     ModelsResult,
     VariantStatus,
 )
-from harness.models.catalog.spec import ModelSpec
+from harness.models.catalog.spec import ModelSpec, Shape, Source
 from harness.models.model import Model
 from harness.models.stores import LocalFile
+from harness.report.document import HeaderOrigin, header_origin
+from harness.schema.experiment import ModelFile
 
 
-def document(result: ModelsResult) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class VariantDocument:
+    """
+    One quantization of a model.
+
+    Attributes:
+        model: Its key.
+        n_bytes: Exact size of the GGUF, all parts together.
+        approx_bytes: Or one that its source rounded.
+        sha256: Of the GGUF; null for models in several parts, and where the hub has to be asked.
+        n_shards: Parts of a split model; null for one file, or where nobody counted.
+        source: Where it comes from.
+        path: Where the file lies on this disk; null if it does not.
+        fits: Only with --fits; null too where the size is unknown.
+    """
+
+    model: str
+    quantization: str
+    n_bytes: int | None
+    approx_bytes: int | None
+    sha256: str | None
+    n_shards: int | None
+    source: Source
+    path: Path | None
+    fits: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDocument:
+    """
+    One model of the catalogue; what nobody has confirmed is null.
+
+    Attributes:
+        original: The lab's own repository.
+        aliases: Other names it is found by.
+        country: Two letters, several joined by a slash.
+        licence: SPDX identifier, or LicenseRef-NAME for terms that have none.
+        clause: What bites in them.
+        superseded_by: Newer models of the same lab; not all are in the catalogue.
+        shape: What memory and speed follow from, in llama.cpp's terms.
+        n_params: Weights in all. Figures that end in six zeros are the lab's own, rounded.
+        n_params_active: Those one token is multiplied with: in a mixture the experts it is sent to
+            and everything dense, without the embedding table.
+        variant: The one this answer is about: the usual one, or the largest that fulfils the
+            filters.
+    """
+
+    name: str
+    original: str | None
+    aliases: tuple[str, ...]
+    lab: str
+    country: str | None
+    licence: str | None
+    clause: str | None
+    released: datetime.date | None
+    superseded_by: tuple[str, ...]
+    architecture: str | None
+    kind: Literal["dense", "moe"]
+    shape: Shape | None
+    n_params: int | None
+    n_params_active: int | None
+    n_ctx_train: int | None
+    variant: str | None
+    variants: tuple[VariantDocument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogDocument:
+    """
+    Models of the catalogue.
+
+    Attributes:
+        memory_bytes: Only with --fits: what a model can have here.
+        models: Those that answer, or the one that is named.
+    """
+
+    memory_bytes: int | None
+    models: tuple[ModelDocument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderDocument:
+    """
+    A file, or a repository of the hub, by its header.
+
+    Attributes:
+        header: Where it is from.
+        file: What it says.
+    """
+
+    header: HeaderOrigin
+    file: ModelFile
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDocument:
+    """
+    What other programs hold on this machine.
+
+    Attributes:
+        files: One for each model.
+    """
+
+    files: tuple[LocalFile, ...]
+
+
+def document(result: ModelsResult) -> CatalogDocument | HeaderDocument | LocalDocument:
     """Everything that was found; one model of the catalogue has the form of all."""
     match result:
         case CatalogList():
@@ -25,55 +136,48 @@ def document(result: ModelsResult) -> dict[str, Any]:
         case CatalogModel():
             return _catalog([result.row], result.memory_bytes)
         case Model():
-            return _header(result)
+            return HeaderDocument(header_origin(result), result.file)
         case _:
-            return {"schema": 1, "files": [_file(each) for each in result]}
+            return LocalDocument(tuple(result))
 
 
-def _catalog(rows: Sequence[CatalogRow], memory_bytes: int | None) -> dict[str, Any]:
-    memory = {} if memory_bytes is None else {"memory_bytes": memory_bytes}
-    return {"schema": 1, **memory, "models": [_model(row, memory_bytes) for row in rows]}
+def _catalog(rows: Sequence[CatalogRow], memory_bytes: int | None) -> CatalogDocument:
+    return CatalogDocument(memory_bytes, tuple(map(_model, rows)))
 
 
-def _model(row: CatalogRow, memory_bytes: int | None) -> dict[str, Any]:
+def _model(row: CatalogRow) -> ModelDocument:
     spec = row.spec
-    facts = spec.model_dump(mode="json", exclude={"parameters", "context_trained", "variants"})
-    return facts | {
-        "n_params": spec.parameters.total,
-        "n_params_active": spec.parameters.active,
-        "n_ctx_train": spec.context_trained,
-        "variant": row.variant.quantization if row.variant else None,
-        "variants": [_variant(spec, each, memory_bytes) for each in row.variants],
-    }
+    return ModelDocument(
+        name=spec.name,
+        original=spec.original,
+        aliases=spec.aliases,
+        lab=spec.lab,
+        country=spec.country,
+        licence=spec.licence,
+        clause=spec.clause,
+        released=spec.released,
+        superseded_by=spec.superseded_by,
+        architecture=spec.architecture,
+        kind=spec.kind,
+        shape=spec.shape,
+        n_params=spec.parameters.total,
+        n_params_active=spec.parameters.active,
+        n_ctx_train=spec.context_trained,
+        variant=row.variant.quantization if row.variant else None,
+        variants=tuple(_variant(spec, each) for each in row.variants),
+    )
 
 
-def _variant(spec: ModelSpec, status: VariantStatus, memory_bytes: int | None) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "model": f"{spec.name}:{status.variant.quantization}",
-        **status.variant.model_dump(mode="json"),
-        "path": str(status.path) if status.path else None,
-    }
-    return facts if memory_bytes is None else facts | {"fits": status.fits}
-
-
-def _header(found: Model) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "header": {
-            "origin": found.origin,
-            "source": found.source,
-            "n_bytes": sum(len(part.data) for part in found.parts),
-            "n_fetched_bytes": found.n_fetched_bytes,
-        },
-        "file": found.file.model_dump(mode="json"),
-    }
-
-
-def _file(file: LocalFile) -> dict[str, Any]:
-    return {
-        "name": file.name,
-        "origin": file.origin,
-        "quantization": file.quantization,
-        "n_bytes": file.n_bytes,
-        "path": str(file.path),
-    }
+def _variant(spec: ModelSpec, status: VariantStatus) -> VariantDocument:
+    variant = status.variant
+    return VariantDocument(
+        model=f"{spec.name}:{variant.quantization}",
+        quantization=variant.quantization,
+        n_bytes=variant.n_bytes,
+        approx_bytes=variant.approx_bytes,
+        sha256=variant.sha256,
+        n_shards=variant.n_shards,
+        source=variant.source,
+        path=status.path,
+        fits=status.fits,
+    )

@@ -8,7 +8,8 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
-from harness.commands.pull.page import document, page
+from harness.commands.pull.document import document
+from harness.commands.pull.page import page
 from harness.commands.pull.pull import FilesStatus, PullRequest, pull
 from harness.errors import ExitCode, UsageError
 from harness.models.catalog.catalog import load_catalog

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from harness import units
 from harness.commands.pull.pull import FilesStatus, Pulled
@@ -47,15 +46,6 @@ def page(result: Sequence[Pulled] | FilesStatus) -> Page:
     return table, Note((f"{units.file_size(left)} to fetch" if left else "nothing to fetch",))
 
 
-def document(result: Sequence[Pulled] | FilesStatus) -> dict[str, Any]:
-    """The JSON document of `harness pull`."""
-    if isinstance(result, FilesStatus):
-        models = [_model(state) for state in result.models]
-    else:
-        models = [_pulled(each) for each in result]
-    return {"schema": 1, "models": models}
-
-
 def _row(model: ModelState, file: FileState) -> tuple[Cell, ...]:
     word = _WORDS.get(file.state) or f"{units.file_size(file.n_bytes_here)} here, the rest to fetch"
     return (
@@ -69,32 +59,3 @@ def _row(model: ModelState, file: FileState) -> tuple[Cell, ...]:
         file.state,
         file.path,
     )
-
-
-def _pulled(each: Pulled) -> dict[str, object]:
-    variant = each.local.variant
-    return {
-        "model": each.local.key,
-        "path": str(each.local.path),
-        "n_bytes": each.n_bytes,
-        "sha256": variant.sha256 if variant else None,
-    }
-
-
-def _model(state: ModelState) -> dict[str, object]:
-    return {
-        "model": state.key,
-        "repo": state.repo,
-        "commit": state.commit,
-        "files": [
-            {
-                "name": file.name,
-                "n_bytes": file.n_bytes,
-                "n_bytes_here": file.n_bytes_here,
-                "sha256": file.sha256,
-                "state": file.state,
-                "path": str(file.path) if file.path else None,
-            }
-            for file in state.files
-        ],
-    }

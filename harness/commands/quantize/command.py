@@ -9,7 +9,8 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
-from harness.commands.quantize.page import document, page
+from harness.commands.quantize.document import document
+from harness.commands.quantize.page import page
 from harness.commands.quantize.quantize import QuantizeRequest, quantize
 from harness.errors import ExitCode
 from harness.measure.lock import machine_held

@@ -1,8 +1,6 @@
-"""What a model's quantizations came to, as a page and as JSON."""
+"""What a model's quantizations came to, as a page."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from harness import units
 from harness.commands.quantize.quantize import Made, QuantizeResult, State
@@ -43,25 +41,6 @@ def page(result: QuantizeResult) -> Page:
     )
 
 
-def document(result: QuantizeResult) -> dict[str, Any]:
-    """The JSON document of `harness quantize`."""
-    source = result.source
-    return {
-        "schema": 1,
-        "source": {
-            "model": source.model.key,
-            "path": str(source.model.weights),
-            "quantization": source.quantization,
-            "n_bytes": source.model.file.n_bytes,
-            "bits_per_weight": source.bits_per_weight,
-            "is_quantized": source.is_quantized,
-            "sha256": source.sha256,
-        },
-        "folder": str(result.folder),
-        "files": [_entry(source, each) for each in result.made],
-    }
-
-
 def _row(source: QuantizationSource, made: Made) -> tuple[Cell, ...]:
     word, planned = _WORDS.get(made.state, made.state), made.planned
     n_bytes, bits = planned.n_bytes, planned.bits_per_weight
@@ -83,20 +62,3 @@ def _note(made: Made) -> str:
             "another type than the mix wants, since their rows are no multiple of its block."
         )
     return ""
-
-
-def _entry(source: QuantizationSource, made: Made) -> dict[str, Any]:
-    planned, path = made.planned, made.path(source)
-    is_source = made.state == "source"
-    return {
-        "quantization": planned.file_type,
-        "state": made.state,
-        "message": made.message or None,
-        "path": str(path) if path else None,
-        "n_bytes": path.stat().st_size if path and (made.is_here or is_source) else None,
-        "n_bytes_planned": planned.n_bytes,
-        "bits_per_weight": source.bits_per_weight if is_source else planned.bits_per_weight,
-        "n_tensors": len(planned.types),
-        "n_tensors_fallback": planned.n_fallback,
-        "requantized_from": source.quantization if source.is_quantized and not is_source else None,
-    }

@@ -27,6 +27,18 @@ class StoredList:
         return self.listings if self.is_all else self.listings[-MOST:]
 
 
+@dataclass(frozen=True, slots=True)
+class ListDocument:
+    """
+    What is stored.
+
+    Attributes:
+        experiments: The newest last.
+    """
+
+    experiments: tuple[listing_page.ListedExperiment, ...]
+
+
 def page(result: StoredList) -> Page:
     """A row an experiment."""
     return (
@@ -45,6 +57,6 @@ def aside(result: StoredList) -> Page:
     return notes([*older, "One of them in full: harness show latest, or harness show ID"])
 
 
-def list_document(result: StoredList) -> dict[str, object]:
-    """The JSON document of `harness show` without an experiment: all of them."""
-    return {"schema": 1, "experiments": [*map(listing_page.entry, result.listings)]}
+def list_document(result: StoredList) -> ListDocument:
+    """All of them, for programs."""
+    return ListDocument(tuple(map(listing_page.entry, result.listings)))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make.bench_rows import Row, as_json, as_sql, make_record, make_row
 from make.records import make_experiment, make_model, make_run, make_runs
-from make.shown import PATH, shown
+from make.shown import PATH, read, shown
 
 from harness.analysis.measured import measured_of
 from harness.analysis.verdict_measured import NoVerdict, judge
@@ -208,13 +208,13 @@ def test_tables_and_documents_of_an_import_say_so_and_claim_nothing() -> None:
     result = measured_result(found.experiment, found.runs, found.end.stops, PATH)
     (group,) = result.groups
     text = shown(result)
-    facts = document(result)
+    facts = read(document(result))
 
     assert "imported from llama-bench" in text
     assert max(map(len, text.splitlines())) <= 80
     assert "imported" in shown(result, "csv")
     assert facts["origin"] == "llama-bench"
-    assert {case["n_contaminated"] for case in facts["cases"]} == {None}
+    assert {case["n_disturbed"] for case in facts["cases"]} == {None}
     assert {case["others_ratio"] for case in facts["cases"]} == {None}
     assert {name for case in facts["cases"] for name in case["metrics"]} == {"tok_per_s"}
     assert group.cases[0].metrics["tok_per_s"].kind == "range"

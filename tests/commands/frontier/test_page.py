@@ -14,6 +14,7 @@ from make.figures import around, known
 from make.gguf import write_small
 from make.quality import make_chunks, make_record
 from make.records import make_experiment, make_run
+from make.shown import read
 
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.command import command
@@ -143,8 +144,7 @@ def test_a_name_cannot_steer_a_terminal_nor_break_markdown() -> None:
 
 
 def test_the_document_has_every_figure_and_no_infinity() -> None:
-    document = document_of(result_of(BEST, WORST, BROKEN, paths={"Q6_K": Path("a.gguf")}))
-    json.dumps(document, allow_nan=False)
+    document = read(document_of(result_of(BEST, WORST, BROKEN, paths={"Q6_K": Path("a.gguf")})))
     best, worst, broken = document["options"]
     assert set(best["figures"]) == {"bytes", "need", "decode", "kl", "same_top"}
     assert best["figures"]["bytes"]["kind"] == "exact"

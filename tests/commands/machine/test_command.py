@@ -91,9 +91,9 @@ def test_force_calibrates_even_so_and_it_is_shown(
     assert "Calibration  of 2026-11-23" in stdout
     code, stdout, stderr = invoke("--json")
     assert (code, stderr) == (0, "")
-    document = json.loads(stdout)["calibration"]
-    assert (document["engine_commit"], document["stale"]) == ("0123abc", None)
-    assert len(document["samples"]) == len(calibrated().samples)
+    document = json.loads(stdout)
+    assert (document["calibration"]["engine_commit"], document["stale"]) == ("0123abc", None)
+    assert len(document["calibration"]["samples"]) == len(calibrated().samples)
 
 
 def test_calibrating_again_joins_what_still_holds_and_tells_what_does_not(

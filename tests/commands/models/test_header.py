@@ -49,7 +49,7 @@ def test_a_repositorys_model_has_a_page_for_the_price_of_its_header(hub: Hub) ->
 def test_the_same_as_json(hub: Hub) -> None:
     result = run(f"{REPO}:MXFP4", "--json")
     document = json.loads(result.stdout)
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert document["header"]["origin"] == "hub"
     assert document["header"]["n_fetched_bytes"] >= document["header"]["n_bytes"] > 0
     file = document["file"]

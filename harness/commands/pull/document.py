@@ -1,0 +1,84 @@
+"""The JSON documents of `harness pull`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.commands.pull.pull import FilesStatus, Pulled
+from harness.models.status import FileState
+
+
+@dataclass(frozen=True, slots=True)
+class PulledModel:
+    """
+    A model that is here, whole.
+
+    Attributes:
+        model: Its key.
+        path: Its file, of a split model the first.
+        n_bytes: Of all its parts.
+        sha256: As the catalogue or the hub states it; null where nobody does.
+    """
+
+    model: str
+    path: Path
+    n_bytes: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PulledDocument:
+    """
+    What was fetched, or was here.
+
+    Attributes:
+        models: One each, in the order asked for.
+    """
+
+    models: tuple[PulledModel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesOfModel:
+    """
+    How far the files of a model are here.
+
+    Attributes:
+        model: Its key.
+        repo: Of the hub; null where it comes from elsewhere.
+        commit: Of the repository.
+        files: What each should be, and what there is of it.
+    """
+
+    model: str
+    repo: str | None
+    commit: str | None
+    files: tuple[FileState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesDocument:
+    """
+    What there is to fetch, or what was found of it (--list, --verify).
+
+    Attributes:
+        models: One each, in the order asked for.
+    """
+
+    models: tuple[FilesOfModel, ...]
+
+
+def document(result: Sequence[Pulled] | FilesStatus) -> PulledDocument | FilesDocument:
+    """The same for programs."""
+    if isinstance(result, FilesStatus):
+        return FilesDocument(
+            tuple(FilesOfModel(it.key, it.repo, it.commit, it.files) for it in result.models)
+        )
+    return PulledDocument(tuple(map(_pulled, result)))
+
+
+def _pulled(each: Pulled) -> PulledModel:
+    local, variant = each.local, each.local.variant
+    return PulledModel(local.key, local.path, each.n_bytes, variant.sha256 if variant else None)

@@ -72,12 +72,11 @@ def _by_speed(work: Work | None, speed: MachineSpeed | None, model: str) -> Verd
         return NoVerdict("nothing is known of this machine's speed")
     settings = Settings(n_threads=1)
     # Whether it fits is judged by the caller, with the whole need.
-    unlimited = replace(speed, memory_bytes=None)
-    (told,) = predict.predict_speed(work, unlimited, DECODE, model, settings)
+    (told,) = predict.predict_speed(work, speed, DECODE, model, settings)
     decode = _figure(told, 1.0, "tok/s")
     if decode is None:
         return NoVerdict(told.reason if isinstance(told, Refusal) else "its speed is not known")
-    told = predict.predict_ttft(work, unlimited, PROMPT, model, settings)
+    told = predict.predict_ttft(work, speed, PROMPT, model, settings)
     ttft = _figure(told, 1e6, "ns")
     return verdict.by_speed(decode, ttft, "predicted")
 

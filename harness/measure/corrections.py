@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from harness.analysis.device_memory import MemoryCapacity, fits
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.speed.class_rates import class_rates
 from harness.analysis.speed.corrections import Anchor, Anchors
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import ResultsInvalid
+from harness.measure.memory import capacity_of, least_need
 from harness.records.listing import list_experiments
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import EngineInfo, Experiment
+from harness.schema.machine import Machine
 from harness.schema.prediction import Prediction
 from harness.schema.work import Work
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
@@ -33,28 +36,30 @@ _KINDS: tuple[Kind, Kind] = (Decode, Prefill)
 
 
 def anchored(
-    by_class: MachineSpeed, results: Path, machine_id: str, engine: EngineInfo
+    by_class: MachineSpeed, results: Path, machine: Machine, engine: EngineInfo
 ) -> MachineSpeed:
     """
     `by_class`, corrected by what `results` hold of this machine and this build of the engine.
 
     Of each model the newest result counts, a twin's as much as the model's: their speeds agree.
-    Results without the model's Work (schema 3 and older) do not, nor those on a part of the GPU.
+    Results without the model's Work (schema 3 and older) do not, nor those of which only a part was
+    on the GPU or would fit there.
     A folder that cannot be read corrects nothing: whoever asks for it elsewhere is told.
     """
     found: Found = {}
+    capacity = capacity_of(machine, machine.usable_bytes, engine.devices).idle
     told = _without_ranges(by_class)
     try:
         listings = list_experiments(results)
     except ResultsInvalid:
         return by_class
-    usable = [it for it in listings if it.experiment and _is_of(it.experiment, machine_id, engine)]
+    usable = [it for it in listings if it.experiment and _is_of(it.experiment, machine.id, engine)]
     for listing in reversed(usable[-_MOST_EXPERIMENTS:]):
         try:
             stored = load(listing.path)
         except ResultsInvalid:
             continue
-        for kind, anchor in _of_experiment(stored, told):
+        for kind, anchor in _of_experiment(stored, told, capacity):
             found.setdefault((kind, anchor.model), anchor)
     if not found:
         return by_class
@@ -83,11 +88,11 @@ def _is_of(experiment: Experiment, machine_id: str, engine: EngineInfo) -> bool:
 
 
 def _of_experiment(
-    stored: StoredExperiment, by_class: MachineSpeed
+    stored: StoredExperiment, by_class: MachineSpeed, capacity: MemoryCapacity
 ) -> Iterator[tuple[Kind, Anchor]]:
     for group in measured_of(stored.experiment, stored.runs):
         work = stored.experiment.works.get(group.model.key)
-        if work is None:
+        if work is None or fits(least_need(work), capacity) != "yes":
             continue
         for kind in _KINDS:
             anchor = _anchor(group, work, kind, by_class)

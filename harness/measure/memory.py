@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.analysis.device_memory import (
     SYSTEM,
@@ -19,11 +20,19 @@ from harness.analysis.device_memory import (
     fits,
 )
 from harness.machine.memory import available_memory_bytes
-from harness.measure.jobs.plan import MemoryPlan, PlannedContext
+from harness.measure.jobs.plan import (
+    ContextRequest,
+    MemoryPlan,
+    PlannedContext,
+    plan_memory,
+)
 from harness.models.model import Model
-from harness.schema.figure import exact
+from harness.schema.figure import Figure, exact
 from harness.schema.machine import Device, Machine
 from harness.schema.settings import Settings
+from harness.schema.work import Work
+from harness.schema.workload import parse_workload
+from harness.units import memory_size
 
 
 def capacity_of(
@@ -50,6 +59,61 @@ def planned_need(plan: MemoryPlan, context: PlannedContext) -> MemoryNeed:
     """Weights and `context` together, as the engine planned them."""
     by_device = plan.taken(context)
     return MemoryNeed(exact(sum(by_device.values()), "bytes", "planned by the engine"), by_device)
+
+
+def least_need(work: Work) -> MemoryNeed:
+    """What a model takes at the least: its weights."""
+    return MemoryNeed(Figure(work.weights_bytes, work.weights_bytes, None, "bytes", "predicted"))
+
+
+def shortage(need: MemoryNeed, capacity: MemoryCapacity) -> str | None:
+    """Why what is needed does not go into what is free, half a sentence; None where it does."""
+    if fits(need, capacity) == "yes":
+        return None
+    for limit in capacity.limits:
+        taken = sum(need.by_device.get(name, 0) for name in limit.devices)
+        if taken > limit.n_bytes:
+            where = "" if SYSTEM in limit.devices else f" on {'/'.join(limit.devices)}"
+            return (
+                f"it needs {memory_size(taken)} of memory{where} and {memory_size(limit.n_bytes)} "
+                "are free"
+            )
+    free = memory_size(capacity.fast_bytes)
+    return f"it needs {memory_size(need.n_bytes)} of memory and {free} are free"
+
+
+def memory_settings(settings: Settings) -> Settings:
+    """`settings` without what planning does not look at: a sweep over that is planned once."""
+    return settings.model_copy(update={"n_threads": 1})
+
+
+def plan_workloads(
+    path: Path, model: Model, settings: Settings, workloads: Iterable[str]
+) -> MemoryPlan:
+    """
+    The plan of the contexts that `workloads` get.
+
+    Args:
+        path: The model's first file, or its header stub.
+        model: Its header.
+        settings: How the engine is set up.
+        workloads: By their names.
+    """
+    lengths = {
+        parse_workload(name).context_length(model.file.n_ctx_train, settings.n_ctx)
+        for name in workloads
+    }
+    requests = [
+        ContextRequest(n_ctx=n_ctx, type_k=settings.type_k, type_v=settings.type_v)
+        for n_ctx in sorted(lengths)
+    ]
+    return plan_memory(path, model.headers, settings, requests)
+
+
+def most_needed(plan: MemoryPlan) -> MemoryNeed | None:
+    """The need of the largest context planned; None where the engine refuses all."""
+    needs = [planned_need(plan, each) for each in plan.contexts if each.n_ctx is not None]
+    return max(needs, key=lambda need: need.n_bytes, default=None)
 
 
 def together(needs: Iterable[MemoryNeed]) -> MemoryNeed:
@@ -100,6 +164,13 @@ class ModelFit:
     contexts: tuple[ContextFit, ...]
     largest: tuple[PlannedContext, ...]
     hints: tuple[str, ...] = ()
+
+    @property
+    def shortage(self) -> str | None:
+        """Why not even its smallest context goes into what is free; None where one does."""
+        needs = [each.need for each in self.contexts if each.need]
+        least = min(needs, key=lambda need: need.n_bytes, default=None)
+        return shortage(least, self.capacity) if least else None
 
     @property
     def device_names(self) -> tuple[str, ...]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import HarnessError
-from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
+from harness.measure.jobs.plan import MemoryPlan, PlannedContext
+from harness.measure.memory import (
+    capacity_here,
+    memory_settings,
+    most_needed,
+    plan_workloads,
+    planned_need,
+    shortage,
+)
 from harness.measure.speed_here import known_speed
 from harness.models.find import local_model
 from harness.models.model import Model
@@ -16,28 +25,36 @@ from harness.schema.machine import Machine
 from harness.schema.prediction import Component, Prediction
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import parse_workload
 
 _KINDS: dict[Component, tuple[str, ...]] = {
     "kv_bytes": ("kv", "kv-sliding", "recurrent"),
     "compute_bytes": ("compute", "output"),
 }
-# What planning does not look at: a sweep over these is planned once.
-_WITHOUT_EFFECT = {"n_threads": 1}
-
 Speeds = Mapping[int, MachineSpeed | None]
 """What is known of this machine's speed, by the engine's threads."""
 
 
-def foretell(
+@dataclass(frozen=True)
+class PredictedExperiment:
+    """
+    An experiment with its predictions and the Works of its models; and of models that will not go
+    into the memory that is free, under some of their settings, why.
+    """
+
+    experiment: Experiment
+    shortages: Mapping[ModelKey, str]
+
+
+def predict(
     experiment: Experiment, paths: Mapping[ModelKey, Path], results: Path | None = None
-) -> Experiment:
+) -> PredictedExperiment:
     """
     The experiment with its predictions: memory by the engine's planner, speed where it is known;
     and with what its models ask, from which later predictions learn.
 
     Takes half a second for each model and for each of its memory settings. Whatever cannot be
-    foretold is left out: no prediction is worth a measurement.
+    predicted is left out: no prediction is worth a measurement.
 
     Args:
         experiment: Without them.
@@ -47,6 +64,7 @@ def foretell(
     found: list[StoredPrediction] = []
     speeds = _speeds(experiment, results)
     works: dict[ModelKey, Work] = {}
+    shortages: dict[ModelKey, str] = {}
     for key in (model.key for model in experiment.plan.models):
         try:
             model = local_model(paths[key], key)
@@ -54,46 +72,50 @@ def foretell(
         except HarnessError:
             continue  # the worker will say what is wrong with it
         works[key] = work
-        found += _of_model(model, paths[key], work, experiment, speeds)
-    return experiment.model_copy(update={"predictions": tuple(found), "works": works})
+        plans = _plans(model, paths[key], experiment.plan)
+        found += _of_model(model, plans, experiment, speeds)
+        for plan in plans.values():
+            need = most_needed(plan)
+            capacity = capacity_here(_machine_of(experiment), plan.devices)
+            if need is not None and (why := shortage(need, capacity)):
+                shortages.setdefault(key, why)
+    made = experiment.model_copy(update={"predictions": tuple(found), "works": works})
+    return PredictedExperiment(made, shortages)
+
+
+def _plans(model: Model, path: Path, plan: Plan) -> dict[Settings, MemoryPlan]:
+    """One for each memory setting."""
+    same = dict.fromkeys(map(memory_settings, plan.settings))
+    return {settings: plan_workloads(path, model, settings, plan.workloads) for settings in same}
 
 
 def _of_model(
-    found: Model, path: Path, work: Work, experiment: Experiment, speeds: Speeds
+    model: Model, plans: Mapping[Settings, MemoryPlan], experiment: Experiment, speeds: Speeds
 ) -> Iterator[StoredPrediction]:
-    plans: dict[Settings, MemoryPlan] = {}
     for index, settings in enumerate(experiment.plan.settings):
-        same = settings.model_copy(update=_WITHOUT_EFFECT)
-        if same not in plans:
-            plans[same] = _plan(found, path, settings, experiment.plan)
+        plan = plans[memory_settings(settings)]
+        capacity = capacity_here(_machine_of(experiment), plan.devices)
         speed = speeds[settings.n_threads]
         for workload in map(parse_workload, experiment.plan.workloads):
-            context = _context(plans[same], _n_ctx(workload, settings, found))
-            memory = [] if context is None else memory_predictions(plans[same], context)
+            n_ctx = workload.context_length(model.file.n_ctx_train, settings.n_ctx)
+            context = _context(plan, n_ctx)
+            memory = [] if context is None else memory_predictions(plan, context)
             told: list[Prediction] = [
-                each.model_copy(update={"model": found.key, "workload": workload.name})
+                each.model_copy(update={"model": model.key, "workload": workload.name})
                 for each in memory
             ]
             if speed is not None:
-                need = next((int(it.value) for it in told if it.component == "total_bytes"), None)
-                foretold = predict_speed(work, speed, workload, found.key, settings, need)
-                told += [each for each in foretold if isinstance(each, Prediction)]
+                why = shortage(planned_need(plan, context), capacity) if context else None
+                figures = predict_speed(model.work, speed, workload, model.key, settings, why)
+                told += [each for each in figures if isinstance(each, Prediction)]
             yield from (
                 StoredPrediction(settings_index=index, **each.model_dump()) for each in told
             )
 
 
-def _plan(found: Model, path: Path, settings: Settings, plan: Plan) -> MemoryPlan:
-    lengths = {_n_ctx(parse_workload(name), settings, found) for name in plan.workloads}
-    requests = [
-        ContextRequest(n_ctx=n_ctx, type_k=settings.type_k, type_v=settings.type_v)
-        for n_ctx in sorted(lengths)
-    ]
-    return plan_memory(path, found.headers, settings, requests)
-
-
-def _n_ctx(workload: Workload, settings: Settings, found: Model) -> int:
-    return workload.context_length(found.file.n_ctx_train, settings.n_ctx)
+def _machine_of(experiment: Experiment) -> Machine:
+    assert isinstance(experiment.machine, Machine)  # of this machine, so told in full
+    return experiment.machine
 
 
 def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
@@ -108,8 +130,7 @@ def _speeds(experiment: Experiment, results: Path | None) -> Speeds:
 
     A CPU's memory is not read for it: that gives ranges, and only figures are kept.
     """
-    machine = experiment.machine
-    assert isinstance(machine, Machine)  # of this machine, so told in full
+    machine = _machine_of(experiment)
     engine = experiment.provenance.engine
     return {
         n_threads: known_speed(machine, engine, n_threads, results=results).speed

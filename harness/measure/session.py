@@ -15,14 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from harness import __version__, units
+from harness import __version__
 from harness.errors import ExitCode
 from harness.machine.conditions import read_conditions
-from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
 from harness.measure.interrupts import held
-from harness.measure.predictions import foretell
+from harness.measure.predictions import PredictedExperiment, predict
 from harness.measure.schedule import settings_product
 from harness.measure.sweep import Observer, Result, Sweep
 from harness.records.store import ExperimentWriter
@@ -118,8 +117,9 @@ class Session:
             ResultsUnwritable: The record cannot be begun.
         """
         results, plan = self.request.results, self.plan
-        experiment = foretell(new_experiment(plan, self.machine), paths, results)
-        for warning in warnings(experiment):
+        predicted = predict(new_experiment(plan, self.machine), paths, results)
+        experiment = predicted.experiment
+        for warning in warnings(predicted):
             observer.warn(warning)
         n_runs_max = plan.n_runs_max * len(plan.settings) * len(plan.models)
         with (
@@ -183,8 +183,9 @@ def new_experiment(plan: Plan, machine: Machine) -> Experiment:
     )
 
 
-def warnings(experiment: Experiment) -> list[str]:
+def warnings(predicted: PredictedExperiment) -> list[str]:
     """What the user should know before waiting for it."""
+    experiment = predicted.experiment
     machine, plan = experiment.machine, experiment.plan
     assert isinstance(machine, Machine)  # of this machine, so told in full
     found = [*experiment.conditions.warnings]
@@ -194,12 +195,8 @@ def warnings(experiment: Experiment) -> list[str]:
             f"{n_threads} threads on {machine.n_cores_usable} usable cores: they will wait for "
             "each other at every step"
         )
-    available_bytes = available_memory_bytes()
     found.extend(
-        f"{model.key} has {units.memory_size(model.weights_bytes)} of weights and "
-        f"{units.memory_size(available_bytes)} of memory are free: it will page or be killed; "
-        "close programs or choose a smaller variant"
-        for model in plan.models
-        if model.weights_bytes > available_bytes
+        f"{key}: {why}, so it will page or be killed; close programs or choose a smaller variant"
+        for key, why in predicted.shortages.items()
     )
     return found

@@ -57,7 +57,7 @@ def speed_here(
     if known.speed is not None or has_gpu(engine):
         return known
     try:
-        speed = cpu_speed(memory_bytes_per_s(machine, n_threads), machine.usable_bytes)
+        speed = cpu_speed(memory_bytes_per_s(machine, n_threads))
     except HarnessError as error:
         return SpeedHere(None, (*known.notes, f"Nothing is foretold of speed: {error}"))
     return SpeedHere(speed, known.notes)
@@ -81,12 +81,11 @@ def known_speed(
     calibration = load_calibration(machine, is_gpu=on_gpu, folder=folder)
     stale = staleness(calibration, machine, engine, n_threads) if calibration else None
     if calibration and not stale:
-        memory_bytes = fallback.memory_bytes if fallback else machine.usable_bytes
-        calibrated = speed_of(calibration, memory_bytes)
+        calibrated = speed_of(calibration)
         if calibrated:
             return SpeedHere(calibrated)
     if fallback is not None and results is not None:
-        fallback = anchored(fallback, results, machine.id, engine)
+        fallback = anchored(fallback, results, machine, engine)
     if calibration is None or not stale:
         return SpeedHere(fallback)
     note = (

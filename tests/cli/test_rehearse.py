@@ -103,7 +103,7 @@ def test_a_stand_in_for_an_unpublished_mix_is_told(home: Home) -> None:
 def test_what_cannot_fit_into_memory_is_refused_before_writing(home: Home) -> None:
     done = _offline(home, _FAR_TOO_LARGE, *QUICK)
     assert done.exit_code == 1
-    assert done.error().startswith(f"{_FAR_TOO_LARGE} has ")
+    assert done.error().startswith(f"{_FAR_TOO_LARGE} needs ")
     assert "--force" in done.error()
     assert not (home.folder / "twins").exists()
 

@@ -68,7 +68,6 @@ def test_this_machines_speed_is_the_calibrated_one() -> None:
     assert here.notes == ()
     assert here.speed
     assert here.speed.method == "calibration"
-    assert here.speed.memory_bytes == machine.memory_bytes
     assert "2026-11-23" in here.speed.note
 
 
@@ -87,11 +86,11 @@ def test_a_stale_calibration_is_named_and_not_used(monkeypatch: pytest.MonkeyPat
 def test_of_a_cpu_that_nobody_calibrated_only_its_memory_tells(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    machine = make_machine(memory_limit_bytes=4 << 30)
+    machine = make_machine()
     monkeypatch.setattr(speeds, "sample_bandwidth", lambda *_: BANDWIDTH)
     assert known_speed(machine, ENGINE, 2) == SpeedHere(None)
-    # What a busy machine's better samples reach, and the container's memory.
-    assert speed_here(machine, ENGINE, 2).speed == cpu_speed(33e9, 4 << 30)
+    # What a busy machine's better samples reach.
+    assert speed_here(machine, ENGINE, 2).speed == cpu_speed(33e9)
 
 
 def test_claim_takes_a_cpu_for_as_fast_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:

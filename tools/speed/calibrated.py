@@ -153,7 +153,7 @@ class _Bench:
 
     def rows(self, made: Calibration) -> list[Row]:
         """What `made` foretells of each figure, beside the median over rounds."""
-        speed = speed_of(made, self.machine.memory_bytes)
+        speed = speed_of(made)
         assert speed
         rows: list[Row] = []
         for (name, workload), rates in self.measured.items():

@@ -62,7 +62,7 @@ def left_out(cases: Sequence[Case], group: Callable[[Case], str]) -> list[Miss]:
 
 
 def _miss(case: Case, parameters: ClassParameters) -> Miss:
-    speed = speed_of_chip(case.chip, None, parameters)
+    speed = speed_of_chip(case.chip, parameters)
     if case.kind == "tg":
         seconds, deep = decode_seconds(case.work, speed.decode, case.n_context, _SETTINGS)
         return Miss(case, math.log(seconds / case.seconds), deep / seconds)

@@ -54,7 +54,7 @@ _EXPERT = "expert "  # begins the names of parts, as "type " does
 _NEVER = 1e30  # bytes or operations per second of a part that took no time
 
 
-def speed_of(calibration: Calibration, memory_bytes: int | None = None) -> MachineSpeed | None:
+def speed_of(calibration: Calibration) -> MachineSpeed | None:
     """The rates behind a calibration; None where too little of it was measured."""
     decode = _fit(
         calibration.all_samples,
@@ -73,7 +73,6 @@ def speed_of(calibration: Calibration, memory_bytes: int | None = None) -> Machi
         method="calibration",
         note=f"{_when(calibration)}, engine {build}",
         has_gpu=calibration.has_gpu,
-        memory_bytes=memory_bytes,
         decode=_decode_speed(decode),
         prefill=None if prefill is None else _prefill_speed(prefill, calibration.has_gpu),
     )

@@ -13,7 +13,7 @@ from harness.analysis.speed.chips import CHIPS, Chip
 from harness.analysis.speed.class_rates import ClassParameters, class_rates
 from harness.analysis.speed.predict import MachineSpeed
 from harness.analysis.speed.rates import DecodeSpeed, PrefillSpeed
-from harness.schema.machine import Accelerator, Machine
+from harness.schema.machine import Machine
 
 _CALIBRATE = "run `harness machine --calibrate`"
 # Where left-out machines were missed by more than a factor of 1.5 in one case of ten.
@@ -34,7 +34,7 @@ _VENDOR = re.compile(r"^(NVIDIA|AMD|Radeon|GeForce|AI|PRO(?= R\d)|\s)+", re.IGNO
 def speed_of_gpu(machine: Machine) -> MachineSpeed | None:
     """What this machine's GPU gives, as far as its class tells; None where it is in no table."""
     chip = chip_of(machine)
-    return None if chip is None else speed_of_chip(chip, _fast_memory_bytes(machine, chip))
+    return None if chip is None else speed_of_chip(chip)
 
 
 def chip_of(machine: Machine) -> Chip | None:
@@ -58,15 +58,12 @@ def chip_named(name: str) -> Chip | None:
     return None
 
 
-def speed_of_chip(
-    chip: Chip, memory_bytes: int | None = None, parameters: ClassParameters | None = None
-) -> MachineSpeed:
+def speed_of_chip(chip: Chip, parameters: ClassParameters | None = None) -> MachineSpeed:
     """
     What a chip of the table gives.
 
     Args:
         chip: Of chips.CHIPS.
-        memory_bytes: What a model may take of its memory; None leaves fitting to the caller.
         parameters: Others than the shipped ones, to see how far they carry.
     """
     parameters = parameters or class_rates()
@@ -74,7 +71,6 @@ def speed_of_chip(
         method="machine-class",
         note=f"{chip.name}, class {chip.kind}",
         has_gpu=chip.kind != "cpu",
-        memory_bytes=memory_bytes,
         decode=_decode(chip, parameters),
         prefill=_prefill(chip, parameters) if chip.family in parameters.prefill else None,
     )
@@ -113,20 +109,7 @@ def _prefill(chip: Chip, parameters: ClassParameters) -> PrefillSpeed:
     )
 
 
-def cpu_speed(bandwidth_bytes_per_s: float, memory_bytes: int | None = None) -> MachineSpeed:
+def cpu_speed(bandwidth_bytes_per_s: float) -> MachineSpeed:
     """What a CPU gives whose memory was measured: decode as a range, of prompts nothing."""
     chip = Chip("CPU", "cpu", "cpu", bandwidth_bytes_per_s / 1e9, 0.0)
-    return speed_of_chip(chip, memory_bytes)
-
-
-def _fast_memory_bytes(machine: Machine, chip: Chip) -> int | None:
-    if machine.gpu_limit_bytes is not None:
-        return machine.gpu_limit_bytes
-    if chip.kind in ("gb10", "strix-halo"):
-        return machine.usable_bytes  # shared: what the driver calls its own is a carve-out
-    return _memory_of(machine.accelerators)
-
-
-def _memory_of(cards: tuple[Accelerator, ...]) -> int | None:
-    known = [card.memory_bytes for card in cards if card.memory_bytes]
-    return known[0] if len(known) == 1 else None
+    return speed_of_chip(chip)

@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness import units
 from harness.analysis.speed.corrections import Anchors, Phase, correction
 from harness.analysis.speed.rates import (
     DecodeSpeed,
     PrefillSpeed,
     Spread,
-    cache_bytes,
     decode_seconds,
     prefill_seconds,
 )
@@ -32,9 +30,8 @@ class MachineSpeed:
     """
     What a machine gives.
 
-    `note` names the class or the calibration. `memory_bytes` is the fast memory that a model may
-    fill (None: not known, then fitting is the caller's matter); with `has_gpu` the rates are
-    those of the GPU, for models wholly on it. `prefill` is None where nothing is known of it.
+    `note` names the class or the calibration. With `has_gpu` the rates are those of the GPU, for
+    models wholly on it. `prefill` is None where nothing is known of it.
     `anchors` are results of the machine that correct what its class says.
     """
 
@@ -43,7 +40,6 @@ class MachineSpeed:
     has_gpu: bool
     decode: DecodeSpeed
     prefill: PrefillSpeed | None
-    memory_bytes: int | None = None
     anchors: Anchors | None = None
 
 
@@ -56,7 +52,7 @@ def predict_speed(
     workload: Workload,
     model: str,
     settings: Settings,
-    need_bytes: int | None = None,
+    shortage: str | None = None,
 ) -> tuple[Foretold, ...]:
     """
     What `workload` will yield: tok/s of its writing, else of its reading; for chat TTFT before it.
@@ -67,10 +63,9 @@ def predict_speed(
         workload: What is to be measured.
         model: Its name in the answer.
         settings: Micro-batch, cache types, layers on the GPU.
-        need_bytes: Memory the model takes with this workload's context, where that is known;
-            else its weights and its cache are counted.
+        shortage: Why the model does not lie in the memory that the rates are of, if it does not.
     """
-    teller = _Teller(work, speed, workload, model, settings, need_bytes)
+    teller = _Teller(work, speed, workload, model, settings, shortage)
     first = (teller.first_token(),) if workload.is_text else ()
     return (*first, teller.decode() if workload.decode_metric else teller.prefill())
 
@@ -81,10 +76,10 @@ def predict_ttft(
     workload: Workload,
     model: str,
     settings: Settings,
-    need_bytes: int | None = None,
+    shortage: str | None = None,
 ) -> Foretold:
     """Milliseconds to the first token after the workload's prompt."""
-    teller = _Teller(work, speed, workload, model, settings, need_bytes)
+    teller = _Teller(work, speed, workload, model, settings, shortage)
     return teller.first_token()
 
 
@@ -108,7 +103,7 @@ class _Teller:
     workload: Workload
     model: str
     settings: Settings
-    need_bytes: int | None
+    shortage: str | None
 
     def decode(self) -> Foretold:
         """Tokens per second, one after the other."""
@@ -205,20 +200,8 @@ class _Teller:
 
     def _obstacle(self) -> str | None:
         """Why the rates do not hold for this model under these settings, or None."""
-        need_bytes = self.need_bytes or int(
-            self.work.weights_bytes
-            + cache_bytes(
-                self.work,
-                self.workload.context_length(None, self.settings.n_ctx),
-                self.settings,
-            )
-        )
-        memory_bytes = self.speed.memory_bytes
-        if memory_bytes is not None and need_bytes > memory_bytes:
-            return (
-                f"it needs {units.memory_size(need_bytes)} of {units.memory_size(memory_bytes)} "
-                "and would page"
-            )
+        if self.shortage:
+            return f"{self.shortage}: it would page"
         if self.speed.has_gpu and -1 != self.settings.n_gpu_layers <= self.work.n_blocks:
             return "only a part of its layers is on the GPU"
         if self.speed.has_gpu and self.settings.n_cpu_moe and self.work.is_mixture:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import units
@@ -212,39 +212,21 @@ class _Predictor:
         speed = self._speed(engine) if engine else None
         if speed is None or engine is None:
             return []
-        # The model is set against what is free now, which the speed does not know.
-        speed = replace(speed, memory_bytes=None)
         work = fit.found.work
-        trained = fit.found.file.n_ctx_train
+        trained, why = fit.found.file.n_ctx_train, fit.shortage
         cases = [(title, parse_workload(name)) for title, name in (*_DECODE, _PREFILL)]
         predicted = [
             PredictedSpeed(title, figure)
             for title, workload in cases
             if not trained or workload.n_ctx <= trained
-            for figure in predict_speed(work, speed, workload, fit.found.key, self.settings)
+            for figure in predict_speed(work, speed, workload, fit.found.key, self.settings, why)
         ]
         title, name = _FIRST_TOKEN
         workload = parse_workload(name)
         if not trained or workload.n_ctx <= trained:
-            first = predict_ttft(work, speed, workload, fit.found.key, self.settings)
+            first = predict_ttft(work, speed, workload, fit.found.key, self.settings, why)
             predicted.append(PredictedSpeed(title, first))
-        return [self._where_it_fits(each, fit) for each in predicted]
-
-    def _where_it_fits(self, predicted: PredictedSpeed, fit: ModelFit) -> PredictedSpeed:
-        """As predicted, unless the model would page: then nothing but a bound holds."""
-        figure = predicted.figure
-        if any(each.fits == "yes" for each in fit.contexts) or isinstance(figure, Refusal):
-            return predicted
-        is_time = figure.component == "ttft_ms"
-        refusal = Refusal(
-            model=figure.model,
-            workload=figure.workload,
-            component=figure.component,
-            reason="it does not fit into the memory that is free, and would page",
-            low=figure.low if is_time else None,
-            high=None if is_time else figure.high,
-        )
-        return PredictedSpeed(predicted.title, refusal)
+        return predicted
 
     def _speed(self, engine: EngineInfo) -> MachineSpeed | None:
         computes_on_gpu = has_gpu(engine)

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
+from harness.analysis.device_memory import fits
 from harness.errors import HarnessError, UsageError
 from harness.files import OnProgress
+from harness.measure.jobs.plan import MemoryPlan
+from harness.measure.memory import capacity_here, memory_settings, most_needed, plan_workloads
 from harness.measure.session import MeasureRequest, Session, prepare
 from harness.models.catalog.catalog import Catalog
 from harness.models.find import find
 from harness.models.model import Model
+from harness.models.twin.stub import header_stub
 from harness.models.twin.twin import twin_file, twin_of
 from harness.schema.experiment import ModelKey
 
@@ -89,7 +93,7 @@ def prepare_rehearsal(
     found = _find(request, catalog, on_progress)
     session = prepare(request.measure, [twin_file(each) for each in found])
     if not request.is_forced:
-        _require_memory(session)
+        _require_memory(found, session)
     return Rehearsal(request, tuple(found), session)
 
 
@@ -106,24 +110,32 @@ def _find(request: RehearseRequest, catalog: Catalog, on_progress: OnProgress) -
     return list(found.values())
 
 
-def _require_memory(session: Session) -> None:
+def _require_memory(found: Sequence[Model], session: Session) -> None:
     """
-    Nothing, if the weights of each model can lie in this machine's memory.
+    Nothing, if each model can lie in this machine's memory under some of the settings.
 
     Raises:
-        HarnessError: They cannot, not even with every program closed.
+        HarnessError: One cannot, not even with every program closed.
     """
-    machine = session.machine
-    room = machine.usable_bytes
-    if any(settings.n_gpu_layers for settings in session.plan.settings):
-        # A GPU's own memory holds what is not in the system's; Apple's is the same memory.
-        room += sum(
-            gpu.memory_bytes or 0 for gpu in machine.accelerators if not machine.gpu_limit_bytes
-        )
-    for file in session.plan.models:
-        if file.weights_bytes > room:
+    for model in found:
+        idle = [
+            (need, capacity_here(session.machine, plan.devices).idle)
+            for plan in _plans(model, session)
+            if (need := most_needed(plan))
+        ]
+        if idle and all(fits(need, capacity) == "no" for need, capacity in idle):
+            need, capacity = min(idle, key=lambda pair: pair[0].n_bytes)
             raise HarnessError(
-                f"{file.key} has {units.memory_size(file.weights_bytes)} of weights and this "
-                f"machine has {units.memory_size(room)} of memory; choose a smaller variant, or "
-                "rehearse it all the same with --force"
+                f"{model.key} needs {units.memory_size(need.n_bytes)} of memory and this machine "
+                f"has {units.memory_size(capacity.fast_bytes + capacity.slow_bytes)}; choose a "
+                "smaller variant, or rehearse it all the same with --force"
             )
+
+
+def _plans(model: Model, session: Session) -> Sequence[MemoryPlan]:
+    """What it takes under each of the settings that make a difference to that."""
+    with header_stub(model) as path:
+        return [
+            plan_workloads(path, model, settings, session.plan.workloads)
+            for settings in dict.fromkeys(map(memory_settings, session.plan.settings))
+        ]

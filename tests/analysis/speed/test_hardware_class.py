@@ -65,22 +65,6 @@ def test_of_several_cards_none_is_the_machines() -> None:
     assert chip_of(beside) == CHIPS["RTX 3090"]
 
 
-def test_memory_is_the_cards_the_working_set_or_the_systems() -> None:
-    card_3090 = card("NVIDIA GeForce RTX 3090", memory_bytes=24 << 30)
-    desktop = speed_of_gpu(make_machine(accelerators=(card_3090,)))
-    mac = speed_of_gpu(
-        make_machine(
-            cpu="Apple M1 Pro",
-            accelerators=(card("Apple M1 Pro", "Apple", n_cores=16),),
-            gpu_limit_bytes=11 << 30,
-        ),
-    )
-    spark = make_machine(accelerators=(card("NVIDIA GB10"),), memory_bytes=120 << 30)
-    limited = spark.model_copy(update={"memory_limit_bytes": 64 << 30})
-    speeds = [desktop, mac, speed_of_gpu(spark), speed_of_gpu(limited)]
-    assert [it and it.memory_bytes for it in speeds] == [24 << 30, 11 << 30, 120 << 30, 64 << 30]
-
-
 def test_without_a_gpu_the_measured_bandwidth_gives_a_range() -> None:
     speed = cpu_speed(30e9)
     (answer,) = predict_speed(

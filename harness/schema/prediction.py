@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.schema.figure import Figure
 from harness.schema.record import Record
 
 # The share of later measurements that an interval is made to hold.
 COVERAGE = 0.9
 
 Component = Literal[
-    "weights_bytes", "kv_bytes", "compute_bytes", "total_bytes", "tok_per_s", "ttft_ms"
+    "weights_bytes", "kv_bytes", "compute_bytes", "total_bytes", "tok_per_s", "ttft_ns"
 ]
 Method = Literal["planner", "calibration", "anchors", "machine-class", "any-machine"]
+
+
+def unit_of(component: Component) -> str:
+    """Of the values that are predicted, as `units.quantity` knows it."""
+    if component == "tok_per_s":
+        return "tok/s"
+    return "ns" if component == "ttft_ns" else "bytes"
 
 
 class Prediction(Record):
@@ -33,6 +41,12 @@ class Prediction(Record):
     high: float
     method: Method
     note: str = ""
+
+    @property
+    def figure(self) -> Figure:
+        """The same with its unit, by its method."""
+        unit = unit_of(self.component)
+        return Figure(self.value, self.low, self.high, unit, "predicted", source=self.method)
 
 
 class Refusal(Record):

@@ -223,6 +223,16 @@ def test_a_schema_that_is_no_number_is_damage(tmp_path: Path, schema: bytes) -> 
         load(path)
 
 
+def test_a_first_token_that_was_predicted_in_ms_is_one_in_ns() -> None:
+    times = {"value": 450.0, "low": 400.0, "high": 600}
+    predictions = [{"component": "ttft_ms", **times}, {"component": "tok_per_s", **times}]
+    line = {"kind": "experiment", "schema": 4, "predictions": predictions}
+    first, rate = upgraded(line, 4, target=5)["predictions"]
+    assert first == {"component": "ttft_ns", "value": 450e6, "low": 400e6, "high": 600e6}
+    assert rate == predictions[1]
+    assert upgraded({"kind": "run"}, 4, target=5) == {"kind": "run"}
+
+
 def test_old_lines_walk_through_every_upgrade() -> None:
     steps = {
         1: lambda line: {**line, "steps": [1]},

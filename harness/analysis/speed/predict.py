@@ -78,7 +78,7 @@ def predict_ttft(
     settings: Settings,
     shortage: str | None = None,
 ) -> Foretold:
-    """Milliseconds to the first token after the workload's prompt."""
+    """Nanoseconds to the first token after the workload's prompt."""
     teller = _Teller(work, speed, workload, model, settings, shortage)
     return teller.first_token()
 
@@ -121,9 +121,9 @@ class _Teller:
         return self._of_prompt("tok_per_s", 0.0, lambda seconds: n_prompt / seconds)
 
     def first_token(self) -> Foretold:
-        """Milliseconds until the workload's prompt is answered."""
+        """Nanoseconds until the workload's prompt is answered."""
         spread = self.workload.prompt_spread
-        return self._of_prompt("ttft_ms", spread, lambda seconds: seconds * 1e3)
+        return self._of_prompt("ttft_ns", spread, lambda seconds: seconds * 1e9)
 
     def _of_prompt(
         self, component: Component, further: float, convert: Callable[[float], float]
@@ -166,7 +166,7 @@ class _Teller:
         low, high = bounds
         if reason := self._obstacle():
             # Whatever slows it down, it will not be faster than with everything in fast memory.
-            if component == "ttft_ms":
+            if component == "ttft_ns":
                 return self._refused(component, reason, low=low)
             return self._refused(component, reason, high=high)
         if known.only_a_range:

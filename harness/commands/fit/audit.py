@@ -23,7 +23,7 @@ _LABELS: dict[Component, str] = {
     "kv_bytes": "KV cache",
     "compute_bytes": "compute",
     "total_bytes": "total",
-    "ttft_ms": "TTFT",
+    "ttft_ns": "TTFT",
 }
 _KINDS: dict[Component, tuple[str, ...]] = {
     "kv_bytes": ("kv", "recurrent"),
@@ -180,9 +180,7 @@ def _buffer_bytes(prediction: StoredPrediction, run: Run) -> int | None:
 
 
 def _speed(prediction: StoredPrediction, case: Case) -> float | None:
-    if prediction.component == "ttft_ms":
-        figure, scale = case.metrics.get("ttft"), 1e-6
-    else:
-        name = parse_workload(prediction.workload).rate_metric
-        figure, scale = case.metrics.get(name) if name else None, 1.0
-    return figure.value * scale if figure else None
+    is_ttft = prediction.component == "ttft_ns"
+    name = "ttft" if is_ttft else parse_workload(prediction.workload).rate_metric
+    figure = case.metrics.get(name) if name else None
+    return figure.value if figure else None

@@ -25,7 +25,7 @@ from harness.models.model import Model
 from harness.schema.experiment import EngineInfo
 from harness.schema.figure import Figure
 from harness.schema.machine import Machine
-from harness.schema.prediction import Prediction, Refusal
+from harness.schema.prediction import Prediction, Refusal, unit_of
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
@@ -64,26 +64,17 @@ class PredictedSpeed:
     @property
     def value(self) -> Figure | None:
         """The prediction as a figure, in tok/s or ns; None where nothing is predicted."""
-        it, (unit, scale) = self.figure, self._unit
-        if isinstance(it, Refusal):
-            return None
-        low, high = it.low * scale, it.high * scale
-        return Figure(it.value * scale, low, high, unit, "predicted", source=it.method)
+        return None if isinstance(self.figure, Refusal) else self.figure.figure
 
     @property
     def bound(self) -> str:
         """What holds of it where nothing is predicted, in words; "" where nothing is known."""
-        unit, scale = self._unit
+        unit = unit_of(self.figure.component)
         if self.figure.low is not None:
-            return f"at least {units.quantity(self.figure.low * scale, unit)}"
+            return f"at least {units.quantity(self.figure.low, unit)}"
         if self.figure.high is not None:
-            return f"at most {units.quantity(self.figure.high * scale, unit)}"
+            return f"at most {units.quantity(self.figure.high, unit)}"
         return ""
-
-    @property
-    def _unit(self) -> tuple[str, float]:
-        """Of the figure, and what its prediction is multiplied by."""
-        return ("ns", 1e6) if self.figure.component == "ttft_ms" else ("tok/s", 1.0)
 
 
 @dataclass(frozen=True)

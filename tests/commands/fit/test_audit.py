@@ -62,13 +62,13 @@ def test_speeds_are_set_against_the_median_over_runs() -> None:
 def test_of_a_chat_the_first_token_and_the_streaming_are_judged() -> None:
     trial = make_trial("chat", 100.0, ttft_ns=500_000_000, n_prompt=250)
     experiment = foretold(
-        predicted("ttft_ms", 450.0, "chat", low=400, high=600, method="calibration"),
+        predicted("ttft_ns", 450e6, "chat", low=400e6, high=600e6, method="calibration"),
         predicted("tok_per_s", 100.0, "chat", low=90, high=110, method="calibration"),
         workloads=("chat",),
     )
     run = make_run(workloads=("chat",), trials=(trial,))
     first, decode = pairs_of(experiment, [run])
-    assert (first.label, first.measured) == ("TTFT", 500.0)
+    assert (first.label, first.measured) == ("TTFT", 500e6)
     assert first.error == pytest.approx(-0.1)
     assert decode.label == "decode"
 

@@ -124,11 +124,6 @@ class Measured:
         return sum(run.outcome.status == "failed" for run in self.runs)
 
     @property
-    def memory_sources(self) -> tuple[str, ...]:
-        """Where its processes' memory figures come from."""
-        return tuple(sorted({mark.source for run in self.runs for mark in run.memory}))
-
-    @property
     def gpus(self) -> tuple[str, ...]:
         """The graphics cards that weights lay on, as their drivers call them."""
         buffers = {buffer.device for run in self.runs for buffer in run.weights if buffer.n_bytes}

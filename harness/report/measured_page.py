@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
-from harness.analysis import energy, legend
+from harness.analysis import energy
 from harness.analysis.cases import Case
 from harness.analysis.findings import Finding, findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict, judge
+from harness.report import legend
 from harness.report.cells import NOTHING
 from harness.report.page import Cell, Column, Note, Page, Table, notes
 from harness.schema.experiment import Experiment, Run, Stop

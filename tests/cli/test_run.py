@@ -156,7 +156,7 @@ def test_separated_values_have_as_many_columns_in_each_row(
     rows = list(csv.reader(StringIO(done.stdout), delimiter=delimiter))
     assert len(rows) > 10
     assert {len(row) for row in rows} == {len(rows[0])}
-    assert {"model", "workload", "metric", "median", "low", "high", "n"} <= set(rows[0])
+    assert {"model", "workload", "metric", "value", "low", "high", "n"} <= set(rows[0])
 
 
 def test_the_github_format_is_a_table_of_markdown(measured: Measured) -> None:

@@ -127,7 +127,7 @@ def test_measuring_stops_at_six_runs_when_they_are_precise_enough(home: Home) ->
     # A Run all of whose trials were disturbed has no value, and one more is needed.
     assert stop["n_runs"] == 6 + case["n_runs_without_value"]
     figure = case["metrics"]["tok_per_s"]
-    assert (figure["n"], figure["kind"]) == (6, "order-statistic")
+    assert (figure["n"], figure["kind"]) == (6, "interval")
 
 
 @pytest.mark.slow

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.legend import range_line
 from harness.commands.frontier.criteria import CRITERIA
 from harness.commands.frontier.dominance import Option
 from harness.commands.frontier.frontier import FrontierResult
+from harness.report.legend import range_line
 from harness.report.page import Column, Note, Page, Table, notes
 
 # What belongs together, and as many figures with their intervals as a line of 80 columns holds.

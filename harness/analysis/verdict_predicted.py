@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from harness.analysis import verdict
+from harness.analysis.device_memory import MemoryCapacity, MemoryNeed, fits
 from harness.analysis.speed import predict
 from harness.analysis.speed.predict import MachineSpeed
 from harness.analysis.verdict import Verdict
@@ -24,41 +25,49 @@ _RANGE = "the middle of a range, no more is known"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Host:
     """
-    Where a model would run.
+    A machine for models.
 
-    `speed` None: nothing is known of it. Beside a graphics card there is slower memory as well:
-    `slow_bytes` of it for a model, `slow_bytes_per_s` fast, and `slow_speed` is that of a model
-    computed from it alone.
+    `speed` None: nothing is known of it. Where the capacity has slower memory beside a graphics
+    card, that is `slow_bytes_per_s` fast, and `slow_speed` is that of a model computed from it
+    alone.
     """
 
-    usable_bytes: int
+    capacity: MemoryCapacity
     speed: MachineSpeed | None
-    slow_bytes: int = 0
     slow_bytes_per_s: float = 0.0
     slow_speed: MachineSpeed | None = None
 
 
-def foretell(work: Work | None, need: Figure, place: Place, model: str) -> Verdict | NoVerdict:
+def predict_verdict(
+    work: Work | None, need: MemoryNeed, host: Host, model: str
+) -> Verdict | NoVerdict:
     """
-    The verdict on a model in a place.
+    The verdict on a model on a host.
 
     Args:
         work: What a token asks; None where that is not known: then only memory is judged.
-        need: Bytes of memory it takes at 4,096 positions.
-        place: Where it would run.
+        need: What it takes at 4,096 positions.
+        host: Where it would run.
         model: Its name.
     """
-    least, _ = need.bounds
-    if least > place.usable_bytes and need.value <= place.usable_bytes + place.slow_bytes:
-        return _split(work, need, place, model)
-    speed = _by_speed(work, place.speed, model)
-    usable_bytes = place.usable_bytes
-    if need.value > usable_bytes + place.slow_bytes:
+    fast_bytes, slow_bytes = host.capacity.fast_bytes, host.capacity.slow_bytes
+    answer = fits(need, host.capacity)
+    least, _ = need.figure.bounds
+    if least > fast_bytes and answer == "split":
+        return _split(work, need, host, model)
+    speed = _by_speed(work, host.speed, model)
+    usable_bytes = fast_bytes
+    if need.n_bytes > fast_bytes + slow_bytes:
         # Of two memories a model can have both; what is short is short of their sum.
-        usable_bytes += place.slow_bytes
-    found = verdict.by_memory(need, usable_bytes, speed if isinstance(speed, Verdict) else None)
+        usable_bytes += slow_bytes
+    if answer == "yes":
+        # Where the engine plans it, a little of it may lie beside the GPU's memory.
+        usable_bytes = max(usable_bytes, need.n_bytes)
+    found = verdict.by_memory(
+        need.figure, usable_bytes, speed if isinstance(speed, Verdict) else None
+    )
     if found is not None:
         return found
     assert isinstance(speed, NoVerdict)
@@ -94,20 +103,21 @@ def _middle_of(low: float, high: float, unit: str) -> Figure:
     return Figure(math.sqrt(low * high), low, high, unit, "predicted", source=_RANGE)
 
 
-def _split(work: Work | None, need: Figure, place: Place, model: str) -> Verdict | NoVerdict:
+def _split(work: Work | None, need: MemoryNeed, host: Host, model: str) -> Verdict | NoVerdict:
     """
     The verdict on a model of which a part lies in slower memory.
 
     Nothing finer than a range can be said: at worst everything is computed from the slower
     memory; at best reading its part from there is all that takes time.
     """
-    whole = _by_speed(work, place.slow_speed, model)
+    whole = _by_speed(work, host.slow_speed, model)
     if work is None or isinstance(whole, NoVerdict) or whole.decode is None:
         return NoVerdict("it fits with a part of it in slower memory; how fast is not known")
-    context_bytes = max(0.0, need.value - work.weights_bytes)
-    outside_ratio = min(1.0, (need.value - place.usable_bytes) / work.weights_bytes)
+    context_bytes = max(0.0, need.n_bytes - work.weights_bytes)
+    outside_bytes = max(1, need.n_bytes - host.capacity.fast_bytes)
+    outside_ratio = min(1.0, outside_bytes / work.weights_bytes)
     token_bytes = work.token_read_bytes + min(context_bytes, work.cache_read_bytes(DECODE.n_ctx))
-    high = place.slow_bytes_per_s / (outside_ratio * token_bytes)
+    high = host.slow_bytes_per_s / (outside_ratio * token_bytes)
     decode = _middle_of(min(whole.decode.bounds[0], high), high, "tok/s")
     note = "A part of it would lie in slower memory, so only a range can be told."
     return verdict.by_speed(decode, None, "predicted", notes=(note,))

@@ -11,12 +11,12 @@ from typing import Any
 from harness.analysis.device_memory import MemoryCapacity
 from harness.measure.hints import hints
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
-from harness.measure.memory import ContextFit, ModelFit, judged
+from harness.measure.memory import DEFAULT_CONTEXT, ContextFit, ModelFit, judged
 from harness.models.model import Model
 from harness.models.twin.stub import header_stub
 from harness.schema.settings import Settings
 
-DEFAULT_CONTEXTS = (4096, 8192, 32_768, 131_072)
+DEFAULT_CONTEXTS = (DEFAULT_CONTEXT, 8192, 32_768, 131_072)
 # Where a header does not say how long a context the model was trained for.
 _UNKNOWN_CONTEXT = 131_072
 # Ten million are the most that any published model claims.

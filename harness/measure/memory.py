@@ -34,6 +34,9 @@ from harness.schema.work import Work
 from harness.schema.workload import parse_workload
 from harness.units import memory_size
 
+DEFAULT_CONTEXT = 4096
+"""Positions at which a model is said to fit, where nobody asks for others."""
+
 
 def capacity_of(
     machine: Machine, free_bytes: int, devices: Sequence[Device] = ()

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make.records import GPU
 
+from harness.analysis.device_memory import MemoryCapacity, MemoryNeed
 from harness.analysis.speed.chips import CHIPS
 from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
 from harness.analysis.verdict import LEVELS, Verdict
 from harness.analysis.verdict_measured import NoVerdict
-from harness.analysis.verdict_predicted import Place, foretell
-from harness.schema.figure import Figure, exact
+from harness.analysis.verdict_predicted import Host, predict_verdict
+from harness.schema.figure import exact
 from harness.schema.work import Attention, Work
 
 GB = 1_000_000_000
@@ -39,52 +41,60 @@ def work_of(token_gb: float, weights_gb: float | None = None) -> Work:
     )  # fmt: skip
 
 
-def need(gb: float) -> Figure:
-    return exact(gb * GB, "bytes", "planned")
+def need(gb: float) -> MemoryNeed:
+    return MemoryNeed(exact(gb * GB, "bytes", "planned"))
 
 
-def verdict_of(work: Work, need_gb: float, place: Place) -> Verdict:
-    found = foretell(work, need(need_gb), place, "m")
+def room(gb: float, slow_gb: float = 0) -> MemoryCapacity:
+    """All of it free; with `slow_gb` the first is a card's."""
+    if not slow_gb:
+        return MemoryCapacity(int(gb * GB), int(gb * GB))
+    card = GPU.model_copy(update={"free_bytes": int(gb * GB), "total_bytes": int(gb * GB)})
+    return MemoryCapacity(int(slow_gb * GB), int(slow_gb * GB), devices=(card,))
+
+
+def verdict_of(work: Work, need_gb: float, host: Host) -> Verdict:
+    found = predict_verdict(work, need(need_gb), host, "m")
     assert isinstance(found, Verdict)
     return found
 
 
 def test_a_small_model_on_a_fast_machine_is_comfortable_and_a_large_one_slow() -> None:
-    place = Place(55 * GB, M4_MAX)
+    host = Host(room(55), M4_MAX)
 
-    small = verdict_of(work_of(4.6), 5.5, place)
+    small = verdict_of(work_of(4.6), 5.5, host)
     assert (small.level, small.evidence) == ("comfortable", "predicted")
     assert "M4 Max" in small.reason
-    assert verdict_of(work_of(42), 44, place).level == "slow"
+    assert verdict_of(work_of(42), 44, host).level == "slow"
 
 
 def test_what_does_not_fit_does_not_run_and_says_what_is_missing() -> None:
-    verdict = verdict_of(work_of(60), 62, Place(55 * GB, M4_MAX))
+    verdict = verdict_of(work_of(60), 62, Host(room(55), M4_MAX))
 
     assert verdict.level == "does-not-run"
     assert verdict.short_bytes == 7 * GB
 
 
 def test_a_machine_of_unknown_speed_is_judged_by_memory_alone() -> None:
-    place = Place(16 * GB, None)
+    host = Host(room(16), None)
 
-    fits = foretell(work_of(4), need(5), place, "m")
+    fits = predict_verdict(work_of(4), need(5), host, "m")
     assert isinstance(fits, NoVerdict)
     assert fits.reason.startswith("it fits in memory; nothing is known")
-    assert verdict_of(work_of(20), 21, place).level == "does-not-run"
+    assert verdict_of(work_of(20), 21, host).level == "does-not-run"
 
 
 def test_a_model_of_unknown_work_is_judged_by_memory_alone() -> None:
-    fits = foretell(None, need(5), Place(16 * GB, M4_MAX), "m")
+    fits = predict_verdict(None, need(5), Host(room(16), M4_MAX), "m")
     assert isinstance(fits, NoVerdict)
     assert "what a token reads is not known" in fits.reason
-    short = foretell(None, need(20), Place(16 * GB, M4_MAX), "m")
+    short = predict_verdict(None, need(20), Host(room(16), M4_MAX), "m")
     assert isinstance(short, Verdict)
     assert short.level == "does-not-run"
 
 
 def test_a_cpu_nobody_calibrated_gives_a_range_and_says_so() -> None:
-    verdict = verdict_of(work_of(4), 5, Place(28 * GB, cpu_speed(80e9)))
+    verdict = verdict_of(work_of(4), 5, Host(room(28), cpu_speed(80e9)))
 
     assert verdict.worst == "slow"
     assert verdict.decode is not None
@@ -94,13 +104,13 @@ def test_a_cpu_nobody_calibrated_gives_a_range_and_says_so() -> None:
     assert verdict.ttft is None
 
 
-SPLIT = Place(24 * GB, speed_of_chip(CHIPS["RTX 4090"]), 60 * GB, 90e9, cpu_speed(90e9))
+SPLIT = Host(room(24, 60), speed_of_chip(CHIPS["RTX 4090"]), 90e9, cpu_speed(90e9))
 
 
 def test_a_model_half_in_slower_memory_has_a_range_between_both() -> None:
     work = work_of(40)
     split = verdict_of(work, 41, SPLIT)
-    slow = verdict_of(work, 41, replace(SPLIT, usable_bytes=60 * GB, speed=cpu_speed(90e9)))
+    slow = verdict_of(work, 41, replace(SPLIT, capacity=room(60), speed=cpu_speed(90e9)))
 
     assert split.decode is not None
     assert slow.decode is not None
@@ -119,9 +129,9 @@ def test_two_memories_together_may_not_be_enough() -> None:
 
 @given(st.floats(0.5, 50), st.floats(1, 3))
 def test_a_model_that_reads_more_is_never_judged_better(token_gb: float, more: float) -> None:
-    place = Place(1000 * GB, M4_MAX)
-    small = verdict_of(work_of(token_gb), token_gb, place)
-    large = verdict_of(work_of(token_gb * more), token_gb * more, place)
+    host = Host(room(1000), M4_MAX)
+    small = verdict_of(work_of(token_gb), token_gb, host)
+    large = verdict_of(work_of(token_gb * more), token_gb * more, host)
 
     assert LEVELS.index(small.level) <= LEVELS.index(large.level)
 
@@ -129,9 +139,7 @@ def test_a_model_that_reads_more_is_never_judged_better(token_gb: float, more: f
 @given(st.floats(1, 200), st.floats(0, 100))
 def test_more_slow_memory_never_takes_a_model_away(need_gb: float, slow_gb: float) -> None:
     work = work_of(need_gb * 0.9)
-    without = verdict_of(work, need_gb, Place(24 * GB, M4_MAX))
-    within = verdict_of(
-        work, need_gb, Place(24 * GB, M4_MAX, int(slow_gb * GB), 90e9, cpu_speed(90e9))
-    )
+    without = verdict_of(work, need_gb, Host(room(24), M4_MAX))
+    within = verdict_of(work, need_gb, Host(room(24, slow_gb), M4_MAX, 90e9, cpu_speed(90e9)))
 
     assert LEVELS.index(within.level) <= LEVELS.index(without.level)

@@ -99,7 +99,7 @@ def test_claim_takes_a_cpu_for_as_fast_as_fit(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(host, "probe_machine", lambda: machine)
     monkeypatch.setattr(host, "describe_engine", lambda *_: ENGINE)
     here = host.look_here()
-    assert here.site.place.speed == speed_here(machine, ENGINE, 2).speed
+    assert here.host.host.speed == speed_here(machine, ENGINE, 2).speed
 
 
 def test_a_memory_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.commands.claim.conclusion import HERE, Conclusion, Row, conclude
 from harness.commands.claim.host import look_here
-from harness.commands.claim.requirements import requirements_of
 from harness.commands.claim.stored import StoredVerdicts, measured_here
-from harness.commands.claim.table import Site, reference_site, rows
+from harness.commands.claim.table import NamedHost, reference_host, rows
+from harness.measure.catalog_needs import CatalogNeeds
 from harness.models.catalog.catalog import Catalog
 from harness.models.catalog.reference_machines import (
     ReferenceMachine,
@@ -56,14 +56,14 @@ class ClaimResult:
     Attributes:
         here: The machine at hand; None if it was not asked for.
         machines: The reference machines that were asked for.
-        sites: All that was asked for, in the order shown.
+        hosts: All that was asked for, in the order shown.
         rows: A row a model, with cells of more machines than were asked for.
         conclusion: What follows from all reference machines, whichever are shown.
     """
 
     here: Machine | None
     machines: tuple[ReferenceMachine, ...]
-    sites: tuple[Site, ...]
+    hosts: tuple[NamedHost, ...]
     rows: tuple[Row, ...]
     conclusion: Conclusion
 
@@ -89,13 +89,14 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
     )
     for problem in (*measured.problems, *(here.notes if here else ())):
         warn(problem)
-    sites = [*([here.site] if here else []), *map(reference_site, references)]
-    table = rows(catalog.models, sites, requirements_of(catalog, sites), measured.cells)
+    hosts = [*([here.host] if here else []), *map(reference_host, references)]
+    needs = CatalogNeeds(catalog, here.host.host.capacity if here else None)
+    table = rows(catalog.models, hosts, needs, measured.cells)
     names_shown = {HERE, *(machine.name for machine in shown)}
     return ClaimResult(
         here=here.machine if here else None,
         machines=shown,
-        sites=tuple(site for site in sites if site.name in names_shown),
+        hosts=tuple(host for host in hosts if host.name in names_shown),
         rows=tuple(table),
-        conclusion=conclude(table, [site.name for site in sites if site.is_consumer]),
+        conclusion=conclude(table, [host.name for host in hosts if host.is_consumer]),
     )

@@ -1,4 +1,4 @@
-"""The machine at hand as a place for models: its memory as it is now, its speed as predicted."""
+"""The machine at hand as a host of models: its memory as it is now, its speed as predicted."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
+from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.speed.hardware_class import cpu_speed
-from harness.analysis.verdict_predicted import Place
+from harness.analysis.speed.predict import MachineSpeed
+from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.conclusion import HERE
-from harness.commands.claim.table import Site
-from harness.machine.memory import available_memory_bytes
+from harness.commands.claim.table import NamedHost
 from harness.machine.probe import default_threads, probe_machine
+from harness.measure.memory import capacity_here
 from harness.measure.runner import describe_engine
-from harness.measure.speed_here import SpeedHere, memory_bytes_per_s, speed_here
-from harness.schema.experiment import EngineInfo
+from harness.measure.speed_here import memory_bytes_per_s, speed_here
 from harness.schema.machine import Machine
 
 
 @dataclass(frozen=True)
-class Here:
+class HostHere:
     """The machine at hand, what it gives a model, and what to tell of its calibration."""
 
     machine: Machine
-    site: Site
+    host: NamedHost
     notes: tuple[str, ...]
 
 
-def look_here(results: Path | None = None) -> Here:
+def look_here(results: Path | None = None) -> HostHere:
     """
     The machine at hand, now. Takes about a second, and another one without a calibration.
 
@@ -39,22 +40,15 @@ def look_here(results: Path | None = None) -> Here:
     """
     machine = probe_machine()
     engine = describe_engine()
-    available_bytes = available_memory_bytes()
     speed = speed_here(machine, engine, default_threads(machine), results=results)
-    place = _place(machine, engine, speed, available_bytes)
-    title = f"{machine.cpu}; {units.memory_size(place.usable_bytes)} for a model now"
-    return Here(machine, Site(HERE, title, None, place), speed.notes)
+    capacity = capacity_here(machine, engine.devices)
+    title = f"{machine.cpu}; {units.memory_size(capacity.fast_bytes)} for a model now"
+    host = NamedHost(HERE, title, None, _host(machine, capacity, speed.speed))
+    return HostHere(machine, host, speed.notes)
 
 
-def _place(machine: Machine, engine: EngineInfo, speed: SpeedHere, available_bytes: int) -> Place:
-    gpus = [device for device in engine.devices if device.is_gpu]
-    if not gpus:
-        return Place(available_bytes, speed.speed)
-    # One GPU's memory, however many there are: what splitting costs nobody has predicted.
-    gpu = max(gpus, key=lambda device: device.free_bytes)
-    if gpu.kind == "igpu" or machine.gpu_limit_bytes is not None:
-        # Its memory is the system's.
-        limit = machine.gpu_limit_bytes or gpu.free_bytes
-        return Place(min(available_bytes, limit), speed.speed)
+def _host(machine: Machine, capacity: MemoryCapacity, speed: MachineSpeed | None) -> Host:
+    if not capacity.slow_bytes:
+        return Host(capacity, speed)
     bandwidth = memory_bytes_per_s(machine, default_threads(machine))
-    return Place(gpu.free_bytes, speed.speed, available_bytes, bandwidth, cpu_speed(bandwidth))
+    return Host(capacity, speed, bandwidth, cpu_speed(bandwidth))

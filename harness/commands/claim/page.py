@@ -52,17 +52,17 @@ def page(result: ClaimResult, *, is_wide: bool = False) -> Page:
     if is_wide:
         named = [
             it.title if it.title.startswith(it.name) else f"{it.name}: {it.title}"
-            for it in result.sites
+            for it in result.hosts
         ]
-        words = _in_words(rows, [site.name for site in result.sites])
+        words = _in_words(rows, [host.name for host in result.hosts])
         table: Page = (words, Note(tuple(named)))
-    elif len(result.sites) == 1:
-        (site,) = result.sites
-        table = (_of_one(rows, site.name), Note((site.title, _KEYS_OF_ONE)))
+    elif len(result.hosts) == 1:
+        (host,) = result.hosts
+        table = (_of_one(rows, host.name), Note((host.title, _KEYS_OF_ONE)))
     else:
-        names = [site.name for site in result.sites]
+        names = [host.name for host in result.hosts]
         letters = _letters(names)
-        titles = tuple(zip(letters, (site.title for site in result.sites), strict=True))
+        titles = tuple(zip(letters, (host.title for host in result.hosts), strict=True))
         table = (_overview(rows, names, letters), Facts(titles), Note(_KEYS))
     return (*table, _flat(result), *notes(*sentences(result.conclusion)))
 
@@ -153,7 +153,7 @@ def _flat(result: ClaimResult) -> Table:
     cells = []
     for row in result.rows:
         facts = (row.model, row.lab, row.country, row.n_params, row.n_params_active)
-        for cell in filter(None, (row.cell(site.name) for site in result.sites)):
+        for cell in filter(None, (row.cell(host.name) for host in result.hosts)):
             told: tuple[Value, ...] = (None,) * 7 + (cell.reason,)
             if (it := cell.verdict) is not None:
                 levels = (it.level, it.best, it.worst, it.evidence)

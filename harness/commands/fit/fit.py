@@ -17,7 +17,7 @@ from harness.errors import ExitCode, HarnessError, LayoutUnknown
 from harness.files import OnProgress
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.fitting import fit_model
-from harness.measure.memory import ModelFit, capacity_here
+from harness.measure.memory import DEFAULT_CONTEXT, ModelFit, capacity_here
 from harness.measure.speed_here import speed_here
 from harness.models.catalog.catalog import Catalog
 from harness.models.find import find
@@ -29,7 +29,7 @@ from harness.schema.prediction import Prediction, Refusal, unit_of
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
-_OVERVIEW_CONTEXT = (4096,)
+_OVERVIEW_CONTEXT = (DEFAULT_CONTEXT,)
 _MOST_WORKERS = 8  # each takes about 100 MB
 _DECODE = (("decode, empty context", "tg128"), ("decode after 4096", "tg128@d4096"))
 _PREFILL = ("prefill of 512", "pp512")

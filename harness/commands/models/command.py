@@ -40,8 +40,8 @@ def command(
 
     A path to any GGUF file is as good as a name, and so is owner/repo:QUANT of the hub, of which
     only the header is fetched. Of each model one variant is shown: the usual
-    one, or the largest that fulfils what is asked. --fits estimates: the file, a tenth of it
-    more (at least 0.6 GB), and that is compared with the memory available now.
+    one, or the largest that fulfils what is asked. --fits compares what it needs at 4,096
+    positions, estimated or, where that is close, planned by the engine, with what is free now.
     """
     request = ModelsRequest(name, has_fits, country, lab, max_bytes, is_local)
     if is_local and (name or has_fits or request.has_filters or catalogs):

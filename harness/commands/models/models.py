@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.device_memory import MemoryCapacity, fits
+from harness.commands.models.choose import Choice, ChoiceRequest, IsFitting, choose
 from harness.errors import UsageError
 from harness.files import OnProgress
-from harness.machine.memory import available_memory_bytes
 from harness.machine.probe import probe_machine
+from harness.measure.catalog_needs import CatalogNeeds
+from harness.measure.memory import capacity_here
+from harness.measure.runner import describe_engine
 from harness.models.catalog.catalog import Catalog
-from harness.models.catalog.choice import Choice, ChoiceRequest, choose, fits
 from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.download import local_path
 from harness.models.find import find
 from harness.models.model import Model
 from harness.models.stores import LocalFile, find_local
-from harness.schema.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,13 @@ def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgres
     name = request.name
     if name and request.has_filters:
         raise UsageError(f"{name} is one model, there is nothing to filter; leave one of them away")
-    memory = _memory_bytes(probe_machine(), available_memory_bytes()) if request.has_fits else None
+    capacity = _capacity() if request.has_fits else None
+    is_fitting = _is_fitting(capacity, catalog) if capacity else None
+    memory = capacity.fast_bytes + capacity.slow_bytes if capacity else None
     if not name:
-        wanted = ChoiceRequest(request.country, request.lab, request.max_bytes, memory)
-        choices = choose(catalog.models, wanted)
-        rows = tuple(_row(choice, memory) for choice in choices)
+        wanted = ChoiceRequest(request.country, request.lab, request.max_bytes)
+        choices = choose(catalog.models, wanted, is_fitting)
+        rows = tuple(_row(choice, is_fitting) for choice in choices)
         return CatalogList(rows, len(catalog.models) - len(rows), memory)
     # A variant may stand behind the name, as `run` takes it; it is on the page anyway.
     key = name.partition(":")[0]
@@ -107,24 +111,32 @@ def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgres
         return find(name, catalog, on_progress=on_progress)
     spec = catalog.spec(key)
     usual = spec.variants[0] if spec.variants else None
-    return CatalogModel(_row(Choice(spec, usual), memory), memory)
+    return CatalogModel(_row(Choice(spec, usual), is_fitting), memory)
 
 
-def _row(choice: Choice, memory_bytes: int | None) -> CatalogRow:
+def _row(choice: Choice, is_fitting: IsFitting | None) -> CatalogRow:
     spec = choice.spec
     variants = tuple(
         VariantStatus(
             each,
             local_path(spec, each),
-            None if memory_bytes is None else fits(each, memory_bytes),
+            is_fitting(spec, each) if is_fitting else None,
         )
         for each in spec.variants
     )
     return CatalogRow(spec, choice.variant, choice.fits, variants)
 
 
-def _memory_bytes(machine: Machine, available_bytes: int) -> int:
-    """What a model can have: on a Mac at most Metal's limit, else the larger of RAM and GPUs."""
-    if machine.gpu_limit_bytes is not None:
-        return min(available_bytes, machine.gpu_limit_bytes)
-    return max(available_bytes, sum(card.memory_bytes or 0 for card in machine.accelerators))
+def _capacity() -> MemoryCapacity:
+    return capacity_here(probe_machine(), describe_engine().devices)
+
+
+def _is_fitting(capacity: MemoryCapacity, catalog: Catalog) -> IsFitting:
+    """Whether a variant fits now; beside a card that is too small also with a part of it there."""
+    needs = CatalogNeeds(catalog, capacity)
+
+    def is_fitting(spec: ModelSpec, variant: Variant) -> bool | None:
+        need = needs.need(spec, variant, capacity)
+        return None if need is None else fits(need, capacity) in ("yes", "split")
+
+    return is_fitting

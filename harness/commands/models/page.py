@@ -12,6 +12,7 @@ from harness.commands.models.models import (
     ModelsResult,
     VariantStatus,
 )
+from harness.measure.memory import DEFAULT_CONTEXT
 from harness.models.catalog.spec import HubSource, ModelSpec, Shape, Variant, WheelSource
 from harness.models.model import Model
 from harness.models.stores import LocalFile
@@ -48,8 +49,8 @@ def aside(result: ModelsResult) -> Page:
     if isinstance(result, CatalogList) and result.rows and result.memory_bytes is not None:
         memory = units.memory_size(result.memory_bytes)
         return notes(
-            f"Estimated, for a default context and {memory} of memory; {result.n_left_out} others "
-            "left out."
+            f"At {DEFAULT_CONTEXT} positions, in {memory} of memory: estimated, and planned by the "
+            f"engine where that was close; {result.n_left_out} others left out."
         )
     if isinstance(result, Sequence) and result:
         return notes("`harness run PATH` measures one where it lies.")

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.verdict import Evidence, Level, Verdict, does_not_run
-from harness.analysis.verdict_predicted import Place
+from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Reach, Row, conclude
 from harness.commands.claim.page import page, symbol
 from harness.commands.claim.sentences import sentences
-from harness.commands.claim.table import Site
+from harness.commands.claim.table import NamedHost
 from harness.report.formats import FORMATS
 from harness.schema.figure import Figure
 
@@ -22,8 +23,9 @@ SITES = (HERE, "laptop", "macbook", "studio")
 
 def claim_text(rows: list[Row], *machines: str, form: str = "plain") -> str:
     """The page of these rows as it is written for `machines`."""
-    sites = tuple(Site(it, f"{it}: so much memory", None, Place(0, None)) for it in machines)
-    result = ClaimResult(None, (), sites, tuple(rows), conclude(rows, CONSUMER))
+    host = Host(MemoryCapacity(0, 0), None)
+    hosts = tuple(NamedHost(it, f"{it}: so much memory", None, host) for it in machines)
+    result = ClaimResult(None, (), hosts, tuple(rows), conclude(rows, CONSUMER))
     return FORMATS[form](page(result, is_wide=form == "github"))
 
 

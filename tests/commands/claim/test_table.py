@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from make.records import SETTINGS, make_end, make_experiment, make_machine, make_model, run_of
+from make.records import GPU, SETTINGS, make_end, make_experiment, make_machine, make_model, run_of
 from make.trials import make_trial
 
+from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.speed.chips import CHIPS
 from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
-from harness.analysis.verdict_predicted import DECODE, Place
+from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.conclusion import HERE, Cell, Row
-from harness.commands.claim.requirements import requirements_of
 from harness.commands.claim.stored import StoredVerdicts, measured_here
-from harness.commands.claim.table import Requirements, Site, is_close, reference_site, rows
-from harness.models.catalog.catalog import load_catalog
+from harness.commands.claim.table import NamedHost, reference_host, rows
+from harness.measure.catalog_needs import CatalogNeeds
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext
+from harness.models.catalog.catalog import Catalog, load_catalog
 from harness.models.catalog.reference_machines import load_reference_machines
 from harness.models.catalog.spec import HubSource, ModelSpec, Parameters, Shape, Variant
 from harness.records.store import ExperimentWriter
-from harness.schema.experiment import ModelFile, Trial
+from harness.schema.experiment import ModelFile, Outcome, Trial
+from harness.schema.planned import PlannedBuffer
 from harness.schema.settings import Settings
 from harness.schema.work import Attention, Work
 
@@ -50,10 +54,19 @@ def spec_of(*variants: Variant, billions: float | None = 8, **changes: Any) -> M
     return ModelSpec(**(facts | changes))
 
 
-def site(gib: float, slow_gib: float = 0, name: str = "box") -> Site:
+def capacity_of(gib: float, slow_gib: float = 0) -> MemoryCapacity:
+    """All of it free; with `slow_gib` the first is a card's."""
+    usable, slow = int(gib * GIB), int(slow_gib * GIB)
+    if not slow:
+        return MemoryCapacity(usable, usable)
+    card = GPU.model_copy(update={"free_bytes": usable, "total_bytes": usable})
+    return MemoryCapacity(slow, slow, devices=(card,))
+
+
+def host(gib: float, slow_gib: float = 0, name: str = "box") -> NamedHost:
     speed = speed_of_chip(CHIPS["M4 Max 40c"])
-    slow = (int(slow_gib * GIB), 50e9, cpu_speed(50e9)) if slow_gib else (0, 0.0, None)
-    return Site(name, name, True, Place(int(gib * GIB), speed, *slow))
+    slow = (50e9, cpu_speed(50e9)) if slow_gib else (0.0, None)
+    return NamedHost(name, name, True, Host(capacity_of(gib, slow_gib), speed, *slow))
 
 
 def work_of_variant(spec: ModelSpec, variant: Variant) -> Work | None:
@@ -82,11 +95,34 @@ def work_of_variant(spec: ModelSpec, variant: Variant) -> Work | None:
     )
 
 
-ESTIMATED = Requirements(work_of_variant, {})
+@dataclass
+class MadeNeeds(CatalogNeeds):
+    """Of variants that no file describes; `planned_bytes` is what the engine lays out for all."""
+
+    catalog: Catalog = CATALOG
+    planned_bytes: int | None = None
+    layout_bytes: int | None = None
+    n_plans: int = 0
+
+    def work(self, spec: ModelSpec, variant: Variant) -> Work | None:
+        sized = variant if variant.size_bytes else THREE.variants[0]
+        return work_of_variant(spec, sized)
+
+    def size_bytes(self, spec: ModelSpec, variant: Variant) -> int | None:
+        return variant.size_bytes or self.layout_bytes
+
+    def _plan(self, spec: ModelSpec, variant: Variant) -> MemoryPlan | None:
+        self.n_plans += 1
+        if self.planned_bytes is None:
+            return None
+        request = ContextRequest(n_ctx=4096)
+        buffers = (PlannedBuffer(device="CPU", kind="kv", n_bytes=self.planned_bytes),)
+        context = PlannedContext(request=request, n_ctx=4096, buffers=buffers)
+        return MemoryPlan(Outcome(status="ok"), contexts=(context,))
 
 
-def cell_of(spec: ModelSpec, at: Site, requirements: Requirements = ESTIMATED) -> Cell:
-    (row,) = rows([spec], [at], requirements, {})
+def cell_of(spec: ModelSpec, at: NamedHost, needs: CatalogNeeds | None = None) -> Cell:
+    (row,) = rows([spec], [at], needs or MadeNeeds(), {})
     (cell,) = row.cells
     return cell
 
@@ -111,7 +147,7 @@ THREE = spec_of(variant("Q4_K_M", 4.7), variant("Q2_K", 3), variant("Q8_0", 8), 
 def test_the_usual_variant_is_judged_if_it_fits_else_the_largest_that_does(
     gib: float, quantization: str, is_usual: bool, level: str
 ) -> None:
-    cell = cell_of(THREE, site(gib))
+    cell = cell_of(THREE, host(gib))
 
     assert (cell.variant, level_of(cell)) == (quantization, level)
     assert cell.is_usual_variant == (quantization == "Q4_K_M")
@@ -119,9 +155,9 @@ def test_the_usual_variant_is_judged_if_it_fits_else_the_largest_that_does(
 
 
 def test_fast_memory_comes_before_slow_memory() -> None:
-    cell = cell_of(THREE, site(4.2, slow_gib=30))
+    cell = cell_of(THREE, host(4.2, slow_gib=30))
     assert cell.variant == "Q2_K"
-    split = cell_of(THREE, site(2, slow_gib=30))
+    split = cell_of(THREE, host(2, slow_gib=30))
     assert split.variant == "Q4_K_M"
     assert split.verdict is not None
     assert split.verdict.decode is not None
@@ -130,7 +166,7 @@ def test_fast_memory_comes_before_slow_memory() -> None:
 
 
 def test_what_is_missing_is_that_of_the_smallest_variant() -> None:
-    cell = cell_of(THREE, site(2))
+    cell = cell_of(THREE, host(2))
 
     assert cell.verdict is not None
     assert cell.verdict.short_bytes is not None
@@ -138,57 +174,60 @@ def test_what_is_missing_is_that_of_the_smallest_variant() -> None:
     assert cell.verdict.short_bytes == pytest.approx(1.9 * GIB, rel=0.05)
 
 
-def test_planned_memory_takes_the_place_of_the_estimate() -> None:
-    need = cell_of(THREE, site(2)).verdict
-    planned = cell_of(THREE, site(2), Requirements(work_of_variant, {"m": 5 * GIB})).verdict
+def test_planned_memory_takes_the_place_of_an_estimate_that_is_close() -> None:
+    # 3 GiB of weights, 0.5 GiB of cache, 0.35 GiB of buffers: about 3.9 GiB are estimated.
+    smallest = spec_of(variant("Q2_K", 3))
+    need = cell_of(smallest, host(3.8)).verdict
+    planned = cell_of(smallest, host(3.8), MadeNeeds(planned_bytes=5 * GIB)).verdict
 
     assert need is not None
     assert planned is not None
     assert need.short_bytes is not None
-    assert planned.short_bytes == 6 * GIB
+    assert planned.short_bytes == pytest.approx(8 * GIB - 3.8 * GIB, abs=2)
 
 
-def test_only_models_near_a_limit_are_worth_planning() -> None:
-    assert not is_close(THREE, [site(2)], ESTIMATED)
-    assert not is_close(THREE, [site(32)], ESTIMATED)
-    assert is_close(THREE, [site(32), site(5.6)], ESTIMATED)
-    assert is_close(THREE, [site(0.6, slow_gib=5)], ESTIMATED)
+@pytest.mark.parametrize(
+    ("gib", "slow_gib", "is_close"), [(2, 0, False), (32, 0, False), (5.6, 0, True), (0.6, 5, True)]
+)
+def test_only_models_near_a_limit_are_planned(gib: float, slow_gib: float, is_close: bool) -> None:
+    needs = MadeNeeds()
+    cell_of(THREE, host(gib, slow_gib), needs)
+    assert (needs.n_plans > 0) == is_close
 
 
 def test_a_model_without_known_size_is_only_too_large_or_unknown() -> None:
     nameless = spec_of(variant("Q4_K_M", None), billions=500)
 
-    cell = cell_of(nameless, site(512))
+    cell = cell_of(nameless, host(512))
     assert (level_of(cell), cell.reason) == (None, "nobody knows the size of its file")
     # 500 billion weights of 1.56 bits take 91 GiB.
-    assert level_of(cell_of(nameless, site(90))) == "does-not-run"
-    assert level_of(cell_of(spec_of(billions=500), site(90))) == "does-not-run"
-    assert level_of(cell_of(spec_of(billions=None), site(1))) is None
+    assert level_of(cell_of(nameless, host(90))) == "does-not-run"
+    assert level_of(cell_of(spec_of(billions=500), host(90))) == "does-not-run"
+    assert level_of(cell_of(spec_of(billions=None), host(1))) is None
 
 
 def test_a_size_that_nobody_published_is_what_the_shape_comes_to_give_or_take() -> None:
     nameless = spec_of(variant("Q4_K_M", None))
-    work = work_of_variant(THREE, THREE.variants[0])
-    requirements = Requirements(lambda _, __: work, {}, {"m:Q4_K_M": 10 * GIB})
-    (row,) = rows([nameless], [site(32)], requirements, {})
+    needs = MadeNeeds(layout_bytes=10 * GIB)
+    (row,) = rows([nameless], [host(32)], needs, {})
     assert (row.size_bytes, row.is_size_estimated) == (10 * GIB, True)
     assert level_of(row.cells[0]) == "comfortable"
     # 0.8 GiB are as unsure as those 10 GiB by a twelfth of them: both fit and do not, perhaps.
-    limits = [cell_of(nameless, site(gib), requirements).verdict for gib in (9.8, 10.5, 12.2)]
+    limits = [cell_of(nameless, host(gib), needs).verdict for gib in (9.8, 10.5, 12.2)]
     assert [verdict.level for verdict in limits if verdict] == ["does-not-run"] * 2 + [
         "comfortable"
     ]
     assert [verdict.is_borderline for verdict in limits if verdict] == [False, True, False]
 
-    (published,) = rows([THREE], [site(32)], requirements, {})
+    (published,) = rows([THREE], [host(32)], needs, {})
     assert not published.is_size_estimated
 
 
 def test_a_model_without_a_shape_is_judged_by_its_size_alone() -> None:
     shapeless = spec_of(variant("Q4_K_M", 14), shape=None)
 
-    assert level_of(cell_of(shapeless, site(8))) == "does-not-run"
-    cell = cell_of(shapeless, site(32))
+    assert level_of(cell_of(shapeless, host(8))) == "does-not-run"
+    cell = cell_of(shapeless, host(32))
     assert level_of(cell) is None
     assert cell.reason.startswith("it fits in memory; ")
 
@@ -197,11 +236,11 @@ def test_a_model_without_a_shape_is_judged_by_its_size_alone() -> None:
 
 
 def test_every_model_of_the_catalogue_is_judged_on_every_machine() -> None:
-    sites = [reference_site(machine) for machine in load_reference_machines()]
-    table = rows(CATALOG.models, sites, requirements_of(CATALOG, []), {})
+    hosts = [reference_host(machine) for machine in load_reference_machines()]
+    table = rows(CATALOG.models, hosts, CatalogNeeds(CATALOG), {})
 
     assert [row.model for row in table] == [spec.name for spec in CATALOG.models]
-    assert all(len(row.cells) == len(sites) for row in table)
+    assert all(len(row.cells) == len(hosts) for row in table)
     cells = [cell for row in table for cell in row.cells]
     assert all((cell.verdict is None) == bool(cell.reason) for cell in cells)
     assert sum(cell.verdict is not None for cell in cells) > 0.6 * len(cells)
@@ -209,10 +248,8 @@ def test_every_model_of_the_catalogue_is_judged_on_every_machine() -> None:
 
 
 def test_the_claims_own_models_come_out_as_their_size_demands() -> None:
-    sites = [reference_site(machine) for machine in load_reference_machines()]
-    table = {
-        row.model: row for row in rows(CATALOG.models, sites, requirements_of(CATALOG, []), {})
-    }
+    hosts = [reference_host(machine) for machine in load_reference_machines()]
+    table = {row.model: row for row in rows(CATALOG.models, hosts, CatalogNeeds(CATALOG), {})}
 
     def level(model: str, machine: str) -> str | None:
         cell = table[model].cell(machine)
@@ -228,24 +265,24 @@ def test_the_claims_own_models_come_out_as_their_size_demands() -> None:
 
 
 def test_the_engine_plans_what_is_near_a_limit_much_as_it_was_estimated() -> None:
-    catalog = CATALOG.model_copy(update={"models": (CATALOG.spec("qwen3-0.6b"),)})
-    spec = catalog.models[0]
-    (row,) = rows([spec], [site(0.01)], requirements_of(CATALOG, []), {})
-    (cell,) = row.cells
-    assert cell.verdict is not None
-    assert cell.verdict.short_bytes is not None
-    # A limit just at what the smallest variant is estimated to need.
-    near = site(0.01 + cell.verdict.short_bytes / GIB)
-
-    requirements = requirements_of(catalog, [near])
-    assert set(requirements.context_bytes) == {"qwen3-0.6b"}
-    found = requirements.works(spec, spec.variants[0])
-    assert found is not None
-    assert requirements.context_bytes["qwen3-0.6b"] > found.cache_read_bytes(DECODE.n_ctx)
-    smallest = min(it.size_bytes or 0 for it in spec.variants)
-    estimated = 0.01 * GIB + cell.verdict.short_bytes - smallest
-    assert requirements.context_bytes["qwen3-0.6b"] == pytest.approx(estimated, rel=0.1)
-    assert requirements_of(catalog, [site(500)]).context_bytes == {}
+    spec = CATALOG.spec("qwen3-0.6b")
+    smallest = min(spec.variants, key=lambda it: it.size_bytes or 0)
+    needs = CatalogNeeds(CATALOG)
+    far = needs.need(spec, smallest, MemoryCapacity(GIB // 100, GIB // 100))
+    assert far is not None
+    assert far.figure.source == "estimated from the shape"
+    # A limit just at what it is estimated to need.
+    near = MemoryCapacity(far.n_bytes, far.n_bytes)
+    planned = needs.need(spec, smallest, near)
+    assert planned is not None
+    assert planned.figure.source == "planned by the engine"
+    size = smallest.size_bytes or 0
+    assert planned.n_bytes - size == pytest.approx(far.n_bytes - size, rel=0.1)
+    # Where it would run, it is planned as it is, and by device.
+    here = CatalogNeeds(CATALOG, near).need(spec, smallest, near)
+    assert here is not None
+    assert here.figure.is_exact
+    assert sum(here.by_device.values()) == here.n_bytes == pytest.approx(planned.n_bytes, rel=0.02)
 
 
 # ------------------------------------------------------------------ what was measured here
@@ -351,8 +388,8 @@ def test_a_damaged_file_is_told_and_the_others_count(tmp_path: Path) -> None:
 def test_what_was_measured_takes_the_place_of_what_was_foretold(tmp_path: Path) -> None:
     stored(tmp_path, 7.0)
     specs = [CATALOG.spec("smollm2-135m"), CATALOG.spec("qwen3-0.6b")]
-    sites = [site(32, name=HERE), site(32, name="laptop-16")]
-    table = rows(specs, sites, ESTIMATED, here(tmp_path).cells)
+    hosts = [host(32, name=HERE), host(32, name="laptop-16")]
+    table = rows(specs, hosts, MadeNeeds(), here(tmp_path).cells)
 
     def evidence(row: Row) -> list[str]:
         return [cell.verdict.evidence for cell in row.cells if cell.verdict]

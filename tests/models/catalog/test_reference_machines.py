@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness.analysis.speed.chips import CHIPS
-from harness.commands.claim.table import reference_site
+from harness.commands.claim.table import reference_host
 from harness.errors import HarnessError, UsageError
 from harness.models.catalog.file import parse_record
 from harness.models.catalog.reference_machines import (
@@ -51,7 +51,7 @@ def test_every_machine_leaves_something_to_its_system(machine: ReferenceMachine)
 
     assert 0.3 < share < 0.92
     assert all(len(source) > 20 for source in machine.sources)
-    assert machine.name in reference_site(machine).title
+    assert machine.name in reference_host(machine).title
 
 
 def test_larger_macs_give_a_larger_share() -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.models.catalog.spec import ModelSpec, Variant
 
-# What a model needs beside its weights, at a default context. Ten per cent: the caches and buffers
-# of large models (gpt-oss-20b: 4096 positions take 0.2 GB and its buffers 0.4 GB, beside 12.1 GB).
-# At least 0.6 GB: scores for 512 positions of the largest vocabulary, 262144 entries, of four
-# bytes (0.54 GB), which small models need as well.
-_BESIDE_RATIO = 0.10
-_BESIDE_LEAST_BYTES = 600_000_000
+IsFitting = Callable[[ModelSpec, Variant], bool | None]
+"""Whether a variant should run on this machine; None if its size is unknown."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +16,12 @@ class ChoiceRequest:
     """
     What to look for; None asks for nothing.
 
-    `country` and `lab` in any case, `lab` also in part. `memory_bytes` is what a model can have
-    on this machine.
+    `country` and `lab` in any case, `lab` also in part.
     """
 
     country: str | None = None
     lab: str | None = None
     max_bytes: int | None = None
-    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,21 +33,11 @@ class Choice:
     fits: bool | None = None
 
 
-def need_bytes(variant: Variant) -> int | None:
-    """An estimate of the memory a variant needs, at a default context; None if nobody knows."""
-    size = variant.size_bytes
-    return None if size is None else size + max(int(size * _BESIDE_RATIO), _BESIDE_LEAST_BYTES)
-
-
-def fits(variant: Variant, memory_bytes: int) -> bool | None:
-    """Whether the variant should run in so much memory; None if its size is unknown."""
-    need = need_bytes(variant)
-    return None if need is None else need <= memory_bytes
-
-
-def choose(specs: Sequence[ModelSpec], wanted: ChoiceRequest) -> list[Choice]:
+def choose(
+    specs: Sequence[ModelSpec], wanted: ChoiceRequest, is_fitting: IsFitting | None = None
+) -> list[Choice]:
     """
-    The models that answer to what is wanted, in their order.
+    The models that answer to what is wanted, and fit if that is asked, in their order.
 
     Of each the default variant if it answers too, else the largest that does. An unknown size is
     never within `max_bytes`; it may fit the memory, and is chosen when nothing is known to fit.
@@ -61,7 +45,7 @@ def choose(specs: Sequence[ModelSpec], wanted: ChoiceRequest) -> list[Choice]:
     choices = []
     for spec in specs:
         if _is_from(spec, wanted):
-            choice = _chosen_variant(spec, wanted)
+            choice = _chosen_variant(spec, wanted, is_fitting)
             if choice is not None:
                 choices.append(choice)
     return choices
@@ -74,14 +58,16 @@ def _is_from(spec: ModelSpec, wanted: ChoiceRequest) -> bool:
     return wanted.lab is None or wanted.lab.casefold() in spec.lab.casefold()
 
 
-def _chosen_variant(spec: ModelSpec, wanted: ChoiceRequest) -> Choice | None:
-    is_sized = wanted.max_bytes is not None or wanted.memory_bytes is not None
+def _chosen_variant(
+    spec: ModelSpec, wanted: ChoiceRequest, is_fitting: IsFitting | None
+) -> Choice | None:
+    is_sized = wanted.max_bytes is not None or is_fitting is not None
     if not spec.variants:
         return None if is_sized else Choice(spec, None)
     small = [variant for variant in spec.variants if _is_within(variant, wanted.max_bytes)]
-    if wanted.memory_bytes is None:
+    if is_fitting is None:
         return Choice(spec, _first_or_largest(spec, small)) if small else None
-    verdicts = [(variant, fits(variant, wanted.memory_bytes)) for variant in small]
+    verdicts = [(variant, is_fitting(spec, variant)) for variant in small]
     for verdict in (True, None):
         those = [variant for variant, each in verdicts if each is verdict]
         if those:

@@ -21,8 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import Literal
 
-from harness.analysis import disturbance as trust
-from harness.analysis import energy
+from harness.analysis import disturbance, energy
 from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
@@ -53,7 +52,7 @@ def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
     """
     if not isinstance(machine, Machine):
         return None
-    return trust.why_disturbed(
+    return disturbance.why_disturbed(
         trial.counters,
         n_logical=machine.n_cores_logical,
         n_threads=run.settings.n_threads,

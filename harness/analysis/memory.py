@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.analysis import bandwidth as mbu
+from harness.analysis import bandwidth
 from harness.analysis.formulas import Values
 from harness.schema.experiment import Buffer, Run
 from harness.schema.machine import Device, MemoryMark
@@ -76,5 +76,5 @@ def _free_gpu_bytes(devices: Iterable[Device]) -> dict[str, int]:
 
 
 def _bandwidth(run: Run) -> Values:
-    speed = mbu.bandwidth(run)
+    speed = bandwidth.bandwidth(run)
     return {} if speed is None else {"bandwidth": speed}

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness import units
-from harness.analysis import formulas as metrics
-from harness.analysis import verdict
+from harness.analysis import formulas, verdict
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
 from harness.analysis.verdict import Evidence, Verdict
@@ -186,7 +185,7 @@ def _paged_bytes_per_token(runs: Sequence[Run], workload: str) -> float:
     The median, so that weights dropped once and read back once do not count; and trials that
     others disturbed too, for the kernel that makes room is one of the others.
     """
-    trials = [trial for run in runs for trial in metrics.trials_of(run, workload)]
+    trials = [trial for run in runs for trial in formulas.trials_of(run, workload)]
     if not trials:
         return 0.0
     return median(_paged_bytes(trial) / trial.n_tokens for trial in trials)

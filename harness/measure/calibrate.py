@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
-from harness.analysis import disturbance as trust
+from harness.analysis import disturbance
 from harness.analysis.speed.calibration import Calibration, CalibrationSample, has_gpu
 from harness.errors import HarnessError, MachineBusy
 from harness.files import require_space
@@ -223,7 +223,7 @@ def _sample(
 ) -> CalibrationSample:
     mine = [trial for trial in trials if trial.workload == workload and not trial.is_warm_up]
     reasons = [
-        trust.why_disturbed(
+        disturbance.why_disturbed(
             trial.counters,
             n_logical=machine.n_cores_logical,
             n_threads=settings.n_threads,

@@ -15,7 +15,7 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from harness.analysis import disturbance as trust
+from harness.analysis import disturbance
 from harness.engine.context import Context
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
@@ -166,7 +166,7 @@ def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
     n_clean = 0
     for index in range(n_most):
         trial = _trial(bench, send, meters, index=index, is_warm_up=False)
-        disturbed = trust.why_disturbed(
+        disturbed = disturbance.why_disturbed(
             trial.counters,
             n_logical=job.n_cores_logical,
             n_threads=job.settings.n_threads,

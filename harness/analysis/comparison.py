@@ -131,7 +131,7 @@ def shared_workloads(a: Measured, b: Measured) -> list[str]:
 def is_decided(figures: Sequence[ComparedFigure]) -> bool:
     """Whether every comparison has a verdict; False where nothing is compared."""
     judged = [each.comparison for each in figures if each.comparison]
-    return bool(judged) and all(each.verdict != "cannot-tell" for each in judged)
+    return bool(judged) and all(each.verdict != "inconclusive" for each in judged)
 
 
 ByRound = Mapping[Round, float]

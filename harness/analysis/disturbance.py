@@ -33,7 +33,7 @@ OTHERS_FLOOR_NS = 80_000_000
 # Measured with SmolLM2 on 2 threads: 0 to 2 % quiet; at 5 to 13 % the speed was down by 5 %, at
 # 16 % by 12 %, at 95 % by 70 %.
 WAITING_LIMIT_RATIO = 0.05
-# The system's own housekeeping costs each thread 0.25 to 0.5 % at rest, and that adds up.
+# The system's own housekeeping costs each thread 0.25 to 0.5 % when idle, and that adds up.
 _WAITING_LIMIT_PER_THREAD = 0.01
 
 # Nothing in a trial needs the disk. A stray page of the interpreter is far below 1 MiB, and

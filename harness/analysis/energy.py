@@ -52,7 +52,7 @@ class PerToken:
         joules: For each token, above the rest; more than 0.
         domains: Names of what was added up.
         source: Whose counters, "powercap + nvml".
-        idle_watts: Power at rest that was subtracted; None where it was not (battery).
+        idle_watts: Power when idle that was subtracted; None where it was not (battery).
         of_domain: The same figure for every single domain that can be judged, 0 and less included.
     """
 
@@ -71,7 +71,7 @@ class CaseEnergy:
 
     Attributes:
         reason: Why the case has no figure; None where it has one, or was not measured at all.
-        of_domain: Each single domain that took more than at rest in every Run.
+        of_domain: Each single domain that took more than when idle in every Run.
         n_silent: Runs that tell nothing, though others do; `why_silent` is the first one's reason.
     """
 
@@ -121,7 +121,7 @@ def per_token(run: Run, trials: Sequence[Trial]) -> PerToken:
     names = tuple(sorted(name for _, name in chosen))
     joules = sum(_net_joules(whole, domain, rests.get(domain)) for domain in chosen)
     if joules <= 0:
-        rest = "took nothing" if is_battery else "took no more than at rest"
+        rest = "took nothing" if is_battery else "took no more than when idle"
         return PerToken(reason=f"{' + '.join(names)} {rest} ({units.significant(joules)} J)")
     return PerToken(
         joules=joules / _n_tokens(whole),
@@ -201,7 +201,7 @@ def _obstacle(
             continue
         rest = rests.get((one.source, one.domain))
         if rest is None:
-            return f"nothing is known of {one.domain} at rest"
+            return f"nothing is known of {one.domain} when idle"
         if rest.window_ns < least_ns:
             return f"the rest before loading was too short for the counter of {one.domain}"
     return _step_obstacle(windows)
@@ -237,7 +237,7 @@ def _of_domains(trials: Sequence[Trial], idle: Mapping[Domain, Energy]) -> dict[
 
 
 def _net_joules(trials: Sequence[Trial], domain: Domain, rest: Energy | None) -> float:
-    """Joules of `domain` over all trials, less what it would have taken at rest."""
+    """Joules of `domain` over all trials, less what it would have taken when idle."""
     watts = 0.0 if rest is None else _watts(rest)
     windows = [_by_domain(trial.energy)[domain] for trial in trials]
     return sum(window.joules - watts * window.window_ns / 1e9 for window in windows)

@@ -66,7 +66,7 @@ class Metric:
         return isinstance(workload, self.of)
 
 
-_WORDS = {"bytes": ("smaller", "larger"), "J/token": ("thriftier", "hungrier")}
+_WORDS = {"bytes": ("smaller", "larger"), "J/token": ("more efficient", "less efficient")}
 
 _ITL = "ITL: time of each decode step (tg), or gap between streamed tokens after the first (chat)."
 _CHAT_RATES = (

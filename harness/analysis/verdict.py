@@ -57,9 +57,9 @@ class Verdict:
 
     Attributes:
         level: By the figures as they are.
-        best: The level at the kind ends of all intervals; differs from `level` where an interval
-            reaches across a threshold.
-        worst: The same at the unkind ends, or with what is not known at all.
+        best: The level at the optimistic bounds of all intervals; differs from `level` where an
+            interval reaches across a threshold.
+        worst: The same at the pessimistic bounds, or with what is not known at all.
         reason: The number that decided, or why it does not run.
         decode: Tokens a second; None where the model does not run.
         ttft: Time to the first token; None where unknown.
@@ -155,7 +155,7 @@ def by_memory(
     need: Figure, usable_bytes: int, speed: Verdict | None, notes: tuple[str, ...] = ()
 ) -> Verdict | None:
     """
-    The verdict foretold from memory and speed.
+    The verdict predicted from memory and speed.
 
     Args:
         need: Bytes needed, with their interval.

@@ -17,7 +17,7 @@ from harness.schema.settings import Settings
 from harness.schema.work import Work
 from harness.schema.workload import Decode, Prefill
 
-# What both are foretold for: what `run` measures as tg128@d4096 and pp1024.
+# What both are predicted for: what `run` measures as tg128@d4096 and pp1024.
 DECODE = Decode(128, verdict.DEPTH)
 PROMPT = Prefill(verdict.N_PROMPT)
 
@@ -90,7 +90,7 @@ def _by_speed(work: Work | None, speed: MachineSpeed | None, model: str) -> Verd
     return verdict.by_speed(decode, ttft, "predicted")
 
 
-def _figure(told: predict.Foretold) -> Figure | None:
+def _figure(told: predict.Predicted) -> Figure | None:
     """The prediction; of a refusal that gives a range, the range and its (geometric) middle."""
     if not isinstance(told, Refusal):
         return replace(told.figure, source=told.note or told.method)

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.analysis.device_memory import MemoryCapacity, fits
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.speed.class_rates import class_rates
-from harness.analysis.speed.corrections import Anchor, Anchors
+from harness.analysis.speed.corrections import LocalResult, LocalResults
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import ResultsInvalid
 from harness.measure.memory import capacity_of, least_need
@@ -22,7 +22,7 @@ from harness.schema.prediction import Prediction
 from harness.schema.work import Work
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
-# Behind more context than this a figure is one of the cache too, which is foretold apart.
+# Behind more context than this a figure is one of the cache too, which is predicted apart.
 _SHALLOW_TOKENS = 2100
 # Whoever has more results than these has tried the same models again and again.
 _MOST_EXPERIMENTS = 30
@@ -30,12 +30,12 @@ _MOST_EXPERIMENTS = 30
 _FARTHEST = math.log(3)
 
 Kind = type[Decode] | type[Prefill]
-Found = dict[tuple[Kind, str], Anchor]
+Found = dict[tuple[Kind, str], LocalResult]
 """By kind of workload and model."""
 _KINDS: tuple[Kind, Kind] = (Decode, Prefill)
 
 
-def anchored(
+def corrected_here(
     by_class: MachineSpeed, results: Path, machine: Machine, engine: EngineInfo
 ) -> MachineSpeed:
     """
@@ -59,16 +59,16 @@ def anchored(
             stored = load(listing.path)
         except ResultsInvalid:
             continue
-        for kind, anchor in _of_experiment(stored, told, capacity):
-            found.setdefault((kind, anchor.model), anchor)
+        for kind, local in _of_experiment(stored, told, capacity):
+            found.setdefault((kind, local.model), local)
     if not found:
         return by_class
     decode, prefill = (
-        tuple(anchor for (kind, _), anchor in found.items() if kind == wanted) for wanted in _KINDS
+        tuple(local for (kind, _), local in found.items() if kind == wanted) for wanted in _KINDS
     )
     rates = class_rates()
-    anchors = Anchors(decode, prefill, rates.known_decode, rates.known_prefill)
-    return replace(by_class, anchors=anchors)
+    local_results = LocalResults(decode, prefill, rates.known_decode, rates.known_prefill)
+    return replace(by_class, local_results=local_results)
 
 
 def _without_ranges(speed: MachineSpeed) -> MachineSpeed:
@@ -89,18 +89,20 @@ def _is_of(experiment: Experiment, machine_id: str, engine: EngineInfo) -> bool:
 
 def _of_experiment(
     stored: StoredExperiment, by_class: MachineSpeed, capacity: MemoryCapacity
-) -> Iterator[tuple[Kind, Anchor]]:
+) -> Iterator[tuple[Kind, LocalResult]]:
     for group in measured_of(stored.experiment, stored.runs):
         work = stored.experiment.works.get(group.model.key)
         if work is None or fits(least_need(work), capacity) != "yes":
             continue
         for kind in _KINDS:
-            anchor = _anchor(group, work, kind, by_class)
-            if anchor is not None and abs(anchor.log_ratio) < _FARTHEST:
-                yield kind, anchor
+            local = _local_result(group, work, kind, by_class)
+            if local is not None and abs(local.log_ratio) < _FARTHEST:
+                yield kind, local
 
 
-def _anchor(group: Measured, work: Work, kind: Kind, by_class: MachineSpeed) -> Anchor | None:
+def _local_result(
+    group: Measured, work: Work, kind: Kind, by_class: MachineSpeed
+) -> LocalResult | None:
     """Of the longest shallow workload of its kind, where the class says something of it."""
     shallow: list[tuple[int, float, float]] = []
     for case in group.cases:
@@ -114,7 +116,7 @@ def _anchor(group: Measured, work: Work, kind: Kind, by_class: MachineSpeed) -> 
     if not shallow:
         return None
     _, measured_per_s, told_per_s = max(shallow)
-    return Anchor(group.model.key, work, math.log(measured_per_s / told_per_s))
+    return LocalResult(group.model.key, work, math.log(measured_per_s / told_per_s))
 
 
 def _is_shallow(workload: Workload) -> bool:

@@ -20,7 +20,7 @@ from harness.analysis.speed.predict import MachineSpeed
 from harness.errors import HarnessError
 from harness.files import atomic_write
 from harness.machine.bandwidth import sample_bandwidth
-from harness.measure.corrections import anchored
+from harness.measure.corrections import corrected_here
 from harness.models.digest import cache_dir
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Machine
@@ -59,7 +59,7 @@ def speed_here(
     try:
         speed = cpu_speed(memory_bytes_per_s(machine, n_threads))
     except HarnessError as error:
-        return SpeedHere(None, (*known.notes, f"Nothing is foretold of speed: {error}"))
+        return SpeedHere(None, (*known.notes, f"Nothing is predicted of speed: {error}"))
     return SpeedHere(speed, known.notes)
 
 
@@ -85,7 +85,7 @@ def known_speed(
         if calibrated:
             return SpeedHere(calibrated)
     if fallback is not None and results is not None:
-        fallback = anchored(fallback, results, machine, engine)
+        fallback = corrected_here(fallback, results, machine, engine)
     if calibration is None or not stale:
         return SpeedHere(fallback)
     note = (

@@ -26,15 +26,19 @@ def _as(schema: int) -> Upgrade:
 
 
 def _to_5(record: Json) -> Json:
-    """TTFT is predicted in ns, as it is measured; it was in ms."""
+    """TTFT is predicted in ns, as it is measured; a method has another name."""
     record = _as(5)(record)
     if record.get("kind") != "experiment" or not isinstance(record.get("predictions"), list):
         return record
-    return record | {"predictions": [_in_ns(each) for each in record["predictions"]]}
+    return record | {"predictions": [_as_of_5(each) for each in record["predictions"]]}
 
 
-def _in_ns(prediction: Any) -> Any:
-    if not isinstance(prediction, dict) or prediction.get("component") != "ttft_ms":
+def _as_of_5(prediction: Any) -> Any:
+    if not isinstance(prediction, dict):
+        return prediction
+    if prediction.get("method") == "anchors":
+        prediction = prediction | {"method": "local-results"}
+    if prediction.get("component") != "ttft_ms":
         return prediction
     times = {
         name: prediction[name] * 1e6

@@ -29,9 +29,10 @@ from harness.schema.work import Work
 SCHEMA_VERSION = 5
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
-# 5 (2026-11): what a cached position adds is told by the works alone; TTFT is predicted in ns.
+# 5 (2026-11): what a cached position adds is told by the works alone; TTFT is predicted in ns;
+#   predictions corrected by what was measured here are by "local-results".
 # 4 (2026-11): works of an experiment.
-# 3 (2026-11): energy of a trial, at rest and why there is none; the origin of an experiment.
+# 3 (2026-11): energy of a trial and of the idle machine; the origin of an experiment.
 # 2 (2026-11): predictions of an experiment; is_twin of a model.
 # 1 (2026-11): the first.
 

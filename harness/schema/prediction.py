@@ -13,7 +13,7 @@ COVERAGE = 0.9
 Component = Literal[
     "weights_bytes", "kv_bytes", "compute_bytes", "total_bytes", "tok_per_s", "ttft_ns"
 ]
-Method = Literal["planner", "calibration", "anchors", "machine-class", "any-machine"]
+Method = Literal["planner", "calibration", "local-results", "machine-class", "any-machine"]
 
 
 def unit_of(component: Component) -> str:
@@ -25,7 +25,7 @@ def unit_of(component: Component) -> str:
 
 class Prediction(Record):
     """
-    One figure of one case, foretold.
+    One figure of one case, predicted.
 
     `workload` is a name of workload.py ("tg128@d4096"); memory figures are those of the context
     that workload gets. `low` and `high` bound what 90 % of later measurements should lie in;

@@ -143,7 +143,7 @@ def test_a_part_of_the_chip_that_did_nothing_spoils_no_sum() -> None:
 
 def test_without_a_rest_there_is_no_figure() -> None:
     found = of(energy_run([trial(took(30))]))
-    assert (found.joules, found.reason) == (None, "nothing is known of package-0 at rest")
+    assert (found.joules, found.reason) == (None, "nothing is known of package-0 when idle")
     short = of(energy_run([trial(took(30))], took(0.1, window_ns=9 * MS)))
     assert "the rest before loading was too short" in str(short.reason)
 
@@ -185,7 +185,7 @@ def test_no_figure_is_ever_zero_or_less_without_a_reason(
     assert (found.joules is None) == (found.reason is not None)
     assert found.joules is None or found.joules > 0
     if joules <= idle * window_ns / 1e9 * (1 - 1e-9):
-        assert "no more than at rest" in str(found.reason)
+        assert "no more than when idle" in str(found.reason)
 
 
 @given(st.lists(st.floats(1, 1e3), min_size=1, max_size=6), st.integers(1, 5))
@@ -241,10 +241,10 @@ def test_runs_that_took_no_more_than_at_rest_are_named() -> None:
     case = case_of(some_runs([30, 9, 30]))
     assert case.metrics[METRIC].n == 2
     assert case.energy.n_silent == 1
-    assert case.energy.why_silent == "package-0 took no more than at rest (-1.00 J)"
+    assert case.energy.why_silent == "package-0 took no more than when idle (-1.00 J)"
     case = case_of(some_runs([9, 8]))
     assert METRIC not in case.metrics
-    assert "no more than at rest" in case.not_applicable[METRIC]
+    assert "no more than when idle" in case.not_applicable[METRIC]
 
 
 def test_runs_that_counted_different_domains_make_no_figure() -> None:

@@ -1,4 +1,4 @@
-"""`fit`, and what `run` foretells for its audit."""
+"""`fit`, and what `run` predicts for its audit."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_to_fit_must_be_said_one_way(home: Home, arguments: tuple[str, ...]
 
 
 @pytest.mark.slow
-def test_a_run_keeps_what_was_foretold_and_the_audit_judges_it(home: Home) -> None:
+def test_a_run_keeps_what_was_predicted_and_the_audit_judges_it(home: Home) -> None:
     measured = home.harness("run", "tiny-random", *QUICK, "--threads", "1,2", "-q")
     assert measured.exit_code == 0, measured.stderr
     (experiment, *_) = home.lines()

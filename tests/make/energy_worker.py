@@ -1,5 +1,5 @@
 """
-The real worker on a machine with a package whose counter the test can foretell.
+The real worker on a machine with a package whose counter the test can predict.
 
 Started by test_energy_worker.py with the root of a powercap tree. Each timed region adds 5 J to
 the package's counter, a rest of any length 1 J.

@@ -108,4 +108,4 @@ def test_a_memory_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(speeds, "sample_bandwidth", refuse)
     here = speed_here(make_machine(), ENGINE, 2)
-    assert here == SpeedHere(None, ("Nothing is foretold of speed: it hung",))
+    assert here == SpeedHere(None, ("Nothing is predicted of speed: it hung",))

@@ -230,6 +230,12 @@ def test_a_first_token_that_was_predicted_in_ms_is_one_in_ns() -> None:
     first, rate = upgraded(line, 4, target=5)["predictions"]
     assert first == {"component": "ttft_ns", "value": 450e6, "low": 400e6, "high": 600e6}
     assert rate == predictions[1]
+
+
+def test_a_prediction_corrected_by_local_results_is_known_by_its_name_of_then() -> None:
+    line = {"kind": "experiment", "schema": 4, "predictions": [{"method": "anchors"}]}
+
+    assert upgraded(line, 4, target=5)["predictions"] == [{"method": "local-results"}]
     assert upgraded({"kind": "run"}, 4, target=5) == {"kind": "run"}
 
 

@@ -22,8 +22,8 @@ def test_every_command_has_its_document_on_the_page() -> None:
 def test_every_link_leads_to_a_section() -> None:
     text = page()
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", it).lower().replace(" ", "-") for it in headings}
-    assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= anchors
+    local_results = {re.sub(r"[^\w -]", "", it).lower().replace(" ", "-") for it in headings}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= local_results
 
 
 @pytest.mark.parametrize("key", ["value", "low", "high", "n", "unit", "kind"])

@@ -22,7 +22,7 @@ from harness.analysis.speed.rates import Spread
 from tools.speed.errors import (
     Chooser,
     Miss,
-    anchored,
+    corrected_here,
     coverage,
     dense_and_mixture,
     depth_ratios,
@@ -203,12 +203,12 @@ def _of_class(found: Sequence[Miss], chip_kind: str) -> list[Miss]:
 
 
 def _decode_known(found: Sequence[Miss], choose: Chooser) -> list[Miss]:
-    return anchored(_shallow(predicted(found, "tg")), choose)
+    return corrected_here(_shallow(predicted(found, "tg")), choose)
 
 
 def _prefill_known(found: Sequence[Miss], choose: Chooser) -> list[Miss]:
     others = _shallow(_prefill(found, is_apple=False))
-    return anchored(others, choose, is_class_loose=True)
+    return corrected_here(others, choose, is_class_loose=True)
 
 
 def _prefill(found: Sequence[Miss], *, is_apple: bool) -> list[Miss]:

@@ -1,5 +1,5 @@
 """
-Whether this machine's calibration foretells models it did not see: predicted beside measured.
+Whether this machine's calibration predicts models it did not see: predicted beside measured.
 
     python -m tools.speed.calibrated [--calibration FILE] [--rounds N]
 
@@ -152,7 +152,7 @@ class _Bench:
                 click.echo(f"{name} {workload}: {median(rates):.1f} measured", err=True)
 
     def rows(self, made: Calibration) -> list[Row]:
-        """What `made` foretells of each figure, beside the median over rounds."""
+        """What `made` predicts of each figure, beside the median over rounds."""
         speed = speed_of(made)
         assert speed
         rows: list[Row] = []

@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 
 from harness.analysis.speed.class_rates import ClassParameters
-from harness.analysis.speed.corrections import Anchor, correction
+from harness.analysis.speed.corrections import LocalResult, correction
 from harness.analysis.speed.hardware_class import speed_of_chip
 from harness.analysis.speed.rates import Spread, decode_seconds, prefill_seconds
 from harness.schema.prediction import COVERAGE
@@ -79,7 +79,9 @@ Chooser = Callable[[Sequence[Miss], Random], list[tuple[Miss, ...]]]
 """From the results of other models on one machine to the choices of those that are known."""
 
 
-def anchored(found: Sequence[Miss], choose: Chooser, *, is_class_loose: bool = False) -> list[Miss]:
+def corrected_here(
+    found: Sequence[Miss], choose: Chooser, *, is_class_loose: bool = False
+) -> list[Miss]:
     """
     Every case once for each choice of results of other models, of the same chip and source, as the
     product corrects its class with them.
@@ -91,10 +93,10 @@ def anchored(found: Sequence[Miss], choose: Chooser, *, is_class_loose: bool = F
         groups[miss.case.chip.name, miss.case.source].append(miss)
     rng = Random(0)
     return [
-        replace(miss, log_ratio=miss.log_ratio - _correction(anchors, miss, is_class_loose))
+        replace(miss, log_ratio=miss.log_ratio - _correction(local_results, miss, is_class_loose))
         for group in groups.values()
         for miss in group
-        for anchors in choose([it for it in group if it.case.model != miss.case.model], rng)
+        for local_results in choose([it for it in group if it.case.model != miss.case.model], rng)
     ]
 
 
@@ -124,8 +126,8 @@ def _some(choices: list[tuple[Miss, ...]], rng: Random) -> list[tuple[Miss, ...]
 
 
 def _correction(known: Sequence[Miss], of: Miss, is_class_loose: bool) -> float:
-    anchors = [Anchor(miss.case.model, miss.case.work, miss.log_ratio) for miss in known]
-    return math.log(correction(anchors, of.case.work, is_class_loose=is_class_loose))
+    local_results = [LocalResult(miss.case.model, miss.case.work, miss.log_ratio) for miss in known]
+    return math.log(correction(local_results, of.case.work, is_class_loose=is_class_loose))
 
 
 def depth_ratios(found: Sequence[Miss]) -> list[Miss]:

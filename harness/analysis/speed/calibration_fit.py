@@ -251,7 +251,7 @@ def _prefill_speed(fit: _Fit, has_gpu: bool) -> PrefillSpeed:
         block_s=fit.seconds.get("block", 0.0),
         token_s=fit.seconds.get("token", 0.0),
         # No sample keeps a state. What published prompts say fitted here too: 16 blocks of Qwen 3.5
-        # in Q8_0 read a prompt 1.19 times as slowly, beside what was foretold, as those of Qwen 3.
+        # in Q8_0 read a prompt 1.19 times as slowly, beside what was predicted, as those of Qwen 3.
         recurrent_factor=class_rates().recurrent_prefill_factor,
         expert_s_per_byte=fit.seconds.get("picked", 0.0),
         expert_s_per_flop=median(experts.values()) if experts else 0.0,

@@ -17,7 +17,7 @@ from harness.analysis.speed.rates import Spread
 from harness.schema.work import Work
 
 # The weight of a result of another kind: a mixture for a dense model, one with a state for one
-# without. Dense models foretell dense ones to 7.5 % in the median, mixtures to 10.2 %.
+# without. Dense models predict dense ones to 7.5 % in the median, mixtures to 10.2 %.
 _OTHER_KIND = 0.3
 # By which factor bytes read for a token may differ, in natural logarithms, until a result weighs
 # 1/e of one of the same size.
@@ -31,7 +31,7 @@ Phase = Literal["decode", "prefill"]
 
 
 @dataclass(frozen=True)
-class Anchor:
+class LocalResult:
     """One result of the machine; `log_ratio` is ln(measured speed / what the class says)."""
 
     model: str
@@ -40,17 +40,17 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Anchors:
+class LocalResults:
     """
     A machine's results, each model once, and how far what they correct may still be off.
     """
 
-    decode: tuple[Anchor, ...]
-    prefill: tuple[Anchor, ...]
+    decode: tuple[LocalResult, ...]
+    prefill: tuple[LocalResult, ...]
     decode_spread: Spread
     prefill_spread: Spread
 
-    def of(self, phase: Phase) -> tuple[Anchor, ...]:
+    def of(self, phase: Phase) -> tuple[LocalResult, ...]:
         """Those of one phase."""
         return self.decode if phase == "decode" else self.prefill
 
@@ -60,21 +60,23 @@ class Anchors:
         return Spread(min(known.low, of_class.low), min(known.high, of_class.high), of_class.depth)
 
 
-def correction(anchors: Sequence[Anchor], work: Work, *, is_class_loose: bool) -> float:
+def correction(local_results: Sequence[LocalResult], work: Work, *, is_class_loose: bool) -> float:
     """
     What to multiply the class's speed of `work` with.
 
     Args:
-        anchors: At least one.
+        local_results: At least one.
         work: The model asked about.
         is_class_loose: The class tells no more than a range: results alone count.
     """
-    weights = [_kinship(anchor.work, work) for anchor in anchors]
-    missed = sum(weight * anchor.log_ratio for weight, anchor in zip(weights, anchors, strict=True))
+    weights = [_similarity(local.work, work) for local in local_results]
+    missed = sum(
+        weight * local.log_ratio for weight, local in zip(weights, local_results, strict=True)
+    )
     return math.exp(missed / (sum(weights) + (0.0 if is_class_loose else _CLASS_WEIGHT)))
 
 
-def _kinship(one: Work, other: Work) -> float:
+def _similarity(one: Work, other: Work) -> float:
     """Between 0 and 1, of the same kind and size."""
     weight = math.exp(-abs(math.log(one.token_read_bytes / other.token_read_bytes)) / _SIZE_SCALE)
     for is_other in (one.is_mixture != other.is_mixture, one.is_recurrent != other.is_recurrent):

@@ -1,5 +1,5 @@
 """
-How fast a model will be, foretold from what one token asks (Work) and what a machine gives.
+How fast a model will be, predicted from what one token asks (Work) and what a machine gives.
 
 A `MachineSpeed` holds the rates: fitted on this machine (calibration.py) or for its class
 (hardware_class.py); rates.py turns them into seconds. Where nothing honest can be said, a
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.analysis.speed.corrections import Anchors, Phase, correction
+from harness.analysis.speed.corrections import LocalResults, Phase, correction
 from harness.analysis.speed.rates import (
     DecodeSpeed,
     PrefillSpeed,
@@ -32,7 +32,7 @@ class MachineSpeed:
 
     `note` names the class or the calibration. With `has_gpu` the rates are those of the GPU, for
     models wholly on it. `prefill` is None where nothing is known of it.
-    `anchors` are results of the machine that correct what its class says.
+    `local_results` are results of the machine that correct what its class says.
     """
 
     method: Method
@@ -40,10 +40,10 @@ class MachineSpeed:
     has_gpu: bool
     decode: DecodeSpeed
     prefill: PrefillSpeed | None
-    anchors: Anchors | None = None
+    local_results: LocalResults | None = None
 
 
-Foretold = Prediction | Refusal
+Predicted = Prediction | Refusal
 
 
 def predict_speed(
@@ -53,7 +53,7 @@ def predict_speed(
     model: str,
     settings: Settings,
     shortage: str | None = None,
-) -> tuple[Foretold, ...]:
+) -> tuple[Predicted, ...]:
     """
     What `workload` will yield: tok/s of its writing, else of its reading; for chat TTFT before it.
 
@@ -77,7 +77,7 @@ def predict_ttft(
     model: str,
     settings: Settings,
     shortage: str | None = None,
-) -> Foretold:
+) -> Predicted:
     """Nanoseconds to the first token after the workload's prompt."""
     teller = _Teller(work, speed, workload, model, settings, shortage)
     return teller.first_token()
@@ -105,7 +105,7 @@ class _Teller:
     settings: Settings
     shortage: str | None
 
-    def decode(self) -> Foretold:
+    def decode(self) -> Predicted:
         """Tokens per second, one after the other."""
         seconds, of_cache = decode_seconds(
             self.work, self.speed.decode, self.workload.mean_positions, self.settings
@@ -115,19 +115,19 @@ class _Teller:
         bounds = known.spread.around(known.factor / seconds, of_cache / seconds)
         return self._told("tok_per_s", known.factor / seconds, bounds, known)
 
-    def prefill(self) -> Foretold:
+    def prefill(self) -> Predicted:
         """Tokens per second of the workload's prompt."""
         n_prompt = self.workload.n_prompt
         return self._of_prompt("tok_per_s", 0.0, lambda seconds: n_prompt / seconds)
 
-    def first_token(self) -> Foretold:
+    def first_token(self) -> Predicted:
         """Nanoseconds until the workload's prompt is answered."""
         spread = self.workload.prompt_spread
         return self._of_prompt("ttft_ns", spread, lambda seconds: seconds * 1e9)
 
     def _of_prompt(
         self, component: Component, further: float, convert: Callable[[float], float]
-    ) -> Foretold:
+    ) -> Predicted:
         """The prompt's time, in what `convert` makes of it; `further` widens the bounds."""
         speed = self.speed.prefill
         if speed is None:
@@ -146,15 +146,17 @@ class _Teller:
 
     def _known(self, phase: Phase, spread: Spread, only_a_range: str | None) -> _Known:
         """What the machine's results make of its rates."""
-        anchors = self.speed.anchors.of(phase) if self.speed.anchors else ()
+        local_results = self.speed.local_results.of(phase) if self.speed.local_results else ()
         # Of classes whose decode is a range too little is published to say what a result adds.
-        if not anchors or (phase == "decode" and only_a_range):
+        if not local_results or (phase == "decode" and only_a_range):
             return _Known(1.0, spread, only_a_range, self.speed.method, self.speed.note)
-        assert self.speed.anchors
-        factor = correction(anchors, self.work, is_class_loose=bool(only_a_range))
-        what = f"{len(anchors)} result{'s' if len(anchors) > 1 else ''} here"
+        assert self.speed.local_results
+        factor = correction(local_results, self.work, is_class_loose=bool(only_a_range))
+        what = f"{len(local_results)} result{'s' if len(local_results) > 1 else ''} here"
         note = f"{self.speed.note}, x{factor:.2f} by {what}"
-        return _Known(factor, self.speed.anchors.spread(phase, spread), None, "anchors", note)
+        return _Known(
+            factor, self.speed.local_results.spread(phase, spread), None, "local-results", note
+        )
 
     def _told(
         self,
@@ -162,7 +164,7 @@ class _Teller:
         value: float,
         bounds: tuple[float, float],
         known: _Known,
-    ) -> Foretold:
+    ) -> Predicted:
         low, high = bounds
         if reason := self._obstacle():
             # Whatever slows it down, it will not be faster than with everything in fast memory.

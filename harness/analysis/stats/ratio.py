@@ -7,7 +7,7 @@ Values without common rounds are set against each other by Welch's interval for 
 two means of logarithms, which a machine that changed in between can deceive.
 
 A verdict needs the whole interval: beyond the threshold it is "better" or "worse", inside it
-"same", and anything else is "cannot-tell".
+"same", and anything else is "inconclusive".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Literal, TypeVar
 from harness.analysis.stats.student import t_quantile
 
 _Round = TypeVar("_Round", bound=Hashable)
-Verdict = Literal["better", "worse", "same", "cannot-tell"]
+Verdict = Literal["better", "worse", "same", "inconclusive"]
 Pairing = Literal["rounds", "unpaired", "exact"]
 
 # One comparison in a hundred may err: a table has ten of them, and a gate runs every day.
@@ -70,7 +70,7 @@ class Comparison:
             return "worse" if self.is_more_better else "better"
         if self.low >= 1 / above and self.high <= above:
             return "same"
-        return "cannot-tell"
+        return "inconclusive"
 
     @property
     def smallest(self) -> float:

@@ -87,7 +87,7 @@ def aside(measured: SessionResult) -> Page:
 
 def verdict_word(metric: str, comparison: Comparison) -> str:
     """What B is, in a word that fits what was measured: "slower", "smaller", "same"."""
-    if comparison.verdict in ("same", "cannot-tell"):
+    if comparison.verdict in ("same", "inconclusive"):
         return comparison.verdict.replace("-", " ")
     better, worse = METRICS[metric].words
     return better if comparison.verdict == "better" else worse
@@ -168,7 +168,7 @@ def _sentences(figures: Sequence[ComparedFigure]) -> Iterator[str]:
         compared = figure.comparison
         if compared is None:
             notes.setdefault(figure.note, []).append(name)
-        elif compared.verdict == "cannot-tell":
+        elif compared.verdict == "inconclusive":
             least = compared.smallest
             word = units.percent(least) if math.isfinite(least) else ""
             hidden.setdefault(word, []).append(name)

@@ -55,7 +55,7 @@ class Pair:
 
     @property
     def error(self) -> float:
-        """(predicted - measured) / measured: above 0 it was foretold too high."""
+        """(predicted - measured) / measured: above 0 it was predicted too high."""
         return (self.prediction.value - self.measured) / self.measured
 
     @property

@@ -17,7 +17,7 @@ _FITS: dict[Fits | None, str] = {
 }  # fmt: skip
 _ORIGINS = {"local": "of the file here", "hub": "from", "shape": "made from"}
 # A class that earlier results corrected is one still; the note says by how much.
-_METHODS: dict[Method, str] = {"anchors": "machine-class"}
+_METHODS: dict[Method, str] = {"local-results": "machine-class"}
 _SPEEDS = (
     Column(None, "model"),
     Column("predicted", "what"),

@@ -137,7 +137,7 @@ def _rivals(
         if other.name == first.name or could_be < floor:
             continue
         relation = frontier.relation(first, other, criterion)
-        if could_be > floor or relation in ("worse", "cannot-tell"):
+        if could_be > floor or relation in ("worse", "inconclusive"):
             found.append(other)
     return found
 

@@ -16,7 +16,7 @@ from harness.analysis.stats.ratio import Comparison
 from harness.commands.frontier.criteria import CRITERIA, NEEDED
 from harness.schema.figure import Figure
 
-Relation = Literal["better", "same", "worse", "cannot-tell"]
+Relation = Literal["better", "same", "worse", "inconclusive"]
 _INVERSE: Mapping[Relation, Relation] = {"better": "worse", "worse": "better"}
 
 
@@ -98,7 +98,7 @@ def size_key(option: Option) -> tuple[float, str]:
 def relation_of(a: Figure, b: Figure, *, is_more_better: bool) -> Relation:
     """How `a` stands to `b` by their intervals: better and worse only where they do not touch."""
     if not (a.is_decisive and b.is_decisive):
-        return "cannot-tell"
+        return "inconclusive"
     if a.is_exact and b.is_exact and a.value == b.value:
         return "same"
     (a_low, a_high), (b_low, b_high) = a.bounds, b.bounds
@@ -106,4 +106,4 @@ def relation_of(a: Figure, b: Figure, *, is_more_better: bool) -> Relation:
         return "better" if is_more_better else "worse"
     if a_high < b_low:
         return "worse" if is_more_better else "better"
-    return "cannot-tell"
+    return "inconclusive"

@@ -9,7 +9,7 @@ from harness.analysis.speed.calibration import Calibration, has_gpu, joined, sta
 from harness.errors import MachineBusy
 from harness.machine.bandwidth import sample_bandwidth
 from harness.machine.conditions import read_conditions
-from harness.machine.energy.meters import AtRest, read_at_rest
+from harness.machine.energy.meters import Idle, read_idle
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.calibrate import calibrate
 from harness.measure.lock import machine_held
@@ -51,7 +51,7 @@ class MachineResult:
     default_threads: int
     calibration: Calibration | None
     stale: str | None
-    energy: AtRest
+    energy: Idle
 
 
 Tell = Callable[[str], None]
@@ -73,7 +73,7 @@ def look(request: MachineRequest, tell: Tell, warn: Tell) -> MachineResult:
     conditions = read_conditions(machine)
     n_threads = default_threads(machine)
     engine = describe_engine()
-    energy = read_at_rest()
+    energy = read_idle()
     if request.is_calibrating:
         if conditions.warnings and not request.is_forced:
             raise MachineBusy(

@@ -6,7 +6,7 @@ from harness import units
 from harness.analysis.speed.calibration import Calibration
 from harness.analysis.speed.calibration_fit import speed_of
 from harness.commands.machine.machine import MachineResult
-from harness.machine.energy.meters import AtRest
+from harness.machine.energy.meters import Idle
 from harness.report.page import Cell, Facts, Note, Page
 from harness.schema.machine import Accelerator, BandwidthSample, Conditions, Device, Machine
 
@@ -103,14 +103,15 @@ def _device(device: Device) -> str:
     return f"{device.name} ({device.description}), {device.kind}, {total}"
 
 
-def _energies(energy: AtRest) -> list[str]:
-    """What each source tells of the rest just taken: "powercap: package-0 12.3 W at rest"."""
+def _energies(energy: Idle) -> list[str]:
+    """What each source tells of the rest just taken: "powercap: package-0 12.3 W when idle"."""
     watts: dict[str, list[str]] = {source: [] for source in energy.sources}
     for one in energy.idle:
         power = units.significant(one.joules / one.window_ns * 1e9)
         watts[one.source].append(f"{one.domain} {power} W")
     return [
-        f"{source}: {', '.join(told)} at rest" if told else source for source, told in watts.items()
+        f"{source}: {', '.join(told)} when idle" if told else source
+        for source, told in watts.items()
     ]
 
 

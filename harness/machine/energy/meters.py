@@ -69,7 +69,7 @@ NO_METERS = Meters()
 
 
 @dataclass(frozen=True)
-class AtRest:
+class Idle:
     """Which sources of energy figures a machine has, what they tell of a rest, and the others."""
 
     sources: tuple[EnergySource, ...]
@@ -77,10 +77,10 @@ class AtRest:
     obstacles: dict[str, str]
 
 
-def read_at_rest() -> AtRest:
+def read_idle() -> Idle:
     """What this machine takes now; this process sleeps `REST_S` for it where there is a source."""
     meters = find_meters()
-    return AtRest(meters.sources, meters.rest(), meters.obstacles)
+    return Idle(meters.sources, meters.rest(), meters.obstacles)
 
 
 def find_meters(root: Path = Path("/")) -> Meters:

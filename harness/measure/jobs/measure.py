@@ -54,7 +54,7 @@ class TrialEvent(Event):
 
 
 class EnergyEvent(Event):
-    """What the machine took at rest before loading, and why sources of it tell nothing."""
+    """What the machine took when idle before loading, and why sources of it tell nothing."""
 
     event: Literal["energy"] = "energy"
     idle: tuple[Energy, ...]

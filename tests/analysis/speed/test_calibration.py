@@ -237,7 +237,9 @@ def test_without_wide_rows_in_the_samples_they_cost_what_narrow_ones_do() -> Non
 
 @given(st.integers(1, 64), st.integers(1, 4 * 10**9), st.integers(0, 4 * 10**9))
 @settings(max_examples=30)
-def test_a_model_of_another_size_is_foretold_from_them(n_blocks: int, n_q4: int, n_q6: int) -> None:
+def test_a_model_of_another_size_is_predicted_from_them(
+    n_blocks: int, n_q4: int, n_q6: int
+) -> None:
     speed = speed_of(calibrated())
     assert speed
     work = dense({"Q4_K": n_q4, "Q6_K": n_q6}, n_blocks)

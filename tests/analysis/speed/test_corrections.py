@@ -23,7 +23,7 @@ from make.work import make_speed, make_work
 
 from harness.analysis.speed.chips import CHIPS
 from harness.analysis.speed.class_rates import class_rates
-from harness.analysis.speed.corrections import Anchor, Anchors, correction
+from harness.analysis.speed.corrections import LocalResult, LocalResults, correction
 from harness.analysis.speed.hardware_class import speed_of_chip
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.analysis.speed.rates import Spread
@@ -44,46 +44,46 @@ WORKS = st.sampled_from([DENSE, MIXTURE, LARGE, make_work(is_recurrent=True)])
 RATIOS = st.floats(-1, 1)
 
 
-def anchor(log_ratio: float, work: Any = DENSE) -> Anchor:
-    return Anchor("m", work, log_ratio)
+def local(log_ratio: float, work: Any = DENSE) -> LocalResult:
+    return LocalResult("m", work, log_ratio)
 
 
 # ------------------------------------------------------------------ what results say
 
 
-@given(st.lists(st.builds(anchor, RATIOS, WORKS), min_size=1, max_size=5), WORKS, st.booleans())
+@given(st.lists(st.builds(local, RATIOS, WORKS), min_size=1, max_size=5), WORKS, st.booleans())
 def test_a_correction_lies_within_what_the_results_were_missed_by(
-    anchors: list[Anchor], work: Any, is_class_loose: bool
+    local_results: list[LocalResult], work: Any, is_class_loose: bool
 ) -> None:
-    found = math.log(correction(anchors, work, is_class_loose=is_class_loose))
-    ratios = [it.log_ratio for it in anchors] + ([] if is_class_loose else [0.0])
+    found = math.log(correction(local_results, work, is_class_loose=is_class_loose))
+    ratios = [it.log_ratio for it in local_results] + ([] if is_class_loose else [0.0])
     assert min(ratios) - 1e-9 <= found <= max(ratios) + 1e-9
 
 
 @given(RATIOS, WORKS)
 def test_of_a_loose_class_the_only_result_counts_in_full(log_ratio: float, work: Any) -> None:
-    found = correction([anchor(log_ratio)], work, is_class_loose=True)
+    found = correction([local(log_ratio)], work, is_class_loose=True)
     assert found == pytest.approx(math.exp(log_ratio))
 
 
 @pytest.mark.parametrize("closer", [DENSE, make_work(token_read_bytes=2_200_000_000)])
 @pytest.mark.parametrize("farther", [MIXTURE, LARGE, make_work(is_recurrent=True)])
 def test_the_closer_model_says_more(closer: Any, farther: Any) -> None:
-    anchors = [anchor(0.2, closer), anchor(-0.2, farther)]
-    assert correction(anchors, DENSE, is_class_loose=False) > 1
-    alone = [correction([it], DENSE, is_class_loose=False) for it in anchors]
+    local_results = [local(0.2, closer), local(-0.2, farther)]
+    assert correction(local_results, DENSE, is_class_loose=False) > 1
+    alone = [correction([it], DENSE, is_class_loose=False) for it in local_results]
     assert math.log(alone[0]) > -math.log(alone[1])
 
 
 def test_more_results_that_agree_are_believed_more() -> None:
-    by_number = [correction([anchor(0.2)] * n, DENSE, is_class_loose=False) for n in (1, 2, 8)]
+    by_number = [correction([local(0.2)] * n, DENSE, is_class_loose=False) for n in (1, 2, 8)]
     assert by_number == sorted(by_number)
     assert by_number[-1] < math.exp(0.2)
 
 
 def corrected(speed: MachineSpeed) -> MachineSpeed:
     narrow = Spread(0.1, 0.1)
-    return replace(speed, anchors=Anchors((anchor(0.2),), (anchor(-0.5),), narrow, narrow))
+    return replace(speed, local_results=LocalResults((local(0.2),), (local(-0.5),), narrow, narrow))
 
 
 @pytest.mark.parametrize(("workload", "is_faster"), [("tg128", True), ("pp512", False)])
@@ -99,7 +99,7 @@ def test_a_corrected_figure_says_so_and_lies_in_its_interval(
     assert (known.value > plain.value) == is_faster
     assert known.low < known.value < known.high
     assert known.high / known.low < plain.high / plain.low
-    assert known.method == "anchors"
+    assert known.method == "local-results"
     assert "by 1 result here" in known.note
 
 
@@ -181,14 +181,14 @@ def here(results: Path, calibrations: Path) -> MachineSpeed:
 
 
 def test_what_was_measured_here_corrects_what_the_class_says(tmp_path: Path) -> None:
-    assert here(tmp_path, tmp_path).anchors is None
+    assert here(tmp_path, tmp_path).local_results is None
     stored(tmp_path, "one111")
-    anchors = here(tmp_path, tmp_path).anchors
-    assert anchors
-    for found in (anchors.decode, anchors.prefill):
+    local_results = here(tmp_path, tmp_path).local_results
+    assert local_results
+    for found in (local_results.decode, local_results.prefill):
         assert [it.model for it in found] == ["smollm2-135m:Q4_1"]
         assert found[0].log_ratio == pytest.approx(math.log(1.5), rel=0.01)
-    assert anchors.decode_spread == class_rates().known_decode
+    assert local_results.decode_spread == class_rates().known_decode
     (figure,) = predict_speed(
         DENSE, here(tmp_path, tmp_path), parse_workload("tg128"), "m", SETTINGS
     )
@@ -200,9 +200,9 @@ def test_of_each_model_the_newest_result_counts(tmp_path: Path) -> None:
     stored(tmp_path, "old111", 1.5, started_at="2026-11-20T10:00:00+00:00")
     stored(tmp_path, "new222", 0.9, started_at="2026-11-22T10:00:00+00:00")
     stored(tmp_path, "oth333", 1.2, key="other:Q8_0", started_at="2026-11-21T10:00:00+00:00")
-    anchors = here(tmp_path, tmp_path).anchors
-    assert anchors
-    assert {it.model: round(math.exp(it.log_ratio), 1) for it in anchors.decode} == {
+    local_results = here(tmp_path, tmp_path).local_results
+    assert local_results
+    assert {it.model: round(math.exp(it.log_ratio), 1) for it in local_results.decode} == {
         "smollm2-135m:Q4_1": 0.9,
         "other:Q8_0": 1.2,
     }
@@ -223,11 +223,11 @@ def test_what_says_nothing_of_this_card_corrects_nothing(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     stored(tmp_path, "one111", **changes)
-    assert here(tmp_path, tmp_path).anchors is None
+    assert here(tmp_path, tmp_path).local_results is None
 
 
 def test_a_damaged_file_or_folder_corrects_nothing_and_harms_nothing(tmp_path: Path) -> None:
     (tmp_path / "broken.jsonl").write_text("{")
     stored(tmp_path, "one111")
-    assert here(tmp_path, tmp_path).anchors
-    assert here(tmp_path / "broken.jsonl", tmp_path).anchors is None
+    assert here(tmp_path, tmp_path).local_results
+    assert here(tmp_path / "broken.jsonl", tmp_path).local_results is None

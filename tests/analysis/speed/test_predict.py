@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from make.work import GB, make_attention, make_speed, make_work
 
 from harness.analysis.speed.predict import (
-    Foretold,
     MachineSpeed,
+    Predicted,
     predict_speed,
     predict_ttft,
 )
@@ -30,9 +30,9 @@ WORKLOADS = st.builds(
 )
 
 
-def foretold(
+def predicted(
     workload: str, work: Work | None = None, speed: MachineSpeed | None = None, **settings: Any
-) -> Foretold:
+) -> Predicted:
     (answer,) = predict_speed(
         work or make_work(),
         speed or make_speed(),
@@ -44,7 +44,7 @@ def foretold(
 
 
 def value(workload: str, **given: Any) -> float:
-    answer = foretold(workload, **given)
+    answer = predicted(workload, **given)
     assert isinstance(answer, Prediction)
     return answer.value
 
@@ -62,7 +62,7 @@ def test_a_prompt_costs_arithmetic_attention_and_the_weights_once_a_micro_batch(
     assert value("pp512", n_ubatch=128) == pytest.approx(512 / (seconds + 3 * 1.1 / 40))
 
 
-def test_chat_foretells_the_first_token_and_the_ones_after_it() -> None:
+def test_chat_predicts_the_first_token_and_the_ones_after_it() -> None:
     first, after = predict_speed(make_work(), make_speed(), parse_workload("chat"), "m", SETTINGS)
     assert isinstance(first, Prediction)
     assert isinstance(after, Prediction)
@@ -81,7 +81,7 @@ def test_the_time_to_a_first_token_is_the_prompts() -> None:
 
 @given(WORKLOADS)
 def test_the_interval_holds_the_value(workload: str) -> None:
-    answer = foretold(workload)
+    answer = predicted(workload)
     assert isinstance(answer, Prediction)
     assert 0 < answer.low < answer.value < answer.high < math.inf
 
@@ -121,7 +121,7 @@ def test_more_bandwidth_is_never_slower(workload: str, times: float) -> None:
 
 def test_depth_widens_the_interval_and_a_window_keeps_it_narrow() -> None:
     def width(workload: str, work: Work) -> float:
-        answer = foretold(workload, work=work)
+        answer = predicted(workload, work=work)
         assert isinstance(answer, Prediction)
         return answer.high / answer.low
 
@@ -152,29 +152,29 @@ def test_what_would_page_is_refused_with_the_most_it_could_reach() -> None:
 
 @pytest.mark.parametrize("settings", [{"n_gpu_layers": 4}, {"n_gpu_layers": 0}])
 def test_layers_left_on_the_cpu_are_refused(settings: dict[str, Any]) -> None:
-    answer = foretold("tg128", **settings)
+    answer = predicted("tg128", **settings)
     assert isinstance(answer, Refusal)
     assert "part of its layers" in answer.reason
-    on_cpu = foretold("tg128", speed=make_speed(has_gpu=False), **settings)
+    on_cpu = predicted("tg128", speed=make_speed(has_gpu=False), **settings)
     assert isinstance(on_cpu, Prediction)
 
 
 def test_experts_left_on_the_cpu_are_refused_for_a_mixture_alone() -> None:
     mixture = make_work(expert_read_bytes=10**8, expert_bytes=10**9)
-    assert isinstance(foretold("tg128", work=mixture, n_cpu_moe=4), Refusal)
-    assert isinstance(foretold("tg128", n_cpu_moe=4), Prediction)
+    assert isinstance(predicted("tg128", work=mixture, n_cpu_moe=4), Refusal)
+    assert isinstance(predicted("tg128", n_cpu_moe=4), Prediction)
 
 
 def test_a_loose_class_gives_a_range_and_an_unknown_prompt_speed_nothing() -> None:
     speed = make_speed()
     loose = make_speed(decode=replace(speed.decode, only_a_range="too loose"), prefill=None)
-    decode = foretold("tg128", speed=loose)
+    decode = predicted("tg128", speed=loose)
     assert isinstance(decode, Refusal)
     assert decode.reason == "too loose"
     assert decode.low is not None
     assert decode.high is not None
     assert decode.low < value("tg128") < decode.high
-    prompt = foretold("pp512", speed=loose)
+    prompt = predicted("pp512", speed=loose)
     assert isinstance(prompt, Refusal)
     assert (prompt.low, prompt.high) == (None, None)
 

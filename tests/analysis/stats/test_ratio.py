@@ -113,7 +113,7 @@ def test_less_is_better_turns_the_verdict_and_not_the_ratio(
 def test_one_round_tells_nothing() -> None:
     found = paired([(100.0, 200.0)])
     assert (found.low, found.high) == (0.0, math.inf)
-    assert found.verdict == "cannot-tell"
+    assert found.verdict == "inconclusive"
     assert math.isinf(found.smallest)
 
 
@@ -130,7 +130,7 @@ def test_rounds_that_always_agree_are_the_same_thing() -> None:
 def test_one_run_on_a_side_tells_nothing() -> None:
     found = apart([1.0], [3.0, 3.1, 3.2])
     assert (found.low, found.high, found.n) == (0.0, math.inf, 1)
-    assert found.verdict == "cannot-tell"
+    assert found.verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("factor", [1e-200, 1e-9, 1e9, 1e200])
@@ -144,7 +144,7 @@ def test_huge_ratios_are_ratios_all_the_same(factor: float) -> None:
 
 def test_an_interval_too_wide_for_a_number_is_none() -> None:
     found = paired([(1.0, 1e-30), (1.0, 1e30)])
-    assert (found.low, found.high, found.verdict) == (0.0, math.inf, "cannot-tell")
+    assert (found.low, found.high, found.verdict) == (0.0, math.inf, "inconclusive")
 
 
 def test_figures_known_exactly_need_one_run() -> None:
@@ -157,11 +157,11 @@ def test_figures_known_exactly_need_one_run() -> None:
     ("low", "high", "verdict"),
     [
         (1.021, 1.3, "better"),
-        (1.019, 1.3, "cannot-tell"),
+        (1.019, 1.3, "inconclusive"),
         (0.985, 1.019, "same"),
-        (0.975, 1.01, "cannot-tell"),
+        (0.975, 1.01, "inconclusive"),
         (0.7, 0.979, "worse"),
-        (0.7, 0.981, "cannot-tell"),
+        (0.7, 0.981, "inconclusive"),
     ],
 )
 def test_a_verdict_needs_the_whole_interval(low: float, high: float, verdict: str) -> None:

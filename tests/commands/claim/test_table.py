@@ -385,7 +385,7 @@ def test_a_damaged_file_is_told_and_the_others_count(tmp_path: Path) -> None:
     assert "broken.jsonl" in measured.problems[0]
 
 
-def test_what_was_measured_takes_the_place_of_what_was_foretold(tmp_path: Path) -> None:
+def test_what_was_measured_takes_the_place_of_what_was_predicted(tmp_path: Path) -> None:
     stored(tmp_path, 7.0)
     specs = [CATALOG.spec("smollm2-135m"), CATALOG.spec("qwen3-0.6b")]
     hosts = [host(32, name=HERE), host(32, name="laptop-16")]

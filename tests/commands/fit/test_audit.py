@@ -29,13 +29,13 @@ def predicted(component: str, value: float, workload: str = "tg128", **more: Any
     return StoredPrediction.model_validate(facts | more)
 
 
-def foretold(*predictions: StoredPrediction, **changes: Any) -> Experiment:
+def experiment_with(*predictions: StoredPrediction, **changes: Any) -> Experiment:
     return make_experiment(**changes).model_copy(update={"predictions": predictions})
 
 
 def test_every_component_is_set_against_what_it_is_about() -> None:
     weights, cache, compute = 92 * MIB, 128 * N_CTX_BYTES, 100 * MIB + 196_608
-    experiment = foretold(
+    experiment = experiment_with(
         predicted("weights_bytes", weights),
         predicted("kv_bytes", cache),
         predicted("compute_bytes", compute),
@@ -48,7 +48,7 @@ def test_every_component_is_set_against_what_it_is_about() -> None:
 
 
 def test_speeds_are_set_against_the_median_over_runs() -> None:
-    experiment = foretold(
+    experiment = experiment_with(
         predicted("tok_per_s", 132.0, low=100.0, high=150.0, method="calibration"),
         predicted("tok_per_s", 155.0, "pp512", low=150.0, high=160.0, method="calibration"),
     )
@@ -61,7 +61,7 @@ def test_speeds_are_set_against_the_median_over_runs() -> None:
 
 def test_of_a_chat_the_first_token_and_the_streaming_are_judged() -> None:
     trial = make_trial("chat", 100.0, ttft_ns=500_000_000, n_prompt=250)
-    experiment = foretold(
+    experiment = experiment_with(
         predicted("ttft_ns", 450e6, "chat", low=400e6, high=600e6, method="calibration"),
         predicted("tok_per_s", 100.0, "chat", low=90, high=110, method="calibration"),
         workloads=("chat",),
@@ -74,7 +74,7 @@ def test_of_a_chat_the_first_token_and_the_streaming_are_judged() -> None:
 
 
 def test_what_was_not_measured_has_no_pair() -> None:
-    experiment = foretold(
+    experiment = experiment_with(
         predicted("tok_per_s", 100.0),
         predicted("kv_bytes", 1.0, "tg128@d4096"),
         predicted("kv_bytes", 1.0, model="another"),
@@ -96,12 +96,12 @@ def test_buffers_of_cache_and_state_count_together() -> None:
         }
     )
     changed = run.model_copy(update={"contexts": (context,)})
-    (pair,) = pairs_of(foretold(predicted("kv_bytes", 7 * MIB)), [changed])
+    (pair,) = pairs_of(experiment_with(predicted("kv_bytes", 7 * MIB)), [changed])
     assert pair.measured == 7 * MIB
 
 
 def test_a_rehearsal_is_known_as_one() -> None:
-    experiment = foretold(predicted("kv_bytes", MIB))
+    experiment = experiment_with(predicted("kv_bytes", MIB))
     twin = make_model(is_twin=True)
     plan = experiment.plan.model_copy(update={"models": (twin,)})
     experiment = experiment.model_copy(update={"plan": plan})

@@ -14,7 +14,7 @@ from make.records import make_machine
 
 from harness.cli import main
 from harness.commands.machine import machine
-from harness.machine.energy.meters import AtRest
+from harness.machine.energy.meters import Idle
 from harness.measure.speed_here import save_calibration
 from harness.schema.machine import BandwidthSample, Conditions, Energy
 
@@ -27,7 +27,7 @@ SAMPLE = BandwidthSample(
     n_threads=2,
     buffer_bytes=1 << 29,
 )
-AT_REST = AtRest(
+AT_REST = Idle(
     ("powercap", "battery"),
     (
         Energy(
@@ -55,7 +55,7 @@ def invoke(
     monkeypatch.setattr(machine, "read_conditions", lambda _: QUIET)
     monkeypatch.setattr(machine, "sample_bandwidth", lambda *_: SAMPLE)
     monkeypatch.setattr(machine, "describe_engine", lambda: ENGINE)
-    monkeypatch.setattr(machine, "read_at_rest", lambda: AT_REST)
+    monkeypatch.setattr(machine, "read_idle", lambda: AT_REST)
     # Another measurement may run beside the tests.
     monkeypatch.setattr(machine, "machine_held", lambda _: contextlib.nullcontext())
 
@@ -134,7 +134,7 @@ def test_energy_sources_are_listed_with_what_they_tell_and_the_others_with_reaso
     code, stdout, _ = invoke()
     assert code == 0
     lines = stdout.splitlines()
-    assert "Energy       powercap: package-0 12.3 W at rest" in lines
+    assert "Energy       powercap: package-0 12.3 W when idle" in lines
     assert "Energy       battery" in lines
     assert "  - energy by nvml: nvidia-ml-py is not installed" in lines
     document = json.loads(invoke("--json")[1])["energy"]

@@ -10,7 +10,7 @@ from harness.analysis.speed.class_rates import class_rates
 from harness.schema.prediction import COVERAGE
 from tools.speed.__main__ import as_json, kind_of, predicted, rounded, with_spreads
 from tools.speed.errors import (
-    anchored,
+    corrected_here,
     coverage,
     dense_and_mixture,
     depth_ratios,
@@ -100,7 +100,7 @@ def test_intervals_hold_what_was_left_out(cases: list[Case]) -> None:
 
 def test_an_anchor_takes_away_what_it_shares_with_its_target(cases: list[Case]) -> None:
     found = misses([case for case in cases if case.kind == "tg"], class_rates())
-    pairs = anchored(found, several(1), is_class_loose=True)
+    pairs = corrected_here(found, several(1), is_class_loose=True)
     assert pairs
     assert sum(miss.log_ratio for miss in pairs) == pytest.approx(0, abs=1e-6)
     assert all(miss.error == abs(math.exp(-miss.log_ratio) - 1) for miss in pairs)
@@ -108,10 +108,10 @@ def test_an_anchor_takes_away_what_it_shares_with_its_target(cases: list[Case]) 
 
 def test_known_are_other_models_and_where_asked_one_of_each_kind(cases: list[Case]) -> None:
     found = misses([case for case in cases if case.chip.name == "GB10"], class_rates())
-    for anchors in dense_and_mixture(found, Random(0)):
-        assert [it.case.work.is_mixture for it in anchors] == [False, True]
-    for anchors in several(3)(found, Random(0)):
-        assert len({it.case.model for it in anchors}) == 3
+    for local_results in dense_and_mixture(found, Random(0)):
+        assert [it.case.work.is_mixture for it in local_results] == [False, True]
+    for local_results in several(3)(found, Random(0)):
+        assert len({it.case.model for it in local_results}) == 3
 
 
 @pytest.mark.slow
@@ -120,6 +120,6 @@ def test_a_dense_model_and_a_mixture_known_correct_the_others_as_the_page_says(
 ) -> None:
     by_chip = predicted(left_out(cases, lambda case: case.chip.name), "tg")
     shallow = [miss for miss in by_chip if miss.case.is_shallow]
-    errors = sorted(miss.error for miss in anchored(shallow, dense_and_mixture))
+    errors = sorted(miss.error for miss in corrected_here(shallow, dense_and_mixture))
     assert errors[len(errors) // 2] < 0.08
     assert errors[len(errors) * 9 // 10] < 0.20

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.console import Console
 
 from harness.errors import ExitCode
-from harness.report import json, plain, terminal
+from harness.report import json, plain
 from harness.report.formats import FORMATS
 from harness.report.page import Page
+from harness.report.terminal import Stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ class Output:
         return self.format == "github"
 
     @property
-    def console(self) -> Console:
+    def console(self) -> Stderr:
         """Standard error for people; silent when quiet."""
-        return terminal.console(is_quiet=self.is_quiet)
+        return Stderr(is_quiet=self.is_quiet)
 
     def tell(self, sentence: str) -> None:
         """What happens, on a line of its own on stderr; nothing when quiet."""
-        self.console.print(sentence, soft_wrap=True)
+        self.console.tell(sentence)
 
     def warn(self, sentence: str) -> None:
         """The same of something that the user should know."""
-        terminal.warn(self.console, sentence)
+        self.console.warn(sentence)
 
     def show(
         self,

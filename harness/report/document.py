@@ -1,4 +1,4 @@
-"""What was measured, for programs, and what documents of several commands hold."""
+"""What was measured, for programs: the document that `run`, `rehearse` and `show` share."""
 
 from __future__ import annotations
 
@@ -11,50 +11,19 @@ from harness.analysis.cases import Case, CaseOutcome
 from harness.analysis.energy import CaseEnergy
 from harness.analysis.findings import Finding, case_findings, tally
 from harness.analysis.measured import Measured
-from harness.analysis.verdict import Evidence, Level, Verdict
+from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict
-from harness.models.model import Model, Origin
+from harness.report.document_parts import (
+    FileDocument,
+    VerdictDocument,
+    file_document,
+    verdict_document,
+)
 from harness.report.measured_page import MeasuredResult
-from harness.schema.experiment import Experiment, ModelFile, Provenance, Stop
+from harness.schema.experiment import Provenance, Stop
 from harness.schema.figure import Figure
 from harness.schema.machine import Conditions, Machine, MachineFacts
 from harness.schema.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class FileDocument:
-    """Which file it was."""
-
-    name: str
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderOrigin:
-    """
-    Where a header is from.
-
-    Attributes:
-        source: In words.
-        note: Why it is not the file's own; null where it is.
-        n_bytes: Of the header.
-        n_fetched_bytes: What it cost.
-    """
-
-    origin: Origin
-    source: str
-    note: str | None
-    n_bytes: int
-    n_fetched_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class BuildDocument:
-    """Which build of the engine."""
-
-    binding: str
-    binding_version: str
-    library_commit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +42,6 @@ class EnergyOfTokens:
     source: str
     idle_watts: float | None
     of_domain: Mapping[str, Figure]
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictDocument:
-    """
-    How well a model runs.
-
-    Attributes:
-        level: By the figures as they are.
-        best: At the optimistic bounds of all intervals.
-        worst: At their pessimistic bounds.
-        is_borderline: Whether these differ from `level`.
-        text: The same in words: "usable, perhaps comfortable".
-        evidence: What it stands on.
-        reason: The number that decided, or why it does not run.
-        decode: Tokens a second, with what it was taken from as `source`; null where unknown.
-        ttft: Time to the first token, the same.
-        short_bytes: Memory that is missing, where that is known.
-        findings: What else to know, a sentence each.
-    """
-
-    level: Level
-    best: Level
-    worst: Level
-    is_borderline: bool
-    text: str
-    evidence: Evidence
-    reason: str
-    decode: Figure | None
-    ttft: Figure | None
-    short_bytes: int | None
-    findings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,40 +163,6 @@ def document(result: MeasuredResult) -> MeasuredDocument:
         ),
         stops=result.stops,
         findings=tuple(result.findings),
-    )
-
-
-def file_document(model: ModelFile) -> FileDocument:
-    """Which file a model is."""
-    return FileDocument(model.file_name, model.sha256)
-
-
-def build_document(experiment: Experiment) -> BuildDocument:
-    """Which build an experiment was measured with."""
-    engine = experiment.provenance.engine
-    return BuildDocument(engine.binding, engine.binding_version, engine.library_commit)
-
-
-def header_origin(model: Model) -> HeaderOrigin:
-    """Where the header of a model is from."""
-    n_bytes = sum(len(part.data) for part in model.parts)
-    return HeaderOrigin(model.origin, model.source, model.note, n_bytes, model.n_fetched_bytes)
-
-
-def verdict_document(verdict: Verdict) -> VerdictDocument:
-    """One verdict."""
-    return VerdictDocument(
-        level=verdict.level,
-        best=verdict.best,
-        worst=verdict.worst,
-        is_borderline=verdict.is_borderline,
-        text=verdict.text,
-        evidence=verdict.evidence,
-        reason=verdict.reason,
-        decode=verdict.decode,
-        ttft=verdict.ttft,
-        short_bytes=verdict.short_bytes,
-        findings=verdict.notes,
     )
 
 

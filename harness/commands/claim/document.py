@@ -10,7 +10,7 @@ from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import Answer, Cell, Conclusion, Reach, Row, Runnable, Side
 from harness.commands.claim.sentences import sentences
 from harness.models.catalog.reference_machines import ReferenceMachine
-from harness.report.document import VerdictDocument, verdict_document
+from harness.report.document_parts import VerdictDocument, verdict_document
 from harness.schema.machine import Machine
 
 

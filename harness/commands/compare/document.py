@@ -13,7 +13,7 @@ from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.ratio import Pairing, Verdict
 from harness.commands.compare.page import ComparedPair, ratio_of, verdict_word
-from harness.report.document import BuildDocument, FileDocument, build_document, file_document
+from harness.report.document_parts import BuildDocument, FileDocument, build_document, file_document
 from harness.schema.figure import Figure
 from harness.schema.settings import Settings
 

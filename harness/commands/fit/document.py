@@ -9,7 +9,7 @@ from harness.analysis.device_memory import Fits, MemoryCapacity
 from harness.commands.fit.audit import AuditResult, ComponentAudit, Pair
 from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
-from harness.report.document import HeaderOrigin, header_origin
+from harness.report.document_parts import HeaderOrigin, header_origin
 from harness.schema.experiment import ModelFile, StoredPrediction
 from harness.schema.figure import Figure
 from harness.schema.machine import Machine

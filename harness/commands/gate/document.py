@@ -20,7 +20,7 @@ from harness.commands.gate.judge import (
     sure_confidence,
 )
 from harness.commands.gate.words import sentence
-from harness.report.document import BuildDocument, build_document
+from harness.report.document_parts import BuildDocument, build_document
 from harness.schema.figure import Figure
 from harness.schema.settings import Settings
 

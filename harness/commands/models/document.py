@@ -18,7 +18,7 @@ from harness.commands.models.models import (
 from harness.models.catalog.spec import ModelSpec, Shape, Source
 from harness.models.model import Model
 from harness.models.stores import LocalFile
-from harness.report.document import HeaderOrigin, header_origin
+from harness.report.document_parts import HeaderOrigin, header_origin
 from harness.schema.experiment import ModelFile
 
 

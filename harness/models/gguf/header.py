@@ -291,5 +291,5 @@ def _padded(n_bytes: int, alignment: int) -> int:
 
 
 def shown(text: str) -> str:
-    """`text` from a file nobody vouches for, short and sanitize to a terminal."""
+    """`text` from a file nobody vouches for, short and harmless to a terminal."""
     return ascii(text if len(text) <= 60 else text[:57] + "...")

@@ -10,14 +10,14 @@ from collections import deque
 from time import monotonic
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from harness import units
 from harness.files import FetchProgress, Phase, Whole
-from harness.report.terminal import warn
+from harness.report.terminal import Stderr
 
 _REDRAWS_PER_S = 4
 _PLAIN_LINE_S = 10.0
@@ -36,7 +36,7 @@ _WORDS: dict[Phase, str] = {
 class Fetching:
     """Takes the reports of models/download.py, from one thread at a time; `done` ends the bars."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Stderr) -> None:
         self._console = console
         self._live: Live | None = None
         # The bars are drawn by a thread of their own: a stalled line must still count down.
@@ -56,7 +56,7 @@ class Fetching:
         """Shows `progress`, when it is time to."""
         if progress.phase == "offline":
             what = f"{progress.name}: the hub cannot be asked, what is cached is used"
-            warn(self._console, what)
+            self._console.warn(what)
             return
         with self._lock:
             self._files[progress.name] = progress

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from harness import units
 from harness.measure.jobs.measure import ContextEvent, TrialEvent
 from harness.measure.protocol import Event, HelloEvent
-from harness.report import terminal
+from harness.report.terminal import Stderr
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Run, Stop, Trial
 
@@ -38,7 +37,7 @@ STOPS = {
 class Progress:
     """Tells the Runs of a sweep as they come; the observer of measure/session.py."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Stderr) -> None:
         self._console = console
         self._n_runs_max = 0
         self._live: Live | None = None
@@ -61,7 +60,7 @@ class Progress:
 
     def warn(self, message: str) -> None:
         """Tells it at once."""
-        terminal.warn(self._console, message)
+        self._console.warn(message)
 
     def run_started(self, number: int, configuration: Configuration) -> None:
         """Names the Run that begins."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from harness import units
 from harness.measure.jobs.score import ChunkEvent, SpilledEvent
 from harness.measure.protocol import Event, HelloEvent
+from harness.report.terminal import Stderr
 from harness.schema.quality import ChunkScores, QualityRecord
 
 _REDRAW_S = 1.0
@@ -22,7 +22,7 @@ _REDRAW_S = 1.0
 class QualityProgress:
     """Tells the chunks of each model as they come; the observer of measure/scoring.py."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Stderr) -> None:
         self._console = console
         self._live: Live | None = None
         self._begin("", 0)

@@ -3,11 +3,10 @@ from __future__ import annotations
 import io
 import time
 
-from rich.console import Console
-
 from harness.files import FetchProgress, Whole
 from harness.report.progress import fetching
 from harness.report.progress.fetching import Fetching, Pace, sentence_of, whole_sentence
+from harness.report.terminal import Stderr
 
 GB = 1_000_000_000
 
@@ -19,7 +18,7 @@ def downloading(name: str, n_done: int, whole_done: int = 0) -> FetchProgress:
 
 def lines(*reports: FetchProgress, is_terminal: bool = False) -> str:
     output = io.StringIO()
-    console = Console(file=output, force_terminal=is_terminal, width=120, no_color=True)
+    console = Stderr(file=output, force_terminal=is_terminal, width=120, no_color=True)
     shown = Fetching(console)
     for report in reports:
         shown.report(report)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 from statistics import fmean, median
 
 from harness.schema.figure import Figure
@@ -206,15 +206,17 @@ def _mann_kendall_p(n: int, score: int) -> float:
     Probability that n values in random order score `score` or more, in either direction.
 
     A score of s means (pairs - s) / 2 inversions; the permutations of n with a given number
-    of inversions are counted by adding one element at a time (Knuth, volume 3, 5.1.1).
+    of inversions are counted by adding one element at a time (Knuth, volume 3, 5.1.1). An element
+    adds 0 to size - 1 inversions, each as often, so a count is a sum of the last `size` ones: the
+    difference of two running sums, or a hundred Runs would take seconds.
     """
     n_pairs = n * (n - 1) // 2
+    n_wanted = (n_pairs - score) // 2 + 1
     counts = [1]
     for size in range(2, n + 1):
-        longer = [0] * (len(counts) + size - 1)
-        for inversions, count in enumerate(counts):
-            for added in range(size):
-                longer[inversions + added] += count
-        counts = longer
-    n_as_extreme = sum(counts[: (n_pairs - score) // 2 + 1])
+        length = min(n_wanted, len(counts) + size - 1)
+        sums = list(accumulate(counts[:length], initial=0))
+        sums += [sums[-1]] * (length + 1 - len(sums))
+        counts = [sums[k + 1] - sums[max(0, k + 1 - size)] for k in range(length)]
+    n_as_extreme = sum(counts)
     return min(1.0, 2 * n_as_extreme / math.factorial(n))

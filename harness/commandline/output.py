@@ -28,6 +28,11 @@ class Output:
     is_quiet: bool = False
 
     @property
+    def is_json(self) -> bool:
+        """Whether the document is shown, which says it all."""
+        return self.format == "json"
+
+    @property
     def is_wide(self) -> bool:
         """Whether people read it where a line may be longer than 80 columns."""
         return self.format == "github"
@@ -52,6 +57,7 @@ class Output:
         exit_code: int = ExitCode.DONE,
         *,
         aside: Page = (),
+        hint: Page = (),
     ) -> int:
         """
         Prints what a command found, and hands back what it answers with.
@@ -61,14 +67,15 @@ class Output:
             document: The same for programs, a dataclass.
             exit_code: Of the command.
             aside: What else to know, on stderr unless quiet.
+            hint: What to do next, and what the document says anyway; where that is not shown.
         """
-        is_json = self.format == "json"
-        text = json.render(document) if is_json else self._written(page)
+        text = json.render(document) if self.is_json else self._written(page)
         if text:
             click.echo(text)
-        if aside and not self.is_quiet:
+        said = (*aside, *(() if self.is_json else hint))
+        if said and not self.is_quiet:
             # Both streams lead to one terminal, where the answer has an end.
-            click.echo(("\n" if text else "") + plain.render(aside), err=True)
+            click.echo(("\n" if text else "") + plain.render(said), err=True)
         return exit_code
 
     def _written(self, page: Page) -> str:

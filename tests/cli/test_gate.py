@@ -10,6 +10,7 @@ from make.gate import make_candidate, put
 from make.records import make_failed_run
 
 from cli.commandline import QUICK, Home
+from harness.schema.experiment import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -96,7 +97,8 @@ def test_two_runs_and_failed_runs_are_inconclusive(kept: Home) -> None:
 def test_a_baseline_of_a_newer_harness_is_inconclusive_and_says_why(kept: Home) -> None:
     path = put(kept.results, make_candidate("cand01"))
     newer = kept.folder / "newer.jsonl"
-    newer.write_bytes(path.read_bytes().replace(b'{"schema":4', b'{"schema":99', 1))
+    ours = f'{{"schema":{SCHEMA_VERSION}'
+    newer.write_text(path.read_text("utf-8").replace(ours, '{"schema":99', 1), "utf-8")
     done = kept.harness("gate", "--baseline", newer)
     assert done.exit_code == 4
     assert "Upgrade the harness" in done.stdout

@@ -26,7 +26,9 @@ PAGE = (Table((Column("name", "name"), Column("n", "n")), (("a", 1),)),)
 @output_options
 def command(name: str, output: Output) -> None:
     output.tell("halfway")
-    code = output.show(PAGE, Document(name), 3, aside=(Note(("Trust it.",)),))
+    code = output.show(
+        PAGE, Document(name), 3, aside=(Note(("Trust it.",)),), hint=(Note(("Go on.",)),)
+    )
     click.get_current_context().exit(code)
 
 
@@ -37,7 +39,7 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_writes_the_page_on_stdout_and_what_to_know_on_stderr(name: str) -> None:
     result = run("--format", name)
-    assert (result.exit_code, result.stderr) == (3, "halfway\n\nTrust it.\n")
+    assert (result.exit_code, result.stderr) == (3, "halfway\n\nTrust it.\n\nGo on.\n")
     assert result.stdout == FORMATS[name](PAGE) + "\n"
 
 
@@ -45,6 +47,7 @@ def test_every_format_writes_the_page_on_stdout_and_what_to_know_on_stderr(name:
 def test_json_is_one_document_alone_on_stdout(option: tuple[str, ...]) -> None:
     result = run(*option)
     assert json.loads(result.stdout) == {"schema": SCHEMA, "name": "x"}
+    assert "Go on." not in result.stderr
 
 
 def test_quiet_leaves_the_answer_alone() -> None:

@@ -14,7 +14,7 @@ from harness.commandline.output import Output, output_options
 from harness.commands.fit.audit import audit
 from harness.commands.fit.document import audit_document, document
 from harness.commands.fit.fit import FitRequest, fit
-from harness.commands.fit.page import aside, audit_page, page
+from harness.commands.fit.page import audit_page, hint, page
 from harness.errors import UsageError
 from harness.models.catalog.catalog import load_catalog
 from harness.report.page import notes
@@ -77,7 +77,7 @@ def command(
         result = fit(request, load_catalog(catalogs), fetching.report)
     for note in result.notes:
         output.warn(note)
-    return output.show(page(result), document(result), result.exit_code, aside=aside(result))
+    return output.show(page(result), document(result), result.exit_code, hint=hint(result))
 
 
 def _show_audit(results: Path, output: Output) -> int:

@@ -46,14 +46,14 @@ _AUDIT = (
 
 def page(result: FitResult) -> Page:
     """Every model with the memory it is set against, or of many a row each."""
-    failures = notes([_failure(each) for each in result.failures])
+    failures = tuple(Note((_failure(each),), is_whole=True) for each in result.failures)
     if result.is_overview:
         return Table(_OVERVIEW, tuple(_overview(it) for it, _ in result.fits)), *failures
     models = [part for it, speeds in result.fits for part in _model(it, speeds)]
     return (*models, *notes(_memory(result.capacity) if result.fits else ""), *failures)
 
 
-def aside(result: FitResult) -> Page:
+def hint(result: FitResult) -> Page:
     """What the overview is set against, and what is not in it."""
     if not result.is_overview:
         return ()

@@ -15,7 +15,7 @@ from harness.commands.gate.baseline_document import (
 )
 from harness.commands.gate.baseline_page import (
     doubt,
-    list_aside,
+    list_hint,
     list_page,
     removed_page,
     saved_page,
@@ -85,4 +85,4 @@ def remove_command(name: str, results: Path, output: Output) -> None:
 
 def _list(results: Path, output: Output) -> None:
     listings = list_baselines(results)
-    output.show(list_page(listings), list_document(listings), aside=list_aside(listings))
+    output.show(list_page(listings), list_document(listings), hint=list_hint(listings))

@@ -21,7 +21,7 @@ def list_page(listings: Sequence[Listing]) -> Page:
     return (Table(columns, tuple((it.path.stem, *listing_page.cells(it)) for it in listings)),)
 
 
-def list_aside(listings: Sequence[Listing]) -> Page:
+def list_hint(listings: Sequence[Listing]) -> Page:
     """What to do where there is none."""
     text = "" if listings else "No baselines yet; `harness baseline save NAME` keeps one."
     return notes(text)

@@ -10,7 +10,7 @@ from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commands.models.document import document
 from harness.commands.models.models import ModelsRequest, find_models
-from harness.commands.models.page import aside, page
+from harness.commands.models.page import hint, page
 from harness.errors import UsageError
 from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.fetching import Fetching
@@ -48,4 +48,4 @@ def command(
         raise UsageError("--local lists files, not the catalogue; leave the rest away")
     with Fetching(output.console) as fetching:
         result = find_models(request, load_catalog(catalogs), fetching.report)
-    return output.show(page(result), document(result), aside=aside(result))
+    return output.show(page(result), document(result), hint=hint(result))

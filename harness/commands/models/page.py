@@ -44,7 +44,7 @@ def page(result: ModelsResult) -> Page:
             return _local(result)
 
 
-def aside(result: ModelsResult) -> Page:
+def hint(result: ModelsResult) -> Page:
     """What else to know of it."""
     if isinstance(result, CatalogList) and result.rows and result.memory_bytes is not None:
         memory = units.memory_size(result.memory_bytes)

@@ -11,7 +11,7 @@ from harness.commandline import options
 from harness.commandline.engine_options import engine_values
 from harness.commandline.output import Output, output_options
 from harness.commands.quality.document import document
-from harness.commands.quality.page import aside, page
+from harness.commands.quality.page import hint, page
 from harness.commands.quality.quality import quality_files, quality_result
 from harness.errors import UsageError
 from harness.measure.jobs.score_text import default_text, read_text
@@ -114,4 +114,4 @@ def command(
     with machine_held(files.title, wait or 0, output.tell):
         scored = score_models(request, files.models, files.reference, progress)
     result = quality_result(scored)
-    return output.show(page(result), document(result), scored.exit_code, aside=aside(result))
+    return output.show(page(result), document(result), scored.exit_code, hint=hint(result))

@@ -37,7 +37,7 @@ def page(result: QualityResult) -> Page:
     )
 
 
-def aside(result: QualityResult) -> Page:
+def hint(result: QualityResult) -> Page:
     """Where it is kept."""
     paths = tuple(f"Record: {model.path}" for model in result.models)
     return (Note(paths, is_whole=True),) if paths else ()

@@ -48,7 +48,7 @@ def page(result: StoredList) -> Page:
     )
 
 
-def aside(result: StoredList) -> Page:
+def hint(result: StoredList) -> Page:
     """What to do next."""
     if not result.listings:
         return notes(f"No experiments in {result.folder} yet; `harness run` makes one.")

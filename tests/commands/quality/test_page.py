@@ -8,7 +8,7 @@ import numpy as np
 from make.quality import make_chunks, make_record
 
 from harness.analysis.quality import side_by_side
-from harness.commands.quality.page import aside, page
+from harness.commands.quality.page import hint, page
 from harness.commands.quality.quality import QualityResult, ScoredModel
 from harness.measure.scoring import ScoreFailure
 from harness.report.formats import FORMATS
@@ -81,4 +81,4 @@ def test_programs_get_a_line_for_each_figure_and_for_what_has_none() -> None:
 
 
 def test_the_records_are_named_whole() -> None:
-    assert FORMATS["plain"](aside(result_of(record_of()))) == f"Record: {PATH}"
+    assert FORMATS["plain"](hint(result_of(record_of()))) == f"Record: {PATH}"

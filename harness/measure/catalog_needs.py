@@ -55,8 +55,6 @@ class CatalogNeeds:
     def model(self, spec: ModelSpec, variant: Variant) -> Model | None:
         """By its file if that is here, else by its layout; None where neither is to be had."""
         key = Entry(spec, variant).key
-        if isinstance(variant.source, GeneratedSource):
-            return None  # to look at it would be to write it
         if key not in self._found:
             try:
                 self._found[key] = find(key, self.catalog, asks_hub=False)
@@ -111,7 +109,10 @@ class CatalogNeeds:
         return self._plans[key]
 
     def _estimate(self, spec: ModelSpec, variant: Variant, size: int) -> Figure:
-        work, shape = self.work(spec, spec.variants[0]), spec.shape
+        shape, usual = spec.shape, spec.variants[0]
+        # To look at a generated one would be to write it.
+        is_written = not isinstance(usual.source, GeneratedSource)
+        work = self.work(spec, usual) if is_written else None
         if work is None or shape is None or shape.n_vocab is None:
             beside = max(int(size * _BESIDE_RATIO), _BESIDE_LEAST_BYTES)
             return _predicted(size + beside, beside, "estimated from the size")

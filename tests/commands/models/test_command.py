@@ -127,6 +127,11 @@ def test_fits_leaves_out_what_does_not_and_says_what_is_unknown(memory: None) ->
     assert f"{n_out} others left out" in result.stderr
 
 
+def test_to_ask_what_fits_writes_no_model(memory: None, cache: Path) -> None:
+    assert "tiny-random" in said("--fits")
+    assert not [*cache.rglob("*.gguf")]
+
+
 def test_fits_takes_a_smaller_variant_where_the_usual_one_is_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -101,7 +101,7 @@ def test_json_is_one_document_of_plain_numbers(compared: Compared) -> None:
     assert [each["metric"] for each in pair["figures"]] == ["tok_per_s", "need"]
     rate = pair["figures"][0]
     assert rate["pairing"] == "rounds"
-    assert rate["n"] == 2
+    assert rate["ratio"]["n"] == 2
     assert pair["a"]["settings"]["n_batch"] == 64
 
 

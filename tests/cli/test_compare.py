@@ -60,7 +60,7 @@ def test_two_rounds_do_not_pretend_to_know(compared: Compared) -> None:
     rate = lines[lines.index("tg8") + 1]
     assert rate.startswith("  tok/s ")
     assert " – " in rate
-    assert "Smallest difference that this data could have shown" in " ".join(lines)
+    assert "Minimum detectable difference" in " ".join(lines)
 
 
 def test_the_rounds_are_interleaved_and_whole(compared: Compared) -> None:

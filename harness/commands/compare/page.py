@@ -176,7 +176,7 @@ def _sentences(figures: Sequence[ComparedFigure]) -> Iterator[str]:
     unknown = hidden.pop("", [])
     if hidden:
         known = "; ".join(f"{', '.join(names)} {word}" for word, names in hidden.items())
-        yield f"Smallest difference that this data could have shown: {known}."
+        yield f"Minimum detectable difference: {known}."
     if unknown:
         yield f"One value on a side tells nothing of a difference: {', '.join(unknown)}."
 

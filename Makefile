@@ -10,6 +10,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 endif
 
+# Where a shell forbids compiled modules, every command would compile all of its own anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 SETUP = $(PYTHON) setup/bootstrap.py
 SOURCES = harness benchmarks tests setup tools
 

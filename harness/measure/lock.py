@@ -17,7 +17,7 @@ from harness.files import cannot
 from harness.machine.awake import keep_awake
 
 # In the system's temporary folder, not the user's cache: it is the machine that is busy.
-LOCK_FILE = Path(tempfile.gettempdir()) / "inference-harness-measuring.lock"
+LOCK_NAME = "inference-harness-measuring.lock"
 _EVERYBODY = 0o666  # another user must be able to wait for it too
 
 
@@ -27,7 +27,7 @@ def machine_held(
     wait_ns: int = 0,
     on_wait: Callable[[str], None] | None = None,
     *,
-    lock_file: Path = LOCK_FILE,
+    lock_file: Path | None = None,
 ) -> Iterator[None]:
     """
     Holds the machine for a measurement, and keeps it awake, for as long as the block runs.
@@ -36,11 +36,12 @@ def machine_held(
         what: Told to whoever finds the machine taken, e.g. "smollm2-135m:Q4_1".
         wait_ns: How long to wait for another measurement to end.
         on_wait: Told once, in a sentence, who is waited for.
-        lock_file: What is locked; the same for everybody.
+        lock_file: What is locked instead of the file that is the same for everybody.
 
     Raises:
         MachineBusy: Another one is running; the message names it.
     """
+    lock_file = lock_file or Path(tempfile.gettempdir()) / LOCK_NAME
     holder = lock_file.with_suffix(".json")
     lock = FileLock(lock_file, mode=_EVERYBODY)
     try:

@@ -10,14 +10,15 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from harness.measure.lock import LOCK_FILE
+from cli.prepared import CAN_FORK, Prepared, Task
+from harness.measure.lock import LOCK_NAME
 
 # Quick and still whole: a worker, the engine, one workload. One thread, because two that wait for
 # each other at every step are fifty times slower when other tests want the CPU too.
@@ -28,6 +29,8 @@ QUICK = ("--runs", "1", "--trials", "1", "-w", "tg8", *ONE_THREAD)
 _IGNORED = ("HARNESS_", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_", "PIP_")
 # Longer than the tests' own limit (pyproject.toml) for those that raise it.
 _PATIENCE_S = 300
+_NOTHING: Mapping[str, str] = {}
+_PREPARED = Prepared()
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Home:
         self.results = folder / "results"
         self.temporary = folder / "tmp"
         self.temporary.mkdir(parents=True)
-        self.lock = self.temporary / LOCK_FILE.name
+        self.lock = self.temporary / LOCK_NAME
 
     def environment(self, **more: str) -> dict[str, str]:
         """What the command sees of the environment."""
@@ -75,29 +78,35 @@ class Home:
 
     def harness(self, *arguments: str | Path, **environment: str) -> Done:
         """`harness ARGUMENTS`, until it ends."""
-        done = subprocess.run(
-            _command(arguments),
-            cwd=self.folder,
-            env=self.environment(**environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=_PATIENCE_S,
-            check=False,
+        # huggingface_hub reads its variables when it is imported.
+        if not CAN_FORK or any(name.startswith("HF_") for name in environment):
+            with self.started(*arguments, environment=environment) as started:
+                return started.done()
+        out_path, err_path = self._streams()
+        task = Task(
+            tuple(map(str, arguments)),
+            str(self.folder),
+            self.environment(**environment),
+            str(out_path),
+            str(err_path),
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        exit_code = _PREPARED.run(task)
+        return Done(exit_code, out_path.read_text("utf-8"), err_path.read_text("utf-8"))
 
     @contextlib.contextmanager
-    def started(self, *arguments: str | Path, stdout: int | None = None) -> Iterator[Started]:
+    def started(
+        self,
+        *arguments: str | Path,
+        stdout: int | None = None,
+        environment: Mapping[str, str] = _NOTHING,
+    ) -> Iterator[Started]:
         """`harness ARGUMENTS`, under way; killed at the end if it is still there."""
-        name = uuid.uuid4().hex
-        out_path, err_path = self.temporary / f"{name}.out", self.temporary / f"{name}.err"
+        out_path, err_path = self._streams()
         with out_path.open("w") as out, err_path.open("w") as err:
             process = subprocess.Popen(
                 _command(arguments),
                 cwd=self.folder,
-                env=self.environment(),
+                env=self.environment(**environment),
                 stdin=subprocess.DEVNULL,
                 stdout=out if stdout is None else stdout,
                 stderr=err,
@@ -108,6 +117,13 @@ class Home:
         finally:
             process.kill()
             process.wait()
+
+    def _streams(self) -> tuple[Path, Path]:
+        """New files for what one command says on stdout and on stderr."""
+        name = uuid.uuid4().hex
+        streams = self.folder.with_name(f"{self.folder.name}-streams")
+        streams.mkdir(exist_ok=True)
+        return streams / f"{name}.out", streams / f"{name}.err"
 
     def record(self) -> Path:
         """The one experiment file there is."""

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import click
 import pytest
 
 from cli.commandline import Home
-from harness import __version__
+from harness import __version__, cli
 
-VERBS = ("run", "machine", "models", "fit", "pull", "show")
+VERBS = tuple(cli.group.list_commands(click.Context(cli.group)))
 
 
 def test_help_names_every_verb(home: Home) -> None:
@@ -19,10 +20,12 @@ def test_help_names_every_verb(home: Home) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself_within_80_columns(home: Home, verb: str) -> None:
-    done = home.harness(verb, "--help")
+    # Started anew: the others find everything imported, which could hide what one forgot.
+    with home.started(verb, "--help") as started:
+        done = started.done()
 
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"Usage: harness {verb} [OPTIONS]")
+    assert done.stdout.startswith(f"Usage: harness {verb} ")
     assert "--json" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 

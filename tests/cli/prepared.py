@@ -1,0 +1,103 @@
+"""
+A process in which all that the commands import is there already; it forks one for each command.
+
+Most of what a short command takes is the start of Python and its imports: a second and more on a
+busy machine, hundreds of times. A fork is a process of its own like any other, with arguments,
+environment, folder, both streams and an exit code; only that its modules were imported before.
+That each command also finds them by itself is tested in test_help.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+import click
+
+from harness import cli
+
+CAN_FORK = sys.platform == "linux"  # Apple's libraries do not stand a fork, Windows has none
+
+
+@dataclass(frozen=True)
+class Task:
+    """A command as a shell would start it."""
+
+    arguments: tuple[str, ...]
+    folder: str
+    environment: dict[str, str]
+    stdout: str
+    stderr: str
+
+
+class Prepared:
+    """The process, started when first asked; it ends with the one that asks."""
+
+    def __init__(self) -> None:
+        self._server: subprocess.Popen[str] | None = None
+
+    def run(self, task: Task) -> int:
+        """The exit code of the command; a negative one is the signal that ended it."""
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, __file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                # Threads do not survive a fork.
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            )
+        pid = int(self._ask(json.dumps(asdict(task))))
+        try:
+            return int(self._ask(""))
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)  # the test's time is over
+            self._server = None
+            raise
+
+    def _ask(self, line: str) -> str:
+        assert self._server is not None
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(line + "\n")
+        self._server.stdin.flush()
+        return self._server.stdout.readline()
+
+
+def _serve() -> None:
+    """Forks for each task on stdin; the answers are its process and, when asked, its end."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    context = click.Context(cli.group)
+    for verb in cli.group.list_commands(context):
+        cli.group.get_command(context, verb)
+    for line in iter(sys.stdin.readline, ""):
+        pid = os.fork()
+        if pid == 0:
+            os.close(answers)
+            _become(Task(**json.loads(line)))
+            cli.main()
+        os.write(answers, f"{pid}\n".encode())
+        sys.stdin.readline()
+        _, status = os.waitpid(pid, 0)
+        os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def _become(task: Task) -> None:
+    """Makes this fork what a shell would have started."""
+    for descriptor, path in enumerate((os.devnull, task.stdout, task.stderr)):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.chdir(task.folder)
+    os.environ.clear()
+    os.environ.update(task.environment)
+    sys.argv = ["harness", *task.arguments]
+
+
+if __name__ == "__main__":
+    _serve()

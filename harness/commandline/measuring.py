@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from harness.commandline.output import Output
-from harness.measure.session import SessionResult
 from harness.report.document import document
 from harness.report.measured_page import (
     MeasuredResult,
@@ -11,6 +12,10 @@ from harness.report.measured_page import (
     measured_page,
     measured_result,
 )
+
+if TYPE_CHECKING:
+    # To show what is stored must not wait for what measures.
+    from harness.measure.session import SessionResult
 
 
 def show_measured(measured: SessionResult, output: Output) -> int:

@@ -64,6 +64,12 @@ class Cursor:
 
     def take(self, n_bytes: int, what: str) -> bytes:
         """The next `n_bytes`, or ModelInvalid if the file ends before."""
+        start = self.position - self._window_start
+        end = start + n_bytes
+        # Nearly always it is here already, and tables of tensors are read hundreds at a time.
+        if start >= 0 and end <= len(self._window) and self._window_start + end <= MAX_HEADER_BYTES:
+            self.position += n_bytes
+            return self._window[start:end]
         self._require(n_bytes, what)
         if n_bytes > _WINDOW_BYTES:
             self._file.seek(self.position)
@@ -81,6 +87,10 @@ class Cursor:
         """Move on by `n_bytes` without reading them."""
         self._require(n_bytes, what)
         self.position += n_bytes
+
+    def numbers(self, numbers: struct.Struct, what: str) -> tuple[int, ...]:
+        """The next numbers, of the sizes that `numbers` says."""
+        return numbers.unpack(self.take(numbers.size, what))
 
     def u32(self, what: str) -> int:
         """The next unsigned 32-bit number."""

@@ -17,7 +17,7 @@ from itertools import accumulate
 from harness.errors import ModelInvalid
 from harness.models.gguf.cursor import Cursor, Readable
 from harness.models.gguf.file_kind import check_magic
-from harness.models.gguf.tensor_types import TENSOR_TYPES, TensorType
+from harness.models.gguf.tensor_types import TENSOR_TYPES
 
 # Limits far above any model (a mixture with one tensor per expert: 1,400; keys: about 60;
 # Gemma's vocabulary with its merges: 0.8 million strings). They bound the time and memory that a
@@ -35,6 +35,8 @@ _ALL_KEYS_BYTES = 1 << 20  # 60 keys of about 30 bytes are usual
 # ggml.h: GGML_MAX_NAME, GGML_MAX_DIMS; gguf.h: GGUF_DEFAULT_ALIGNMENT.
 _NAME_BYTES = 64
 _MAX_DIMS = 4
+# A tensor's sizes, the number of its type, its offset: by how many sizes there are.
+_PLACES = tuple(struct.Struct(f"<{n_dims}QIQ") for n_dims in range(_MAX_DIMS + 1))
 _DEFAULT_ALIGNMENT = 32
 # The shortest tensor entry: empty name, no dimension, type, offset. The shortest key: one letter
 # and one byte of value.
@@ -247,10 +249,9 @@ def _read_tensors(cursor: Cursor, n_tensors: int, alignment: int) -> tuple[tuple
     tensors: dict[str, Tensor] = {}
     offset = end = 0
     for _ in range(n_tensors):
-        tensor = _read_tensor(cursor)
+        tensor, given = _read_tensor(cursor)
         if tensor.name in tensors:
             cursor.fail(f"the tensor {shown(tensor.name)} stands there twice")
-        given = cursor.u64("the offset of a tensor")
         if given != offset:
             cursor.fail(f"the tensor {shown(tensor.name)} lies at {given} instead of {offset}")
         tensors[tensor.name] = tensor
@@ -259,7 +260,8 @@ def _read_tensors(cursor: Cursor, n_tensors: int, alignment: int) -> tuple[tuple
     return tuple(tensors.values()), end
 
 
-def _read_tensor(cursor: Cursor) -> Tensor:
+def _read_tensor(cursor: Cursor) -> tuple[Tensor, int]:
+    """The next tensor of the table, and the offset that the file gives it."""
     n_name_bytes = cursor.u64("the length of a tensor's name")
     if n_name_bytes >= _NAME_BYTES:
         cursor.fail(f"a tensor's name of {n_name_bytes} bytes")
@@ -267,23 +269,21 @@ def _read_tensor(cursor: Cursor) -> Tensor:
     n_dims = cursor.u32("a number of dimensions")
     if n_dims > _MAX_DIMS:
         cursor.fail(f"the tensor {shown(name)} has {n_dims} dimensions")
-    shape = tuple(cursor.u64("a dimension") for _ in range(n_dims)) or (1,)
+    *dims, type_number, offset = cursor.numbers(_PLACES[n_dims], "a tensor's shape and place")
+    shape = tuple(dims) or (1,)
     if max(shape) >= 1 << 63 or math.prod(shape) >= 1 << 63:
         cursor.fail(f"the tensor {shown(name)} is larger than can be counted")
-    kind = _tensor_type(cursor, name)
+    kind = TENSOR_TYPES.get(type_number)
+    if kind is None:
+        cursor.fail(
+            f"the tensor {shown(name)} has type {type_number}, which the engine does not know"
+        )
     if shape[0] % kind.block_elements:
         cursor.fail(
             f"the tensor {shown(name)} has rows of {shape[0]}, "
             f"not a multiple of {kind.name}'s {kind.block_elements}"
         )
-    return Tensor(name, shape, kind.name, kind.bytes_of(shape))
-
-
-def _tensor_type(cursor: Cursor, name: str) -> TensorType:
-    number = cursor.u32("a tensor's type")
-    if number not in TENSOR_TYPES:
-        cursor.fail(f"the tensor {shown(name)} has type {number}, which the engine does not know")
-    return TENSOR_TYPES[number]
+    return Tensor(name, shape, kind.name, kind.bytes_of(shape)), offset
 
 
 def _padded(n_bytes: int, alignment: int) -> int:

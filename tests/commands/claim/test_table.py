@@ -235,24 +235,27 @@ def test_a_model_without_a_shape_is_judged_by_its_size_alone() -> None:
 # ------------------------------------------------------------------ the whole catalogue
 
 
-def test_every_model_of_the_catalogue_is_judged_on_every_machine() -> None:
+@pytest.fixture(scope="module")
+def table() -> tuple[Row, ...]:
+    """Every model of the catalogue on every reference machine."""
     hosts = [reference_host(machine) for machine in load_reference_machines()]
-    table = rows(CATALOG.models, hosts, CatalogNeeds(CATALOG), {})
+    return tuple(rows(CATALOG.models, hosts, CatalogNeeds(CATALOG), {}))
 
+
+def test_every_model_of_the_catalogue_is_judged_on_every_machine(table: tuple[Row, ...]) -> None:
     assert [row.model for row in table] == [spec.name for spec in CATALOG.models]
-    assert all(len(row.cells) == len(hosts) for row in table)
+    assert all(len(row.cells) == len(load_reference_machines()) for row in table)
     cells = [cell for row in table for cell in row.cells]
     assert all((cell.verdict is None) == bool(cell.reason) for cell in cells)
     assert sum(cell.verdict is not None for cell in cells) > 0.6 * len(cells)
     assert {level_of(cell) for cell in cells} >= {"comfortable", "usable", "slow", "does-not-run"}
 
 
-def test_the_claims_own_models_come_out_as_their_size_demands() -> None:
-    hosts = [reference_host(machine) for machine in load_reference_machines()]
-    table = {row.model: row for row in rows(CATALOG.models, hosts, CatalogNeeds(CATALOG), {})}
+def test_the_claims_own_models_come_out_as_their_size_demands(table: tuple[Row, ...]) -> None:
+    of = {row.model: row for row in table}
 
     def level(model: str, machine: str) -> str | None:
-        cell = table[model].cell(machine)
+        cell = of[model].cell(machine)
         assert cell is not None
         return level_of(cell)
 

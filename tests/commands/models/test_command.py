@@ -128,7 +128,7 @@ def test_fits_leaves_out_what_does_not_and_says_what_is_unknown(memory: None) ->
 
 
 def test_to_ask_what_fits_writes_no_model(memory: None, cache: Path) -> None:
-    assert "tiny-random" in said("--fits")
+    assert "tiny-random" in said("--fits", "--max-size", "20MB")
     assert not [*cache.rglob("*.gguf")]
 
 
@@ -136,7 +136,8 @@ def test_fits_takes_a_smaller_variant_where_the_usual_one_is_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(models, "_capacity", lambda: MemoryCapacity(14 * GIB, 14 * GIB))
-    (line,) = [line for line in said("--fits").splitlines() if "qwen3-coder-30b" in line]
+    listed = said("--fits", "--lab", "qwen").splitlines()
+    (line,) = [line for line in listed if "qwen3-coder-30b" in line]
     assert line.split()[1] == "Q2_K"
 
 

@@ -51,7 +51,9 @@ class Reading:
         return self.model.token_read_bytes + per_position * (k + v) / 4 * n_context
 
 
-def obstacle(reading: Reading, workload: Workload, machine: MachineFacts, run: Run) -> str | None:
+def reason_missing(
+    reading: Reading, workload: Workload, machine: MachineFacts, run: Run
+) -> str | None:
     """Why there is no MBU of `workload` in this Run, or None where there is one."""
     model = reading.model
     if model.token_read_bytes is None:

@@ -121,7 +121,7 @@ def _values(
     speed = bandwidth.bandwidth(run)
     if not values or not METRICS["mbu"].is_of(task) or speed is None:
         return values
-    if bandwidth.obstacle(reading, task, machine, run):
+    if bandwidth.reason_missing(reading, task, machine, run):
         return values
     n_bytes = reading.token_bytes(run.settings, task)
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
@@ -165,5 +165,5 @@ def _not_applicable(
     task = parse_workload(workload)
     if not runs or "mbu" in figures or not METRICS["mbu"].is_of(task):
         return {}
-    reasons = [bandwidth.obstacle(reading, task, machine, run) for run in runs]
+    reasons = [bandwidth.reason_missing(reading, task, machine, run) for run in runs]
     return {"mbu": next((reason for reason in reasons if reason), "no clean trial")}

@@ -115,7 +115,7 @@ def per_token(run: Run, trials: Sequence[Trial]) -> PerToken:
     idle = _by_domain(run.idle_energy)
     is_battery = any(source == "battery" for source, _ in chosen)
     rests = {} if is_battery else {domain: idle[domain] for domain in chosen if domain in idle}
-    reason = _obstacle(whole, chosen, rests)
+    reason = _reason_missing(whole, chosen, rests)
     if reason:
         return PerToken(reason=reason)
     names = tuple(sorted(name for _, name in chosen))
@@ -171,9 +171,9 @@ def _chosen(run: Run, trials: Sequence[Trial]) -> set[Domain] | str:
     battery = {domain for domain, kind in kind_of.items() if kind == "battery"}
     if battery:
         return battery
-    if run.energy_obstacles:
+    if run.energy_reasons_missing:
         return "; ".join(
-            f"{source}: {reason}" for source, reason in sorted(run.energy_obstacles.items())
+            f"{source}: {reason}" for source, reason in sorted(run.energy_reasons_missing.items())
         )
     if not kind_of:
         return "the record holds no energy"
@@ -182,7 +182,7 @@ def _chosen(run: Run, trials: Sequence[Trial]) -> set[Domain] | str:
     return f"no counter covers the {what}; only {names} could be read"
 
 
-def _obstacle(
+def _reason_missing(
     trials: Sequence[Trial], chosen: Iterable[Domain], rests: Mapping[Domain, Energy]
 ) -> str | None:
     """Why windows or rests are too short for the counters; None where nothing is."""
@@ -204,10 +204,10 @@ def _obstacle(
             return f"nothing is known of {one.domain} when idle"
         if rest.window_ns < least_ns:
             return f"the rest before loading was too short for the counter of {one.domain}"
-    return _step_obstacle(windows)
+    return _step_reason_missing(windows)
 
 
-def _step_obstacle(windows: Sequence[Sequence[Energy]]) -> str | None:
+def _step_reason_missing(windows: Sequence[Sequence[Energy]]) -> str | None:
     joules = sum(fmean(window.joules for window in of_domain) for of_domain in windows)
     step = sum(max(window.step_joules or 0 for window in of_domain) for of_domain in windows)
     if joules >= _MIN_STEPS * step:

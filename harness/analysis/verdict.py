@@ -1,7 +1,7 @@
 """
 The verdict on a model: comfortable, usable, slow, pages, or does not run.
 
-The thresholds are about people, not machines; docs/method/verdicts.md, has the reasoning.
+The thresholds are about people, not machines; docs/method/verdicts.md has the reasoning.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from harness.machine.macos import describe as macos
 from harness.machine.memory import available_memory_bytes
 from harness.machine.processes import BusyProcess, parse_ps, watch_others
 from harness.machine.reading import ask
-from harness.machine.state import SystemState
+from harness.machine.system import SystemState
 from harness.machine.windows import describe as windows
 from harness.schema.machine import Conditions, Machine
 from harness.units import memory_size

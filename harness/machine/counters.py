@@ -20,8 +20,8 @@ from collections.abc import Mapping
 
 import psutil
 
-from harness.machine.counters_snapshot import Snapshot
 from harness.machine.macos import native as macos_native
+from harness.machine.system import Snapshot
 from harness.schema.machine import Counters
 
 if sys.platform != "win32":

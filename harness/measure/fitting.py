@@ -54,14 +54,7 @@ def fit_model(
         HarnessError: The header stub cannot be written.
     """
     trained = found.file.n_ctx_train
-    requests = [
-        ContextRequest(n_ctx=n, type_k=key, type_v=value)
-        for key, value in cache_types
-        for n in context_lengths(trained, lengths)
-    ]
-    compact = (_COMPACT_CACHE, _COMPACT_CACHE)
-    sought = [*cache_types, *([compact] if compact not in cache_types else [])]
-    most = trained or _UNKNOWN_CONTEXT
+    requests = _requests(context_lengths(trained, lengths), cache_types)
     with header_stub(found) as path:
 
         def plan_of(
@@ -72,7 +65,7 @@ def fit_model(
         plan = plan_of(
             settings,
             [request for request in requests if request.n_ctx <= (trained or _MOST_CONTEXT)],
-            largest=[ContextRequest(n_ctx=most, type_k=k, type_v=v) for k, v in sought],
+            largest=_sought(trained, cache_types),
             system_bytes=capacity.free_bytes,
             gpu_limit_bytes=capacity.gpu_limit_bytes,
         )
@@ -87,6 +80,23 @@ def fit_model(
         fit = ModelFit(found, settings, capacity, plan, contexts, plan.largest[: len(cache_types)])
         compact_largest = plan.largest[-1] if plan.largest else None
         return replace(fit, hints=tuple(hints(fit, compact_largest, plan_of)))
+
+
+def _sought(trained: int | None, cache_types: Sequence[tuple[str, str]]) -> list[ContextRequest]:
+    """With which cache types the largest context is sought: those asked for, then the smallest."""
+    compact = (_COMPACT_CACHE, _COMPACT_CACHE)
+    most = trained or _UNKNOWN_CONTEXT
+    return _requests((most,), tuple(dict.fromkeys((*cache_types, compact))))
+
+
+def _requests(
+    lengths: Sequence[int], cache_types: Sequence[tuple[str, str]]
+) -> list[ContextRequest]:
+    return [
+        ContextRequest(n_ctx=n, type_k=key, type_v=value)
+        for key, value in cache_types
+        for n in lengths
+    ]
 
 
 def _refused(request: ContextRequest, trained: int | None) -> ContextFit:

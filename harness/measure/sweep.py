@@ -192,22 +192,8 @@ class Sweep:
         workloads = schedule.shuffled_names(self._live_workloads(configuration), self._rng)
         seed = int(self._rng.integers(2**31))
         log = logs_folder(self._writer.path) / f"run-{index + 1:03}.log"
-        left_ns = max(0, self._plan.budget_ns - self._spent_ns[configuration.model.key])
         started_at, started_ns = _now(), perf_counter_ns()
-        job = MeasureJob(
-            model_path=str(self._paths[configuration.model.key]),
-            settings=configuration.settings,
-            workloads=workloads,
-            n_trials=self._plan.n_trials,
-            n_trials_max=self._plan.n_trials * ATTEMPTS_PER_TRIAL,
-            seed=seed,
-            is_cold=round_index < self._plan.n_cold_loads,
-            reads_energy=True,
-            n_cores_logical=self._machine.n_cores_logical,
-            n_cores_usable=self._machine.n_cores_usable,
-            started_ns=started_ns,
-            deadline_ns=started_ns + left_ns,
-        )
+        job = self._job(configuration, workloads, seed, round_index, started_ns)
         with interrupts.allowed():
             report = measure(
                 job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns
@@ -234,9 +220,33 @@ class Sweep:
             bandwidth_before=bandwidth_before,
             bandwidth_after=self._sample_bandwidth_after(configuration),
             idle_energy=report.idle_energy,
-            energy_obstacles=report.energy_obstacles,
+            energy_reasons_missing=report.energy_reasons_missing,
             trials=report.trials,
             log=f"{log.parent.name}/{log.name}",
+        )
+
+    def _job(
+        self,
+        configuration: Configuration,
+        workloads: tuple[str, ...],
+        seed: int,
+        round_index: int,
+        started_ns: int,
+    ) -> MeasureJob:
+        left_ns = max(0, self._plan.budget_ns - self._spent_ns[configuration.model.key])
+        return MeasureJob(
+            model_path=str(self._paths[configuration.model.key]),
+            settings=configuration.settings,
+            workloads=workloads,
+            n_trials=self._plan.n_trials,
+            n_trials_max=self._plan.n_trials * ATTEMPTS_PER_TRIAL,
+            seed=seed,
+            is_cold=round_index < self._plan.n_cold_loads,
+            reads_energy=True,
+            n_cores_logical=self._machine.n_cores_logical,
+            n_cores_usable=self._machine.n_cores_usable,
+            started_ns=started_ns,
+            deadline_ns=started_ns + left_ns,
         )
 
     def _sample_bandwidth_after(self, configuration: Configuration) -> BandwidthSample | None:

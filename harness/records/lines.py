@@ -26,8 +26,11 @@ def _as(schema: int) -> Upgrade:
 
 
 def _to_5(record: Json) -> Json:
-    """TTFT is predicted in ns, as it is measured; a method has another name."""
+    """TTFT is predicted in ns, as it is measured; a method and a field have other names."""
     record = _as(5)(record)
+    if "energy_obstacles" in record:
+        names = {"energy_obstacles": "energy_reasons_missing"}
+        record = {names.get(name, name): each for name, each in record.items()}
     if record.get("kind") != "experiment" or not isinstance(record.get("predictions"), list):
         return record
     return record | {"predictions": [_as_of_5(each) for each in record["predictions"]]}

@@ -171,7 +171,8 @@ class Run(Record):
     Whatever was measured before a failure is kept in `trials`. `outcome` is "failed" when the
     process failed or any workload did; `case_failures` says which. `devices_before` and
     `devices_loaded` bracket the loading, so their difference is the memory it took. `idle_energy`
-    was taken in a short rest before loading; `energy_obstacles` say why a source tells nothing.
+    was taken in a short rest before loading; `energy_reasons_missing` say of a source why it tells
+    nothing.
     """
 
     kind: Literal["run"] = "run"
@@ -194,7 +195,7 @@ class Run(Record):
     bandwidth_before: BandwidthSample | None = None
     bandwidth_after: BandwidthSample | None = None
     idle_energy: tuple[Energy, ...] = ()
-    energy_obstacles: dict[str, str] = Field(default_factory=dict)
+    energy_reasons_missing: dict[str, str] = Field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     log: str | None = None
 

@@ -97,8 +97,10 @@ def test_a_gpu_that_cannot_be_read_leaves_no_figure_of_the_rest() -> None:
     found = of(energy_run([trial(took(30))], took(10), devices_loaded=(GPU, CPU)))
     assert found.joules is None
     assert found.reason == "no counter covers the GPU; only package-0 could be read"
-    obstacles = {"nvml": "nvidia-ml-py is not installed"}
-    run = energy_run([trial(took(30))], took(10), devices_loaded=(GPU,), energy_obstacles=obstacles)
+    reasons_missing = {"nvml": "nvidia-ml-py is not installed"}
+    run = energy_run(
+        [trial(took(30))], took(10), devices_loaded=(GPU,), energy_reasons_missing=reasons_missing
+    )
     assert of(run).reason == "nvml: nvidia-ml-py is not installed"
 
 
@@ -168,7 +170,7 @@ def test_a_trial_that_lacks_a_counter_is_left_out_with_its_tokens() -> None:
 
 def test_a_record_without_energy_says_so_or_why() -> None:
     assert of(make_run()).reason == "the record holds no energy"
-    run = make_run(energy_obstacles={"powercap": "only root may read it", "battery": "none"})
+    run = make_run(energy_reasons_missing={"powercap": "only root may read it", "battery": "none"})
     assert of(run).reason == "battery: none; powercap: only root may read it"
     assert per_token(run, []).reason == "no clean trial"
 
@@ -262,7 +264,7 @@ def test_the_table_names_the_domain_and_is_silent_without_a_figure() -> None:
     assert "tg100     J/token" in text
     assert "J/token: joules of package-0 (powercap), above the rest, / tokens." in text
     assert max(map(len, text.splitlines())) <= 80
-    obstacles = {"powercap": "only root may read it"}
-    silent = shown_of(experiment, [energy_run([trial()], energy_obstacles=obstacles)])
+    reasons_missing = {"powercap": "only root may read it"}
+    silent = shown_of(experiment, [energy_run([trial()], energy_reasons_missing=reasons_missing)])
     assert "J/token" not in silent
     assert "root" not in silent

@@ -22,7 +22,7 @@ from harness.machine.awake import keep_awake
 from harness.machine.conditions import judge, read_conditions
 from harness.machine.probe import default_threads, installed_bytes, machine_id, probe_machine
 from harness.machine.processes import BusyProcess, UsedTime, busy_between, watch_others
-from harness.machine.state import SystemState
+from harness.machine.system import SystemState
 from harness.schema.machine import Accelerator, Conditions, CoreLevel, Machine
 
 GIB = 1 << 30

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.machine import counters
 from harness.machine.counters import between, reference_loop_ns, snapshot
-from harness.machine.counters_snapshot import Snapshot
+from harness.machine.system import Snapshot
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 if sys.platform == "linux":

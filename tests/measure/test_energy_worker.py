@@ -54,7 +54,7 @@ def test_the_rest_before_loading_is_kept_and_is_no_part_of_loading(report: Measu
     idle = package(report.idle_energy)
     assert idle.joules == pytest.approx(1.0)
     assert idle.window_ns >= 200_000_000
-    assert {"nvml", "battery"} <= set(report.energy_obstacles)
+    assert {"nvml", "battery"} <= set(report.energy_reasons_missing)
     assert report.load is not None
     # What is left besides the model is the start of Python, which took no part in the rest.
     assert 0 < report.load.process_ns < report.load.total_ns
@@ -66,7 +66,10 @@ def test_the_record_becomes_a_figure_in_table_and_document(report: MeasureReport
         trial.model_copy(update={"counters": make_counters(trial.total_ns)})
         for trial in report.trials
     ]
-    facts = {"idle_energy": report.idle_energy, "energy_obstacles": report.energy_obstacles}
+    facts = {
+        "idle_energy": report.idle_energy,
+        "energy_reasons_missing": report.energy_reasons_missing,
+    }
     run = run_of(*quiet, **facts)
     run = Run.model_validate_json(run.model_dump_json())
     found = run_energy(run, "tg16", make_machine())
@@ -92,5 +95,5 @@ def test_a_worker_that_is_not_asked_for_energy_tells_none(tmp_path: Path, tiny_m
     )
     assert report.outcome.status == "ok", report.outcome
     assert report.idle_energy == ()
-    assert report.energy_obstacles == {}
+    assert report.energy_reasons_missing == {}
     assert {trial.energy for trial in report.trials} == {()}

@@ -280,7 +280,7 @@ def test_files_of_schema_3_stay_readable() -> None:
     (rest,), (taken,) = run.idle_energy, run.trials[1].energy
     assert (rest.source, rest.domain, rest.joules) == ("powercap", "package-0", 30)
     assert taken.joules == pytest.approx(40 * run.trials[1].total_ns / 1e9)
-    assert run.energy_obstacles == {"nvml": "no NVIDIA driver answers"}
+    assert run.energy_reasons_missing == {"nvml": "no NVIDIA driver answers"}
     assert stored.experiment.origin == "harness"
     assert stored.experiment.works == {}
 

@@ -25,7 +25,6 @@ from harness.analysis.speed.rates import (
     picked_expert_bytes,
     streamed_bytes,
 )
-from harness.analysis.stats.nnls import nonnegative
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
@@ -125,11 +124,32 @@ def _fit(
         return None
     matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows])
     scale = matrix.max(axis=0)
-    solution = nonnegative(matrix / scale, np.ones(len(rows)))
+    solution = _nonnegative(matrix / scale, np.ones(len(rows)))
     left_over = matrix / scale @ solution - 1
     n_free = max(len(rows) - int((solution > 0).sum()), 0)
     residual = float(np.sqrt((left_over**2).sum() / n_free)) if n_free else 0.0
     return _Fit(dict(zip(names, (solution / scale).tolist(), strict=True)), residual, n_free)
+
+
+def _nonnegative(
+    matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    target: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """
+    Least squares without negative shares: the most negative one is set to zero until none is.
+
+    Simpler than the exact method, and the same where, as here, hardly any share is near zero.
+    """
+    kept = list(range(matrix.shape[1]))
+    solution = np.zeros(matrix.shape[1])
+    while kept:
+        found = np.linalg.lstsq(matrix[:, kept], target, rcond=None)[0]
+        lowest = int(found.argmin())
+        if found[lowest] >= 0:
+            solution[kept] = found
+            break
+        del kept[lowest]
+    return solution
 
 
 def _decode_parts(sample: CalibrationSample) -> Parts:

@@ -166,7 +166,7 @@ class _Teller:
         known: _Known,
     ) -> Predicted:
         low, high = bounds
-        if reason := self._obstacle():
+        if reason := self._reason_missing():
             # Whatever slows it down, it will not be faster than with everything in fast memory.
             if component == "ttft_ns":
                 return self._refused(component, reason, low=low)
@@ -200,7 +200,7 @@ class _Teller:
             high=high,
         )
 
-    def _obstacle(self) -> str | None:
+    def _reason_missing(self) -> str | None:
         """Why the rates do not hold for this model under these settings, or None."""
         if self.shortage:
             return f"{self.shortage}: it would page"

@@ -4,8 +4,7 @@ Which quantization to take on this machine, in one sentence with its reason; or 
 Two classes judge an option: how far its answers are from the reference's (below), and its pace,
 by the thresholds of verdict.py. The worse of the two counts first. Among equals that are near the
 reference the fastest is taken, for their difference from it does not matter; among others the one
-nearest to the reference, unless all are slow. docs/method/frontier.md, has the
-reasoning.
+nearest to the reference, unless all are slow. docs/method/frontier.md has the reasoning.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class _Class:
 
 def advise(frontier: Frontier) -> Advice:
     """What to take of the options, by what is known of them."""
-    usable = [option for option in frontier.options if option.obstacle is None]
+    usable = [option for option in frontier.options if option.reason_missing is None]
     known = [option for option in usable if all(name in option.figures for name in NEEDED)]
     left_out = tuple(sorted(option.name for option in usable if option not in known))
     if len(known) < 2:

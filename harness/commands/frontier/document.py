@@ -22,7 +22,7 @@ class OptionDocument:
         path: Its file.
         requantized_from: What it was quantized from, if that was quantized itself.
         dominated_by: The name of another that is no worse in any figure and better in one.
-        obstacle: Why it does not run here; null where it does.
+        reason_missing: Why it does not run here; null where it does.
         figures: Those that are known.
     """
 
@@ -30,7 +30,7 @@ class OptionDocument:
     path: Path | None
     requantized_from: str | None
     dominated_by: str | None
-    obstacle: str | None
+    reason_missing: str | None
     figures: Mapping[str, Figure]
 
 
@@ -91,7 +91,7 @@ def _option(result: FrontierResult, option: Option, dominated: Mapping[str, str]
         path=result.paths.get(option.name),
         requantized_from=result.requantized.get(option.name),
         dominated_by=dominated.get(option.name),
-        obstacle=option.obstacle,
+        reason_missing=option.reason_missing,
         figures={
             name: figure for name in CRITERIA if (figure := option.figures.get(name)) is not None
         },

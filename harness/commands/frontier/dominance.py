@@ -25,13 +25,13 @@ class Option:
     """
     One quantization with what is known of it, by the names of CRITERIA.
 
-    `obstacle` says why it cannot be used here, if it cannot; then it neither dominates nor is
+    `reason_missing` says why it cannot be used here, if it cannot; then it neither dominates nor is
     taken.
     """
 
     name: str
     figures: Mapping[str, Figure]
-    obstacle: str | None = None
+    reason_missing: str | None = None
 
 
 Pairs = Mapping[tuple[str, str], Mapping[str, Comparison]]
@@ -65,7 +65,7 @@ class Frontier:
 
         Both must have those in NEEDED.
         """
-        if a.name == b.name or a.obstacle or b.obstacle:
+        if a.name == b.name or a.reason_missing or b.reason_missing:
             return False
         known = {*NEEDED, *a.figures, *b.figures}
         if not all(name in a.figures and name in b.figures for name in known):

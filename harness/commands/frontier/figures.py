@@ -51,11 +51,11 @@ def speed_workloads(sides: Iterable[Measured]) -> SpeedWorkloads:
 
 @dataclass(frozen=True, slots=True)
 class SpeedFigures:
-    """What was measured of one side; `obstacle` says why there is nothing."""
+    """What was measured of one side; `reason_missing` says why there is nothing."""
 
     figures: Mapping[str, Figure]
     n_runs: int
-    obstacle: str | None = None
+    reason_missing: str | None = None
 
 
 def speed_figures(side: Measured, workloads: SpeedWorkloads) -> SpeedFigures:
@@ -65,11 +65,11 @@ def speed_figures(side: Measured, workloads: SpeedWorkloads) -> SpeedFigures:
         figure = side.figures(workload).get(name)
         if figure is not None:
             figures[criterion.name] = counted(figure) if criterion.is_counted else figure
-    obstacle = None
+    reason_missing = None
     if "decode" not in figures:
         failed = [case.outcome for case in side.cases if case.outcome.status == "failed"]
-        obstacle = next((it.message or it.reason for it in failed), None)
-    return SpeedFigures(figures, side.n_runs, obstacle)
+        reason_missing = next((it.message or it.reason for it in failed), None)
+    return SpeedFigures(figures, side.n_runs, reason_missing)
 
 
 def counted(figure: Figure) -> Figure:

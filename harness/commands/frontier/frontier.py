@@ -91,7 +91,7 @@ def _option(candidate: Candidate, speed: SpeedFigures | None, quality: QualityPa
     figures |= speed.figures if speed else {}
     figures |= quality.figures.get(candidate.name, {})
     known = {name: replace(it, kind="exact") if it.is_exact else it for name, it in figures.items()}
-    return Option(candidate.name, known, speed.obstacle if speed else None)
+    return Option(candidate.name, known, speed.reason_missing if speed else None)
 
 
 def _conditions(

@@ -75,7 +75,7 @@ def _legend(result: FrontierResult, dominated: dict[str, str]) -> Iterator[str]:
             f"Names that end in + were made here from {sources}, which is quantized itself: the "
             "errors of both add up, so a publisher's file of that type may be better."
         )
-    yield from (f"{it.name}: {it.obstacle}." for it in options if it.obstacle)
+    yield from (f"{it.name}: {it.reason_missing}." for it in options if it.reason_missing)
     if any("kl" in it.figures for it in options):
         yield (
             "Mean KL divergence from the reference in nats; same top: how often both think the "

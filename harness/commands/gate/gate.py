@@ -13,7 +13,7 @@ from harness.analysis.metrics import GATED, METRICS
 from harness.commands.gate.baselines import baseline_path, offered
 from harness.commands.gate.choose import headline_score, selection_bias, unlike
 from harness.commands.gate.divergence import judge_quality
-from harness.commands.gate.judge import Check, Judgement, Limits, judge_figures, obstacle
+from harness.commands.gate.judge import Check, Judgement, Limits, judge_figures, unjudged
 from harness.commands.gate.match import circumstances, failures, match, unusable
 from harness.errors import ExitCode, ResultsInvalid, SchemaTooNew
 from harness.records.listing import find, list_experiments
@@ -128,7 +128,7 @@ def _lacking(request: GateRequest, figures: Sequence[Check]) -> list[Check]:
     """What was asked for by name and stands nowhere."""
     there = {check.metric for check in figures}
     return [
-        obstacle("no-figure", f"neither side has {METRICS[metric].label}, which --metric asks for")
+        unjudged("no-figure", f"neither side has {METRICS[metric].label}, which --metric asks for")
         for metric in request.wanted or ()
         if metric not in there
     ]
@@ -157,14 +157,14 @@ def _choose(request: GateRequest, candidate: StoredExperiment) -> _Chosen:
             )
         stored = load(path)
     except SchemaTooNew as error:
-        return _Chosen(check=obstacle("not-comparable", f"not comparable: {error}"))
+        return _Chosen(check=unjudged("not-comparable", f"not comparable: {error}"))
     if stored.experiment.id == candidate.experiment.id:
         return _none(f"the baseline {request.baseline!r} is the candidate itself")
     return _Chosen(stored)
 
 
 def _none(text: str) -> _Chosen:
-    return _Chosen(check=obstacle("no-baseline", text))
+    return _Chosen(check=unjudged("no-baseline", text))
 
 
 def _name_for(word: str) -> str:

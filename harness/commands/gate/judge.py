@@ -91,9 +91,9 @@ class Check:
         model: Its key; empty where the whole experiment is meant.
         settings: None where the model or the experiment is meant.
         workload: Empty for the model as a whole.
-        metric: Of METRICS; empty for an obstacle.
+        metric: Of METRICS; empty where there is no figure.
         cause: Why it is inconclusive.
-        text: What is to be said of it, for an obstacle or where the table does not tell.
+        text: What is to be said of it, where there is no figure or the table does not tell.
         limit: What it was held to.
         change: Of a figure that is compared.
         level: Of a figure that is held to the limit by itself.
@@ -148,7 +148,7 @@ class Judgement:
         return sum(change is not None and not change.is_exact for change in changes)
 
 
-def obstacle(cause: Cause, text: str, side: Measured | None = None, workload: str = "") -> Check:
+def unjudged(cause: Cause, text: str, side: Measured | None = None, workload: str = "") -> Check:
     """What makes a gate inconclusive without being a figure; with a `side`, of that alone."""
     if side is None:
         return Check("inconclusive", cause=cause, text=text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.comparison import KINDS, Mismatch, mismatches, power_differences
 from harness.analysis.findings import Finding
 from harness.analysis.measured import Measured
-from harness.commands.gate.judge import LEAST_RUNS, Check, obstacle
+from harness.commands.gate.judge import LEAST_RUNS, Check, unjudged
 from harness.schema.experiment import Experiment
 
 ACROSS = (*KINDS, "file")
@@ -60,7 +60,7 @@ def match(
     for side in candidate:
         partner = _partner(side, baseline, candidate)
         if partner is None:
-            checks.append(obstacle("no-baseline", "the baseline has no such case", side))
+            checks.append(unjudged("no-baseline", "the baseline has no such case", side))
             continue
         used.append(partner)
         differing = [each for each in _of_cases(partner, side) if each.kind not in across]
@@ -69,7 +69,7 @@ def match(
             pairs.append((partner, side))
             checks += _of_workloads(partner, side)
     checks += [
-        obstacle("missing", "the baseline has it, the candidate did not measure it", side)
+        unjudged("missing", "the baseline has it, the candidate did not measure it", side)
         for side in baseline
         if not any(side is each for each in used)
     ]
@@ -81,10 +81,10 @@ def failures(candidate: Sequence[Measured]) -> list[Check]:
     checks = []
     for side in candidate:
         if not side.runs:
-            checks.append(obstacle("missing", "not measured: no Run was finished", side))
+            checks.append(unjudged("missing", "not measured: no Run was finished", side))
         for workload, failure in side.failures.items():
             text = f"failed in {failure.n_runs} of {side.n_runs} Runs: {failure.reason}"
-            checks.append(obstacle("failed", text, side, workload))
+            checks.append(unjudged("failed", text, side, workload))
     return checks
 
 
@@ -140,7 +140,7 @@ def _of_cases(a: Measured, b: Measured) -> list[Difference]:
 
 def _blocked(difference: Difference, side: Measured | None = None) -> Check:
     text = f"not comparable: {difference.text}. {_ADVICE[difference.kind]}"
-    return obstacle("not-comparable", text, side)
+    return unjudged("not-comparable", text, side)
 
 
 def _partner(
@@ -158,6 +158,6 @@ def _partner(
 def _of_workloads(a: Measured, b: Measured) -> list[Check]:
     before, now = a.workloads, b.workloads
     text = "the baseline has it, the candidate did not measure it"
-    missing = [obstacle("missing", text, b, name) for name in before if name not in now]
+    missing = [unjudged("missing", text, b, name) for name in before if name not in now]
     text = "the baseline does not have it; save a new one"
-    return missing + [obstacle("no-baseline", text, b, name) for name in now if name not in before]
+    return missing + [unjudged("no-baseline", text, b, name) for name in now if name not in before]

@@ -63,8 +63,8 @@ def verdict(result: GateResult) -> Page:
 def _tables(name: str, checks: Sequence[Check], is_waived: bool) -> Page:
     """The figures of a case, and what stands in its way, which only sentences tell people."""
     figures = [check for check in checks if check.a or check.b or check.level]
-    obstacles = [check for check in checks if check not in figures]
-    found = ((_COLUMNS, figures), (_UNSEEN, obstacles))
+    unjudged = [check for check in checks if check not in figures]
+    found = ((_COLUMNS, figures), (_UNSEEN, unjudged))
     return tuple(
         Table(columns, tuple(_row(check, is_waived) for check in shown), name)
         for columns, shown in found
@@ -116,7 +116,7 @@ def _by_case(judgement: Judgement) -> dict[str, list[Check]]:
 
 
 def _noted(judgement: Judgement) -> list[Check]:
-    """What the table does not tell in full: obstacles, and why figures are inconclusive."""
+    """What the table does not tell in full: what cannot be judged, and why not."""
     found = [check for check in judgement.checks if check.verdict == "inconclusive"]
     # A single one is all that the verdict speaks of.
     return [] if len(found) == 1 and judgement.verdict == "inconclusive" else found

@@ -18,7 +18,7 @@ def case_name(check: Check) -> str:
 
 
 def figure_name(check: Check) -> str:
-    """What was judged of the case: "tg128 tok/s", "memory peak", or the kind of obstacle."""
+    """What was judged of the case: "tg128 tok/s", "memory peak", or why nothing was."""
     if not check.metric:
         return f"{check.workload} {check.cause or ''}".strip()
     metric = METRICS[check.metric]

@@ -43,7 +43,7 @@ def _warnings(conditions: Conditions) -> Note:
 def _unknown(result: MachineResult) -> Page:
     unknown = result.conditions.unknown
     reasons = [f"{field.replace('_', ' ')}: {reason}" for field, reason in unknown.items()]
-    reasons += [f"energy by {name}: {why}" for name, why in result.energy.obstacles.items()]
+    reasons += [f"energy by {name}: {why}" for name, why in result.energy.reasons_missing.items()]
     if not reasons:
         return ()
     return (Note(tuple(reasons), "finding", title="Not told by this system:"),)

@@ -36,12 +36,12 @@ class Meters:
     """
     All meters of a machine and, in the same order, whose they are.
 
-    `obstacles` say why a source tells nothing, or not all.
+    `reasons_missing` say why a source tells nothing, or not all.
     """
 
     meters: tuple[Meter, ...] = ()
     sources: tuple[EnergySource, ...] = ()
-    obstacles: dict[str, str] = field(default_factory=dict)
+    reasons_missing: dict[str, str] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A window begins on every meter."""
@@ -74,40 +74,40 @@ class Idle:
 
     sources: tuple[EnergySource, ...]
     idle: tuple[Energy, ...]
-    obstacles: dict[str, str]
+    reasons_missing: dict[str, str]
 
 
 def read_idle() -> Idle:
     """What this machine takes now; this process sleeps `REST_S` for it where there is a source."""
     meters = find_meters()
-    return Idle(meters.sources, meters.rest(), meters.obstacles)
+    return Idle(meters.sources, meters.rest(), meters.reasons_missing)
 
 
 def find_meters(root: Path = Path("/")) -> Meters:
     """The meters of this machine; on Linux those whose files lie below `root`."""
     found: dict[EnergySource, Meter] = {}
-    obstacles: dict[str, str] = {}
+    reasons_missing: dict[str, str] = {}
 
     def add(source: EnergySource, open_meter: Callable[[], Meter]) -> None:
         try:
             found[source] = open_meter()
         except SourceMissing as missing:
-            obstacles[source] = str(missing)
+            reasons_missing[source] = str(missing)
 
     def nvml() -> Meter:
         gpus = open_nvml()
-        obstacles.update(gpus.obstacles)
+        reasons_missing.update(gpus.reasons_missing)
         return gpus.meter
 
     if sys.platform == "darwin":
         add("apple", open_apple)
-        obstacles["battery"] = _NO_BATTERY
+        reasons_missing["battery"] = _NO_BATTERY
     elif sys.platform == "win32":
         add("emi", open_emi)
         add("nvml", nvml)
-        obstacles["battery"] = _NO_BATTERY
+        reasons_missing["battery"] = _NO_BATTERY
     else:
         add("powercap", lambda: open_powercap(root))
         add("nvml", nvml)
         add("battery", lambda: open_battery(root))
-    return Meters(tuple(found.values()), tuple(found), obstacles)
+    return Meters(tuple(found.values()), tuple(found), reasons_missing)

@@ -24,7 +24,7 @@ class Gpus:
     """The meter of those GPUs that count, and why the others do not."""
 
     meter: CounterMeter
-    obstacles: Mapping[str, str]
+    reasons_missing: Mapping[str, str]
 
 
 def open_nvml() -> Gpus:
@@ -46,23 +46,23 @@ def open_nvml() -> Gpus:
         n_gpus = library.nvmlDeviceGetCount()
     except library.NVMLError as error:
         raise SourceMissing(f"NVIDIA's driver does not answer: {error}") from None
-    handles, counters, obstacles = [], [], {}
+    handles, counters, reasons_missing = [], [], {}
     for index in range(n_gpus):
         domain = f"gpu-{index}"
         try:
             handle = library.nvmlDeviceGetHandleByIndex(index)
             library.nvmlDeviceGetTotalEnergyConsumption(handle)
         except library.NVMLError as error:
-            obstacles[f"nvml {domain}"] = f"it has no energy counter we can read: {error}"
+            reasons_missing[f"nvml {domain}"] = f"it has no energy counter we can read: {error}"
             continue
         handles.append(handle)
         counters.append(
             Counter(domain, "gpu", _JOULES_PER_UNIT, _JOULES_PER_UNIT, refresh_ns=_REFRESH_NS)
         )
     if not counters:
-        reason = next(iter(obstacles.values()), "the driver knows of no GPU")
+        reason = next(iter(reasons_missing.values()), "the driver knows of no GPU")
         raise SourceMissing(reason)
-    return Gpus(CounterMeter("nvml", counters, lambda: _read(library, handles)), obstacles)
+    return Gpus(CounterMeter("nvml", counters, lambda: _read(library, handles)), reasons_missing)
 
 
 def _read(library: Any, handles: Sequence[Any]) -> list[int | None]:

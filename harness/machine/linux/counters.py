@@ -13,10 +13,10 @@ import resource
 import time
 from pathlib import Path
 
-from harness.machine.counters_snapshot import Snapshot
 from harness.machine.linux import cgroup
 from harness.machine.linux.throttle import find_throttle_files
 from harness.machine.reading import read_text
+from harness.machine.system import Snapshot
 
 # /proc/vmstat is the longest of these files: about 4 KiB; /proc/stat grows with the CPUs, but
 # its first line is all that is needed.

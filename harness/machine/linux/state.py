@@ -11,7 +11,7 @@ from typing import Literal
 from harness.machine import gpu
 from harness.machine.linux.throttle import Throttles, find_throttle_files, read_throttles
 from harness.machine.reading import parse_cpu_list, read_int, read_text
-from harness.machine.state import SystemState
+from harness.machine.system import SystemState
 
 # In these drivers' active mode "powersave" is the normal, fast default: the preference (EPP)
 # tells what is really asked for.

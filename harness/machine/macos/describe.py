@@ -9,7 +9,7 @@ from harness.errors import HarnessError
 from harness.machine.macos import native as macos_native
 from harness.machine.macos import text as macos_text
 from harness.machine.reading import Answer, ask
-from harness.machine.state import SystemState
+from harness.machine.system import SystemState
 from harness.schema.machine import Accelerator, Machine
 
 # Full paths: jobs started by launchd or cron have no /usr/sbin in their PATH.

@@ -9,7 +9,7 @@ import psutil
 
 from harness.machine import gpu
 from harness.machine.reading import Answer, ask
-from harness.machine.state import SystemState
+from harness.machine.system import SystemState
 from harness.machine.windows import native as windows_native
 from harness.machine.windows import text as windows_text
 from harness.schema.machine import Accelerator, Machine

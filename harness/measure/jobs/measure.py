@@ -58,7 +58,7 @@ class EnergyEvent(Event):
 
     event: Literal["energy"] = "energy"
     idle: tuple[Energy, ...]
-    obstacles: dict[str, str]
+    reasons_missing: dict[str, str]
 
 
 class MemoryEvent(Event):
@@ -127,7 +127,7 @@ class MeasureReport:
     devices_before: tuple[Device, ...] = ()
     devices_loaded: tuple[Device, ...] = ()
     idle_energy: tuple[Energy, ...] = ()
-    energy_obstacles: dict[str, str] = field(default_factory=dict)
+    energy_reasons_missing: dict[str, str] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
 
 
@@ -159,6 +159,6 @@ def measure(
         devices_before=loaded.devices_before if loaded else (),
         devices_loaded=loaded.devices_loaded if loaded else (),
         idle_energy=energy.idle if energy else (),
-        energy_obstacles=energy.obstacles if energy else {},
+        energy_reasons_missing=energy.reasons_missing if energy else {},
         trials=tuple(event.trial for event in report.told(TrialEvent)),
     )

@@ -92,7 +92,7 @@ def _rest(job: MeasureJob, send: Send) -> tuple[Meters, int]:
     started_ns = perf_counter_ns()
     meters = find_meters()
     idle = meters.rest()
-    send(EnergyEvent(idle=idle, obstacles=meters.obstacles))
+    send(EnergyEvent(idle=idle, reasons_missing=meters.reasons_missing))
     return meters, perf_counter_ns() - started_ns
 
 

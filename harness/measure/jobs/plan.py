@@ -154,7 +154,6 @@ def plan_memory(
         system_bytes: System memory to fit into.
         gpu_limit_bytes: As `device_memory.limits_of`.
     """
-    sizes = {tensor.name: tensor.n_bytes for header in headers for tensor in header.tensors}
     job = PlanJob(
         model_path=str(path),
         settings=settings,
@@ -162,10 +161,14 @@ def plan_memory(
         largest=tuple(largest),
         system_bytes=system_bytes,
         gpu_limit_bytes=gpu_limit_bytes,
-        tensor_bytes=sizes,
+        tensor_bytes={it.name: it.n_bytes for header in headers for it in header.tensors},
     )
     report = runner.run_unlogged(job, silence_ns=_SILENCE_NS)
     report.raise_if_interrupted()
+    return _plan_of(report, headers, job)
+
+
+def _plan_of(report: runner.Report, headers: Sequence[Header], job: PlanJob) -> MemoryPlan:
     laid_out = next(iter(report.told(PlannedModelEvent)), None)
     if report.engine is None or laid_out is None:
         return MemoryPlan(report.outcome, report.engine)
@@ -174,12 +177,12 @@ def plan_memory(
     return MemoryPlan(
         outcome=report.outcome,
         engine=report.engine,
-        weights=weights_by_device(laid_out.tensors, sizes, names),
+        weights=weights_by_device(laid_out.tensors, job.tensor_bytes, names),
         reported_bytes=_reported_bytes(
             laid_out.tensors,
             headers,
-            sizes,
-            is_mapped=_is_mapped(settings, report.engine.devices),
+            job.tensor_bytes,
+            is_mapped=_is_mapped(job.settings, report.engine.devices),
         ),
         contexts=tuple(each for each in planned if not each.is_largest),
         largest=tuple(each for each in planned if each.is_largest),

@@ -169,17 +169,7 @@ def score(
     assert subject.tokenization is not None
     assert subject.engine is not None
     started_at, started_ns = datetime.now(UTC).isoformat(timespec="seconds"), perf_counter_ns()
-    n_chunks = n_chunks_of(subject, setup)
-    job = ScoreJob(
-        model_path=str(subject.path),
-        settings=setup.settings,
-        text_path=str(setup.text_path),
-        reference_path=str(reference.path) if reference else None,
-        n_ctx=setup.n_ctx,
-        n_chunks=n_chunks,
-        spill_folder=str(spill_folder) if spill_folder else None,
-        deadline_ns=started_ns + setup.budget_ns,
-    )
+    job = _score_job(subject, reference, setup, spill_folder, started_ns)
     report = runner.run_unlogged(job, on_event=on_event, silence_ns=setup.silence_ns)
     return QualityRecord(
         id=uuid.uuid4().hex[:8],
@@ -197,8 +187,27 @@ def score(
         text=setup.text.facts,
         tokenization=subject.tokenization,
         n_ctx=setup.n_ctx,
-        n_chunks_planned=n_chunks,
+        n_chunks_planned=job.n_chunks,
         is_spilled=spill_folder is not None,
         outcome=report.outcome,
         chunks=tuple(event.chunk for event in report.told(ChunkEvent)),
+    )
+
+
+def _score_job(
+    subject: Subject,
+    reference: Subject | None,
+    setup: ScoreSetup,
+    spill_folder: Path | None,
+    started_ns: int,
+) -> ScoreJob:
+    return ScoreJob(
+        model_path=str(subject.path),
+        settings=setup.settings,
+        text_path=str(setup.text_path),
+        reference_path=str(reference.path) if reference else None,
+        n_ctx=setup.n_ctx,
+        n_chunks=n_chunks_of(subject, setup),
+        spill_folder=str(spill_folder) if spill_folder else None,
+        deadline_ns=started_ns + setup.budget_ns,
     )

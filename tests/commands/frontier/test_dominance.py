@@ -178,7 +178,7 @@ def test_without_speed_or_quality_nothing_is_dominated() -> None:
 
 
 def test_what_cannot_be_used_here_dominates_nothing() -> None:
-    a = replace(option("a", 0.001, 20, size=50), obstacle="killed")
+    a = replace(option("a", 0.001, 20, size=50), reason_missing="killed")
     b = option("b", 0.1, 10)
     pairs: Pairs = {("a", "b"): {"prefill": compare_exact(1, 1, 6, is_more_better=True)}}
     assert Frontier((a, b), pairs).dominators() == {}
@@ -280,7 +280,7 @@ def test_without_a_figure_it_says_which_is_missing(missing: str, says: str) -> N
 
 def test_one_alone_or_none_is_no_choice() -> None:
     assert "`harness quantize` makes others" in advise(Frontier((option("a", 0.001, 30),))).text
-    killed = replace(option("a", 0.001, 30), obstacle="killed")
+    killed = replace(option("a", 0.001, 30), reason_missing="killed")
     assert "no quantization of it runs here" in advise(Frontier((killed,))).text
 
 

@@ -101,7 +101,7 @@ def option(name: str, kl: float, decode: float, size: float) -> Option:
 
 
 BEST, WORST = option("Q6_K", 0.005, 40, 6e7), option("Q5_1", 0.02, 30, 7e7)
-BROKEN = Option("Q2_K", {"bytes": known(3e7, "file bytes")}, obstacle="killed by the system")
+BROKEN = Option("Q2_K", {"bytes": known(3e7, "file bytes")}, reason_missing="killed by the system")
 
 
 def test_marks_are_explained_and_the_advice_comes_last() -> None:
@@ -151,7 +151,7 @@ def test_the_document_has_every_figure_and_no_infinity() -> None:
     assert best["figures"]["decode"]["kind"] == "interval"
     assert best["path"] == "a.gguf"
     assert worst["dominated_by"] == "Q6_K"
-    assert broken["obstacle"] == "killed by the system"
+    assert broken["reason_missing"] == "killed by the system"
     assert document["advice"]["take"] == "Q6_K"
 
 

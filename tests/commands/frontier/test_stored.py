@@ -148,12 +148,12 @@ def test_few_runs_give_a_range_and_an_exact_need(tmp_path: Path) -> None:
     assert figures["need"].is_exact
 
 
-def test_a_model_that_failed_has_an_obstacle(tmp_path: Path) -> None:
+def test_a_model_that_failed_says_why(tmp_path: Path) -> None:
     failed = make_failed_run(0, model="model:a")
     write(tmp_path, "a", 1, runs=[failed])
     sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
     told = speed_figures(sides["a"], speed_workloads(sides.values()))
-    assert "killed the worker" in (told.obstacle or "")
+    assert "killed the worker" in (told.reason_missing or "")
     assert "decode" not in told.figures
 
 

@@ -26,8 +26,8 @@ from harness.commands.gate.judge import (
     change_of,
     decide,
     judge_figures,
-    obstacle,
     sure_confidence,
+    unjudged,
 )
 
 ORDER = ("pass", "inconclusive", "regression")
@@ -265,18 +265,18 @@ def test_nothing_to_judge_is_no_pass() -> None:
 
 def test_a_regression_decides_whatever_else_is_unknown() -> None:
     bad, good = Check("regression"), Check("pass")
-    unknown = obstacle("failed", "it crashed")
+    unknown = unjudged("failed", "it crashed")
     assert judged(good, unknown, bad).verdict == "regression"
     assert judged(good, unknown).verdict == "inconclusive"
     assert judged(good).verdict == "pass"
 
 
 def test_what_is_required_of_the_candidate_cannot_be_waived() -> None:
-    unknown = obstacle("no-baseline", "there is none")
+    unknown = unjudged("no-baseline", "there is none")
     assert judged(unknown, Check("pass")).is_waivable
     required: tuple[Cause, ...] = ("failed", "missing", "no-quality")
     for cause in required:
-        assert not judged(unknown, obstacle(cause, "")).is_waivable
+        assert not judged(unknown, unjudged(cause, "")).is_waivable
     assert not judged(Check("pass")).is_waivable
     assert not judged(Check("regression"), unknown).is_waivable
 

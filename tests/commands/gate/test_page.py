@@ -19,7 +19,7 @@ from harness.commands.gate.annotations import safe, workflow_commands
 from harness.commands.gate.ci import junit_text, summary_text
 from harness.commands.gate.document import document as document_of
 from harness.commands.gate.gate import GateRequest, GateResult, JudgedExperiment
-from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, obstacle
+from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, unjudged
 from harness.commands.gate.match import failures, match
 from harness.commands.gate.page import page
 from harness.report import flat, plain
@@ -108,7 +108,7 @@ EVERYTHING = (
     figure(workload="pp512", low=0.02, verdict="inconclusive"),
     exactly(),
     kl(),
-    obstacle("failed", "failed in 1 of 8 Runs: killed"),
+    unjudged("failed", "failed in 1 of 8 Runs: killed"),
 )
 REMARK = "power source: battery against mains"
 
@@ -197,16 +197,16 @@ def test_the_sentence_of_a_pass_tells_the_limits() -> None:
 
 
 def test_what_is_required_is_told_before_what_is_undecided() -> None:
-    undecided, required = figure(verdict="inconclusive"), obstacle("failed", "it crashed")
+    undecided, required = figure(verdict="inconclusive"), unjudged("failed", "it crashed")
     text = gate_text(gated(undecided, required))
     assert "Inconclusive: it crashed. 1 more is inconclusive." in text
     assert "--inconclusive pass does not let it pass" in text
 
 
 def test_a_verdict_that_can_be_waived_says_so() -> None:
-    missing = gated(obstacle("no-baseline", "there is none"))
+    missing = gated(unjudged("no-baseline", "there is none"))
     assert gate_text(missing).endswith("--inconclusive pass would let it pass.")
-    waived = gated(obstacle("no-baseline", "there is none"), is_lenient=True)
+    waived = gated(unjudged("no-baseline", "there is none"), is_lenient=True)
     assert "asks for that" in gate_text(waived)
     assert "asks for that" in summary_text(waived)
 
@@ -260,7 +260,7 @@ def test_what_passes_on_request_is_skipped() -> None:
     unknown = figure(verdict="inconclusive")
     assert outcomes(junit_text(gated(unknown, exactly(), is_lenient=True))) == ["skipped", ""]
     # Nothing is waived beside a regression or what is required: then all of it is red.
-    required = gated(unknown, obstacle("failed", "it crashed"), is_lenient=True)
+    required = gated(unknown, unjudged("failed", "it crashed"), is_lenient=True)
     assert outcomes(junit_text(required)) == ["error", "error"]
 
 
@@ -273,15 +273,15 @@ def test_the_suite_says_what_was_compared() -> None:
     assert properties["max-kl"] == "0.5"
 
 
-def test_two_obstacles_of_one_case_keep_two_names() -> None:
-    twice = obstacle("no-baseline", "a"), obstacle("no-baseline", "b")
+def test_two_unjudged_checks_of_one_case_keep_two_names() -> None:
+    twice = unjudged("no-baseline", "a"), unjudged("no-baseline", "b")
     assert outcomes(junit_text(gated(*twice))) == ["error", "error"]
 
 
 @settings(max_examples=60)
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=40))
 def test_no_name_of_a_model_breaks_a_form(name: str) -> None:
-    told = gated(figure(model=name or "m"), obstacle("failed", name), told=(name,), model=name)
+    told = gated(figure(model=name or "m"), unjudged("failed", name), told=(name,), model=name)
     parsed(junit_text(told))
     read(document_of(told))
     for text in (summary_text(told), gate_text(told), "\n".join(workflow_commands(told))):
@@ -290,7 +290,7 @@ def test_no_name_of_a_model_breaks_a_form(name: str) -> None:
 
 
 def test_a_hostile_name_forges_nothing() -> None:
-    told = gated(figure(model=HOSTILE), obstacle("failed", HOSTILE), told=(HOSTILE,), model=HOSTILE)
+    told = gated(figure(model=HOSTILE), unjudged("failed", HOSTILE), told=(HOSTILE,), model=HOSTILE)
     _, suite = parsed(junit_text(told))
     assert "<script>" in suite[1].attrib["classname"]  # as text, which a viewer escapes
     lines = workflow_commands(told)
@@ -341,9 +341,9 @@ def test_annotations_escape_what_the_runner_would_read() -> None:
 
 def test_what_passes_is_a_notice_and_what_is_waived_a_warning() -> None:
     assert workflow_commands(gated(exactly()))[0].startswith("::notice ")
-    unknown = gated(obstacle("no-baseline", "there is none"))
+    unknown = gated(unjudged("no-baseline", "there is none"))
     assert {line.split()[0] for line in workflow_commands(unknown)} == {"::error"}
-    lenient = workflow_commands(gated(obstacle("no-baseline", "there is none"), is_lenient=True))
+    lenient = workflow_commands(gated(unjudged("no-baseline", "there is none"), is_lenient=True))
     assert {line.split()[0] for line in lenient} == {"::warning"}
 
 

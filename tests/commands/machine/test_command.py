@@ -140,4 +140,4 @@ def test_energy_sources_are_listed_with_what_they_tell_and_the_others_with_reaso
     document = json.loads(invoke("--json")[1])["energy"]
     assert document["sources"] == ["powercap", "battery"]
     assert document["idle"][0]["joules"] == 24.6
-    assert document["obstacles"] == {"nvml": "nvidia-ml-py is not installed"}
+    assert document["reasons_missing"] == {"nvml": "nvidia-ml-py is not installed"}

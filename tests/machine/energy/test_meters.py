@@ -206,7 +206,7 @@ def test_every_gpu_with_a_counter_is_read_in_millijoules(monkeypatch: pytest.Mon
     found = taken(gpus.meter)
     assert {name: one.joules for name, one in found.items()} == {"gpu-0": 32.5, "gpu-2": 0}
     assert found["gpu-0"].refresh_ns == SECOND // 10
-    assert "Not Supported" in gpus.obstacles["nvml gpu-1"]
+    assert "Not Supported" in gpus.reasons_missing["nvml gpu-1"]
 
 
 def test_a_card_that_is_lost_meanwhile_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +368,7 @@ def test_what_a_machine_has_is_found_and_the_rest_has_reasons(
     write_package(tmp_path)
     meters = find_meters(tmp_path)
     assert meters.sources == ("powercap", "nvml")
-    assert set(meters.obstacles) == {"battery", "nvml gpu-1"}
+    assert set(meters.reasons_missing) == {"battery", "nvml gpu-1"}
     assert {one.domain for one in meters.rest(0.0)} == {"package-0", "package-0/core", "gpu-0"}
 
 
@@ -379,7 +379,7 @@ def test_without_a_source_nothing_is_waited_for(
     use_library(monkeypatch, "pynvml", None)
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it slept"))
     meters = find_meters(tmp_path)
-    assert set(meters.obstacles) == {"powercap", "nvml", "battery"}
+    assert set(meters.reasons_missing) == {"powercap", "nvml", "battery"}
     assert meters.rest() == NO_METERS.rest() == ()
     write_battery(tmp_path)
     meters = find_meters(tmp_path)
@@ -393,5 +393,5 @@ def test_the_sources_of_this_very_machine_answer_or_say_why() -> None:
     meters = find_meters()
     meters.begin()
     assert all(one.joules >= 0 and one.window_ns > 0 for one in meters.end())
-    assert set(meters.sources) | set(meters.obstacles)
-    assert all(meters.obstacles.values())
+    assert set(meters.sources) | set(meters.reasons_missing)
+    assert all(meters.reasons_missing.values())

@@ -13,7 +13,7 @@ from harness.machine.linux import describe as linux
 from harness.machine.linux import state as linux_state
 from harness.machine.linux.throttle import Throttles, find_throttle_files, read_throttles
 from harness.machine.reading import Answer, ask, parse_cpu_list, read_text
-from harness.machine.state import SystemState
+from harness.machine.system import SystemState
 from harness.schema.machine import CoreLevel, Machine
 
 MEMINFO = """\

@@ -13,7 +13,7 @@ from harness.machine.macos import native as macos_native
 from harness.machine.macos import text as macos_text
 from harness.machine.processes import BusyProcess, parse_ps
 from harness.machine.reading import Answer
-from harness.machine.state import SystemState
+from harness.machine.system import SystemState
 from harness.schema.machine import CoreLevel, Machine
 
 M1_PRO = """\

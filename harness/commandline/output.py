@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ from harness.errors import ExitCode
 from harness.report import json, plain
 from harness.report.formats import FORMATS
 from harness.report.page import Page
-from harness.report.terminal import Stderr
+
+if TYPE_CHECKING:
+    from harness.report.terminal import Stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class Output:
     @property
     def console(self) -> Stderr:
         """Standard error for people; silent when quiet."""
+        # Imported here, with rich: most answers have nothing to say beside stdout.
+        from harness.report.terminal import Stderr
+
         return Stderr(is_quiet=self.is_quiet)
 
     def tell(self, sentence: str) -> None:

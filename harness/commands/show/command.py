@@ -7,12 +7,10 @@ from pathlib import Path
 import click
 
 from harness.commandline import options
-from harness.commandline.measuring import show_result
 from harness.commandline.output import Output, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
 from harness.records.listing import find, list_experiments
 from harness.records.store import load
-from harness.report.measured_page import measured_result
 
 
 @click.command("show")
@@ -29,6 +27,10 @@ def command(experiment: str | None, results: Path, is_all: bool, output: Output)
     if experiment is None:
         listed = StoredList(results, tuple(list_experiments(results)), is_all)
         return output.show(page(listed), list_document(listed), hint=hint(listed))
+    # Imported here: a list should not wait for all that figures are made with.
+    from harness.commandline.measuring import show_result
+    from harness.report.measured_page import measured_result
+
     stored = load(find(results, experiment))
     if stored.n_torn:
         output.tell("The last line was cut off in the middle and is left out.")

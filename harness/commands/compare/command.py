@@ -75,7 +75,7 @@ def command(
     output: Output,
 ) -> int:
     """
-    Say whether B is faster than A, slower, the same, or whether this data cannot tell.
+    Say whether B is faster than A, slower, the same, or whether that is inconclusive.
 
     A and B are models as `harness run` takes them. They are measured in rounds of fresh processes,
     all of them once in each round, and judged by the ratios of single rounds. More than two are

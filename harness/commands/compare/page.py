@@ -160,7 +160,7 @@ def _topic(figure: ComparedFigure) -> str:
 
 
 def _sentences(figures: Sequence[ComparedFigure]) -> Iterator[str]:
-    """Why something is not compared, and what "cannot tell" may hide."""
+    """Why something is not compared, and what "inconclusive" may hide."""
     notes: dict[str, list[str]] = {}
     hidden: dict[str, list[str]] = {}
     for figure in figures:

@@ -31,8 +31,8 @@ from harness.schema.workload import parse_workload
 
 _OVERVIEW_CONTEXT = (DEFAULT_CONTEXT,)
 _MOST_WORKERS = 8  # each takes about 100 MB
-_DECODE = (("decode, empty context", "tg128"), ("decode after 4096", "tg128@d4096"))
-_PREFILL = ("prefill of 512", "pp512")
+_DECODE = (("decode tok/s, empty context", "tg128"), ("decode tok/s after 4096", "tg128@d4096"))
+_PREFILL = ("prefill tok/s of 512", "pp512")
 _FIRST_TOKEN = ("first token of 1024", "pp1024")
 
 

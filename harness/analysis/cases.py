@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Literal
 
 from harness.analysis import bandwidth, disturbance, energy, formulas
@@ -46,7 +45,8 @@ class Case:
         not_applicable: Metric to the reason why it has no figure here.
         runs: Those that made at least one trial of it.
         values: What each of them says by its clean trials; nothing where it has none.
-        others_ratio: Median share of the CPUs that others took; None where unknown.
+        others_ratio: Share of the CPUs that others took in its trials; None where unknown, or where
+            they were too short to tell.
         energy: What the joules per token are of.
     """
 
@@ -90,12 +90,8 @@ def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Seque
     taken = energy.of_case([formulas.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
     disturbed = [_values(run, reading, workload, machine, "disturbed") for run in tried]
-    others = [
-        share
-        for _, trial in trials
-        if trial.counters and machine.n_cores_logical
-        if (share := disturbance.others_ratio(trial.counters, machine.n_cores_logical)) is not None
-    ]
+    counters = [trial.counters for _, trial in trials if trial.counters]
+    n_logical = machine.n_cores_logical
     return Case(
         workload=workload,
         outcome=_outcome(experiment.plan.n_trials, workload, runs, has_trials=bool(tried)),
@@ -107,7 +103,7 @@ def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Seque
         values=tuple(clean),
         n_trials=len(trials),
         n_disturbed=sum(bool(formulas.why_disturbed(it, run, machine)) for run, it in trials),
-        others_ratio=median(others) if others else None,
+        others_ratio=disturbance.others_share(counters, n_logical) if n_logical else None,
         energy=taken,
     )
 

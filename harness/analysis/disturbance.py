@@ -8,6 +8,7 @@ what this machine really does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Literal
@@ -27,6 +28,8 @@ OTHERS_LIMIT_RATIO = 0.05
 # 0.27 s, -8 to +25 ms over 1.1 s. Five of the longest ticks lie well above that; a trial too short
 # for them is judged by its waiting time, which Linux counts to the nanosecond.
 OTHERS_FLOOR_NS = 80_000_000
+# What others' time of one stretch may be off by, from the same readings.
+_TICKS_ERROR_NS = 20_000_000
 
 # Time our threads stood ready without a CPU, summed over threads, as a share of the wall time: all
 # threads meet after each step, so each wait delays the whole step, and the sum is what was lost.
@@ -56,6 +59,23 @@ def others_ratio(counters: Counters, n_logical: int) -> float | None:
     """
     others_ns = _others_ns(counters)
     return None if others_ns is None else others_ns / (counters.wall_ns * n_logical)
+
+
+def others_share(counters: Sequence[Counters], n_logical: int) -> float | None:
+    """
+    Share of all CPUs that went to others over all these stretches together, 0 or more.
+
+    None where the system does not tell, or where the stretches are too short for its ticks to tell
+    a quiet machine from a busy one.
+    """
+    known = [(ns, each.wall_ns) for each in counters if (ns := _others_ns(each)) is not None]
+    if not known:
+        return None
+    possible_ns = n_logical * sum(wall_ns for _, wall_ns in known)
+    if _TICKS_ERROR_NS * math.sqrt(len(known)) > OTHERS_LIMIT_RATIO * possible_ns:
+        return None
+    # Ticks are coarse, so a quiet machine may read slightly below nothing.
+    return max(0.0, sum(ns for ns, _ in known) / possible_ns)
 
 
 def waiting_ratio(counters: Counters) -> float | None:

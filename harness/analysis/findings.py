@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Literal
 
 from harness import units
@@ -53,7 +52,7 @@ def findings(measured: Sequence[Measured], *, is_compared: bool = False) -> list
     if measured[0].experiment.origin == "llama-bench":
         return _of_import(measured)
     return [
-        _of_load(cases),
+        _of_load(measured),
         *_of_rehearsal(measured),
         *_of_disturbance(cases),
         *_of_conditions(measured),
@@ -99,8 +98,8 @@ def case_findings(measured: Measured, case: Case) -> list[Finding]:
         times = units.significant(share.value)
         text = f"is not believable: it would take {times} times what this memory delivered"
         found.append(Finding("error", f"{case.workload} {text}"))
-    if random_prompt := _random_prompt(case):
-        found.append(Finding("info", random_prompt))
+    if bare := _bare_prompt(case):
+        found.append(Finding("info", bare))
     trend = stats.drift(_headline_values(case))
     # A change below the wanted precision is none, however regular.
     precision = measured.experiment.plan.precision
@@ -111,10 +110,14 @@ def case_findings(measured: Measured, case: Case) -> list[Finding]:
     return found
 
 
-def _random_prompt(case: Case) -> str | None:
-    """That a chat's prompt was no text; only text is tokenized."""
+def _bare_prompt(case: Case) -> str | None:
+    """That a chat's prompt was no text, or that no template was put around it."""
     if not parse_workload(case.workload).is_text:
         return None
+    why = {
+        "absent": "it has no chat template",
+        "unknown": "the engine does not know its chat template",
+    }
     for run in case.runs:
         for trial in formulas.trials_of(run, case.workload):
             if trial.tokenize_ns is None:
@@ -122,6 +125,8 @@ def _random_prompt(case: Case) -> str | None:
                     f"{case.workload} ran on {trial.n_prompt} random tokens: the model has no "
                     "tokenizer"
                 )
+            if reason := why.get(trial.chat_template or ""):
+                return f"{case.workload} was put to the model as bare text: {reason}"
     return None
 
 
@@ -151,8 +156,9 @@ def _of_import(measured: Sequence[Measured]) -> list[Finding]:
     return found
 
 
-def _of_load(cases: Sequence[Case]) -> Finding:
-    shares = [case.others_ratio for case in cases if case.others_ratio is not None]
+def _of_load(measured: Sequence[Measured]) -> Finding:
+    """One judgement of how busy the machine was, and the evidence that it rests on."""
+    cases = [case for each in measured for case in each.cases]
     n_trials = sum(case.n_trials for case in cases)
     n_disturbed = sum(case.n_disturbed for case in cases)
     clean = (
@@ -161,12 +167,26 @@ def _of_load(cases: Sequence[Case]) -> Finding:
         else f"none of {n_trials} trials was disturbed"
     )
     level: Level = "warning" if n_disturbed else "info"
-    if not shares:
+    counters = [
+        trial.counters
+        for case in cases
+        for run in case.runs
+        for trial in formulas.trials_of(run, case.workload)
+        if trial.counters
+    ]
+    if all(each.system_busy_ns is None for each in counters):
         return Finding(level, f"This system does not tell what other programs took; {clean}.")
-    # Ticks are coarse, so a quiet machine may read slightly below nothing.
-    share = max(0.0, median(shares))
+    n_logical = measured[0].experiment.machine.n_cores_logical
+    share = disturbance.others_share(counters, n_logical) if n_logical else None
+    is_often = 3 * n_disturbed > n_trials
+    if share is None and is_often:
+        return Finding("warning", f"The machine was busy: {clean}.")
+    if share is None:
+        in_all = units.duration(sum(each.wall_ns for each in counters))
+        text = f"Trials of {in_all} in all are too short to tell what other programs took; {clean}."
+        return Finding(level, text)
     took = f"other programs took {units.percent(share)} of the CPUs"
-    if share < disturbance.OTHERS_LIMIT_RATIO:
+    if share < disturbance.OTHERS_LIMIT_RATIO and not is_often:
         return Finding(level, f"The machine was quiet: {took}; {clean}.")
     return Finding("warning", f"The machine was busy: {took}; {clean}.")
 

@@ -143,7 +143,7 @@ def results_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--results",
         type=click.Path(file_okay=True, path_type=Path),
-        default=lambda: os.environ.get("HARNESS_RESULTS", "results"),
+        default=lambda: os.environ.get("HARNESS_RESULTS") or "results",
         show_default="./results or HARNESS_RESULTS",
         help="Folder of the experiment files.",
     )(function)

@@ -15,6 +15,7 @@ from harness.engine.library import Engine
 from harness.engine.params import context_params, model_params
 from harness.engine.tensors import tensors_by_buffer
 from harness.engine.vocabulary import Vocabulary
+from harness.schema.experiment import ChatTemplate
 from harness.schema.settings import Settings
 
 
@@ -134,16 +135,22 @@ class Model:
         n = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
         return buffer.raw[: max(n, 0)]
 
-    def chat_text(self, message: str) -> str:
-        """`message` as the model's own chat template wraps it; bare where there is none."""
+    def chat_text(self, message: str) -> tuple[str, ChatTemplate]:
+        """`message` as the model's own chat template wraps it, and whether it did; bare if not."""
         template = lib.llama_model_chat_template(self._handle, None)
         if not template:
-            return message
+            return message, "absent"
         turn = (lib.llama_chat_message * 1)(lib.llama_chat_message(b"user", message.encode()))
-        buffer = ctypes.create_string_buffer(len(message.encode()) * 2 + 4096)
-        n = lib.llama_chat_apply_template(template, turn, 1, True, buffer, len(buffer))
-        # Negative: a template that llama.cpp's short list does not know.
-        return buffer.raw[:n].decode(errors="replace") if 0 < n <= len(buffer) else message
+        n_bytes = len(message.encode()) * 2 + 4096
+        while True:
+            buffer = ctypes.create_string_buffer(n_bytes)
+            n = lib.llama_chat_apply_template(template, turn, 1, True, buffer, n_bytes)
+            if n <= n_bytes:
+                break
+            n_bytes = n  # a template with a long text of its own
+        if n <= 0:  # llama.cpp's own short list has none like it
+            return message, "unknown"
+        return buffer.raw[:n].decode(errors="replace"), "applied"
 
     @contextlib.contextmanager
     def greedy_sampler(self) -> Iterator[object]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from harness.errors import ResultsInvalid, ResultsUnwritable
-from harness.files import cannot, sync_folder
+from harness.files import atomic_write, cannot, sync_folder
 from harness.records import lines
 from harness.schema.experiment import End, Experiment, Run
 
@@ -128,6 +129,25 @@ class ExperimentWriter:
             os.ftruncate(self._file, self._n_bytes)
             _refuse("written", self.path, error)
         self._n_bytes += len(line)
+
+
+def write_whole(folder: Path, experiment: Experiment, runs: Iterable[Run], end: End) -> Path:
+    """
+    Keep an experiment that is over, all of it or nothing; its file.
+
+    It takes the place of what an earlier attempt left of the same experiment.
+
+    Raises:
+        ResultsUnwritable: The disk or the folder refuses.
+    """
+    path = folder / file_name(experiment)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as aside:
+            aside.write_bytes(b"".join(map(lines.encode, (experiment, *runs, end))))
+    except OSError as error:
+        _refuse("written", path, error)
+    return path
 
 
 def load(path: Path) -> StoredExperiment:

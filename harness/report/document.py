@@ -85,7 +85,8 @@ class CaseDocument:
         n_trials: Repetitions.
         n_disturbed: How many of them were left out because others took the CPU; null where nobody
             counted.
-        others_ratio: Median share of the CPUs that others took during a trial.
+        others_ratio: Share of the CPUs that others took during its trials; null where unknown, or
+            where they were too short to tell.
         labels: What was noticed, to the number of trials (of Runs, for "slow first trial" and the
             outliers); none of it is dropped.
         findings: On figures that should not be believed as they stand.

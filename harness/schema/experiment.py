@@ -30,7 +30,8 @@ SCHEMA_VERSION = 5
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
 # 5 (2026-11): what a cached position adds is told by the works alone; TTFT is predicted in ns;
-#   predictions corrected by what was measured here are by "local-results".
+#   predictions corrected by what was measured here are by "local-results"; a chat trial says
+#   whether the model's template was applied; energy_obstacles are energy_reasons_missing.
 # 4 (2026-11): works of an experiment.
 # 3 (2026-11): energy of a trial and of the idle machine; the origin of an experiment.
 # 2 (2026-11): predictions of an experiment; is_twin of a model.
@@ -71,6 +72,10 @@ class ModelFile(Record):
     is_twin: bool = False
 
 
+ChatTemplate = Literal["applied", "absent", "unknown"]
+"""Whether the model's own one was put around a text; "unknown": the engine has none like it."""
+
+
 class Trial(Record):
     """
     One repetition of one workload.
@@ -91,6 +96,7 @@ class Trial(Record):
     n_prompt: NonNegativeInt | None = None
     tokenize_ns: NonNegativeInt | None = None
     ttft_ns: PositiveInt | None = None
+    chat_template: ChatTemplate | None = None
     window_tokens: tuple[int, ...] = ()
     window_ns: tuple[int, ...] = ()
     counters: Counters | None = None

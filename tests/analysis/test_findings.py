@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from make.records import (
     MIB,
     SETTINGS,
@@ -17,6 +18,7 @@ from make.trials import disturbed_counters, make_counters, make_trial
 from harness.analysis.findings import Finding, case_findings, findings, tally
 from harness.analysis.measured import measured_of
 from harness.schema.experiment import Run
+from harness.schema.machine import Counters
 
 
 def lines_of(runs: list[Run], **changes: Any) -> str:
@@ -126,3 +128,44 @@ def test_a_figure_above_the_memorys_speed_is_not_believed() -> None:
     assert finding.level == "error"
     assert "not believable" in finding.text
     assert found_of([run_of(make_trial("tg128", 24))], models=(model,)) == []
+
+
+def load_of(counters: Counters, n_runs: int = 3, n_trials: int = 1) -> str:
+    """What is said of the machine while trials with these counters were measured."""
+    runs = [
+        run_of(*(make_trial("tg128", 120, i, counters=counters) for i in range(n_trials)), index=n)
+        for n in range(n_runs)
+    ]
+    return findings(measured_of(make_experiment(("tg128",)), runs))[0].text
+
+
+def test_trials_too_short_for_the_counters_are_no_evidence_of_quiet() -> None:
+    short = make_counters(wall_ns=4_000_000, process_cpu_ns=4_000_000, system_busy_ns=0)
+    text = load_of(short)
+    assert "too short to tell" in text
+    assert "none of 3 trials was disturbed" in text
+    assert "quiet" not in text
+    assert "%" not in text
+
+
+def test_a_machine_is_not_quiet_when_most_trials_were_disturbed() -> None:
+    waited = make_counters(run_delay_ns=400_000_000)
+    text = load_of(waited, n_runs=6)
+    assert text.startswith("The machine was busy: ")
+    assert "6 of 6 trials were disturbed" in text
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("applied", ""),
+        ("absent", "as bare text: it has no chat template"),
+        ("unknown", "as bare text: the engine does not know its chat template"),
+    ],
+)
+def test_a_chat_without_its_template_says_so(template: str, told: str) -> None:
+    trial = make_trial("chat", 100).model_copy(update={"chat_template": template})
+    texts = [finding.text for finding in found_of([run_of(trial)], "chat")]
+    assert [text for text in texts if "bare text" in text] == (
+        [f"chat was put to the model {told}"] if told else []
+    )

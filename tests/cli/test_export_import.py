@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,39 @@ def test_import_of_the_same_results_in_another_form_writes_nothing(home: Home) -
     assert new | {"is_new": False} == old
     assert "imported before" in second.stderr
     assert home.record().read_bytes() == before
+
+
+def test_what_a_killed_import_left_is_made_whole(home: Home) -> None:
+    (home.folder / "rows.jsonl").write_bytes(as_jsonl(make_row(), make_row(n_threads=4)))
+    home.harness("import", "rows.jsonl")
+    whole = home.record().read_bytes()
+    first, _, _ = whole.partition(b"\n")
+    home.record().write_bytes(first + b"\n")  # as an import that wrote line by line was killed
+    again = home.harness("import", "rows.jsonl", "--json")
+
+    assert again.exit_code == 0
+    assert [each["is_new"] for each in again.document["experiments"]] == [True]
+    assert home.record().read_bytes() == whole
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_import_that_is_ended_left_all_or_nothing(home: Home, sent: signal.Signals) -> None:
+    rows = [make_row(n_prompt=n, n_gen=0) for n in range(1, 2000)]
+    (home.folder / "rows.jsonl").write_bytes(as_jsonl(*rows))
+    home.harness("import", "rows.jsonl", "--results", "whole")
+    (whole,) = (home.folder / "whole").glob("*.jsonl")
+    for wait_s in (0.4, 0.7, 1.0, 1.4):
+        with home.started("import", "rows.jsonl") as import_:
+            time.sleep(wait_s)
+            os.killpg(import_.pid, sent)
+            import_.done()
+        if home.results.exists() and list(home.results.glob("*.jsonl")):
+            break  # it was done before
+    else:
+        assert home.harness("import", "rows.jsonl").exit_code == 0
+    assert home.record().read_bytes() == whole.read_bytes()
+    assert not list(home.results.glob("*.part"))
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,18 @@ def test_a_report_without_a_folder_is_refused_before_anything_else(home: Home) -
 
 def test_an_unknown_baseline_is_told_with_those_that_are_there(kept: Home) -> None:
     put(kept.results, make_candidate("cand01"))
-    done = kept.harness("gate", "--baseline", "mian", "--json")
-    assert done.exit_code == 4
-    assert "main" in json.dumps(done.document["checks"])
+    for options in ((), ("--inconclusive", "pass")):
+        done = kept.harness("gate", "--baseline", "mian", *options)
+        assert done.exit_code == 1
+        assert "main" in done.error()
+        assert "--missing pass" in done.error()
+    first = kept.harness("gate", "--baseline", "mian", "--missing", "pass", "--json")
+    assert first.exit_code == 0
+    assert (first.document["verdict"], first.document["waived_by"]) == (
+        "inconclusive",
+        "--missing pass",
+    )
+    assert "main" in json.dumps(first.document["checks"])
 
 
 def test_baselines_are_listed_kept_and_removed(kept: Home) -> None:

@@ -229,6 +229,10 @@ def test_show_has_nothing_to_show_before_the_first_measurement(home: Home) -> No
     assert home.harness("show", "--json").document == {"schema": 2, "experiments": []}
 
 
+def test_an_empty_results_variable_means_the_default_folder(home: Home) -> None:
+    assert "No experiments in results yet" in home.harness("show", HARNESS_RESULTS="").stderr
+
+
 def test_the_results_folder_can_be_named_by_option_and_by_environment(
     measured: Measured, home: Home
 ) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import __version__
-from harness.commands.exchange.convert import Import, ImportedExperiment, imported
+from harness.commands.exchange.convert import Import, imported
 from harness.commands.exchange.read import BenchFile, parse
-from harness.errors import ResultsUnwritable
 from harness.records.listing import list_experiments
-from harness.records.store import ExperimentWriter
+from harness.records.store import write_whole
 
 
 @dataclass(frozen=True)
@@ -61,27 +59,16 @@ def take_over(data: bytes, name: str, results: Path) -> TakenOver:
         harness_version=__version__,
         python_version=platform.python_version(),
     )
-    here = {listing.id: listing.path for listing in list_experiments(results) if listing.experiment}
+    # What was cut short is no import yet: a part would stand there for the whole.
+    here = {
+        listing.id: listing.path for listing in list_experiments(results) if listing.is_complete
+    }
     paths = {
-        each.experiment.id: here.get(each.experiment.id) or _write(each, results)
+        each.experiment.id: here.get(each.experiment.id)
+        or write_whole(results, each.experiment, each.runs, each.end)
         for each in result.experiments
     }
     return TakenOver(file, result, frozenset(here), paths)
-
-
-def _write(each: ImportedExperiment, results: Path) -> Path:
-    """The experiment's file, whole; one that could not be finished is taken away again."""
-    writer = ExperimentWriter(results, each.experiment)
-    try:
-        with writer:
-            for run in each.runs:
-                writer.append_run(run)
-            writer.finish(each.end)
-    except ResultsUnwritable:
-        with suppress(OSError):
-            writer.path.unlink()
-        raise
-    return writer.path
 
 
 def _rows(n: int) -> str:

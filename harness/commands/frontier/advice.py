@@ -157,7 +157,7 @@ def _too_little(usable: Sequence[Option], known: Sequence[Option]) -> str:
             "measures the others"
         )
     if not has_speed:
-        return "no speed was measured under the same settings; add --measure"
+        return "no speed is known under the same settings: --measure measures it"
     if not has_quality:
         return "nothing is known of their quality: --measure or `harness quality` measures it"
     return (
@@ -172,14 +172,14 @@ def _undecided(
     named = sorted(rivals, key=size_key)
     names = f"{first.name} or {' or '.join(option.name for option in named)}"
     if not all(option.figures["decode"].is_decisive for option in (first, *named)):
-        return f"{names}; there are too few Runs for an interval: measure more (--runs)"
+        return f"{names}; there are too few Runs for an interval: measure more (--measure --runs)"
     if all(option in group for option in named):
         what = "faster" if criterion == "decode" else "nearer to the reference"
-        more = "more Runs (--runs, --budget)" if criterion == "decode" else "a longer text (--text)"
+        more = "more Runs (--runs, --budget)" if criterion == "decode" else "more text (--chunks)"
         return f"{names}; which is {what} is not decided: {more} may tell"
     return (
         f"{names}; an interval reaches across a threshold (KL divergence {NEAR_KL} and {FAR_KL}, "
-        "pace): more Runs (--runs) or a longer text (--text) may tell"
+        "pace): more Runs (--runs) or more text (--chunks) may tell"
     )
 
 

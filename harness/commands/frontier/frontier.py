@@ -13,6 +13,7 @@ from harness.commands.frontier.criteria import CRITERIA
 from harness.commands.frontier.dominance import Frontier, Option
 from harness.commands.frontier.figures import (
     SpeedFigures,
+    SpeedWorkloads,
     speed_figures,
     speed_pairs,
     speed_workloads,
@@ -79,7 +80,7 @@ def frontier(model: str, found: Sequence[Candidate], results: Path) -> FrontierR
         frontier=side_by_side,
         advice=advise(side_by_side),
         conditions=tuple(_conditions(sides, speeds, quality)),
-        notes=tuple(_notes(found, quality)),
+        notes=(*_lacking(sides, speeds, workloads), *_notes(found, quality)),
         requantized={it.name: it.requantized_from for it in found if it.requantized_from},
         reference=quality.reference,
         paths={it.name: it.model.weights for it in found},
@@ -118,6 +119,19 @@ def _conditions(
             f"({', '.join(quality.alike)})."
         )
     return lines
+
+
+def _lacking(
+    sides: Mapping[str, Measured], speeds: Mapping[str, SpeedFigures], workloads: SpeedWorkloads
+) -> list[str]:
+    """Why a speed that was tried to be measured is not known, though the model runs here."""
+    return [
+        f"{name}: {workloads.decode} {side.lack(workloads.decode).why}: close other programs and "
+        "add --measure."
+        for name, side in sides.items()
+        if workloads.decode and "decode" not in speeds[name].figures
+        if speeds[name].reason_missing is None
+    ]
 
 
 def _notes(found: Sequence[Candidate], quality: QualityPage) -> list[str]:

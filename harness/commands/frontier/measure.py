@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.measured import Measured
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.score import score_missing
-from harness.commands.frontier.stored import stored_speeds
+from harness.commands.frontier.stored import has_speed, stored_speeds
 from harness.errors import ExitCode
 from harness.machine.probe import probe_machine
 from harness.measure.scoring import ScoreObserver
 from harness.measure.session import MeasureRequest, SessionObserver, prepare
+
+_MAY_PASS = {"hung", "killed", "interrupted", "worker-error"}
 
 
 def measure_missing(
@@ -46,8 +49,21 @@ def _measure_speeds(
 ) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
     stored = stored_speeds(found, request.results, probe_machine().id)
-    if len(stored.sides) == len(found) and not stored.cut_short:
+    sides = [stored.sides.get(candidate.name) for candidate in found]
+    if not stored.cut_short and all(side and is_answered(side, request) for side in sides):
         return ExitCode.DONE
     paths = {candidate.model.key: candidate.model.weights for candidate in found}
     session = prepare(request, [candidate.file for candidate in found])
     return session.measure(paths, observer).exit_code
+
+
+def is_answered(side: Measured, request: MeasureRequest) -> bool:
+    """Whether measuring again, with no more Runs or time than before, would tell nothing new."""
+    plan = side.experiment.plan
+    if has_speed(side):
+        has_time = plan.budget_ns >= request.budget_ns or side.n_runs >= request.n_runs_max
+        return plan.n_runs_max >= request.n_runs_max and has_time
+    reasons = {run.outcome.reason for run in side.runs}
+    reasons |= {failure.reason for run in side.runs for failure in run.case_failures}
+    # Trials that were all disturbed have none; a worker may have been ended by others, or too soon.
+    return bool(reasons - {None} - _MAY_PASS)

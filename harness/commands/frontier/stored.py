@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +25,23 @@ class StoredSpeeds:
     sides: dict[str, Measured]
     cut_short: frozenset[str] = frozenset()
 
+    @property
+    def n_known(self) -> int:
+        """How many have figures."""
+        return sum(map(has_speed, self.sides.values()))
+
+
+_NONE = StoredSpeeds({})
+
 
 def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> StoredSpeeds:
     """
     What was measured of the candidates on this machine, all of it alike.
 
-    Of several settings, builds and sets of workloads those are taken that most candidates have,
-    of equals the newest. Of one candidate's experiments that which holds most of the others too,
-    for its rounds were side by side; of equals the newest.
+    Of several settings, builds and sets of workloads those are taken under which most candidates
+    have figures, of equals the newest. Of one candidate's experiments one with figures comes before
+    one that failed or was disturbed throughout; then that which holds most of the others too, for
+    its rounds were side by side; of equals the newest.
 
     Raises:
         ResultsInvalid: The folder, or an experiment that is needed, cannot be read.
@@ -52,29 +62,39 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
             mine = groups.pop(alike, {})
             mine.setdefault(candidate.name, []).append(each)
             groups[alike] = mine  # last, for it is the newest now
-    if not groups:
-        return StoredSpeeds({})
-    best = max(reversed(groups.values()), key=len)
-    return _sides(best)
+    loaded = {
+        each.path: load(each.path)
+        for group in groups.values()
+        for cases in group.values()
+        for each in cases
+    }
+    found_sides = [_sides(group, loaded) for group in groups.values()]
+    return max(reversed(found_sides), key=lambda it: (it.n_known, len(it.sides)), default=_NONE)
 
 
-def _sides(cases: Mapping[str, Sequence[StoredConfiguration]]) -> StoredSpeeds:
-    held: dict[Path, int] = {}
-    for each in cases.values():
-        for path in {case.path for case in each}:
-            held[path] = held.get(path, 0) + 1
-    loaded: dict[Path, StoredExperiment] = {}
+def _sides(
+    cases: Mapping[str, Sequence[StoredConfiguration]], loaded: Mapping[Path, StoredExperiment]
+) -> StoredSpeeds:
+    held = Counter(path for each in cases.values() for path in {case.path for case in each})
     sides = {}
     cut_short = set()
     for name, each in cases.items():
-        case = max(reversed(each), key=lambda case: held[case.path])
-        if case.path not in loaded:
-            loaded[case.path] = load(case.path)
-        stored = loaded[case.path]
-        sides[name] = Measured(case.configuration, stored.experiment, stored.runs)
-        if not _is_measured_out(stored, case):
+        tried = [(_measured(case, loaded), case) for case in reversed(each)]
+        side, case = max(tried, key=lambda it: (has_speed(it[0]), held[it[1].path]))
+        sides[name] = side
+        if not _is_measured_out(loaded[case.path], case):
             cut_short.add(name)
     return StoredSpeeds(sides, frozenset(cut_short))
+
+
+def _measured(case: StoredConfiguration, loaded: Mapping[Path, StoredExperiment]) -> Measured:
+    stored = loaded[case.path]
+    return Measured(case.configuration, stored.experiment, stored.runs)
+
+
+def has_speed(side: Measured) -> bool:
+    """Whether any workload has figures: not all failed, nor all of their trials were disturbed."""
+    return any(case.metrics for case in side.cases)
 
 
 def _is_measured_out(stored: StoredExperiment, case: StoredConfiguration) -> bool:

@@ -25,13 +25,13 @@ _COMMANDS = re.compile(r"(:+(?=:)|##+(?=\[))(.)")
 def workflow_commands(result: GateResult) -> list[str]:
     """One line for each regression and each thing that is inconclusive, then the verdict's."""
     judgement = result.judgement
-    levels = {"regression": "error", "inconclusive": "warning" if result.is_waived else "error"}
+    levels = {"regression": "error", "inconclusive": "warning" if result.waived_by else "error"}
     worst_first = sorted(judgement.checks, key=lambda check: _WORST_FIRST.index(check.verdict))
     told = [check for check in worst_first if check.verdict in levels]
     # One is left for the verdict, which stands above all.
     shown = told[: _MOST - 1]
     lines = [_command(levels[check.verdict], check_text(check)) for check in shown]
-    waiver = waiver_text(judgement, is_lenient=result.request.is_lenient)
+    waiver = waiver_text(judgement, result.waived_by)
     verdict = " ".join(filter(None, [sentence(judgement), waiver]))
     level = "notice" if judgement.verdict == "pass" else levels[judgement.verdict]
     more = f" {len(told) - len(shown)} more are in the log." if len(told) > len(shown) else ""

@@ -56,6 +56,13 @@ _LIMIT = options.Parsed("share", units.parse_limit)
     help="What it means when nothing can be told; what is required of it never passes.",
 )
 @click.option(
+    "--missing",
+    type=click.Choice(("fail", "pass")),
+    default="fail",
+    show_default=True,
+    help="What it means when no baseline was kept under NAME yet.",
+)
+@click.option(
     "--metric",
     "wanted",
     type=options.Listed("list", options.one_of(*COMPARED)),
@@ -79,6 +86,7 @@ def command(
     max_memory: float,
     max_kl: float | None,
     inconclusive: str,
+    missing: str,
     wanted: tuple[str, ...] | None,
     across: tuple[str, ...],
     junit: Path | None,
@@ -99,8 +107,18 @@ def command(
     if junit:
         require_place(junit)
     limits = Limits(max_slowdown, max_memory, max_kl)
-    is_lenient = inconclusive == "pass"
-    result = gate(GateRequest(experiment, baseline, limits, wanted, across, results, is_lenient))
+    result = gate(
+        GateRequest(
+            experiment,
+            baseline,
+            limits,
+            wanted,
+            across,
+            results,
+            is_lenient=inconclusive == "pass",
+            may_be_missing=missing == "pass",
+        )
+    )
     if junit:
         write_junit(junit, result)
     tell_github(result, partial(click.echo, err=True))

@@ -102,6 +102,7 @@ class GateDocument:
         exit_code: What the command answers with.
         text: The sentence that says why.
         inconclusive: What --inconclusive asks for.
+        waived_by: The option that lets an inconclusive verdict pass; empty where none does.
         is_waivable: Whether `--inconclusive pass` lets this verdict pass.
         asked: What --baseline said.
         baseline: Null if there is none.
@@ -115,6 +116,7 @@ class GateDocument:
     exit_code: int
     text: str
     inconclusive: Literal["fail", "pass"]
+    waived_by: str
     is_waivable: bool
     asked: str
     baseline: GatedExperiment | None
@@ -133,6 +135,7 @@ def document(result: GateResult) -> GateDocument:
         exit_code=int(result.exit_code),
         text=sentence(judgement),
         inconclusive="pass" if result.request.is_lenient else "fail",
+        waived_by=result.waived_by,
         is_waivable=judgement.is_waivable,
         asked=result.request.baseline,
         baseline=_experiment(result.baseline) if result.baseline else None,

@@ -28,7 +28,7 @@ class GateRequest:
     What is to be judged against what, and by which rules.
 
     `wanted` None judges the usual metrics. With `is_lenient` an inconclusive verdict passes, if it
-    may.
+    may. With `may_be_missing` it passes too while nothing was kept under the baseline's name.
     """
 
     experiment: str
@@ -38,6 +38,7 @@ class GateRequest:
     across: tuple[str, ...]
     results: Path
     is_lenient: bool = False
+    may_be_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,20 @@ class GateResult:
     findings: tuple[Finding, ...] = ()
 
     @property
-    def is_waived(self) -> bool:
-        """Whether the verdict is inconclusive and passes as the request wants it."""
-        return self.request.is_lenient and self.judgement.is_waivable
+    def waived_by(self) -> str:
+        """The option that lets an inconclusive verdict pass; "" where none does."""
+        if not self.judgement.is_waivable:
+            return ""
+        if self.request.is_lenient:
+            return "--inconclusive pass"
+        return "--missing pass" if self.baseline is None and self.request.may_be_missing else ""
 
     @property
     def exit_code(self) -> ExitCode:
         """What the command answers with."""
         if self.judgement.verdict == "regression":
             return ExitCode.REGRESSION
-        is_passing = self.judgement.verdict == "pass" or self.is_waived
+        is_passing = self.judgement.verdict == "pass" or self.waived_by
         return ExitCode.DONE if is_passing else ExitCode.INCONCLUSIVE
 
 
@@ -88,7 +93,7 @@ def gate(request: GateRequest) -> GateResult:
 
     Raises:
         UsageError: What is asked of the baseline is no name.
-        ResultsInvalid: There is no such candidate, or a file is damaged.
+        ResultsInvalid: There is no such candidate, no such baseline, or a file is damaged.
     """
     candidate = load(find(request.results, request.experiment))
     sides = measured_of(candidate.experiment, candidate.runs)
@@ -151,16 +156,24 @@ def _choose(request: GateRequest, candidate: StoredExperiment) -> _Chosen:
             return _earlier(request, candidate)
         path = _named(request)
         if path is None:
-            return _none(
-                f"there is no baseline {request.baseline!r}. {offered(request.results)} "
-                f"`harness baseline save {_name_for(request.baseline)}` keeps one for the next time"
-            )
+            return _unsaved(request)
         stored = load(path)
     except SchemaTooNew as error:
         return _Chosen(check=unjudged("not-comparable", f"not comparable: {error}"))
     if stored.experiment.id == candidate.experiment.id:
         return _none(f"the baseline {request.baseline!r} is the candidate itself")
     return _Chosen(stored)
+
+
+def _unsaved(request: GateRequest) -> _Chosen:
+    """A name that was never kept is more often a slip than a first time."""
+    text = (
+        f"there is no baseline {request.baseline!r}. {offered(request.results)} "
+        f"`harness baseline save {_name_for(request.baseline)}` keeps one for the next time"
+    )
+    if not request.may_be_missing:
+        raise ResultsInvalid(f"T{text[1:]}; --missing pass lets the first time pass")
+    return _none(text)
 
 
 def _none(text: str) -> _Chosen:

@@ -47,7 +47,7 @@ def details(result: GateResult) -> Page:
         *(
             table
             for name, checks in _by_case(judgement).items()
-            for table in _tables(name, checks, result.is_waived)
+            for table in _tables(name, checks, bool(result.waived_by))
         ),
         *notes([check_text(check) for check in _noted(judgement)], level="finding"),
         *notes(_legend_text(judgement) if judgement.n_estimated else ""),
@@ -56,7 +56,7 @@ def details(result: GateResult) -> Page:
 
 def verdict(result: GateResult) -> Page:
     """The verdict, what decided it, and what it means for the exit code."""
-    waiver = waiver_text(result.judgement, is_lenient=result.request.is_lenient)
+    waiver = waiver_text(result.judgement, result.waived_by)
     return notes([sentence(result.judgement), *([waiver] if waiver else [])])
 
 

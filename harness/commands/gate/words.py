@@ -100,14 +100,14 @@ def sentence(judgement: Judgement) -> str:
     return text
 
 
-def waiver_text(judgement: Judgement, *, is_lenient: bool) -> str:
+def waiver_text(judgement: Judgement, waived_by: str) -> str:
     """What an inconclusive verdict means for the exit code; "" for the other verdicts."""
     if judgement.verdict != "inconclusive":
         return ""
     if not judgement.is_waivable:
         return "This is required of the candidate: --inconclusive pass does not let it pass."
-    if is_lenient:
-        return "It passes because --inconclusive pass asks for that."
+    if waived_by:
+        return f"It passes because {waived_by} asks for that."
     return "--inconclusive pass would let it pass."
 
 

@@ -56,7 +56,8 @@ def describe_linux(
     groups = cgroup.find_groups(root)
     quota = cgroup.cpu_quota(groups)
     n_logical = len(siblings) or n_affinity
-    n_usable = min(n_affinity, math.ceil(quota)) if quota else n_affinity
+    # A quota of 7.65 CPUs stops eight threads for a while in each of its periods, all at once.
+    n_usable = min(n_affinity, math.floor(quota)) if quota else n_affinity
     return Machine(
         id="",
         os="Linux",

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter_ns
 
 from numpy.random import Generator
 
 from harness.engine.context import Context
 from harness.engine.model import Model
+from harness.schema.experiment import ChatTemplate
 from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload
 
 _WINDOW_NS = 1_000_000_000  # a sustained rate is told a second at a time
@@ -46,6 +47,7 @@ class Timing:
     n_prompt: int | None = None
     tokenize_ns: int | None = None
     ttft_ns: int | None = None
+    chat_template: ChatTemplate | None = None
     window_tokens: tuple[int, ...] = ()
     window_ns: tuple[int, ...] = ()
 
@@ -144,14 +146,17 @@ class Bench:
         return measure
 
     def _plan_chat(self, task: Chat) -> Callable[[], Timing]:
+        text: str | list[int]
+        template: ChatTemplate | None = None
         if self.model.has_tokenizer:
-            text: str | list[int] = self.model.chat_text(CHAT_MESSAGE)
+            text, template = self.model.chat_text(CHAT_MESSAGE)
         else:
             text = self._random_tokens(task.n_prompt, with_bos=True)
 
         def measure() -> Timing:
             with self.model.greedy_sampler() as sampler:
-                return self._chat(text, sampler, task.n_generated)
+                timing = self._chat(text, sampler, task.n_generated)
+            return replace(timing, chat_template=template)
 
         return measure
 

@@ -241,7 +241,7 @@ def test_two_whose_qualities_cannot_be_told_apart_are_named() -> None:
     b = option("b", 0.031, 40, width=0.1)
     advice = advise(Frontier((a, b)))
     assert advice.choice is None
-    assert "which is nearer to the reference is not decided: a longer text" in advice.text
+    assert "which is nearer to the reference is not decided: more text" in advice.text
 
 
 def test_an_interval_across_a_threshold_leaves_the_choice_open() -> None:
@@ -263,7 +263,7 @@ def test_a_figure_of_too_few_runs_decides_nothing() -> None:
 @pytest.mark.parametrize(
     ("missing", "says"),
     [
-        ("decode", "no speed was measured under the same settings; add --measure"),
+        ("decode", "no speed is known under the same settings: --measure measures it"),
         ("kl", "nothing is known of their quality: --measure or `harness quality` measures it"),
     ],
 )

@@ -11,7 +11,9 @@ from make.records import make_experiment, make_failed_run, make_machine, make_mo
 
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.figures import speed_figures, speed_pairs, speed_workloads
-from harness.commands.frontier.stored import stored_speeds
+from harness.commands.frontier.measure import is_answered
+from harness.commands.frontier.stored import has_speed, stored_speeds
+from harness.measure.session import MeasureRequest
 from harness.models.model import Model
 from harness.records.store import ExperimentWriter
 from harness.schema.experiment import End, ModelFile, Run, Stop
@@ -168,3 +170,67 @@ def test_what_was_killed_or_interrupted_is_not_measured_out(
     assert stored.cut_short == {"a", "b"}
     write(tmp_path, "abc", 3, reason="budget")
     assert stored_speeds(FOUND, tmp_path, MACHINE.id).cut_short == frozenset()
+
+
+def disturbed_runs(name: str, n_runs: int) -> list[Run]:
+    """Runs in whose every trial another program took half of the machine."""
+    runs = []
+    for index in range(n_runs):
+        run = make_run(index, rates={"tg128": 50.0, "pp512": 150.0}, model=f"model:{name}")
+        trials = []
+        for trial in run.trials:
+            counters = trial.counters
+            assert counters is not None
+            busy_ns = counters.process_cpu_ns + counters.wall_ns * (MACHINE.n_cores_logical or 1)
+            busy = counters.model_copy(update={"system_busy_ns": busy_ns, "wall_ns": 10**9})
+            trials.append(trial.model_copy(update={"counters": busy}))
+        runs.append(run.model_copy(update={"trials": tuple(trials), "round": index}))
+    return runs
+
+
+def asked(**changes: Any) -> MeasureRequest:
+    plan = make_experiment().plan
+    usual: dict[str, Any] = {
+        "workloads": plan.workloads, "settings": {}, "n_runs_max": plan.n_runs_max,
+        "n_trials": plan.n_trials, "n_cold_loads": 0, "budget_ns": plan.budget_ns,
+        "results": Path(),
+    }  # fmt: skip
+    return MeasureRequest(**(usual | changes))
+
+
+def test_a_newer_failure_does_not_outweigh_what_was_measured(tmp_path: Path) -> None:
+    write(tmp_path, "ab", 1)
+    for day in (2, 3):
+        write(tmp_path, "abc", day, runs=[make_failed_run(0, model="model:a")])
+    assert speeds(tmp_path) == {"a": "e1", "b": "e1"} | {"c": "e3"}
+
+
+def test_what_was_disturbed_throughout_is_not_known_and_is_measured_again(tmp_path: Path) -> None:
+    write(tmp_path, "a", 1, runs=disturbed_runs("a", 6))
+    side = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    assert not has_speed(side)
+    assert not is_answered(side, asked())
+    write(tmp_path, "a", 2)
+    known = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    assert is_answered(known, asked())
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_final"), [("hung", False), ("killed", False), ("model-invalid", True)]
+)
+def test_a_failure_that_may_pass_is_tried_again(
+    tmp_path: Path, reason: str, is_final: bool
+) -> None:
+    failed = make_failed_run(0, model="model:a")
+    outcome = failed.outcome.model_copy(update={"reason": reason})
+    write(tmp_path, "a", 1, runs=[failed.model_copy(update={"outcome": outcome})])
+    side = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    assert is_answered(side, asked()) == is_final
+
+
+def test_more_runs_than_are_stored_are_measured_when_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, "a", 1)
+    side = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    most = side.experiment.plan.n_runs_max
+    assert is_answered(side, asked(n_runs_max=most - 1))
+    assert not is_answered(side, asked(n_runs_max=most + 6))

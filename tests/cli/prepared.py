@@ -54,8 +54,10 @@ class Prepared:
         pid = int(self._ask(json.dumps(asdict(task))))
         try:
             return int(self._ask(""))
-        except BaseException:
-            os.kill(pid, signal.SIGKILL)  # the test's time is over
+        except BaseException:  # the test's time is over
+            os.kill(pid, signal.SIGKILL)
+            self._server.kill()
+            self._server.communicate()
             self._server = None
             raise
 

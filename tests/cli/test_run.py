@@ -49,7 +49,7 @@ def test_progress_trust_and_record_are_on_stderr(measured: Measured) -> None:
     assert "run  1  tiny-random:Q8_0  " in said
     assert "run  2  tiny-random:Q8_0  " in said
     assert "all runs made" in said
-    assert "The machine was " in said
+    assert "disturbed" in said
     assert "n = " in said
     assert said.rstrip().endswith(str(measured.home.record().relative_to(measured.home.folder)))
 
@@ -97,7 +97,7 @@ def test_show_repeats_the_table(measured: Measured, how: str) -> None:
 
     assert done.exit_code == 0
     assert done.stdout == measured.done.stdout
-    assert "The machine was " in done.stderr
+    assert "disturbed" in done.stderr
     assert "\nRecord: " in done.stderr
 
 

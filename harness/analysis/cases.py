@@ -90,7 +90,7 @@ def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Seque
     taken = energy.of_case([formulas.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
     disturbed = [_values(run, reading, workload, machine, "disturbed") for run in tried]
-    counters = [trial.counters for _, trial in trials if trial.counters]
+    counters = formulas.counters_of(tried, workload)
     n_logical = machine.n_cores_logical
     return Case(
         workload=workload,

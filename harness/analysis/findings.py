@@ -19,6 +19,10 @@ from harness.schema.workload import parse_workload
 # the process stay below 1.6 for any model above some 100 MB.
 _DOUBLED_RATIO = 1.6
 _DOUBLED_LEAST_BYTES = 256 << 20  # below this nobody is short of memory because of it
+_NO_TEMPLATE = {
+    "absent": "it has no chat template",
+    "unknown": "the engine does not know its chat template",
+}
 
 
 Level = Literal["info", "warning", "error"]
@@ -114,10 +118,6 @@ def _bare_prompt(case: Case) -> str | None:
     """That a chat's prompt was no text, or that no template was put around it."""
     if not parse_workload(case.workload).is_text:
         return None
-    why = {
-        "absent": "it has no chat template",
-        "unknown": "the engine does not know its chat template",
-    }
     for run in case.runs:
         for trial in formulas.trials_of(run, case.workload):
             if trial.tokenize_ns is None:
@@ -125,7 +125,7 @@ def _bare_prompt(case: Case) -> str | None:
                     f"{case.workload} ran on {trial.n_prompt} random tokens: the model has no "
                     "tokenizer"
                 )
-            if reason := why.get(trial.chat_template or ""):
+            if reason := _NO_TEMPLATE.get(trial.chat_template or ""):
                 return f"{case.workload} was put to the model as bare text: {reason}"
     return None
 
@@ -167,28 +167,26 @@ def _of_load(measured: Sequence[Measured]) -> Finding:
         else f"none of {n_trials} trials was disturbed"
     )
     level: Level = "warning" if n_disturbed else "info"
-    counters = [
-        trial.counters
-        for case in cases
-        for run in case.runs
-        for trial in formulas.trials_of(run, case.workload)
-        if trial.counters
-    ]
+    counters = [it for case in cases for it in formulas.counters_of(case.runs, case.workload)]
     if all(each.system_busy_ns is None for each in counters):
         return Finding(level, f"This system does not tell what other programs took; {clean}.")
     n_logical = measured[0].experiment.machine.n_cores_logical
     share = disturbance.others_share(counters, n_logical) if n_logical else None
-    is_often = 3 * n_disturbed > n_trials
-    if share is None and is_often:
+    if share is not None:
+        took = f"other programs took {units.percent(share)} of the CPUs"
+        if share < disturbance.OTHERS_LIMIT_RATIO and not _are_many_disturbed(cases):
+            return Finding(level, f"The machine was quiet: {took}; {clean}.")
+        return Finding("warning", f"The machine was busy: {took}; {clean}.")
+    if _are_many_disturbed(cases):
         return Finding("warning", f"The machine was busy: {clean}.")
-    if share is None:
-        in_all = units.duration(sum(each.wall_ns for each in counters))
-        text = f"Trials of {in_all} in all are too short to tell what other programs took; {clean}."
-        return Finding(level, text)
-    took = f"other programs took {units.percent(share)} of the CPUs"
-    if share < disturbance.OTHERS_LIMIT_RATIO and not is_often:
-        return Finding(level, f"The machine was quiet: {took}; {clean}.")
-    return Finding("warning", f"The machine was busy: {took}; {clean}.")
+    in_all = units.duration(sum(each.wall_ns for each in counters))
+    text = f"Trials of {in_all} in all are too short to tell what other programs took; {clean}."
+    return Finding(level, text)
+
+
+def _are_many_disturbed(cases: Sequence[Case]) -> bool:
+    """A third gone: the budget went into repeating, and the rest may be the luckier moments."""
+    return 3 * sum(case.n_disturbed for case in cases) > sum(case.n_trials for case in cases)
 
 
 def _of_rehearsal(measured: Sequence[Measured]) -> list[Finding]:
@@ -210,10 +208,7 @@ def _of_disturbance(cases: Sequence[Case]) -> list[Finding]:
             "measure again."
         )
         return [Finding("error", text)]
-    n_trials = sum(case.n_trials for case in cases)
-    n_disturbed = sum(case.n_disturbed for case in cases)
-    # A third gone: the budget went into repeating, and the rest may be the luckier moments.
-    if 3 * n_disturbed > n_trials:
+    if _are_many_disturbed(cases):
         text = "Many trials had to be left out. Close other programs for tighter figures."
         return [Finding("warning", text)]
     return []

@@ -26,7 +26,7 @@ from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Run, Trial
-from harness.schema.machine import Machine, MachineFacts
+from harness.schema.machine import Counters, Machine, MachineFacts
 from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload, parse_workload
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
@@ -42,6 +42,11 @@ TrialFilter = Literal["clean", "disturbed"]
 def trials_of(run: Run, workload: str) -> list[Trial]:
     """The trials of one workload in a Run, in order, without its warm-up."""
     return [trial for trial in run.trials if trial.workload == workload and not trial.is_warm_up]
+
+
+def counters_of(runs: Sequence[Run], workload: str) -> list[Counters]:
+    """What was counted in the trials of one workload, in all of `runs`."""
+    return [trial.counters for run in runs for trial in trials_of(run, workload) if trial.counters]
 
 
 def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> str | None:

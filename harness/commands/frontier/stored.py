@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.analysis.measured import Measured
 from harness.commands.frontier.candidates import Candidate
+from harness.errors import ResultsInvalid
 from harness.records.listing import StoredConfiguration, configurations_in, list_experiments
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelFile
@@ -16,6 +18,9 @@ from harness.schema.settings import Settings
 
 # Settings, build of the engine, workloads: what must agree before speeds stand on one page.
 _Alike = tuple[Settings, str, frozenset[str]]
+_Read = Callable[[Path], StoredExperiment]
+_Group = Mapping[str, Sequence[StoredConfiguration]]
+"""Name of a candidate to what was measured of it, all alike, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,6 @@ class StoredSpeeds:
 
     sides: dict[str, Measured]
     cut_short: frozenset[str] = frozenset()
-
-    @property
-    def n_known(self) -> int:
-        """How many have figures."""
-        return sum(map(has_speed, self.sides.values()))
-
-
-_NONE = StoredSpeeds({})
 
 
 def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> StoredSpeeds:
@@ -62,33 +59,40 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
             mine = groups.pop(alike, {})
             mine.setdefault(candidate.name, []).append(each)
             groups[alike] = mine  # last, for it is the newest now
-    loaded = {
-        each.path: load(each.path)
-        for group in groups.values()
-        for cases in group.values()
-        for each in cases
-    }
-    found_sides = [_sides(group, loaded) for group in groups.values()]
-    return max(reversed(found_sides), key=lambda it: (it.n_known, len(it.sides)), default=_NONE)
+    if not groups:
+        return StoredSpeeds({})
+    read = cache(load)
+    best = max(reversed(groups.values()), key=lambda group: (_n_known(group, read), len(group)))
+    return _sides(best, read)
 
 
-def _sides(
-    cases: Mapping[str, Sequence[StoredConfiguration]], loaded: Mapping[Path, StoredExperiment]
-) -> StoredSpeeds:
+def _n_known(group: _Group, read: _Read) -> int:
+    """How many candidates have figures in any of their experiments."""
+    return sum(any(_is_known(case, read) for case in cases) for cases in group.values())
+
+
+def _is_known(case: StoredConfiguration, read: _Read) -> bool:
+    """Whether it has figures; a damaged file has none, and hinders only where it is needed."""
+    try:
+        return has_speed(_measured(case, read(case.path)))
+    except ResultsInvalid:
+        return False
+
+
+def _sides(cases: _Group, read: _Read) -> StoredSpeeds:
     held = Counter(path for each in cases.values() for path in {case.path for case in each})
     sides = {}
     cut_short = set()
     for name, each in cases.items():
-        tried = [(_measured(case, loaded), case) for case in reversed(each)]
-        side, case = max(tried, key=lambda it: (has_speed(it[0]), held[it[1].path]))
-        sides[name] = side
-        if not _is_measured_out(loaded[case.path], case):
+        case = max(reversed(each), key=lambda case: (_is_known(case, read), held[case.path]))
+        stored = read(case.path)
+        sides[name] = _measured(case, stored)
+        if not _is_measured_out(stored, case):
             cut_short.add(name)
     return StoredSpeeds(sides, frozenset(cut_short))
 
 
-def _measured(case: StoredConfiguration, loaded: Mapping[Path, StoredExperiment]) -> Measured:
-    stored = loaded[case.path]
+def _measured(case: StoredConfiguration, stored: StoredExperiment) -> Measured:
     return Measured(case.configuration, stored.experiment, stored.runs)
 
 

@@ -1,0 +1,8 @@
+"""All that is tried against the program."""
+
+from __future__ import annotations
+
+from hostile import headers
+from hostile.attempt import Kind
+
+KINDS = (Kind("headers", headers.attempts),)

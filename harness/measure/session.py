@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from harness import __version__
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.machine.conditions import read_conditions
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
 from harness.measure.interrupts import held
+from harness.measure.possible import require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
 from harness.measure.schedule import settings_product
 from harness.measure.sweep import Observer, Result, Sweep
@@ -113,11 +114,14 @@ class Session:
             is_decided: Where the models and settings are to be compared, when to stop.
 
         Raises:
+            UsageError: Settings that the engine refuses when it plans.
             HarnessError: The engine cannot be loaded.
             ResultsUnwritable: The record cannot be begun.
         """
         results, plan = self.request.results, self.plan
         predicted = predict(new_experiment(plan, self.machine), paths, results)
+        for refusal in predicted.refusals:
+            raise UsageError(f"{refusal}; leave that setting away")
         experiment = predicted.experiment
         for warning in warnings(predicted):
             observer.warn(warning)
@@ -144,7 +148,7 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
     The session that answers `request` for `models`, which must have different keys.
 
     Raises:
-        UsageError: Settings that cannot be.
+        UsageError: Settings that cannot be, or that a model cannot do.
     """
     machine = probe_machine()
     defaults = {"n_threads": (default_threads(machine),)}
@@ -159,6 +163,7 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
         precision=request.precision,
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
     )
+    require_possible_for(plan.models, plan.settings, plan.workloads)
     return Session(request, plan, machine)
 
 

@@ -233,7 +233,7 @@ def test_a_worker_that_talks_nonsense_is_a_failed_run(tmp_path: Path, tiny_model
     ("workload", "n_ctx", "words"),
     [
         ("tg8@d8192", None, "8200 positions are beyond the 8192"),
-        ("tg16", 16384, "16384 positions are beyond the 8192"),
+        ("tg16", 16384, "--ctx 16384: 16384 positions are beyond the 8192"),
         ("pp512", 256, "pp512 needs 512 positions, --ctx gives 256"),
     ],
 )

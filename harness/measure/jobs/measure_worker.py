@@ -16,6 +16,7 @@ from time import perf_counter_ns
 import numpy as np
 
 from harness.analysis import disturbance
+from harness.analysis.impossible import impossible_context
 from harness.engine.context import Context
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
@@ -141,18 +142,9 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
         EngineFailed: It needs more than was asked for, or more than the model was trained for.
     """
     trained = model.n_ctx_train  # 0 where the header does not say
-    n_ctx = workload.context_length(trained, asked)
-    if n_ctx > trained > 0:
-        raise EngineFailed(
-            "context-too-large",
-            f"{n_ctx} positions are beyond the {trained} that the model was trained for",
-        )
-    if workload.n_ctx_min > n_ctx:
-        raise EngineFailed(
-            "context-too-large",
-            f"{workload.name} needs {workload.n_ctx_min} positions, --ctx gives {n_ctx}",
-        )
-    return n_ctx
+    if why := impossible_context(workload, trained, asked):
+        raise EngineFailed("context-too-large", why)
+    return workload.context_length(trained, asked)
 
 
 def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:

@@ -96,7 +96,8 @@ def command(
     """
     Say whether EXPERIMENT is worse than a baseline by more than is allowed.
 
-    EXPERIMENT is a stored one: `latest` (the default), an id or its beginning, or a path. The
+    EXPERIMENT is a stored one: `latest` (the default; the newest even if it failed), an id or its
+    beginning, or a path. The
     baseline is what `harness baseline save NAME` kept, an experiment file, or an earlier comparable
     experiment: the `latest` or the `best`.
 

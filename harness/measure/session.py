@@ -63,8 +63,8 @@ class SessionObserver(Observer, Protocol):
     def warn(self, message: str) -> None:
         """Something that the user should know, and that hinders nothing."""
 
-    def shown(self, n_runs_max: int) -> AbstractContextManager[None]:
-        """In force for as long as it measures: at most so many Runs."""
+    def shown(self, plan: Plan) -> AbstractContextManager[None]:
+        """In force for as long as it measures what was planned."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,10 @@ class Session:
         experiment = predicted.experiment
         for warning in warnings(predicted):
             observer.warn(warning)
-        n_runs_max = plan.n_runs_max * len(plan.settings) * len(plan.models)
         with (
             held(),
             ExperimentWriter(results, experiment) as writer,
-            observer.shown(n_runs_max),
+            observer.shown(plan),
         ):
             sweep = Sweep(
                 experiment,

@@ -222,6 +222,7 @@ class Sweep:
             bandwidth_after=self._sample_bandwidth_after(configuration),
             idle_energy=report.idle_energy,
             energy_reasons_missing=report.energy_reasons_missing,
+            counters=report.counters,
             trials=report.trials,
             log=f"{log.parent.name}/{log.name}",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -122,5 +121,5 @@ def command(
     )
     if junit:
         write_junit(junit, result)
-    tell_github(result, partial(click.echo, err=True))
+    tell_github(result)
     return output.show(page(result), document(result), result.exit_code)

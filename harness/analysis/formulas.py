@@ -22,7 +22,6 @@ from statistics import median
 from typing import Literal
 
 from harness.analysis import disturbance, energy
-from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
@@ -50,7 +49,7 @@ def counters_of(runs: Sequence[Run], workload: str) -> list[Counters]:
     return [trial.counters for run in runs for trial in trials_of(run, workload) if trial.counters]
 
 
-def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> Disturbance | None:
+def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
     """
     Why a trial does not count for the headline, or None where it does.
 

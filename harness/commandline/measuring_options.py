@@ -10,7 +10,6 @@ import click
 
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
-from harness.measure.possible import require_possible
 from harness.measure.session import MeasureRequest
 from harness.schema.workload import FORMS
 
@@ -91,12 +90,10 @@ def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def with_request(*arguments: Any, **given: Any) -> Any:
-        lists = {field: given.pop(field) for field in ENGINE_OPTIONS}
-        settings = {field: values for field, values in lists.items() if values is not None}
-        require_possible(settings, given["workloads"])
+        settings = {field: given.pop(field) for field in ENGINE_OPTIONS}
         request = MeasureRequest(
             workloads=given.pop("workloads"),
-            settings=settings,
+            settings={field: values for field, values in settings.items() if values is not None},
             n_runs_max=given.pop("runs"),
             n_trials=given.pop("trials"),
             n_cold_loads=given.pop("cold_loads"),

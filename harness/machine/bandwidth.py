@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import NonNegativeInt, ValidationError
 
 from harness.errors import HarnessError
 from harness.files import system_reason
-from harness.schema.machine import BandwidthSample, Machine
+from harness.machine.counters import between, reference_loop_ns, snapshot
+from harness.schema.machine import BandwidthSample, Counters, Machine
 
 _CHILD = Path(__file__).with_name("bandwidth_child.py")
 _MIN_BUFFER_BYTES = 512 << 20
@@ -37,6 +39,33 @@ _THREAD_VARIABLES = (
 )
 
 
+class _Answer(BandwidthSample):
+    """What the child prints: the sample, and the CPU time that all of it took."""
+
+    cpu_ns: NonNegativeInt
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSample:
+    """A sample, and what the machine did meanwhile: the child's CPU time counts as our own."""
+
+    sample: BandwidthSample
+    counters: Counters
+
+
+def watched_bandwidth(machine: Machine, n_threads: int) -> WatchedSample:
+    """`sample_bandwidth`, and whether others used the machine meanwhile; the same errors."""
+    before = snapshot()
+    answer = _asked(machine, n_threads)
+    after = snapshot()
+    counters = between(before, after, reference_loop_ns())
+    ours_ns = counters.process_cpu_ns + answer.cpu_ns
+    return WatchedSample(
+        BandwidthSample.model_validate(answer.model_dump(exclude={"cpu_ns"})),
+        counters.model_copy(update={"process_cpu_ns": ours_ns}),
+    )
+
+
 def sample_bandwidth(machine: Machine, n_threads: int) -> BandwidthSample:
     """
     Bytes per second that `n_threads` read from main memory, all together. Takes about a second.
@@ -48,6 +77,10 @@ def sample_bandwidth(machine: Machine, n_threads: int) -> BandwidthSample:
     Raises:
         HarnessError: The child failed or took too long; the message has its last line.
     """
+    return watched_bandwidth(machine, n_threads).sample
+
+
+def _asked(machine: Machine, n_threads: int) -> _Answer:
     buffer_bytes = choose_buffer_bytes(machine.last_level_cache_bytes, machine.usable_bytes)
     command = [sys.executable, "-P", str(_CHILD), str(n_threads), str(buffer_bytes)]
     try:
@@ -77,7 +110,7 @@ def sample_bandwidth(machine: Machine, n_threads: int) -> BandwidthSample:
             f"The memory bandwidth was not measured: {reason}; free some memory and try again"
         )
     try:
-        return BandwidthSample.model_validate_json(done.stdout)
+        return _Answer.model_validate_json(done.stdout)
     except ValidationError as error:
         raise HarnessError(
             f"The memory bandwidth came back as {done.stdout[:80]!r}; please report this"

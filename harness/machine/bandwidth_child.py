@@ -84,4 +84,5 @@ def _sample_ns(pool: ThreadPoolExecutor, pieces: list[list[Floats]]) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(int(sys.argv[1]), int(sys.argv[2]))))
+    found = measure(int(sys.argv[1]), int(sys.argv[2]))
+    print(json.dumps({**found, "cpu_ns": time.process_time_ns()}))

@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.machine.linux import describe as linux
 from harness.machine.macos import describe as macos
 from harness.machine.windows import describe as windows
-from harness.schema.machine import Machine
+from harness.schema.machine import Machine, installed_bytes
 
 
 def probe_machine() -> Machine:
@@ -52,17 +52,6 @@ def machine_id(machine: Machine) -> str:
         ),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-
-
-def installed_bytes(memory_bytes: int) -> int:
-    """
-    The next size that memory is sold in: systems tell less, and a little other after each update.
-
-    A kernel keeps 1 to 6 % for itself (23.5 GiB of 24). Steps of an eighth of the power of two
-    below are 6 to 12 % of the size: 15.5 and 15.4 GiB are both 16, while 16 and 18 GiB differ.
-    """
-    step = max(1, (1 << (memory_bytes.bit_length() - 1)) // 8)
-    return -(-memory_bytes // step) * step
 
 
 def default_threads(machine: Machine) -> int:

@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from harness.analysis.speed.calibration import CALIBRATION_VERSION, Calibration, has_gpu, staleness
 from harness.analysis.speed.calibration_fit import speed_of
-from harness.analysis.speed.hardware_class import cpu_speed, speed_of_gpu
+from harness.analysis.speed.hardware_class import read_cpu_speed, speed_of_gpu
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.speed.predict import MachineSpeed
 from harness.errors import HarnessError
 from harness.files import atomic_write
-from harness.machine.bandwidth import sample_bandwidth
+from harness.measure.bandwidth_here import bandwidth_here
 from harness.measure.corrections import corrected_here
 from harness.models.digest import cache_dir
 from harness.schema.experiment import EngineInfo
@@ -28,10 +29,15 @@ from harness.schema.machine import Machine
 
 @dataclass(frozen=True)
 class SpeedHere:
-    """What is known of this machine's speed, if anything, and what is to be told beside it."""
+    """
+    What is known of this machine's speed, if anything, and what is to be told beside it.
+
+    `bandwidth` is the memory's, where the speed follows from that.
+    """
 
     speed: MachineSpeed | None
     notes: tuple[str, ...] = ()
+    bandwidth: KnownBandwidth | None = None
 
 
 def speed_here(
@@ -43,8 +49,8 @@ def speed_here(
     folder: Path | None = None,
 ) -> SpeedHere:
     """
-    The machine's speed, whatever it takes: of a CPU that nobody calibrated, its memory is read for
-    a second, which gives a range.
+    The machine's speed, whatever it takes: of a CPU that nobody calibrated the best known speed of
+    its memory gives a range; that is read for a second until it is known well.
 
     Args:
         machine: The one this runs on.
@@ -57,10 +63,11 @@ def speed_here(
     if known.speed is not None or has_gpu(engine):
         return known
     try:
-        speed = cpu_speed(memory_bytes_per_s(machine, n_threads))
+        here = bandwidth_here(machine, n_threads)
     except HarnessError as error:
         return SpeedHere(None, (*known.notes, f"Nothing is predicted of speed: {error}"))
-    return SpeedHere(speed, known.notes)
+    notes = (*known.notes, *here.notes, *here.known.warnings)
+    return SpeedHere(read_cpu_speed(here.known), notes, here.known)
 
 
 def known_speed(
@@ -93,19 +100,6 @@ def known_speed(
         "Run `harness machine --calibrate` again."
     )
     return SpeedHere(fallback, (note,))
-
-
-def memory_bytes_per_s(machine: Machine, n_threads: int) -> float:
-    """
-    What the machine's main memory gives, for predictions; read for a second.
-
-    Other programs only take from it: the better samples tell what the memory can do. And the class
-    of CPUs was fitted on what memories are sold as, which no sample reaches.
-
-    Raises:
-        HarnessError: It cannot be measured.
-    """
-    return float(sample_bandwidth(machine, n_threads).q90_bytes_per_s)
 
 
 def calibration_path(machine: Machine, *, is_gpu: bool, folder: Path | None = None) -> Path:

@@ -17,8 +17,8 @@ import numpy as np
 
 from harness.analysis.measured import Measured
 from harness.errors import HarnessError, ResultsUnwritable
-from harness.machine.bandwidth import sample_bandwidth
 from harness.measure import interrupts, runner, schedule
+from harness.measure.bandwidth_here import read_now
 from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.protocol import Event
 from harness.records.store import ExperimentWriter, logs_folder
@@ -177,9 +177,8 @@ class Sweep:
         measured = Measured(configuration, self._experiment, state.runs)
         if not self._is_decided and measured.is_precise(live, self._plan.precision):
             return _stop(configuration, "precise", n_runs)
-        is_in_vain = state.n_broken == n_runs
         if n_runs >= self._plan.n_runs_max:
-            return _stop(configuration, "failed" if is_in_vain else "max-runs", n_runs)
+            return _stop(configuration, "max-runs", n_runs)
         return None
 
     def _live_workloads(self, configuration: Configuration) -> list[str]:
@@ -222,7 +221,6 @@ class Sweep:
             bandwidth_after=self._sample_bandwidth_after(configuration),
             idle_energy=report.idle_energy,
             energy_reasons_missing=report.energy_reasons_missing,
-            counters=report.counters,
             trials=report.trials,
             log=f"{log.parent.name}/{log.name}",
         )
@@ -270,7 +268,7 @@ class Sweep:
                 return sample
         try:
             with interrupts.allowed():
-                sample = sample_bandwidth(self._machine, n_threads)
+                sample, _ = read_now(self._machine, n_threads)
         except HarnessError:
             return None  # a measurement without its ceiling is still a measurement
         self._bandwidth = (perf_counter_ns(), sample)

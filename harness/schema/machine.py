@@ -57,11 +57,80 @@ class MachineFacts(Record):
     accelerators: tuple[Accelerator, ...] = ()
     virtualization: str | None = None
 
+    def is_same_as(self, other: MachineFacts) -> bool:
+        """
+        Whether both are of one machine.
+
+        Their ids decide, unless one of them was not told what the other was, as a container is not
+        that does not see /sys: then the rest decides.
+        """
+        if self.id == other.id:
+            return True
+        known = self._always_told
+        if None in known or known != other._always_told or not self.untold_beside(other):
+            return False
+        return (
+            all(None in pair or pair[0] == pair[1] for pair in self._paired(other))
+            and _levels_agree(self, other)
+            and _cards_agree(self, other)
+        )
+
+    def untold_beside(self, other: MachineFacts) -> tuple[str, ...]:
+        """What only one of both tells, in words."""
+        words = ("model", "number of physical cores", "last level cache")
+        found = [
+            word
+            for word, pair in zip(words, self._paired(other), strict=True)
+            if (pair[0] is None) != (pair[1] is None)
+        ]
+        return tuple(found)
+
+    @property
+    def _always_told(self) -> tuple[str | int | None, ...]:
+        """What every kernel shows in every container."""
+        installed = installed_bytes(self.memory_bytes) if self.memory_bytes else None
+        return (self.arch, self.cpu, self.n_cores_logical, installed)
+
+    def _paired(self, other: MachineFacts) -> tuple[tuple[str | int | None, ...], ...]:
+        return (
+            (self.model, other.model),
+            (self.n_cores_physical, other.n_cores_physical),
+            (self.last_level_cache_bytes, other.last_level_cache_bytes),
+        )
+
     @property
     def usable_bytes(self) -> int | None:
         """What programs may take of the system's memory together: a container's limit binds."""
         limits = [it for it in (self.memory_bytes, self.memory_limit_bytes) if it is not None]
         return min(limits, default=None)
+
+
+def installed_bytes(memory_bytes: int) -> int:
+    """
+    The next size that memory is sold in: systems tell less, and a little other after each update.
+
+    A kernel keeps 1 to 6 % for itself (23.5 GiB of 24). Steps of an eighth of the power of two
+    below are 6 to 12 % of the size: 15.5 and 15.4 GiB are both 16, while 16 and 18 GiB differ.
+    """
+    step = max(1, (1 << (memory_bytes.bit_length() - 1)) // 8)
+    return -(-memory_bytes // step) * step
+
+
+def _levels_agree(one: MachineFacts, other: MachineFacts) -> bool:
+    """An empty tuple says that all cores are alike, or that nothing is known of them."""
+    return one.core_levels == other.core_levels or any(
+        not it.core_levels and it.last_level_cache_bytes is None for it in (one, other)
+    )
+
+
+def _cards_agree(one: MachineFacts, other: MachineFacts) -> bool:
+    """The same cards; who sees no /sys may see some of them alone."""
+    names, others = ({card.name for card in it.accelerators} for it in (one, other))
+    return (
+        names == others
+        or (one.last_level_cache_bytes is None and names < others)
+        or (other.last_level_cache_bytes is None and others < names)
+    )
 
 
 class Machine(MachineFacts):

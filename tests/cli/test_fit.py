@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.busy import load
 from cli.commandline import QUICK, Home
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
@@ -43,8 +44,20 @@ def test_fit_as_json_is_one_document(home: Home) -> None:
 
     assert (done.exit_code, done.stderr) == (0, "")
     document = done.document
-    assert set(document) == {"schema", "machine", "memory", "models", "failures"}
+    assert set(document) == {
+        "schema",
+        "machine",
+        "memory",
+        "models",
+        "failures",
+        "bandwidth",
+        "notes",
+    }
+    assert document["bandwidth"]["best"]["bytes_per_s"] == 20 * 10**9
+    assert document["notes"] == []
     (model,) = document["models"]
+    reasons = {each["reason"] for each in model["speeds"]}
+    assert any("the memory gave 20.0 GB/s on 2026-11-24;" in each for each in reasons)
     assert model["header"]["origin"] == "local"
     assert model["weights_bytes"] == sum(model["weights_by_device"].values()) == 1_015_360
     told = {(each["n_ctx"], each["type_k"]): each for each in model["contexts"]}
@@ -59,6 +72,21 @@ def test_fit_as_json_is_one_document(home: Home) -> None:
     refused = told[9000, "f16"]
     assert (refused["fits"], refused["reason"]) == (None, "context-too-large")
     assert [each["n_ctx"] for each in model["largest"]] == [8192, 8192]
+
+
+def test_fit_says_what_the_load_of_the_minute_leaves_open(home: Home, tmp_path: Path) -> None:
+    with load(4, 1000, 1000):
+        done = home.harness(
+            "fit", "gpt-oss-20b", "--json", "-c", "512", HARNESS_CACHE=str(tmp_path), **OFFLINE
+        )
+    document = done.document
+    (note,) = document["notes"]
+    assert "never been read while nobody else used this machine" in note
+    assert note in done.stderr
+    assert document["bandwidth"]["quiet"] is None
+    assert document["bandwidth"]["best"]["others_ratio"] > 0.05
+    (kept,) = (tmp_path / "bandwidths").iterdir()
+    assert json.loads(kept.read_text())["best"] == document["bandwidth"]["best"]
 
 
 def test_a_model_that_fails_is_a_row_and_the_others_are_told(home: Home, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from make.memory_reading import watched
 from make.records import CPU, GPU, make_experiment, make_machine
 
 from harness.analysis.device_memory import Fits, MemoryCapacity, MemoryNeed, fits
@@ -22,7 +23,7 @@ from harness.commands.models import models as listing
 from harness.commands.models.models import CatalogModel, ModelsRequest, find_models
 from harness.commands.rehearse.rehearse import RehearseRequest, prepare_rehearsal
 from harness.errors import HarnessError
-from harness.measure import catalog_needs, memory, session, speed_here
+from harness.measure import bandwidth_here, catalog_needs, memory, session
 from harness.measure import fitting as fits_of_models
 from harness.measure.catalog_needs import CatalogNeeds
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
@@ -120,8 +121,7 @@ def on(
         for module in (memory, fits_of_models, catalog_needs):
             monkeypatch.setattr(module, "plan_memory", lambda *_, **__: plan)
         monkeypatch.setattr(memory, "available_memory_bytes", lambda: there.free_bytes)
-        monkeypatch.setattr(speed_here, "memory_bytes_per_s", lambda *_: 30e9)
-        monkeypatch.setattr(claim_host, "memory_bytes_per_s", lambda *_: 30e9)
+        monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(30))
 
     return pretend
 

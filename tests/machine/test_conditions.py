@@ -20,10 +20,16 @@ from hypothesis import strategies as st
 from harness.machine import awake
 from harness.machine.awake import keep_awake
 from harness.machine.conditions import judge, read_conditions
-from harness.machine.probe import default_threads, installed_bytes, machine_id, probe_machine
+from harness.machine.probe import default_threads, machine_id, probe_machine
 from harness.machine.processes import BusyProcess, UsedTime, busy_between, watch_others
 from harness.machine.system import SystemState
-from harness.schema.machine import Accelerator, Conditions, CoreLevel, Machine
+from harness.schema.machine import (
+    Accelerator,
+    Conditions,
+    CoreLevel,
+    Machine,
+    installed_bytes,
+)
 
 GIB = 1 << 30
 MACHINE = Machine(

@@ -243,7 +243,7 @@ def test_the_childs_libraries_get_one_thread_each(
         "import json, os\n"
         "n = int(os.environ['OPENBLAS_NUM_THREADS']) + int(os.environ['OMP_NUM_THREADS'])\n"
         "print(json.dumps(dict(median_bytes_per_s=n, q90_bytes_per_s=2, n_samples=15,\n"
-        "                      n_threads=1, buffer_bytes=1)))\n"
+        "                      n_threads=1, buffer_bytes=1, cpu_ns=1)))\n"
     )
     monkeypatch.setattr(bandwidth, "_CHILD", child)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "64")

@@ -109,7 +109,7 @@ def test_ctrl_c_between_any_two_lines_leaves_a_whole_record(
 ) -> None:
     trials = make_run(workloads=("tg128",), rates={"tg128": 120}).trials
     report = MeasureReport(outcome=Outcome(status="ok"), trials=trials)
-    monkeypatch.setattr(sweeps, "sample_bandwidth", lambda *_: BANDWIDTH)
+    monkeypatch.setattr(sweeps, "read_now", lambda *_: (BANDWIDTH, None))
     monkeypatch.setattr(sweeps, "measure", lambda *_, **__: report)
     _, is_interrupted, n_lines = measure(tmp_path / "whole", n_line=-1)
     assert not is_interrupted

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from analysis.speed.test_calibration import ENGINE, calibrated
+from make.memory_reading import watched
 from make.records import make_machine
 
-from harness.analysis.speed.hardware_class import cpu_speed
+from harness.analysis.speed.hardware_class import read_cpu_speed
 from harness.commands.claim import host
 from harness.errors import HarnessError
-from harness.measure import speed_here as speeds
+from harness.measure import bandwidth_here
 from harness.measure.speed_here import (
     SpeedHere,
     calibration_path,
@@ -19,15 +20,6 @@ from harness.measure.speed_here import (
     load_calibration,
     save_calibration,
     speed_here,
-)
-from harness.schema.machine import BandwidthSample
-
-BANDWIDTH = BandwidthSample(
-    median_bytes_per_s=30_000_000_000,
-    q90_bytes_per_s=33_000_000_000,
-    n_samples=15,
-    n_threads=2,
-    buffer_bytes=1 << 26,
 )
 
 
@@ -74,7 +66,7 @@ def test_this_machines_speed_is_the_calibrated_one() -> None:
 def test_a_stale_calibration_is_named_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = make_machine()
     save_calibration(calibrated(engine_commit="fffffff"), machine)
-    monkeypatch.setattr(speeds, "sample_bandwidth", lambda *_: BANDWIDTH)
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(33))
     here = speed_here(machine, ENGINE, 2)
     (note,) = here.notes
     assert "fffffff" in note
@@ -87,15 +79,35 @@ def test_of_a_cpu_that_nobody_calibrated_only_its_memory_tells(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     machine = make_machine()
-    monkeypatch.setattr(speeds, "sample_bandwidth", lambda *_: BANDWIDTH)
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(33))
     assert known_speed(machine, ENGINE, 2) == SpeedHere(None)
-    # What a busy machine's better samples reach.
-    assert speed_here(machine, ENGINE, 2).speed == cpu_speed(33e9)
+    here = speed_here(machine, ENGINE, 2)
+    assert here.bandwidth
+    # Not the median: other programs only take from a memory.
+    assert here.bandwidth.best.bytes_per_s == 33 * 10**9
+    assert here.speed == read_cpu_speed(here.bandwidth)
+    assert here.notes == ()
+
+
+def test_a_cpu_known_from_a_busy_minute_alone_gets_a_wider_range_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = make_machine()
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(8, 0.7))
+    busy = speed_here(machine, ENGINE, 2)
+    (note,) = busy.notes
+    assert "others took 70.0 % of the CPUs" in note
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(33))
+    quiet = speed_here(machine, ENGINE, 2)
+    assert quiet.notes == ()
+    assert busy.speed
+    assert quiet.speed
+    assert busy.speed.decode.spread.high > quiet.speed.decode.spread.high + 1
 
 
 def test_claim_takes_a_cpu_for_as_fast_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = make_machine()
-    monkeypatch.setattr(speeds, "sample_bandwidth", lambda *_: BANDWIDTH)
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(33))
     monkeypatch.setattr(host, "probe_machine", lambda: machine)
     monkeypatch.setattr(host, "describe_engine", lambda *_: ENGINE)
     here = host.look_here()
@@ -106,6 +118,6 @@ def test_a_memory_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -
     def refuse(*_: object) -> None:
         raise HarnessError("it hung")
 
-    monkeypatch.setattr(speeds, "sample_bandwidth", refuse)
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", refuse)
     here = speed_here(make_machine(), ENGINE, 2)
     assert here == SpeedHere(None, ("Nothing is predicted of speed: it hung",))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.commands.claim.conclusion import HERE, Conclusion, Row, conclude
 from harness.commands.claim.host import look_here
 from harness.commands.claim.stored import StoredVerdicts, measured_here
@@ -59,6 +60,8 @@ class ClaimResult:
         hosts: All that was asked for, in the order shown.
         rows: A row a model, with cells of more machines than were asked for.
         conclusion: What follows from all reference machines, whichever are shown.
+        bandwidth: What is known of the speed of this machine's memory, where it matters.
+        notes: What to know of predictions for this machine.
     """
 
     here: Machine | None
@@ -66,6 +69,8 @@ class ClaimResult:
     hosts: tuple[NamedHost, ...]
     rows: tuple[Row, ...]
     conclusion: Conclusion
+    bandwidth: KnownBandwidth | None = None
+    notes: tuple[str, ...] = ()
 
 
 def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]) -> ClaimResult:
@@ -99,4 +104,6 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
         hosts=tuple(host for host in hosts if host.name in names_shown),
         rows=tuple(table),
         conclusion=conclude(table, [host.name for host in hosts if host.is_consumer]),
+        bandwidth=here.bandwidth if here else None,
+        notes=here.notes if here else (),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.verdict import Evidence, Level
 from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import Answer, Cell, Conclusion, Reach, Row, Runnable, Side
@@ -124,12 +125,17 @@ class ClaimDocument:
         reference_machines: Those shown, with their sources.
         rows: One for each model of the catalogue.
         conclusion: What follows from them.
+        bandwidth: What is known of the speed of this machine's memory, where predictions for it
+            follow from that.
+        notes: What to know of predictions for this machine, a sentence each.
     """
 
     machine: Machine | None
     reference_machines: tuple[ReferenceMachine, ...]
     rows: tuple[RowDocument, ...]
     conclusion: ConclusionDocument
+    bandwidth: KnownBandwidth | None
+    notes: tuple[str, ...]
 
 
 def document(result: ClaimResult) -> ClaimDocument:
@@ -139,6 +145,8 @@ def document(result: ClaimResult) -> ClaimDocument:
         reference_machines=tuple(result.machines),
         rows=tuple(map(_row, result.rows)),
         conclusion=_conclusion(result.conclusion),
+        bandwidth=result.bandwidth,
+        notes=result.notes,
     )
 
 

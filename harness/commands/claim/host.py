@@ -6,26 +6,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
-from harness.analysis.device_memory import MemoryCapacity
-from harness.analysis.speed.hardware_class import cpu_speed
-from harness.analysis.speed.predict import MachineSpeed
+from harness.analysis.speed.hardware_class import read_cpu_speed
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.conclusion import HERE
 from harness.commands.claim.table import NamedHost
 from harness.machine.probe import default_threads, probe_machine
+from harness.measure.bandwidth_here import bandwidth_here
 from harness.measure.memory import capacity_here
 from harness.measure.runner import describe_engine
-from harness.measure.speed_here import memory_bytes_per_s, speed_here
+from harness.measure.speed_here import speed_here
 from harness.schema.machine import Machine
 
 
 @dataclass(frozen=True)
 class HostHere:
-    """The machine at hand, what it gives a model, and what to tell of its calibration."""
+    """
+    The machine at hand, what it gives a model, and what to tell of how that is known.
+
+    `bandwidth` is its main memory's, where something is predicted by that.
+    """
 
     machine: Machine
     host: NamedHost
     notes: tuple[str, ...]
+    bandwidth: KnownBandwidth | None = None
 
 
 def look_here(results: Path | None = None) -> HostHere:
@@ -40,15 +45,15 @@ def look_here(results: Path | None = None) -> HostHere:
     """
     machine = probe_machine()
     engine = describe_engine()
-    speed = speed_here(machine, engine, default_threads(machine), results=results)
+    n_threads = default_threads(machine)
+    speed = speed_here(machine, engine, n_threads, results=results)
     capacity = capacity_here(machine, engine.devices)
     title = f"{machine.cpu}; {units.memory_size(capacity.fast_bytes)} for a model now"
-    host = NamedHost(HERE, title, None, _host(machine, capacity, speed.speed))
-    return HostHere(machine, host, speed.notes)
-
-
-def _host(machine: Machine, capacity: MemoryCapacity, speed: MachineSpeed | None) -> Host:
-    if not capacity.slow_bytes:
-        return Host(capacity, speed)
-    bandwidth = memory_bytes_per_s(machine, default_threads(machine))
-    return Host(capacity, speed, bandwidth, cpu_speed(bandwidth))
+    host, notes, bandwidth = Host(capacity, speed.speed), speed.notes, speed.bandwidth
+    if capacity.slow_bytes:
+        # Beside a GPU, whose own memory its speed is of.
+        slow = bandwidth_here(machine, n_threads)
+        bandwidth = slow.known
+        notes += (*slow.notes, *bandwidth.warnings)
+        host = Host(capacity, speed.speed, bandwidth.highest_bytes_per_s, read_cpu_speed(bandwidth))
+    return HostHere(machine, NamedHost(HERE, title, None, host), notes, bandwidth)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.device_memory import Fits, MemoryCapacity
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.commands.fit.audit import AuditResult, ComponentAudit, Pair
 from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
@@ -124,12 +125,16 @@ class FitDocument:
         memory: What they are set against.
         models: Those that could be planned.
         failures: Those that could not; the exit code is then 1.
+        bandwidth: What is known of the memory's speed, where speeds follow from it.
+        notes: What to know of how speeds were predicted, a sentence each.
     """
 
     machine: Machine
     memory: MemoryCapacity
     models: tuple[FittedModel, ...]
     failures: tuple[FitFailure, ...]
+    bandwidth: KnownBandwidth | None
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,8 @@ def document(result: FitResult) -> FitDocument:
         memory=result.capacity,
         models=tuple(_model(fit, speeds) for fit, speeds in result.fits),
         failures=result.failures,
+        bandwidth=result.bandwidth,
+        notes=result.notes,
     )
 
 

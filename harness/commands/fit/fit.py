@@ -12,6 +12,7 @@ from pathlib import Path
 from harness import units
 from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.speed.calibration import has_gpu
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.speed.predict import MachineSpeed, predict_speed, predict_ttft
 from harness.errors import ExitCode, HarnessError, LayoutUnknown
 from harness.files import OnProgress
@@ -70,6 +71,9 @@ class PredictedSpeed:
     def bound(self) -> str:
         """What holds of it where nothing is predicted, in words; "" where nothing is known."""
         unit = unit_of(self.figure.component)
+        if self.figure.low is not None and self.figure.high is not None:
+            bounds = (units.quantity(each, unit) for each in (self.figure.low, self.figure.high))
+            return " to ".join(bounds)
         if self.figure.low is not None:
             return f"at least {units.quantity(self.figure.low, unit)}"
         if self.figure.high is not None:
@@ -90,7 +94,8 @@ class FitResult:
     """
     What every model takes here, and how fast it will be.
 
-    `notes` are about how speeds were predicted. `is_overview`: of the whole catalogue, without
+    `notes` are about how speeds were predicted, `bandwidth` is what they follow from on a CPU that
+    nobody calibrated. `is_overview`: of the whole catalogue, without
     speeds; `n_left_out` of its entries cannot be laid out.
     """
 
@@ -101,6 +106,7 @@ class FitResult:
     notes: tuple[str, ...] = ()
     is_overview: bool = False
     n_left_out: int = 0
+    bandwidth: KnownBandwidth | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -142,7 +148,12 @@ class _Here:
         fits = [(it, predictor.speeds(it)) for it in results if isinstance(it, ModelFit)]
         failures = [it for it in results if isinstance(it, FitFailure)]
         return FitResult(
-            self.machine, self.capacity, tuple(fits), tuple(failures), tuple(predictor.notes)
+            self.machine,
+            self.capacity,
+            tuple(fits),
+            tuple(failures),
+            tuple(predictor.notes),
+            bandwidth=predictor.bandwidth,
         )
 
     def all(self, catalog: Catalog) -> FitResult:
@@ -195,6 +206,7 @@ class _Predictor:
     settings: Settings
     results: Path
     notes: list[str] = field(default_factory=list)
+    bandwidth: KnownBandwidth | None = None
     _speeds: dict[bool, MachineSpeed | None] = field(default_factory=dict)
 
     def speeds(self, fit: ModelFit) -> list[PredictedSpeed]:
@@ -228,4 +240,5 @@ class _Predictor:
     def _look(self, engine: EngineInfo) -> MachineSpeed | None:
         here = speed_here(self.machine, engine, self.settings.n_threads, results=self.results)
         self.notes += here.notes
+        self.bandwidth = here.bandwidth
         return here.speed

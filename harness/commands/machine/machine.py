@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.analysis.speed.calibration import Calibration, has_gpu, joined, staleness
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.errors import MachineBusy
-from harness.machine.bandwidth import sample_bandwidth
 from harness.machine.conditions import read_conditions
 from harness.machine.energy.meters import Idle, read_idle
 from harness.machine.probe import default_threads, probe_machine
+from harness.measure.bandwidth_here import read_now
 from harness.measure.calibrate import calibrate
 from harness.measure.lock import machine_held
 from harness.measure.runner import describe_engine
@@ -35,13 +36,16 @@ class MachineResult:
     Attributes:
         machine: Hardware, the same from one look to the next.
         conditions: What may differ: power, memory available, load, warnings.
-        bandwidth: Sampled read speed of main memory.
+        bandwidth: Read speed of main memory, sampled now.
         engine: The build that measures here, with its devices.
         default_threads: As many as are measured with unless others are asked for.
         calibration: What --calibrate measured; null if there is none.
         stale: Why the calibration is not used; null where it is.
         energy: Which sources tell of energy, what they counted in a short rest, and why others
             tell nothing.
+        known_bandwidth: The best reading of main memory so far, by which speeds are predicted where
+            nothing is calibrated.
+        notes: What surprises in the new reading, or files of readings that cannot be read.
     """
 
     machine: Machine
@@ -52,6 +56,8 @@ class MachineResult:
     calibration: Calibration | None
     stale: str | None
     energy: Idle
+    known_bandwidth: KnownBandwidth
+    notes: tuple[str, ...] = ()
 
 
 Tell = Callable[[str], None]
@@ -64,7 +70,7 @@ def look(request: MachineRequest, tell: Tell, warn: Tell) -> MachineResult:
     Args:
         request: What is asked for.
         tell: Is told how far it is.
-        warn: Is told what happened to an earlier calibration.
+        warn: Is told what happened to an earlier calibration or reading of the memory.
 
     Raises:
         MachineBusy: It is to be calibrated, and something uses it.
@@ -81,11 +87,22 @@ def look(request: MachineRequest, tell: Tell, warn: Tell) -> MachineResult:
                 f"{' '.join(conditions.warnings)} Or calibrate as it is with --force."
             )
         _calibrate(machine, engine, n_threads, tell, warn)
-    bandwidth = sample_bandwidth(machine, n_threads)
+    bandwidth, here = read_now(machine, n_threads)
+    for note in here.notes:
+        warn(note)
     calibration = load_calibration(machine, is_gpu=has_gpu(engine))
     stale = staleness(calibration, machine, engine, n_threads) if calibration else None
     return MachineResult(
-        machine, conditions, bandwidth, engine, n_threads, calibration, stale, energy
+        machine=machine,
+        conditions=conditions,
+        bandwidth=bandwidth,
+        engine=engine,
+        default_threads=n_threads,
+        calibration=calibration,
+        stale=stale,
+        energy=energy,
+        known_bandwidth=here.known,
+        notes=here.notes,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness import units
 from harness.analysis.speed.calibration import Calibration
 from harness.analysis.speed.calibration_fit import speed_of
+from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.commands.machine.machine import MachineResult
 from harness.machine.energy.meters import Idle
 from harness.report.page import Cell, Facts, Note, Page
@@ -23,6 +24,7 @@ def page(result: MachineResult) -> Page:
         ("Cache", _size(machine.last_level_cache_bytes, "last level")),
         ("Memory", _memory(machine, conditions)),
         ("Bandwidth", _bandwidth(result.bandwidth)),
+        ("Best known", _best_known(result.known_bandwidth)),
         *(("Accelerator", _accelerator(each)) for each in machine.accelerators),
         ("Power", _joined(_power(conditions), conditions.power_mode)),
         ("Thermal", conditions.thermal_pressure),
@@ -82,6 +84,15 @@ def _bandwidth(sample: BandwidthSample) -> str:
         f"{units.bandwidth(sample.median_bytes_per_s)} read by {sample.n_threads} threads "
         f"(median of {sample.n_samples}; 90th percentile "
         f"{units.bandwidth(sample.q90_bytes_per_s)})"
+    )
+
+
+def _best_known(known: KnownBandwidth) -> str:
+    """The reading that predictions take, and whether it can be relied on."""
+    if known.quiet is None:
+        return f"{known.best.text}; not yet read while nobody else used the machine"
+    return (
+        f"{known.best.text}, of {known.n_quiet} in quiet" if known.n_quiet > 1 else known.best.text
     )
 
 

@@ -7,19 +7,12 @@ Nothing here asks the hub: a plan is made from a listing, the hub's (online.py) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import FetchFailed, ModelNotFound
 from harness.models.catalog.catalog import Entry, HubSource, Variant
 from harness.models.digest import joint_sha256, recalled
-from harness.models.gguf.file_name import (
-    is_named_plainly,
-    model_name,
-    plain_quantization,
-    stem,
-    stem_path,
-)
 from harness.models.hub.cache import CachedRepository, cache_root
 from harness.models.hub.choice import NO_HINT, Chosen, Hint, choose
 from harness.models.hub.files import (
@@ -133,15 +126,15 @@ def request_of(
     )
 
 
-def make_plan(request: HubRequest, listing: Listing, *, is_whole: bool = True) -> HubPlan:
+def make_plan(request: HubRequest, listing: Listing) -> HubPlan:
     """
-    What fetching `request` out of `listing` comes to; `is_whole`: that is all the repository has.
+    What fetching `request` out of `listing` comes to.
 
     Raises:
         ModelNotFound: It is not in there, or could be several files.
         FetchFailed: It is not what the catalogue says.
     """
-    chosen = choose(request.reference, listing.files, request.hint, is_whole=is_whole)
+    chosen = choose(request.reference, listing.files, request.hint)
     _require_unchanged(request, chosen)
     repository = CachedRepository(listing.repo, cache_root())
     return HubPlan(_key(request, chosen), repository, listing.commit, listing.revision, chosen)
@@ -159,7 +152,7 @@ def cached_plan(request: HubRequest) -> HubPlan:
     listing = repository.listing(request.revision or DEFAULT_REVISION)
     if listing is None:
         raise ModelNotFound(f"{request.key} is not in the cache; `harness pull` fetches it")
-    plan = make_plan(request, listing, is_whole=False)
+    plan = make_plan(request, listing)
     hint = request.hint.path
     if hint and (request.sha256, request.n_bytes) == (None, None) and plan.chosen.name != hint:
         # A repository of several models: what is here may be another of that quantization.
@@ -169,24 +162,18 @@ def cached_plan(request: HubRequest) -> HubPlan:
         return plan
     # A cache without links knows no digests; the catalogue does.
     files = (HubFile(first.path, first.n_bytes, digest_from_name(request.sha256)), *rest)
-    return replace(plan, chosen=replace(plan.chosen, files=files))
+    chosen = Chosen(files, plan.chosen.quantization)
+    return HubPlan(plan.key, repository, plan.commit, plan.revision, chosen)
 
 
 def _key(request: HubRequest, chosen: Chosen) -> str:
     """What experiments call it: the same for the same file, however it was written."""
-    reference, quantization, path = request.reference, chosen.quantization, chosen.name
-    wanted = reference.wanted or ""
-    if request.key != str(reference):
+    wanted, quantization = request.reference.wanted, chosen.quantization
+    if request.key != str(request.reference) or quantization is None:
         return request.key
-    if quantization and (
-        wanted == ""
-        or plain_quantization(wanted) in (quantization, quantization.removeprefix("UD-"))
-        or is_named_plainly(path, model_name(reference.repo))
-    ):
-        return f"{reference.repo}:{quantization}"
-    named = stem_path(path) if "/" in wanted else stem(path)
-    is_whole_name = stem_path(wanted).lower() == named.lower()
-    return f"{reference.repo}:{named}" if is_whole_name else request.key
+    if wanted is None or wanted.upper() in (quantization, quantization.removeprefix("UD-")):
+        return f"{request.reference.repo}:{quantization}"
+    return request.key
 
 
 def _require_unchanged(request: HubRequest, chosen: Chosen) -> None:

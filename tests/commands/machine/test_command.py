@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from analysis.speed.test_calibration import ENGINE, calibrated
+from make.memory_reading import watched
 from make.records import make_machine
 
 from harness.cli import main
 from harness.commands.machine import machine
 from harness.machine.energy.meters import Idle
+from harness.measure import bandwidth_here
 from harness.measure.speed_here import save_calibration
-from harness.schema.machine import BandwidthSample, Conditions, Energy
+from harness.schema.machine import Conditions, Energy
 
 QUIET = Conditions(memory_available_bytes=1 << 34)
 BUSY = QUIET.model_copy(update={"warnings": ("Other processes use the CPU: make (99 %).",)})
-SAMPLE = BandwidthSample(
-    median_bytes_per_s=30 * 10**9,
-    q90_bytes_per_s=31 * 10**9,
-    n_samples=9,
-    n_threads=2,
-    buffer_bytes=1 << 29,
-)
 AT_REST = Idle(
     ("powercap", "battery"),
     (
@@ -53,7 +49,7 @@ def invoke(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     monkeypatch.setattr(machine, "probe_machine", make_machine)
     monkeypatch.setattr(machine, "read_conditions", lambda _: QUIET)
-    monkeypatch.setattr(machine, "sample_bandwidth", lambda *_: SAMPLE)
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(31))
     monkeypatch.setattr(machine, "describe_engine", lambda: ENGINE)
     monkeypatch.setattr(machine, "read_idle", lambda: AT_REST)
     # Another measurement may run beside the tests.
@@ -141,3 +137,36 @@ def test_energy_sources_are_listed_with_what_they_tell_and_the_others_with_reaso
     assert document["sources"] == ["powercap", "battery"]
     assert document["idle"][0]["joules"] == 24.6
     assert document["reasons_missing"] == {"nvml": "nvidia-ml-py is not installed"}
+
+
+def test_the_best_reading_of_the_memory_stays_on_the_page_and_in_the_document(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke()
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(4, 0.8))
+    _, page, err = invoke()
+    assert "percentile 4.00 GB/s" in " ".join(page.split())
+    assert re.search(r"Best known +31.0 GB/s on 2\d{3}-", page)
+    assert err == ""
+    document = json.loads(invoke("--json")[1])
+    assert document["bandwidth"]["q90_bytes_per_s"] == 4 * 10**9
+    assert document["known_bandwidth"]["best"]["bytes_per_s"] == 31 * 10**9
+    assert document["known_bandwidth"]["n_quiet"] == 1
+
+
+def test_a_reading_far_from_the_best_known_is_explained(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke()
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(15))
+    _, _, err = invoke()
+    assert "although no other program runs, and gave 31.0 GB/s" in " ".join(err.split())
+    assert "bandwidths" in err
+
+
+def test_a_memory_never_read_in_quiet_is_named_as_that(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(4, 0.8))
+    _, page, _ = invoke()
+    assert "while others took 80.0 % of the CPUs; not yet read while" in " ".join(page.split())

@@ -21,6 +21,7 @@ from tabulate import tabulate
 
 from benchmarks import sweeps
 from benchmarks.busy import Interval, Timeline, load
+from harness.analysis.disturbance import Disturbance
 from harness.analysis.formulas import trials_of, why_disturbed
 from harness.analysis.stats.interval import estimate
 from harness.measure.jobs.measure import TrialEvent
@@ -50,7 +51,7 @@ class Judged:
     """One trial: whether it was flagged, and for which share of it the load was on."""
 
     rate: float
-    flag: str | None
+    flag: Disturbance | None
     overlap_ratio: float
 
     @property

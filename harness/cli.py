@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import importlib
-import os
 import signal
 import sys
 from typing import NoReturn
@@ -12,6 +11,7 @@ from typing import NoReturn
 import click
 
 from harness import __version__
+from harness.commandline import stream
 from harness.errors import ExitCode, HarnessError
 
 # Verb to its one-line help. The modules are imported when their verb is used: `--help` must not
@@ -76,6 +76,7 @@ def group() -> None:
 
 def main() -> None:
     """Runs the command line; ends the process with the right exit code."""
+    stream.prepare()
     try:
         # Named, or `python -m harness` would call itself that in its help.
         exit_code = group.main(prog_name="harness", standalone_mode=False)
@@ -100,10 +101,7 @@ def _usage_message(error: click.UsageError) -> str:
 
 
 def _fail(message: str, exit_code: ExitCode) -> NoReturn:
-    # click asks whether this is a terminal, but not, in all its versions, for NO_COLOR.
-    color = False if os.environ.get("NO_COLOR") else None
-    click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=color)
-    click.echo(message, err=True)
+    stream.write_error(message)
     _end(exit_code)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from harness.analysis import bandwidth, disturbance, energy, formulas
 from harness.analysis.bandwidth import Reading
+from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import METRICS
@@ -45,6 +46,7 @@ class Case:
         not_applicable: Metric to the reason why it has no figure here.
         runs: Those that made at least one trial of it.
         values: What each of them says by its clean trials; nothing where it has none.
+        disturbances: What its disturbed trials were disturbed by, one each.
         others_ratio: Share of the CPUs that others took in its trials; None where unknown, or where
             they were too short to tell.
         energy: What the joules per token are of.
@@ -58,7 +60,7 @@ class Case:
     runs: tuple[Run, ...]
     values: tuple[Values, ...]
     n_trials: int
-    n_disturbed: int
+    disturbances: tuple[Disturbance, ...]
     others_ratio: float | None
     energy: CaseEnergy = NO_ENERGY
 
@@ -66,6 +68,11 @@ class Case:
     def n_runs(self) -> int:
         """Runs that made at least one trial of it."""
         return len(self.runs)
+
+    @property
+    def n_disturbed(self) -> int:
+        """Trials that are left out of the headline."""
+        return len(self.disturbances)
 
     @property
     def n_runs_without_value(self) -> int:
@@ -86,6 +93,7 @@ def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Seque
     machine = experiment.machine
     tried = [run for run in runs if formulas.trials_of(run, workload)]
     trials = [(run, trial) for run in tried for trial in formulas.trials_of(run, workload)]
+    reasons = [formulas.why_disturbed(trial, run, machine) for run, trial in trials]
     clean = [_values(run, reading, workload, machine, "clean") for run in tried]
     taken = energy.of_case([formulas.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
@@ -102,7 +110,7 @@ def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Seque
         runs=tuple(tried),
         values=tuple(clean),
         n_trials=len(trials),
-        n_disturbed=sum(bool(formulas.why_disturbed(it, run, machine)) for run, it in trials),
+        disturbances=tuple(reason for reason in reasons if reason),
         others_ratio=disturbance.others_share(counters, n_logical) if n_logical else None,
         energy=taken,
     )

@@ -9,7 +9,9 @@ what this machine really does.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
@@ -50,12 +52,48 @@ _SLOW_HOST_RATIO = 1.15
 _QUOTA_FLOOR_RATIO = 0.01
 
 
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """
+    What took a trial out of the headline.
+
+    Attributes:
+        by: "others": they took a share of the CPUs. "waiting": our threads stood ready without
+            one for a share of the time.
+        ratio: That share.
+    """
+
+    by: Literal["others", "waiting"]
+    ratio: float
+
+    @property
+    def text(self) -> str:
+        """It in a few words: "others took 34 % of the CPUs"."""
+        return _SENTENCES[self.by].format(units.percent(self.ratio))
+
+
+_SENTENCES = {
+    "others": "others took {} of the CPUs",
+    "waiting": "threads waited for a CPU, {} of the time",
+}
+
+
+def in_all(disturbances: Sequence[Disturbance]) -> str:
+    """What most of these trials were disturbed by, from the least to the most; "" of none."""
+    if not disturbances:
+        return ""
+    ((by, _),) = Counter(each.by for each in disturbances).most_common(1)
+    ratios = sorted(each.ratio for each in disturbances if each.by == by)
+    bounds = dict.fromkeys(map(units.percent, (ratios[0], ratios[-1])))
+    return _SENTENCES[by].format(" to ".join(bounds))
+
+
 def others_ratio(counters: Counters, n_logical: int) -> float | None:
     """
     Share of all CPUs that went to others while the counters ran, or None where unknown.
 
     (system busy - own process) / (wall time x CPUs). What a host took away from its guest counts
-    as busy. Slightly below zero is possible: the system counts in ticks, the process exactly.
+    as busy. Ticks make it coarse: of a stretch of a few of them it may lie far outside 0 to 1.
     """
     others_ns = _others_ns(counters)
     return None if others_ns is None else others_ns / (counters.wall_ns * n_logical)
@@ -63,7 +101,7 @@ def others_ratio(counters: Counters, n_logical: int) -> float | None:
 
 def others_share(counters: Sequence[Counters], n_logical: int) -> float | None:
     """
-    Share of all CPUs that went to others over all these stretches together, 0 or more.
+    Share of all CPUs that went to others over all these stretches together, 0 to 1.
 
     None where the system does not tell, or where the stretches are too short for its ticks to tell
     a quiet machine from a busy one.
@@ -75,7 +113,7 @@ def others_share(counters: Sequence[Counters], n_logical: int) -> float | None:
     if _TICKS_ERROR_NS * math.sqrt(len(known)) > OTHERS_LIMIT_RATIO * possible_ns:
         return None
     # Ticks are coarse, so a quiet machine may read slightly below nothing.
-    return max(0.0, sum(ns for ns, _ in known) / possible_ns)
+    return _share(sum(ns for ns, _ in known) / possible_ns)
 
 
 def waiting_ratio(counters: Counters) -> float | None:
@@ -87,9 +125,9 @@ def waiting_ratio(counters: Counters) -> float | None:
 
 def why_disturbed(
     counters: Counters | None, n_logical: int, n_threads: int, n_usable: int
-) -> str | None:
+) -> Disturbance | None:
     """
-    Why a trial does not count for the headline ("others took 34 % of the CPUs"), or None.
+    Why a trial does not count for the headline, or None where it does.
 
     Args:
         counters: Differences over the trial; None where nobody counted, so nothing is known.
@@ -108,11 +146,11 @@ def why_disturbed(
         and others > OTHERS_LIMIT_RATIO
         and others_ns > OTHERS_FLOOR_NS
     ):
-        return f"others took {units.percent(others)} of the CPUs"
+        return Disturbance("others", _share(others))
     waiting = waiting_ratio(counters)
     limit = max(WAITING_LIMIT_RATIO, _WAITING_LIMIT_PER_THREAD * n_threads)
     if waiting is not None and n_threads <= n_usable and waiting > limit:
-        return f"threads waited for a CPU, {units.percent(waiting)} of the time"
+        return Disturbance("waiting", _share(waiting))
     return None
 
 
@@ -146,6 +184,11 @@ def labels(counters: Counters, usual_reference_ns: float | None) -> tuple[Label,
     if (counters.quota_throttled_ns or 0) > _QUOTA_FLOOR_RATIO * counters.wall_ns:
         found.append("quota throttling")
     return tuple(found)
+
+
+def _share(ratio: float) -> float:
+    """A share: ticks and sums over threads may come to more than all, or less than nothing."""
+    return min(1.0, max(0.0, ratio))
 
 
 def _others_ns(counters: Counters) -> int | None:

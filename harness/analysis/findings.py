@@ -159,29 +159,51 @@ def _of_import(measured: Sequence[Measured]) -> list[Finding]:
 def _of_load(measured: Sequence[Measured]) -> Finding:
     """One judgement of how busy the machine was, and the evidence that it rests on."""
     cases = [case for each in measured for case in each.cases]
+    clean = _how_many_clean(cases)
+    is_any_disturbed = any(case.n_disturbed for case in cases)
+    counters = [it for case in cases for it in formulas.counters_of(case.runs, case.workload)]
+    whole = [run.counters for each in measured for run in each.runs if run.counters]
+    if all(each.system_busy_ns is None for each in (*counters, *whole)):
+        text = f"This system does not tell what other programs took; {clean}."
+        return Finding("warning" if is_any_disturbed else "info", text)
+    n_logical = measured[0].experiment.machine.n_cores_logical
+    of_trials, of_runs = (
+        disturbance.others_share(each, n_logical) if n_logical else None
+        for each in (counters, whole)
+    )
+    if of_trials is not None and of_trials >= disturbance.OTHERS_LIMIT_RATIO:
+        return Finding("warning", f"The machine was busy: {_took(of_trials)}; {clean}.")
+    if _are_many_disturbed(cases):
+        # Where the share of all CPUs is low all the same, it is no evidence of this.
+        why = disturbance.in_all([each for case in cases for each in case.disturbances])
+        return Finding("warning", f"The machine was busy: {clean} ({why}).")
+    if of_runs is not None and of_runs >= disturbance.OTHERS_LIMIT_RATIO:
+        during = "" if of_trials is None else f", during trials {units.percent(of_trials)}"
+        text = f"The machine was busy: {_took(of_runs)} over whole Runs{during}; {clean}."
+        return Finding("warning", text)
+    level: Level = "warning" if is_any_disturbed else "info"
+    if of_trials is not None:
+        return Finding(level, f"The machine was quiet: {_took(of_trials)}; {clean}.")
+    in_all = units.duration(sum(each.wall_ns for each in counters))
+    short = f"trials of {in_all} in all are too short to tell"
+    if of_runs is not None:
+        took = f"{_took(of_runs)} over whole Runs ({short})"
+        return Finding(level, f"The machine was quiet: {took}; {clean}.")
+    text = f"{short.capitalize()} what other programs took; {clean}."
+    return Finding(level, text)
+
+
+def _took(share: float) -> str:
+    return f"other programs took {units.percent(share)} of the CPUs"
+
+
+def _how_many_clean(cases: Sequence[Case]) -> str:
     n_trials = sum(case.n_trials for case in cases)
     n_disturbed = sum(case.n_disturbed for case in cases)
-    clean = (
-        f"{n_disturbed} of {n_trials} trials were disturbed and left out"
-        if n_disturbed
-        else f"none of {n_trials} trials was disturbed"
-    )
-    level: Level = "warning" if n_disturbed else "info"
-    counters = [it for case in cases for it in formulas.counters_of(case.runs, case.workload)]
-    if all(each.system_busy_ns is None for each in counters):
-        return Finding(level, f"This system does not tell what other programs took; {clean}.")
-    n_logical = measured[0].experiment.machine.n_cores_logical
-    share = disturbance.others_share(counters, n_logical) if n_logical else None
-    if share is not None:
-        took = f"other programs took {units.percent(share)} of the CPUs"
-        if share < disturbance.OTHERS_LIMIT_RATIO and not _are_many_disturbed(cases):
-            return Finding(level, f"The machine was quiet: {took}; {clean}.")
-        return Finding("warning", f"The machine was busy: {took}; {clean}.")
-    if _are_many_disturbed(cases):
-        return Finding("warning", f"The machine was busy: {clean}.")
-    in_all = units.duration(sum(each.wall_ns for each in counters))
-    text = f"Trials of {in_all} in all are too short to tell what other programs took; {clean}."
-    return Finding(level, text)
+    if not n_disturbed:
+        return f"none of {n_trials} trials was disturbed"
+    left_out = " and left out" if n_disturbed < n_trials else ""
+    return f"{n_disturbed} of {n_trials} trials were disturbed{left_out}"
 
 
 def _are_many_disturbed(cases: Sequence[Case]) -> bool:
@@ -204,8 +226,8 @@ def _of_disturbance(cases: Sequence[Case]) -> list[Finding]:
     without = [case.workload for case in cases if case.disturbed]
     if without:
         text = (
-            f"{_listed(without)}: no clean trial at all, so no figure. Close other programs and "
-            "measure again."
+            f"{_listed(without)}: no clean trial at all, so no figure that anything is judged by. "
+            "Close other programs and measure again."
         )
         return [Finding("error", text)]
     if _are_many_disturbed(cases):

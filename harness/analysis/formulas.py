@@ -22,6 +22,7 @@ from statistics import median
 from typing import Literal
 
 from harness.analysis import disturbance, energy
+from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
@@ -49,7 +50,7 @@ def counters_of(runs: Sequence[Run], workload: str) -> list[Counters]:
     return [trial.counters for run in runs for trial in trials_of(run, workload) if trial.counters]
 
 
-def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> str | None:
+def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> Disturbance | None:
     """
     Why a trial does not count for the headline, or None where it does.
 

@@ -10,6 +10,7 @@ import click
 
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
+from harness.measure.possible import require_possible
 from harness.measure.session import MeasureRequest
 from harness.schema.workload import FORMS
 
@@ -90,10 +91,12 @@ def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def with_request(*arguments: Any, **given: Any) -> Any:
-        settings = {field: given.pop(field) for field in ENGINE_OPTIONS}
+        lists = {field: given.pop(field) for field in ENGINE_OPTIONS}
+        settings = {field: values for field, values in lists.items() if values is not None}
+        require_possible(settings, given["workloads"])
         request = MeasureRequest(
             workloads=given.pop("workloads"),
-            settings={field: values for field, values in settings.items() if values is not None},
+            settings=settings,
             n_runs_max=given.pop("runs"),
             n_trials=given.pop("trials"),
             n_cold_loads=given.pop("cold_loads"),

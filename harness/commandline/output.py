@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commandline import stream
 from harness.errors import ExitCode
 from harness.report import json, plain
 from harness.report.formats import FORMATS
@@ -76,11 +77,11 @@ class Output:
         """
         text = json.render(document) if self.is_json else self._written(page)
         if text:
-            click.echo(text)
+            stream.write(text)
         said = (*aside, *(() if self.is_json else hint))
         if said and not self.is_quiet:
             # Both streams lead to one terminal, where the answer has an end.
-            click.echo(("\n" if text else "") + plain.render(said), err=True)
+            stream.write(("\n" if text else "") + plain.render(said), err=True)
         return exit_code
 
     def _written(self, page: Page) -> str:

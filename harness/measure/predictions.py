@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import HarnessError
-from harness.measure.jobs.plan import MemoryPlan, PlannedContext
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
 from harness.measure.memory import (
     capacity_here,
     memory_settings,
@@ -23,7 +23,7 @@ from harness.models.model import Model
 from harness.schema.experiment import Experiment, ModelKey, Plan, StoredPrediction
 from harness.schema.machine import Machine
 from harness.schema.prediction import Component, Prediction
-from harness.schema.settings import Settings
+from harness.schema.settings import Settings, settings_text
 from harness.schema.work import Work
 from harness.schema.workload import parse_workload
 
@@ -39,11 +39,13 @@ Speeds = Mapping[int, MachineSpeed | None]
 class PredictedExperiment:
     """
     An experiment with its predictions and the Works of its models; and of models that will not go
-    into the memory that is free, under some of their settings, why.
+    into the memory that is free, under some of their settings, why. `refusals` are of settings that
+    the engine cannot do on a model which it can do under its usual ones, one a model.
     """
 
     experiment: Experiment
     shortages: Mapping[ModelKey, str]
+    refusals: tuple[str, ...] = ()
 
 
 def predict(
@@ -65,6 +67,7 @@ def predict(
     speeds = _speeds(experiment, results)
     works: dict[ModelKey, Work] = {}
     shortages: dict[ModelKey, str] = {}
+    refusals: list[str] = []
     for key in (model.key for model in experiment.plan.models):
         try:
             model = local_model(paths[key], key)
@@ -74,19 +77,40 @@ def predict(
         works[key] = work
         plans = _plans(model, paths[key], experiment.plan)
         found += _of_model(model, plans, experiment, speeds)
+        refusals += _refusals(model, paths[key], experiment.plan, plans)
         for plan in plans.values():
             need = most_needed(plan)
             capacity = capacity_here(_machine_of(experiment), plan.devices)
             if need is not None and (why := shortage(need, capacity)):
                 shortages.setdefault(key, why)
     made = experiment.model_copy(update={"predictions": tuple(found), "works": works})
-    return PredictedExperiment(made, shortages)
+    return PredictedExperiment(made, shortages, tuple(refusals))
 
 
 def _plans(model: Model, path: Path, plan: Plan) -> dict[Settings, MemoryPlan]:
     """One for each memory setting."""
     same = dict.fromkeys(map(memory_settings, plan.settings))
     return {settings: plan_workloads(path, model, settings, plan.workloads) for settings in same}
+
+
+def _refusals(
+    model: Model, path: Path, plan: Plan, plans: Mapping[Settings, MemoryPlan]
+) -> Iterator[str]:
+    """
+    Why settings are to blame for what the engine refuses: without them it does not.
+
+    Whatever it refuses under any settings is for the worker to find out, and to be kept.
+    """
+    for settings in plan.settings:
+        contexts = plans[memory_settings(settings)].contexts
+        refused = next((each for each in contexts if each.reason == "context-failed"), None)
+        if refused is None:
+            continue
+        usual = Settings(n_threads=settings.n_threads, load_mode=settings.load_mode)
+        request = ContextRequest(n_ctx=refused.request.n_ctx)
+        if any(each.n_ctx for each in plan_memory(path, model.headers, usual, [request]).contexts):
+            yield f"{model.key} with {settings_text(settings)}: {refused.message}"
+            return
 
 
 def _of_model(

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from harness import __version__
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.machine.conditions import read_conditions
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
 from harness.measure.interrupts import held
+from harness.measure.possible import require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
 from harness.measure.schedule import settings_product
 from harness.measure.sweep import Observer, Result, Sweep
@@ -62,8 +63,8 @@ class SessionObserver(Observer, Protocol):
     def warn(self, message: str) -> None:
         """Something that the user should know, and that hinders nothing."""
 
-    def shown(self, n_runs_max: int) -> AbstractContextManager[None]:
-        """In force for as long as it measures: at most so many Runs."""
+    def shown(self, plan: Plan) -> AbstractContextManager[None]:
+        """In force for as long as it measures what was planned."""
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,21 @@ class Session:
             is_decided: Where the models and settings are to be compared, when to stop.
 
         Raises:
+            UsageError: Settings that the engine refuses when it plans.
             HarnessError: The engine cannot be loaded.
             ResultsUnwritable: The record cannot be begun.
         """
         results, plan = self.request.results, self.plan
         predicted = predict(new_experiment(plan, self.machine), paths, results)
+        for refusal in predicted.refusals:
+            raise UsageError(f"{refusal}; leave that setting away")
         experiment = predicted.experiment
         for warning in warnings(predicted):
             observer.warn(warning)
-        n_runs_max = plan.n_runs_max * len(plan.settings) * len(plan.models)
         with (
             held(),
             ExperimentWriter(results, experiment) as writer,
-            observer.shown(n_runs_max),
+            observer.shown(plan),
         ):
             sweep = Sweep(
                 experiment,
@@ -144,7 +147,7 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
     The session that answers `request` for `models`, which must have different keys.
 
     Raises:
-        UsageError: Settings that cannot be.
+        UsageError: Settings that cannot be, or that a model cannot do.
     """
     machine = probe_machine()
     defaults = {"n_threads": (default_threads(machine),)}
@@ -159,6 +162,7 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
         precision=request.precision,
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
     )
+    require_possible_for(plan.models, plan.settings, plan.workloads)
     return Session(request, plan, machine)
 
 

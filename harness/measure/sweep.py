@@ -177,8 +177,9 @@ class Sweep:
         measured = Measured(configuration, self._experiment, state.runs)
         if not self._is_decided and measured.is_precise(live, self._plan.precision):
             return _stop(configuration, "precise", n_runs)
+        is_in_vain = state.n_broken == n_runs
         if n_runs >= self._plan.n_runs_max:
-            return _stop(configuration, "max-runs", n_runs)
+            return _stop(configuration, "failed" if is_in_vain else "max-runs", n_runs)
         return None
 
     def _live_workloads(self, configuration: Configuration) -> list[str]:
@@ -221,6 +222,7 @@ class Sweep:
             bandwidth_after=self._sample_bandwidth_after(configuration),
             idle_energy=report.idle_energy,
             energy_reasons_missing=report.energy_reasons_missing,
+            counters=report.counters,
             trials=report.trials,
             log=f"{log.parent.name}/{log.name}",
         )

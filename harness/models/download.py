@@ -26,6 +26,7 @@ from harness.models.catalog.catalog import (
     load_catalog,
 )
 from harness.models.digest import cache_dir, remember, sha256_of, sha256_of_parts
+from harness.models.gguf.companions import PassedOver
 from harness.models.hub.files import HubReference, is_commit
 from harness.models.hub.plan import HubPlan, cached_plan, request_of
 from harness.models.resolve import resolve
@@ -43,13 +44,15 @@ class LocalWeights:
 
     `path` is its first part if it is split. `spec` is the catalogue's, None for any other.
     `variant` tells the size and digest of the file that is here; None for a file of the user's
-    own, and for one of the hub whose name tells no quantization.
+    own, and for one of the hub whose name tells no quantization. `passed_over` are files of its
+    repository that go with models and are none.
     """
 
     path: Path
     key: str
     spec: ModelSpec | None
     variant: Variant | None
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ def _local_hub(
     if variant is not None and variant.sha256 is None:
         sha256 = sha256_of_parts(plan.paths, report)
         variant = variant.model_copy(update={"sha256": sha256})
-    return LocalWeights(path, plan.key, spec, variant)
+    return LocalWeights(path, plan.key, spec, variant, plan.chosen.passed_over)
 
 
 def cached_path(spec: ModelSpec, variant: Variant) -> Path:

@@ -19,9 +19,9 @@ from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.digest import cache_dir, sha256_of_parts
 from harness.models.download import local_path
 from harness.models.find import find, local_model
+from harness.models.gguf.file_name import quantization_of
 from harness.models.gguf.header import Value, read_header
 from harness.models.gguf.shards import shard_name, shard_paths
-from harness.models.hub.choice import quantization_of
 from harness.models.hub.files import HubReference
 from harness.models.model import Model
 from harness.models.precision import is_quantized, precision_rank
@@ -121,7 +121,7 @@ def _most_precise_here(reference: str, catalog: Catalog) -> str | None:
 
 def quantizations_here(repo: str) -> list[str]:
     """Of the files of a hub repository that are in its cache."""
-    names = (file.name for file in find_local() if file.origin == "Hugging Face")
+    names = (file.name for file in find_local().files if file.origin == "Hugging Face")
     files = (name.removeprefix(f"{repo}/") for name in names if name.startswith(f"{repo}/"))
     return [name for name in map(quantization_of, files) if name]
 

@@ -11,6 +11,7 @@ from harness.files import FetchProgress, OnProgress
 from harness.models.catalog.catalog import Catalog, Entry, load_catalog
 from harness.models.digest import hash_file, sha256_of
 from harness.models.download import DEFAULT_DOWNLOAD, DownloadRequest, cached_path, plan_of
+from harness.models.gguf.companions import PassedOver
 from harness.models.gguf.shards import shard_paths
 from harness.models.hub.files import Digest, HubFile
 from harness.models.hub.plan import HubPlan
@@ -38,12 +39,17 @@ class FileState:
 
 @dataclass(frozen=True)
 class ModelState:
-    """The files of one model; `repo` and `commit` are None if it is not the hub's."""
+    """
+    The files of one model; `repo` and `commit` are None if it is not the hub's.
+
+    `passed_over` are files of its repository that go with models and are none.
+    """
 
     key: str
     repo: str | None
     commit: str | None
     files: tuple[FileState, ...]
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 def status(
@@ -84,10 +90,11 @@ def status(
             files = [_user_file(path) for path in shard_paths(each)]
             digests = [None] * len(files)
             key, repo, commit = each.name, None, None
+        passed = plan.chosen.passed_over if plan else ()
         if verifies:
             pairs = zip(files, digests, strict=True)
             files = [_verified(file, digest, on_progress) for file, digest in pairs]
-        states.append(ModelState(key, repo, commit, tuple(files)))
+        states.append(ModelState(key, repo, commit, tuple(files), passed))
     return states
 
 

@@ -1,40 +1,33 @@
 """
 Models that other programs already hold on this machine, ready to be measured where they lie.
 
-    Hugging Face    the cache of huggingface_hub, llama.cpp and others (and of this harness)
-    LM Studio       PUBLISHER/REPOSITORY/FILE.gguf in its models folder
-    llama.cpp       the flat cache of its versions before 2026, and LLAMA_CACHE
-    Ollama          blobs that its manifests name (models/ollama.py)
-
 Only reading: nothing is moved, linked or written. A file is reported when its header is that of a
-whole model which the engine could load; all else in these folders is passed over.
+whole model which the engine could load; what goes with models and is none is told apart, and all
+else in these folders (models/store_roots.py) is passed over without a word.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import stat
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.models.gguf.model_file import describe
+from harness.models.gguf.companions import PassedOver, companion_by_header, companions
+from harness.models.gguf.file_name import is_gguf, model_name
+from harness.models.gguf.header import Header
+from harness.models.gguf.model_file import headers_of, model_file_of
 from harness.models.gguf.shards import shard_name
 from harness.models.ollama import ollama_models
+from harness.models.store_roots import StoreRoots, roots_here
 
 # Where files lie below a store's folder: PUBLISHER/REPOSITORY, and a folder a quantization.
 _MAX_DEPTH = 4
 # A user may have pointed LM Studio at a disk of photographs.
 _MAX_FOLDERS = 10_000
-_MAX_SETTINGS_BYTES = 1 << 20
-# What lies beside models and is none: projectors, draft heads, calibration data. The names are
-# those that llama.cpp itself passes over (common/download.cpp).
-_COMPANIONS = ("mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-")
-_LINUX_SERVICE = Path("/usr/share/ollama/.ollama/models")
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,8 @@ class LocalFile:
     """
     A model that is here: its file (of a split model the first), and who holds it.
 
-    `name` is what the other program calls it; `n_bytes` counts all parts.
+    `name` is what the other program calls it, `other_names` what it or others call it too;
+    `n_bytes` counts all parts.
     """
 
     path: Path
@@ -50,108 +44,134 @@ class LocalFile:
     name: str
     n_bytes: int
     quantization: str
+    other_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class StoreRoots:
-    """The folders of each program, whether they exist or not."""
+class LocalModels:
+    """The models that are here, each file once, and the files that go with models."""
 
-    hugging_face: tuple[Path, ...] = ()
-    lm_studio: tuple[Path, ...] = ()
-    llama_cpp: tuple[Path, ...] = ()
-    ollama: tuple[Path, ...] = ()
+    files: tuple[LocalFile, ...]
+    passed_over: tuple[PassedOver, ...]
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class StoreName:
+    """What a program calls a file of its own; nothing is said of what is in that."""
+
     path: Path
     origin: str
     name: str
 
 
-def store_roots(
-    environment: Mapping[str, str], home: Path, platform: str = sys.platform
-) -> StoreRoots:
+def find_local(roots: StoreRoots | None = None) -> LocalModels:
     """
-    Where each program keeps its models, by its own rules for this platform.
-
-    Source: huggingface_hub's constants.py; llama.cpp's common.cpp and hf-cache.cpp; lmstudio-js'
-    findLMStudioHome; Ollama's envconfig and its FAQ.
-    """
-
-    def given(name: str) -> tuple[Path, ...]:
-        # Ollama's settings may carry quotes, which it strips.
-        value = environment.get(name, "").strip().strip("\"'")
-        return (_expanded(value, home),) if value else ()
-
-    cache = (given("XDG_CACHE_HOME") or (home / ".cache",))[0]
-    hub = given("HF_HUB_CACHE") or given("HUGGINGFACE_HUB_CACHE")
-    hub = hub or tuple(path / "hub" for path in given("HF_HOME"))
-    if platform == "win32":
-        llama = tuple(path / "llama.cpp" for path in given("LOCALAPPDATA"))
-    elif platform == "darwin":
-        llama = (home / "Library" / "Caches" / "llama.cpp",)
-    else:
-        llama = (cache / "llama.cpp",)
-    service = (_LINUX_SERVICE,) if platform == "linux" else ()
-    # llama.cpp keeps either layout in LLAMA_CACHE, the flat one and the hub's.
-    return StoreRoots(
-        hugging_face=(*(hub or (cache / "huggingface" / "hub",)), *given("LLAMA_CACHE")),
-        lm_studio=_lm_studio_roots(home),
-        llama_cpp=given("LLAMA_CACHE") or llama,
-        ollama=(*given("OLLAMA_MODELS"), home / ".ollama" / "models", *service),
-    )
-
-
-def find_local(roots: StoreRoots | None = None) -> tuple[LocalFile, ...]:
-    """
-    The models in the stores of `roots` (None: of this machine and user), each file once.
+    The models in the stores of `roots` (None: of this machine and user).
 
     Reading a header takes some hundredths of a second, so fifty models take a second or two.
     """
-    if roots is None:
-        try:
-            home = Path.home()
-        except RuntimeError:
-            return ()  # no home folder, no stores
-        roots = store_roots(os.environ, home)
     found: dict[tuple[int, int], LocalFile] = {}
-    for candidate in _candidates(roots):
-        # A path or name that could steer a terminal cannot be offered as a command to run.
-        if not (candidate.name + str(candidate.path)).isprintable():
-            continue
+    passed: dict[str, PassedOver] = {}
+    for candidate, why in _candidates(roots or roots_here()):
         try:
             status = candidate.path.stat()
-            identity = (status.st_dev, status.st_ino)
-            if not stat.S_ISREG(status.st_mode) or identity in found:
+            if not stat.S_ISREG(status.st_mode):
                 continue
-            model = describe(candidate.path, candidate.name)
+            identity = (status.st_dev, status.st_ino)
+            if identity in found:
+                found[identity] = _also_called(found[identity], candidate.name)
+                continue
+            headers, n_bytes = headers_of(candidate.path)
+            why = why or companion_by_header(headers)
+            if not why:
+                found[identity] = _local_file(candidate, headers, n_bytes)
         except (OSError, HarnessError):
             continue  # unreadable, damaged, or no model
-        found[identity] = LocalFile(
-            candidate.path, candidate.origin, candidate.name, model.n_bytes, model.quantization
-        )
-    return tuple(found.values())
+        if why:
+            passed.setdefault(candidate.name, PassedOver(candidate.name, why))
+    return LocalModels(tuple(found.values()), tuple(passed.values()))
 
 
-def _candidates(roots: StoreRoots) -> Iterator[_Candidate]:
+def store_names(roots: StoreRoots | None = None) -> Iterator[StoreName]:
+    """Every file in the stores by the name that its program has for it; no header is read."""
+    return (candidate for candidate, _ in _candidates(roots or roots_here()))
+
+
+def _local_file(candidate: StoreName, headers: Sequence[Header], n_bytes: int) -> LocalFile:
+    path = candidate.path
+    model = model_file_of(
+        headers,
+        name=str(path),
+        key=candidate.name,
+        file_name=path.name,
+        n_bytes=n_bytes,
+        quantization=None,
+        sha256=None,
+    )
+    return LocalFile(path, candidate.origin, candidate.name, n_bytes, model.quantization)
+
+
+def _also_called(file: LocalFile, name: str) -> LocalFile:
+    if name in (file.name, *file.other_names):
+        return file
+    return replace(file, other_names=(*file.other_names, name))
+
+
+def _candidates(roots: StoreRoots) -> Iterator[tuple[StoreName, str | None]]:
+    """Files that may hold a model by their names; of what goes with one, what it is."""
+    for candidate, why in _all_candidates(roots):
+        # A path or name that could steer a terminal cannot be offered as a command to run.
+        if (candidate.name + str(candidate.path)).isprintable():
+            yield candidate, why
+
+
+def _all_candidates(roots: StoreRoots) -> Iterator[tuple[StoreName, str | None]]:
     for root in roots.hugging_face:
-        for path in _hub_files(root):
-            repository = path.relative_to(root).parts[0].removeprefix("models--").replace("--", "/")
-            yield _Candidate(path, "Hugging Face", f"{repository}/{path.name}")
+        for repository, folder, paths in _hub_snapshots(root):
+            names = {path: f"{repository}/{path.name}" for path in paths}
+            yield from _told_apart(names, repository, folder, "Hugging Face")
     for root in roots.lm_studio:
-        for path in _model_files(root, _MAX_DEPTH):
-            yield _Candidate(path, "LM Studio", path.relative_to(root).as_posix())
+        for folder, paths in _by_repository(root):
+            names = {path: path.relative_to(root).as_posix() for path in paths}
+            yield from _told_apart(names, folder.name, folder, "LM Studio")
     for root in roots.llama_cpp:
         for path in _model_files(root, 1):
-            yield _Candidate(path, "llama.cpp", path.name)
+            # Files of many repositories side by side: their headers have to tell.
+            yield StoreName(path, "llama.cpp", path.name), None
     for root in roots.ollama:
         for model in ollama_models(root):
-            yield _Candidate(model.blob, "Ollama", model.name)
+            yield StoreName(model.blob, "Ollama", model.name), None
 
 
-def _hub_files(root: Path) -> Iterator[Path]:
-    """The models in snapshots; a link is followed only to the repository's own blobs."""
+def _told_apart(
+    names: Mapping[Path, str], repository: str, folder: Path, origin: str
+) -> Iterator[tuple[StoreName, str | None]]:
+    """The files of one repository; of those that are companions of the others, what they are."""
+    places = {path: path.relative_to(folder).as_posix() for path in names}
+    sizes = {place: n_bytes for path, place in places.items() if (n_bytes := _n_bytes(path))}
+    why = {each.path: each.why for each in companions(sizes, model_name(repository))}
+    for path, name in names.items():
+        yield StoreName(path, origin, name), why.get(places[path])
+
+
+def _n_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _by_repository(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """PUBLISHER/REPOSITORY, and the files below it."""
+    folders: dict[Path, list[Path]] = {}
+    for path in _model_files(root, _MAX_DEPTH):
+        folder = root.joinpath(*path.relative_to(root).parent.parts[:2])
+        folders.setdefault(folder, []).append(path)
+    yield from folders.items()
+
+
+def _hub_snapshots(root: Path) -> Iterator[tuple[str, Path, list[Path]]]:
+    """OWNER/REPOSITORY, a snapshot and its files; links are followed only to its own blobs."""
     for repository in _folders(root):
         if not repository.name.startswith("models--"):
             continue
@@ -160,9 +180,9 @@ def _hub_files(root: Path) -> Iterator[Path]:
         except (OSError, RuntimeError):
             continue
         for revision in _folders(repository / "snapshots"):
-            for path in _model_files(revision, _MAX_DEPTH):
-                if _is_inside(path, inside):
-                    yield path
+            paths = _model_files(revision, _MAX_DEPTH)
+            name = repository.name.removeprefix("models--").replace("--", "/")
+            yield name, revision, [path for path in paths if _is_inside(path, inside)]
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
@@ -197,55 +217,5 @@ def _model_files(root: Path, max_depth: int) -> Iterator[Path]:
 
 
 def _may_be_model(name: str) -> bool:
-    lowered = name.lower()
-    if not lowered.endswith(".gguf"):
-        return False
-    if lowered.startswith(_COMPANIONS) or "mmproj" in lowered:
-        return False
     part = shard_name(Path(name))
-    return part is None or part.index == 1
-
-
-def _lm_studio_roots(home: Path) -> tuple[Path, ...]:
-    """
-    LM Studio's models folders: the one chosen in its settings, and the usual places.
-
-    .lmstudio-home-pointer holds the path of its home; settings.json there may name another
-    folder for downloads.
-    """
-    homes = [home / ".lmstudio", home / ".cache" / "lm-studio"]
-    pointed = _named_folder(_short_text(home / ".lmstudio-home-pointer").strip(), home)
-    if pointed:
-        homes.insert(0, pointed)
-    roots = []
-    for folder in homes:
-        try:
-            settings = json.loads(_short_text(folder / "settings.json"))
-        except (ValueError, RecursionError):
-            settings = None
-        chosen = settings.get("downloadsFolder") if isinstance(settings, dict) else None
-        if isinstance(chosen, str) and (named := _named_folder(chosen, home)):
-            roots.append(named)
-        roots.append(folder / "models")
-    return tuple(dict.fromkeys(roots))
-
-
-def _named_folder(text: str, home: Path) -> Path | None:
-    """The folder that a settings file names; None if it could not be one."""
-    path = _expanded(text, home)
-    return path if text.isprintable() and path.is_absolute() else None
-
-
-def _short_text(path: Path) -> str:
-    """What is in a small text file; nothing if it is not there, not text or not small."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SETTINGS_BYTES:
-            return ""
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return ""
-
-
-def _expanded(text: str, home: Path) -> Path:
-    return home / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
+    return is_gguf(name) and (part is None or part.index == 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,8 @@ class Listing:
     One file of a results folder, known by its first and last line alone.
 
     `n_runs` is None where the experiment was cut short: the lines would have to be counted.
-    `problem` says why the file cannot be read; `experiment` is then None.
+    `problem` says why the file cannot be read; `experiment` is then None. `has_failed`: it came to
+    its end, and every model under every Settings had failed.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class Listing:
     started_at: datetime | None = None
     n_runs: int | None = None
     is_complete: bool = False
+    has_failed: bool = False
     problem: str | None = None
 
     @property
@@ -93,7 +96,7 @@ def list_experiments(folder: Path) -> list[Listing]:
     return sorted((listing_of(path) for path in paths), key=_age_key)
 
 
-def find(folder: Path, selector: str) -> Path:
+def find(folder: Path, selector: str, *, may_lack_result: bool = False) -> Path:
     """
     The experiment file that `selector` names.
 
@@ -101,6 +104,8 @@ def find(folder: Path, selector: str) -> Path:
         folder: The results folder.
         selector: "latest", an experiment's id or the beginning of one, a file name in `folder`,
             or a path.
+        may_lack_result: Whether "latest" is the newest experiment even where nothing of it could be
+            measured; for whoever judges, and must not pass a failure over.
 
     Raises:
         ResultsInvalid: Nothing or more than one experiment is meant; the message says which
@@ -114,7 +119,7 @@ def find(folder: Path, selector: str) -> Path:
     if not readable:
         raise ResultsInvalid(f"No experiment is stored in {folder}. Measure one: `harness run`.")
     if selector == "latest":
-        return readable[-1].path
+        return readable[-1].path if may_lack_result else latest(readable).path
     same = [listing for listing in readable if listing.id == selector]
     matching = same or [item for item in readable if selector and item.id.startswith(selector)]
     if len(matching) == 1:
@@ -123,6 +128,24 @@ def find(folder: Path, selector: str) -> Path:
     raise ResultsInvalid(
         f"{how_many} in {folder} match {selector!r}. There: {_offered(matching or readable)}."
     )
+
+
+def latest(listings: Sequence[Listing]) -> Listing:
+    """
+    The newest of `listings`, oldest first, that has a result; where none has, the newest.
+
+    Raises:
+        ResultsInvalid: One that may be it is damaged.
+    """
+    return next((each for each in reversed(listings) if _has_result(each)), listings[-1])
+
+
+def _has_result(listing: Listing) -> bool:
+    """Whether anything of it was measured, were it disturbed; a last line does not tell."""
+    if listing.has_failed or listing.experiment is None:
+        return False
+    trials = (trial for run in store.load(listing.path).runs for trial in run.trials)
+    return any(not trial.is_warm_up for trial in trials)
 
 
 def listing_of(path: Path) -> Listing:
@@ -143,8 +166,14 @@ def listing_of(path: Path) -> Listing:
         return Listing(path, problem=f"{unreadable(path, error)}.")
     if end is None:
         return Listing(path, experiment, started_at)
-    n_runs = sum(stop.n_runs for stop in end.stops)
-    return Listing(path, experiment, started_at, n_runs=n_runs, is_complete=True)
+    return Listing(
+        path,
+        experiment,
+        started_at,
+        n_runs=sum(stop.n_runs for stop in end.stops),
+        is_complete=True,
+        has_failed=bool(end.stops) and all(stop.reason == "failed" for stop in end.stops),
+    )
 
 
 def _end_in(path: Path, line: bytes, schema: int) -> End | None:

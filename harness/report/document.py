@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.analysis import disturbance
 from harness.analysis.cases import Case, CaseOutcome
 from harness.analysis.energy import CaseEnergy
 from harness.analysis.findings import Finding, case_findings, tally
@@ -78,6 +79,7 @@ class CaseDocument:
         metrics: Figures by name, from clean trials only; those of the whole configuration
             (loading, memory) stand in each of its cases.
         disturbed: The same from disturbed trials, only where no trial was clean: do not quote them.
+        disturbed_by: What most of the disturbed trials were disturbed by; null where none was.
         not_applicable: Name of a metric to the reason why it has no figure.
         n_runs: Processes that made trials of this case.
         n_runs_failed: Failed ones of its configuration.
@@ -102,6 +104,7 @@ class CaseDocument:
     outcome: CaseOutcome
     metrics: Mapping[str, Figure]
     disturbed: Mapping[str, Figure]
+    disturbed_by: str | None
     not_applicable: Mapping[str, str]
     n_runs: int
     n_runs_failed: int
@@ -185,6 +188,7 @@ def _case(group: Measured, case: Case) -> CaseDocument:
         outcome=case.outcome,
         metrics=group.metrics | case.metrics,
         disturbed=case.disturbed,
+        disturbed_by=disturbance.in_all(case.disturbances) or None,
         not_applicable=case.not_applicable,
         n_runs=case.n_runs,
         n_runs_failed=group.n_failed,

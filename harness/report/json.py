@@ -29,7 +29,18 @@ SCHEMA = 2
 
 def render(document: object) -> str:
     """The document, which is a dataclass, with the version of its form; in lines."""
-    return json.dumps({"schema": SCHEMA, **_object(document)}, indent=2, allow_nan=False)
+    return encode({"schema": SCHEMA, **_object(document)}, indent=2)
+
+
+def encode(value: object, *, indent: int | None = None) -> str:
+    """
+    `value`, of JSON's own types, as JSON in ASCII.
+
+    The log of a CI runner takes "##[" anywhere in a line for a command (report/text.py); here it
+    is written so that a program reads the same.
+    """
+    text = json.dumps(value, indent=indent, allow_nan=False)
+    return text.replace("#[", "\\u0023[")
 
 
 def plain(value: object) -> Any:

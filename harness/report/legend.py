@@ -9,12 +9,18 @@ from harness.analysis.stats.interval import min_values
 
 RANGE_MARK = " *"
 DOUBT_MARK = " !"
+DISTURBED_MARK = " ?"
 
 _OPEN = "{energy}"
 
 
 def lines(
-    metrics: Iterable[str], *, has_range: bool, has_doubt: bool, energies: Iterable[str] = ()
+    metrics: Iterable[str],
+    *,
+    has_range: bool,
+    has_doubt: bool,
+    has_disturbed: bool = False,
+    energies: Iterable[str] = (),
 ) -> list[str]:
     """
     The explanations that a table of these metrics needs, one sentence or two a line.
@@ -36,6 +42,11 @@ def lines(
         explained.append(
             f"{DOUBT_MARK.strip()} more than this memory delivered: the case's figures are not to "
             "be believed."
+        )
+    if has_disturbed:
+        explained.append(
+            f"{DISTURBED_MARK.strip()} from disturbed trials alone: a glimpse; no verdict, "
+            "comparison or gate uses it."
         )
     return explained
 

@@ -32,6 +32,7 @@ class ListedExperiment:
         models: Keys of what was measured.
         n_runs: Null where the experiment was cut short.
         is_complete: Whether it was measured to its end.
+        has_failed: Whether nothing of it could be measured.
         problem: Why it cannot be read; null where it can.
     """
 
@@ -43,6 +44,7 @@ class ListedExperiment:
     models: tuple[str, ...]
     n_runs: int | None
     is_complete: bool
+    has_failed: bool
     problem: str | None
 
 
@@ -52,7 +54,7 @@ def cells(listing: Listing) -> tuple[Cell, ...]:
     if experiment is None:
         unread = (listing.id[:40], "", "", None, "cannot be read")
         return *unread, listing.id, None, None, None, listing.path
-    state = "" if listing.is_complete else "cut short"
+    state = "failed" if listing.has_failed else "" if listing.is_complete else "cut short"
     return (
         listing.id,
         listing.started_at.strftime("%Y-%m-%d %H:%M") if listing.started_at else "",
@@ -79,5 +81,6 @@ def entry(listing: Listing) -> ListedExperiment:
         models=tuple(model.key for model in experiment.plan.models) if experiment else (),
         n_runs=listing.n_runs,
         is_complete=listing.is_complete,
+        has_failed=listing.has_failed,
         problem=listing.problem,
     )

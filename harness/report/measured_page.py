@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
-from harness.analysis import energy
+from harness.analysis import disturbance, energy
 from harness.analysis.cases import Case
 from harness.analysis.findings import Finding, findings
 from harness.analysis.measured import Measured, measured_of
@@ -108,16 +108,13 @@ def _tables(group: Measured, groups: Sequence[Measured]) -> tuple[Table, Table]:
     if group.experiment.origin == "llama-bench":
         evidence = "imported"
     figures = [
-        (
-            *about,
-            case.workload,
-            name,
-            *_cells(case.workload, name, it),
-            case.outcome.status,
-            evidence,
-        )
+        (*about, case.workload, name, *_cells(case.workload, name, it, mark), outcome, evidence)
         for case in group.cases
-        for name, it in case.metrics.items()
+        for of_case, mark, outcome in (
+            (case.metrics, "", case.outcome.status),
+            (case.disturbed, legend.DISTURBED_MARK, "disturbed"),
+        )
+        for name, it in of_case.items()
     ]
     figures += [
         (*about, "", name, *_cells("", name, it), "ok", evidence)
@@ -135,8 +132,8 @@ def _tables(group: Measured, groups: Sequence[Measured]) -> tuple[Table, Table]:
     )
 
 
-def _cells(workload: str, metric: str, figure: Figure) -> tuple[Cell, ...]:
-    mark = legend.DOUBT_MARK if _is_doubtful(metric, figure) else ""
+def _cells(workload: str, metric: str, figure: Figure, mark: str = "") -> tuple[Cell, ...]:
+    mark += legend.DOUBT_MARK if _is_doubtful(metric, figure) else ""
     n = NOTHING if figure.kind == "exact" else figure.n
     return workload or METRICS[metric].topic, METRICS[metric].label + mark, figure, n
 
@@ -166,12 +163,7 @@ def _note(case: Case) -> str:
         kept = f" Figures are from {_runs(case.n_runs)} that had trials." if case.metrics else ""
         return f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}"
     if case.disturbed:
-        name, figure = next(iter(case.disturbed.items()))
-        value = units.quantity(figure.value, figure.unit)
-        return (
-            f"no clean trial in {_runs(case.n_runs)}; while others used the CPU: "
-            f"{METRICS[name].label} {value} (n = {figure.n})"
-        )
+        return f"no clean trial in {_runs(case.n_runs)}: {disturbance.in_all(case.disturbances)}"
     if case.n_runs_without_value:
         return f"{case.n_runs_without_value} of {_runs(case.n_runs)} had no clean trial"
     return ""
@@ -188,12 +180,13 @@ def _legend(groups: Sequence[Measured]) -> list[str]:
     shown = [
         (name, figure)
         for group in groups
-        for metrics in (*(case.metrics for case in group.cases), group.metrics)
+        for metrics in (*(case.metrics | case.disturbed for case in group.cases), group.metrics)
         for name, figure in metrics.items()
     ]
     return legend.lines(
         [metric for metric, _ in shown],
         has_range=any(figure.kind == "range" for _, figure in shown),
+        has_disturbed=any(case.disturbed for group in groups for case in group.cases),
         has_doubt=any(_is_doubtful(metric, figure) for metric, figure in shown),
         energies=dict.fromkeys(
             case.energy.text

@@ -1,10 +1,14 @@
-"""The terminal: where rich is set up, and how a warning looks."""
+"""The terminal: where rich is set up, what reaches it, and how a warning looks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from harness.report.text import printable
 
 
 class Stderr(Console):
@@ -13,6 +17,20 @@ class Stderr(Console):
     def __init__(self, *, is_quiet: bool = False, **options: Any) -> None:
         options = {"highlight": False, "emoji": False, "markup": False, **options}
         super().__init__(stderr=True, quiet=is_quiet, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """
+        What is about to be written: rich's own moves of the cursor as they are, text printable.
+
+        All that this console draws comes through here, tables and bars as well as sentences.
+        """
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
 
     def tell(self, sentence: str) -> None:
         """What happens, on a line of its own; nothing when quiet."""

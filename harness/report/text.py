@@ -22,6 +22,12 @@ def sanitize(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
+def printable(text: str) -> str:
+    """`text` of any number of lines, tabs kept, each line sanitized and inert."""
+    lines = ("\t".join(map(sanitize, line.split("\t"))) for line in text.split("\n"))
+    return "\n".join(map(inert, lines))
+
+
 def inert(line: str) -> str:
     """`line` without what the log of a CI runner would take for a command of its own."""
     return _COMMANDS.sub(lambda found: "#" if found[1] is None else f"{found[1]}:", line)

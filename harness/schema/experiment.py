@@ -31,7 +31,8 @@ SCHEMA_VERSION = 5
 # upgrade function to records/store.py and a gold file to tests/gold/.
 # 5 (2026-11): what a cached position adds is told by the works alone; TTFT is predicted in ns;
 #   predictions corrected by what was measured here are by "local-results"; a chat trial says
-#   whether the model's template was applied; energy_obstacles are energy_reasons_missing.
+#   whether the model's template was applied; energy_obstacles are energy_reasons_missing; counters
+#   of a Run.
 # 4 (2026-11): works of an experiment.
 # 3 (2026-11): energy of a trial and of the idle machine; the origin of an experiment.
 # 2 (2026-11): predictions of an experiment; is_twin of a model.
@@ -178,7 +179,8 @@ class Run(Record):
     process failed or any workload did; `case_failures` says which. `devices_before` and
     `devices_loaded` bracket the loading, so their difference is the memory it took. `idle_energy`
     was taken in a short rest before loading; `energy_reasons_missing` say of a source why it tells
-    nothing.
+    nothing. `counters` are those from before loading to behind the last trial; None where the
+    worker ended before.
     """
 
     kind: Literal["run"] = "run"
@@ -202,6 +204,7 @@ class Run(Record):
     bandwidth_after: BandwidthSample | None = None
     idle_energy: tuple[Energy, ...] = ()
     energy_reasons_missing: dict[str, str] = Field(default_factory=dict)
+    counters: Counters | None = None
     trials: tuple[Trial, ...] = ()
     log: str | None = None
 

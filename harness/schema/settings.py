@@ -90,6 +90,23 @@ def settings_text(settings: Settings, among: Sequence[Settings] = ()) -> str:
     )
 
 
+def differing_fields(among: Sequence[Settings]) -> tuple[str, ...]:
+    """The fields in which some of `among` differ, in their order."""
+    return tuple(
+        field
+        for field in Settings.model_fields
+        if len({getattr(settings, field) for settings in among}) > 1
+    )
+
+
+def difference_text(settings: Settings, among: Sequence[Settings]) -> str:
+    """What tells `settings` from the others of `among`: "threads 1"; empty where nothing does."""
+    return ", ".join(
+        f"{option_name(field)} {value_text(getattr(settings, field))}"
+        for field in differing_fields(among)
+    )
+
+
 def changes_text(a: Settings, b: Settings) -> str:
     """How `b` differs: "threads 2 against 4, ctx auto against 4096"; empty where it does not."""
     return ", ".join(

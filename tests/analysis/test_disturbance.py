@@ -7,6 +7,7 @@ from make.records import MIB
 from make.trials import disturbed_counters, make_counters
 
 from harness.analysis import disturbance
+from harness.analysis.disturbance import Disturbance
 from harness.schema.machine import Counters
 
 SECOND = 1_000_000_000
@@ -18,7 +19,33 @@ def test_a_quiet_trial_is_clean() -> None:
 
 def test_a_busy_process_on_two_cpus_is_seen() -> None:
     reason = disturbance.why_disturbed(disturbed_counters(), 2, 2, 2)
-    assert reason == "others took 33.3 % of the CPUs"
+    assert reason
+    assert reason.text == "others took 33.3 % of the CPUs"
+
+
+def test_of_many_the_commonest_reason_is_told_from_the_least_to_the_most() -> None:
+    found = [Disturbance("others", 0.2), Disturbance("waiting", 0.9), Disturbance("others", 0.1)]
+    assert disturbance.in_all(found) == "others took 10.0 % to 20.0 % of the CPUs"
+    assert disturbance.in_all(found[:1] * 3) == "others took 20.0 % of the CPUs"
+    assert disturbance.in_all([]) == ""
+
+
+@given(
+    wall_ns=st.integers(1, 10 * SECOND),
+    busy_ns=st.integers(0, 10**12),
+    process_ns=st.integers(0, 10**12),
+    delay_ns=st.integers(0, 10**12),
+)
+def test_no_share_that_is_told_is_below_nothing_or_above_all(
+    wall_ns: int, busy_ns: int, process_ns: int, delay_ns: int
+) -> None:
+    counters = make_counters(
+        wall_ns, system_busy_ns=busy_ns, process_cpu_ns=process_ns, run_delay_ns=delay_ns
+    )
+    share = disturbance.others_share([counters] * 5, 2)
+    assert share is None or 0 <= share <= 1
+    reason = disturbance.why_disturbed(counters, 2, 2, 2)
+    assert reason is None or 0 < reason.ratio <= 1
 
 
 def test_what_the_host_takes_counts_as_others() -> None:
@@ -42,7 +69,8 @@ def test_the_noise_of_ticks_in_a_short_trial_is_no_load() -> None:
 def test_waiting_for_a_cpu_shows_even_in_a_short_trial() -> None:
     counters = make_counters(30_000_000, run_delay_ns=10_000_000)
     reason = disturbance.why_disturbed(counters, 2, 2, 2)
-    assert reason == "threads waited for a CPU, 33.3 % of the time"
+    assert reason
+    assert reason.text == "threads waited for a CPU, 33.3 % of the time"
 
 
 def test_waiting_for_each_other_is_no_fault_of_others() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_what_is_only_compared_is_not_blamed_for_wide_intervals() -> None:
 def test_disturbed_trials_and_what_helps_are_named() -> None:
     spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
     text = lines_of([spoilt])
-    assert "1 of 1 trials were disturbed and left out" in text
+    assert "1 of 1 trials were disturbed" in text
     assert "tg128: no clean trial at all" in text
     assert "Close other programs" in text
 
@@ -146,6 +147,57 @@ def test_trials_too_short_for_the_counters_are_no_evidence_of_quiet() -> None:
     assert "none of 3 trials was disturbed" in text
     assert "quiet" not in text
     assert "%" not in text
+
+
+def whole_runs(share: float, trial: Counters) -> str:
+    """The same where others took `share` of the CPUs over the whole Run."""
+    whole = make_counters(
+        10**10, process_cpu_ns=10**10, system_busy_ns=round(10**10 * (1 + 2 * share))
+    )
+    runs = [
+        run_of(make_trial("tg128", 120, counters=trial), index=n, counters=whole) for n in range(3)
+    ]
+    return findings(measured_of(make_experiment(("tg128",)), runs))[0].text
+
+
+def test_where_trials_are_too_short_the_whole_run_is_the_evidence() -> None:
+    short = make_counters(wall_ns=4_000_000, process_cpu_ns=4_000_000, system_busy_ns=0)
+    assert whole_runs(0.013, short) == (
+        "The machine was quiet: other programs took 1.3 % of the CPUs over whole Runs (trials of "
+        "12.0 ms in all are too short to tell); none of 3 trials was disturbed."
+    )
+    assert whole_runs(0.4, short) == (
+        "The machine was busy: other programs took 40.0 % of the CPUs over whole Runs; "
+        "none of 3 trials was disturbed."
+    )
+
+
+def test_a_machine_that_was_busy_outside_of_its_trials_is_not_called_quiet() -> None:
+    assert whole_runs(0.4, make_counters()) == (
+        "The machine was busy: other programs took 40.0 % of the CPUs over whole Runs, during "
+        "trials 1.0 %; none of 3 trials was disturbed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("trial", "is_busy"),
+    [
+        (make_counters(), False),
+        (disturbed_counters(), True),
+        (make_counters(run_delay_ns=400_000_000), True),
+        (make_counters(wall_ns=9_000_000, run_delay_ns=8_000_000), True),
+        (make_counters(wall_ns=9_000_000, process_cpu_ns=0, system_busy_ns=70_000_000), False),
+    ],
+)
+def test_the_evidence_beside_a_judgement_is_evidence_of_it(trial: Counters, is_busy: bool) -> None:
+    text = load_of(trial, n_runs=9)
+    assert text.startswith("The machine was busy") == is_busy
+    shares = [float(share) for share in re.findall(r"([\d.-]+) %", text)]
+    assert all(0 <= share <= 100 for share in shares)
+    if is_busy:
+        assert max(shares) >= 5
+    elif "quiet" in text:
+        assert max(shares) < 5
 
 
 def test_a_machine_is_not_quiet_when_most_trials_were_disturbed() -> None:

@@ -76,6 +76,12 @@ class Home:
         own = {"HARNESS_CACHE": str(self.cache), "HARNESS_CONFIG": str(self.folder / "config")}
         return kept | temporary | own | more
 
+    def on(self, terminal: str, *arguments: str | Path, **environment: str) -> int:
+        """`harness ARGUMENTS` with both streams on that terminal; the exit code."""
+        seen = self.environment(**environment)
+        task = Task(tuple(map(str, arguments)), str(self.folder), seen, terminal, terminal)
+        return _PREPARED.run(task)
+
     def harness(self, *arguments: str | Path, **environment: str) -> Done:
         """`harness ARGUMENTS`, until it ends."""
         # huggingface_hub reads its variables when it is imported.

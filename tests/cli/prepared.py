@@ -95,6 +95,9 @@ def _become(task: Task) -> None:
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
+    # Those of the server think that they lead where its own do.
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
     os.chdir(task.folder)
     os.environ.clear()
     os.environ.update(task.environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,41 @@ def test_pull_without_a_model_is_wrong_usage(home: Home) -> None:
 
     assert done.exit_code == 2
     assert "MODELS" in done.error()
+
+
+IMPOSSIBLE = [
+    (("run", "tiny-random", "-c", "4", "-w", "pp512"), "pp512 needs 512 positions"),
+    (("run", "tiny-random", "-fa", "off", "-ctv", "q8_0"), "--cache-type-v q8_0"),
+    (("run", "tiny-random", "-fa", "on,off", "-ctv", "f16,q8_0"), "--cache-type-v q8_0"),
+    (("run", "tiny-random", "-c", "9000"), "beyond the 8192"),
+    (("run", "tiny-random", "-w", "tg8,tg8@d9999"), "tg8@d9999"),
+    (("run", "tiny-random", "-b", "32", "-ub", "64"), "--ubatch-size 64"),
+    (("run", "nosuch-model", "-c", "4", "-w", "pp512"), "pp512 needs 512 positions"),
+    (("rehearse", "nosuch-model", "-c", "4", "-w", "pp512"), "pp512 needs 512 positions"),
+    (("compare", "nosuch", "b", "-fa", "off", "-ctv", "q8_0"), "--cache-type-v q8_0"),
+    (("frontier", "nosuch", "--measure", "-c", "4"), "needs 512 positions"),
+    (("fit", "nosuch-model", "-fa", "off", "-ctv", "q8_0"), "--cache-type-v q8_0"),
+    (("run", "nosuch-model", "-dev", "cuda77"), "no device named cuda77; this engine has"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), IMPOSSIBLE, ids=[" ".join(case[0]) for case in IMPOSSIBLE]
+)
+def test_what_cannot_be_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    done = Done(int(exited.value.code or 0), *capsys.readouterr())
+
+    assert done.exit_code == 2
+    assert words in done.error()
+    assert not (tmp_path / "results").exists()

@@ -5,8 +5,13 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from make.gate import make_candidate, put
+from make.records import make_end, make_failed_run
+
 from cli.commandline import Home
 from harness.models.catalog.catalog import WheelSource, load_catalog
+from harness.records.store import ExperimentWriter
+from harness.schema.experiment import End
 
 
 def test_models_lists_the_catalogue_within_80_columns(home: Home) -> None:
@@ -131,3 +136,22 @@ def test_without_a_model_the_first_of_the_catalogue_is_measured(home: Home, tmp_
     assert done.exit_code == 1
     assert source.package in done.error()
     assert not home.results.exists()
+
+
+def test_show_tells_a_failed_experiment_and_passes_it_over_as_the_latest(home: Home) -> None:
+    put(home.results, make_candidate("good01", day=1))
+    failed = make_candidate("dead01", day=2)
+    stop = make_end(1).stops[0].model_copy(update={"reason": "failed"})
+    with ExperimentWriter(home.results, failed) as writer:
+        writer.append_run(make_failed_run())
+        writer.finish(End(finished_at=failed.started_at, stops=(stop,)))
+
+    rows = home.harness("show").stdout.splitlines()
+    assert [row.endswith("failed") for row in rows if "01 " in row] == [False, True]
+    listed = home.harness("show", "--json").document["experiments"]
+    assert [each["has_failed"] for each in listed] == [False, True]
+    latest = home.harness("show", "latest", "--json")
+    assert latest.document["experiment"] == "good01"
+    assert "`harness show dead01` tells why" in latest.stderr
+    saved = home.harness("baseline", "save", "main", "--json").document["baseline"]
+    assert saved["experiment"] == "good01"

@@ -14,7 +14,7 @@ from harness.records.store import load
 
 CASE_KEYS = {
     "model", "quantization", "file", "rehearsed", "workload", "settings", "outcome", "metrics",
-    "disturbed", "energy",
+    "disturbed", "disturbed_by", "energy",
     "not_applicable", "n_runs", "n_runs_failed", "n_runs_without_value", "n_trials",
     "n_disturbed", "others_ratio", "labels", "findings",
 }  # fmt: skip

@@ -142,39 +142,5 @@ def test_more_threads_than_cores_are_warned_of_and_measured(home: Home) -> None:
     assert [case["outcome"]["status"] for case in cases] == ["ok", "ok"]
 
 
-@pytest.mark.slow
-def test_a_context_beyond_the_trained_one_fails_its_row_and_no_other(home: Home) -> None:
-    workloads = "tg8,tg8@d9999,tg8@d999999"
-    done = home.harness("run", "tiny-random", *QUICK, "-w", workloads, "--json")
-
-    assert done.exit_code == 1
-    outcomes = {case["workload"]: case["outcome"] for case in done.document["cases"]}
-    assert outcomes["tg8"]["status"] == "ok"
-    for name in ("tg8@d9999", "tg8@d999999"):
-        assert outcomes[name]["reason"] == "context-too-large"
-        assert "8192" in outcomes[name]["message"]
-
-
-@pytest.mark.slow
-def test_a_context_that_the_model_cannot_have_is_told_as_a_failure(home: Home) -> None:
-    done = home.harness("run", "tiny-random", *QUICK, "--ctx", "999999")
-
-    assert done.exit_code == 1
-    assert "Traceback" not in done.stderr
-    assert "999999" in done.stdout
-    assert "8192" in done.stdout
-    assert "8192" in done.stderr
-
-
-@pytest.mark.slow
-def test_an_unknown_device_is_answered_with_those_there_are(home: Home) -> None:
-    done = home.harness("run", "tiny-random", *QUICK, "--device", "CUDA77")
-
-    assert done.exit_code == 1
-    assert "Traceback" not in done.stderr
-    assert "CUDA77" in done.stderr
-    assert "CUDA77" in done.stdout
-
-
 def _is_mapped(run: dict[str, Any]) -> bool:
     return any("Mapped" in buffer["device"] for buffer in run["weights"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile import headers
+from hostile import headers, terminal
 from hostile.attempt import Kind
 
-KINDS = (Kind("headers", headers.attempts),)
+KINDS = (Kind("headers", headers.attempts), Kind("terminal", terminal.attempts))

@@ -1,7 +1,8 @@
 """
 A worker that does something terrible in its second tg trial; started by test_runner.py.
 
-The real worker and the real engine, except for the fault named by the first argument.
+The real worker and the real engine, except for the fault named by the first argument; of "load"
+alone, which is that others disturb its first two tg trials.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from harness.analysis import disturbance
+from harness.analysis.disturbance import Disturbance
 from harness.engine.context import Context
 from harness.measure import worker
 
+_N_LOADED = 2
 _WHOLE_STEPS = Context.steps
 
 
@@ -38,6 +42,7 @@ _FAULTS: dict[str, Callable[[], object]] = {
     "exit": lambda: os._exit(7),
     "raise": _raise,
     "memory": lambda: bytearray(1 << 60),
+    "load": lambda: None,
 }
 
 
@@ -56,6 +61,12 @@ def main() -> None:
 
         return run
 
+    def disturbed(*_counters: object, **_machine: int) -> Disturbance | None:
+        # The first call of `steps` is the warm-up.
+        return Disturbance("others", 0.4) if n_calls - 1 <= _N_LOADED else None
+
+    if sys.argv[1] == "load":
+        vars(disturbance)["why_disturbed"] = disturbed
     Context.steps = steps  # type: ignore[method-assign]
     worker.main()
 

@@ -20,6 +20,7 @@ from harness.measure.jobs.measure import (
     ContextEvent,
     MeasureJob,
     MeasureReport,
+    RepeatEvent,
     TrialEvent,
     measure,
 )
@@ -186,6 +187,32 @@ def test_the_worker_waits_while_the_parent_deals_with_an_event(
     assert max(cpu_ns) < 0.1
 
 
+def test_disturbed_trials_are_repeated_and_that_is_told_once(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    told: list[Event] = []
+    report = measure(
+        job(tiny_model).model_copy(update={"n_trials_max": 3 * N_TRIALS}),
+        log=tmp_path / "run.log",
+        on_event=told.append,
+        command=(sys.executable, str(FAULTS), "load"),
+    )
+    assert len(report.trials) == 1 + 2 + N_TRIALS
+    reasons = [event.disturbed_by for event in told if isinstance(event, TrialEvent)]
+    assert reasons == [None, *["others took 40.0 % of the CPUs"] * 2, *[None] * N_TRIALS]
+    (repeat,) = [event for event in told if isinstance(event, RepeatEvent)]
+    assert (repeat.n_disturbed, repeat.n_trials, repeat.n_trials_max) == (2, 3, 9)
+    assert repeat.disturbed_by == "others took 40.0 % of the CPUs"
+
+
+def test_a_run_knows_what_was_counted_over_all_of_it(tmp_path: Path, tiny_model: Path) -> None:
+    report = run(tmp_path, job(tiny_model))
+    assert report.counters
+    counted = [trial.counters for trial in report.trials if trial.counters]
+    assert report.counters.wall_ns > sum(each.wall_ns for each in counted)
+    assert report.counters.process_cpu_ns > sum(each.process_cpu_ns for each in counted)
+
+
 @pytest.mark.parametrize(
     ("fault", "reason", "words"),
     [
@@ -233,7 +260,7 @@ def test_a_worker_that_talks_nonsense_is_a_failed_run(tmp_path: Path, tiny_model
     ("workload", "n_ctx", "words"),
     [
         ("tg8@d8192", None, "8200 positions are beyond the 8192"),
-        ("tg16", 16384, "16384 positions are beyond the 8192"),
+        ("tg16", 16384, "--ctx 16384: 16384 positions are beyond the 8192"),
         ("pp512", 256, "pp512 needs 512 positions, --ctx gives 256"),
     ],
 )

@@ -94,6 +94,13 @@ def test_it_stops_at_the_most_runs_when_it_never_gets_precise(measure: Any) -> N
     assert len(jobs) == 12
 
 
+def test_the_most_runs_all_in_vain_are_a_failure(measure: Any) -> None:
+    result, _, _ = measure(
+        lambda job, i: MeasureReport(outcome=failed("killed")), experiment(n_runs_max=1)
+    )
+    assert reasons(result) == ["failed"]
+
+
 def test_one_run_is_finished_however_small_the_budget(measure: Any) -> None:
     result, jobs, _ = measure(lambda job, i: answer(), experiment(budget_ns=1))
     assert reasons(result) == ["budget"]

@@ -13,7 +13,8 @@ from make.gguf import write_small
 from harness.models.catalog.catalog import load_catalog
 from harness.models.ollama import ollama_models
 from harness.models.resolve import resolve
-from harness.models.stores import LocalFile, StoreRoots, find_local, store_roots
+from harness.models.store_roots import StoreRoots, store_roots
+from harness.models.stores import LocalFile, find_local
 
 HEX = "0123456789abcdef" * 4
 WEIGHTS = "application/vnd.ollama.image.model"
@@ -58,7 +59,7 @@ def ollama(tmp_path: Path) -> Path:
 
 
 def names(roots: StoreRoots) -> list[str]:
-    return [file.name for file in find_local(roots)]
+    return [file.name for file in find_local(roots).files]
 
 
 # -------------------------------------------------------------------- Ollama
@@ -68,12 +69,12 @@ def test_a_model_of_ollama_is_found_by_its_manifest(ollama: Path) -> None:
     put(ollama, "registry.ollama.ai/library/llama3.2/3b", manifest())
     blob = ollama / "blobs" / f"sha256-{HEX}"
     expected = LocalFile(blob, "Ollama", "llama3.2:3b", blob.stat().st_size, "Q4_K_M")
-    assert find_local(StoreRoots(ollama=(ollama,))) == (expected,)
+    assert find_local(StoreRoots(ollama=(ollama,))).files == (expected,)
 
 
 def test_the_path_of_a_blob_is_a_model_on_the_command_line(ollama: Path) -> None:
     put(ollama, "registry.ollama.ai/library/llama3.2/3b", manifest())
-    (found,) = find_local(StoreRoots(ollama=(ollama,)))
+    (found,) = find_local(StoreRoots(ollama=(ollama,))).files
     assert resolve(str(found.path), load_catalog()) == found.path
 
 
@@ -94,7 +95,8 @@ def test_a_model_is_called_as_ollama_calls_it(ollama: Path, place: str, name: st
 def test_two_names_of_one_blob_are_one_model(ollama: Path) -> None:
     put(ollama, "registry.ollama.ai/library/m/latest", manifest())
     put(ollama, "registry.ollama.ai/library/m/3b", manifest())
-    assert names(StoreRoots(ollama=(ollama,))) == ["m:3b"]
+    (found,) = find_local(StoreRoots(ollama=(ollama,))).files
+    assert (found.name, found.other_names) == ("m:3b", ("m:latest",))
 
 
 def test_a_manifest_that_links_to_a_blob_is_followed(ollama: Path) -> None:
@@ -196,7 +198,7 @@ def test_a_blob_that_is_a_folder_or_a_link_to_itself_is_passed_over(ollama: Path
 
 def test_a_model_of_lm_studio_is_found_in_its_publishers_folder(tmp_path: Path) -> None:
     path = write_small(tmp_path / "models" / "lab" / "Model-GGUF" / "Model-Q8_0.gguf")
-    (found,) = find_local(StoreRoots(lm_studio=(tmp_path / "models",)))
+    (found,) = find_local(StoreRoots(lm_studio=(tmp_path / "models",))).files
     assert (found.path, found.origin) == (path, "LM Studio")
     assert found.name == "lab/Model-GGUF/Model-Q8_0.gguf"
 
@@ -217,6 +219,29 @@ def test_what_lies_beside_a_model_is_passed_over(tmp_path: Path) -> None:
     whole = (folder / "Model-Q8_0.gguf").read_bytes()
     (folder / "cut.gguf").write_bytes(whole[:-40])
     assert names(StoreRoots(lm_studio=(tmp_path,))) == ["lab/repo/Model-Q8_0.gguf"]
+    passed = find_local(StoreRoots(lm_studio=(tmp_path,))).passed_over
+    assert {each.path.removeprefix("lab/repo/"): each.why for each in passed} == {
+        "mmproj-Model-F16.gguf": "projector",
+        "Model-mmproj.gguf": "projector",
+        "projector.gguf": "projector",
+        "mtp-Model.gguf": "drafts tokens",
+        "imatrix.gguf": "statistics",
+    }
+
+
+def test_a_file_of_any_name_is_told_by_its_header(tmp_path: Path) -> None:
+    for name, architecture in (
+        ("head.gguf", "eagle3"),
+        ("helper.gguf", "gemma4-assistant"),
+        ("Model-MTP-7B.gguf", "llama"),
+    ):
+        write_small(tmp_path / "lab" / "repo" / name, general__architecture=architecture)
+    found = find_local(StoreRoots(lm_studio=(tmp_path,)))
+    assert [file.name for file in found.files] == ["lab/repo/Model-MTP-7B.gguf"]
+    assert [str(each) for each in found.passed_over] == [
+        "lab/repo/head.gguf (drafts tokens)",
+        "lab/repo/helper.gguf (drafts tokens)",
+    ]
 
 
 def test_a_split_model_is_found_once_with_the_size_of_all_parts(tmp_path: Path) -> None:
@@ -232,7 +257,7 @@ def test_a_split_model_is_found_once_with_the_size_of_all_parts(tmp_path: Path) 
         sizes.append(len(data))
     part(1, "incomplete")
     part(2, "headless")
-    (found,) = find_local(StoreRoots(lm_studio=(tmp_path,)))
+    (found,) = find_local(StoreRoots(lm_studio=(tmp_path,))).files
     assert found.name == "lab/repo/big-00001-of-00002.gguf"
     assert found.n_bytes == sum(sizes)
 
@@ -275,7 +300,7 @@ def hub_file(root: Path, name: str, revision: str = REVISION, target: Path | Non
 
 def test_a_model_in_the_hubs_cache_is_found_by_its_repository(tmp_path: Path) -> None:
     path = hub_file(tmp_path, "Q8_0/Model-Q8_0.gguf")
-    (found,) = find_local(StoreRoots(hugging_face=(tmp_path,)))
+    (found,) = find_local(StoreRoots(hugging_face=(tmp_path,))).files
     assert (found.path, found.origin) == (path, "Hugging Face")
     assert found.name == "lab/Model-GGUF/Model-Q8_0.gguf"
 
@@ -306,7 +331,7 @@ def test_stores_that_are_not_there_or_closed_hold_nothing(tmp_path: Path) -> Non
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
     places = (tmp_path / "nowhere", tmp_path / "file", closed)
-    assert find_local(StoreRoots(places, places, places, places)) == ()
+    assert find_local(StoreRoots(places, places, places, places)).files == ()
 
 
 # ---------------------------------------------------------------- the folders

@@ -15,7 +15,7 @@ from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.records.lines import encode, upgraded
 from harness.records.listing import find, list_experiments
 from harness.records.store import ExperimentWriter, file_name, load, logs_folder
-from harness.schema.experiment import SCHEMA_VERSION, Experiment, Run
+from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run
 
 GOLD = Path(__file__).parents[1] / "gold" / "experiment-1.jsonl"
 GOLD_2 = GOLD.with_name("experiment-2.jsonl")
@@ -365,6 +365,28 @@ def test_nothing_or_several_lists_what_there_is(tmp_path: Path, selector: str, s
     write(tmp_path, make_experiment(id="abd2"), [], is_complete=True)
     with pytest.raises(ResultsInvalid, match=rf"{said}.*abd2, abc1"):
         find(tmp_path, selector)
+
+
+def test_latest_is_the_latest_with_a_result(tmp_path: Path) -> None:
+    def at(hour: int, *runs: Run, reason: str) -> Path:
+        started = f"2026-11-24T{hour:02}:00:00Z"
+        stop = make_end(len(runs)).stops[0].model_copy(update={"reason": reason})
+        with ExperimentWriter(tmp_path, make_experiment(id=f"h{hour}", started_at=started)) as into:
+            for run in runs:
+                into.append_run(run)
+            into.finish(End(finished_at=started, stops=(stop,)))
+        return into.path
+
+    measured = at(1, make_run(0), reason="max-runs")
+    failed = at(2, make_failed_run(), make_failed_run(1), reason="failed")
+    in_vain = at(3, make_run(0, n_trials=0), reason="interrupted")
+
+    assert find(tmp_path, "latest") == measured
+    assert find(tmp_path, "latest", may_lack_result=True) == in_vain
+    assert find(tmp_path, "h2") == failed
+    assert [each.has_failed for each in list_experiments(tmp_path)] == [False, True, False]
+    measured.unlink()
+    assert find(tmp_path, "latest") == in_vain
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:

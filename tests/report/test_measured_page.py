@@ -83,7 +83,7 @@ def test_plain_tables_fit_80_columns_whatever_is_in_them(
         runs=(make_run(),) * 3,
         values=({},) * 3,
         n_trials=9,
-        n_disturbed=0,
+        disturbances=(),
         others_ratio=None,
     )
     group = Measured(Configuration(make_model(key=key), SETTINGS), make_experiment(), ())
@@ -123,13 +123,24 @@ def test_a_failed_case_is_a_row_with_its_sentence() -> None:
     assert all(text.startswith("failed: The system killed") for text in outcomes.values())
 
 
-def test_a_case_without_a_clean_trial_shows_no_figure_of_its_own() -> None:
+def test_a_case_without_a_clean_trial_shows_its_figure_as_disturbed_and_by_what() -> None:
     spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
-    text = shown(result_of([spoilt], ("tg128",)))
-    assert "no clean trial in 1 Run; while others used the CPU: tok/s 30.0 (n = 1)" in " ".join(
-        text.split()
-    )
-    assert "tg128 tok/s" not in " ".join(text.split())
+    result = result_of([spoilt], ("tg128",))
+    text = " ".join(shown(result).split())
+    assert "tg128 tok/s ? 30.0 – * 1" in text
+    assert "tg128 no clean trial in 1 Run: others took 33.3 % of the CPUs" in text
+    assert "? from disturbed trials alone: a glimpse; no verdict" in text
+    assert "no verdict: tg128 has no clean trial" in text
+    rows = records(shown(result, "csv"))
+    outcomes = {row["metric"]: row["outcome"] for row in rows if row["workload"] and row["metric"]}
+    assert set(outcomes.values()) == {"disturbed"}
+
+
+def test_a_clean_figure_has_no_mark_of_disturbance_beside_a_disturbed_one() -> None:
+    clean, spoilt = make_trial("pp512", 300), make_trial("tg128", 30, counters=disturbed_counters())
+    text = " ".join(shown(result_of([run_of(clean, spoilt)], ("pp512", "tg128"))).split())
+    assert "pp512 tok/s 300" in text
+    assert "tg128 tok/s ? 30.0" in text
 
 
 def test_few_runs_are_marked_as_smallest_and_largest() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from harness import units
+from harness.commandline import stream
 from harness.commandline.output import Output, output_options
 from harness.commands.cache.page import CacheResult, page
 from harness.models.cache import contents, find_kept, remove
@@ -40,11 +41,11 @@ def remove_command(names: Sequence[str], yes: bool) -> None:
     """
     chosen = find_kept(names, contents())
     for each in chosen:
-        click.echo(f"{each.name}  {units.file_size(each.n_bytes)}  {each.path}", err=True)
-    if not yes and not click.confirm("Remove this?", err=True):
-        click.echo("nothing was removed", err=True)
+        stream.write(f"{each.name}  {units.file_size(each.n_bytes)}  {each.path}", err=True)
+    if not yes and not stream.confirm("Remove this?"):
+        stream.write("nothing was removed", err=True)
         return
     for each in chosen:
         remove(each)
     freed = units.file_size(sum(each.n_bytes for each in chosen))
-    click.echo(f"removed {freed}", err=True)
+    stream.write(f"removed {freed}", err=True)

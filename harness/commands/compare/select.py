@@ -25,6 +25,7 @@ from harness.records.listing import (
     StoredConfiguration,
     configurations_in,
     find,
+    latest,
     list_experiments,
     listing_of,
 )
@@ -142,7 +143,7 @@ def _test(folder: Path, listings: Sequence[Listing], term: str) -> Test:
     if equals:
         return _named(folder, name.strip().lower(), value.strip())
     if term == "latest":
-        return _in_experiment(listings[-1].path)
+        return _in_experiment(latest(listings).path)
     if term.endswith(".jsonl"):
         return _in_experiment(find(folder, term))
     if any(_is_model(term, case.model.key, "") for case in _cases(listings)):

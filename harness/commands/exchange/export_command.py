@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commandline import options
+from harness.commandline import options, stream
 from harness.commandline.output import Output
 from harness.commands.exchange.document import export_document
 from harness.commands.exchange.export_answer import WRITERS, ExportRequest, answer
@@ -60,7 +60,7 @@ def command(
     if to:
         _write(to, export.text)
     if to is None and not as_json:
-        click.echo(export.text, nl=False)
+        stream.write(export.text, end="")
     shown = Output("json" if as_json else "plain")
     shown.show((), export_document(export), aside=notes([*export.remarks]))
 

@@ -23,6 +23,7 @@ from harness.commands.exchange.record import (
     Value,
     older_values,
 )
+from harness.report.json import encode
 from harness.report.text import sanitize
 
 # Width of a column, negative for text to the left (llama-bench.cpp, `get_field_width`).
@@ -105,7 +106,7 @@ def _values(row: ExportRow) -> dict[str, Value]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, allow_nan=False)
+    return encode(value)
 
 
 def _text(value: Value) -> str:

@@ -16,6 +16,7 @@ from harness.commands.fit.document import audit_document, document
 from harness.commands.fit.fit import FitRequest, fit
 from harness.commands.fit.page import audit_page, hint, page
 from harness.errors import UsageError
+from harness.measure.possible import require_possible
 from harness.models.catalog.catalog import load_catalog
 from harness.report.page import notes
 from harness.report.progress.fetching import Fetching
@@ -71,6 +72,8 @@ def command(
         return _show_audit(results, output)
     if bool(models) == is_all:
         raise UsageError("name models, as `harness run` takes them, or pass --all alone")
+    lists = {field: (value,) for field, value in settings.items()}
+    require_possible({**lists, "type_k": type_k, "type_v": type_v})
     types = tuple(product(type_k, type_v))
     request = FitRequest(models, not offline, lengths, types, settings, results)
     with Fetching(output.console) as fetching:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from harness import __version__
+from harness.commandline import stream
 from harness.commands.gate.annotations import workflow_commands
 from harness.commands.gate.gate import GateResult
 from harness.commands.gate.page import details, page, verdict
@@ -72,8 +72,8 @@ def junit_text(result: GateResult) -> str:
     )
 
 
-def tell_github(result: GateResult, tell: Callable[[str], None]) -> None:
-    """The summary and the annotations, where GitHub Actions is listening; `tell` gets lines."""
+def tell_github(result: GateResult) -> None:
+    """The summary and the annotations, where GitHub Actions is listening."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         try:
@@ -82,11 +82,11 @@ def tell_github(result: GateResult, tell: Callable[[str], None]) -> None:
         except OSError as error:
             # The verdict counts; it must not be lost with its decoration.
             told = cannot("written", summary, error, "the verdict stands without it")
-            tell(f"Warning: {told}")
+            stream.write(f"Warning: {told}", err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # It reads both streams; stdout is for the data.
         for line in workflow_commands(result):
-            tell(line)
+            stream.write_command(line)
 
 
 def summary_text(result: GateResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -96,7 +95,8 @@ def command(
     """
     Say whether EXPERIMENT is worse than a baseline by more than is allowed.
 
-    EXPERIMENT is a stored one: `latest` (the default), an id or its beginning, or a path. The
+    EXPERIMENT is a stored one: `latest` (the default; the newest even if it failed), an id or its
+    beginning, or a path. The
     baseline is what `harness baseline save NAME` kept, an experiment file, or an earlier comparable
     experiment: the `latest` or the `best`.
 
@@ -121,5 +121,5 @@ def command(
     )
     if junit:
         write_junit(junit, result)
-    tell_github(result, partial(click.echo, err=True))
+    tell_github(result)
     return output.show(page(result), document(result), result.exit_code)

@@ -95,7 +95,8 @@ def gate(request: GateRequest) -> GateResult:
         UsageError: What is asked of the baseline is no name.
         ResultsInvalid: There is no such candidate, no such baseline, or a file is damaged.
     """
-    candidate = load(find(request.results, request.experiment))
+    # A failed one is judged as that: an older one in its place would pass.
+    candidate = load(find(request.results, request.experiment, may_lack_result=True))
     sides = measured_of(candidate.experiment, candidate.runs)
     chosen = _choose(request, candidate)
     told = [chosen.finding] if chosen.finding else []

@@ -16,6 +16,7 @@ from harness.commands.models.models import (
     VariantStatus,
 )
 from harness.models.catalog.spec import ModelSpec, Shape, Source
+from harness.models.gguf.companions import PassedOver
 from harness.models.model import Model
 from harness.models.stores import LocalFile
 from harness.report.document_parts import HeaderOrigin, header_origin
@@ -123,9 +124,11 @@ class LocalDocument:
 
     Attributes:
         files: One for each model.
+        passed_over: Files that go with a model and are none, by what their names or headers say.
     """
 
     files: tuple[LocalFile, ...]
+    passed_over: tuple[PassedOver, ...]
 
 
 def document(result: ModelsResult) -> CatalogDocument | HeaderDocument | LocalDocument:
@@ -138,7 +141,7 @@ def document(result: ModelsResult) -> CatalogDocument | HeaderDocument | LocalDo
         case Model():
             return HeaderDocument(header_origin(result), result.file)
         case _:
-            return LocalDocument(tuple(result))
+            return LocalDocument(result.files, result.passed_over)
 
 
 def _catalog(rows: Sequence[CatalogRow], memory_bytes: int | None) -> CatalogDocument:

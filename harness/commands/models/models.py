@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.download import local_path
 from harness.models.find import find
 from harness.models.model import Model
-from harness.models.stores import LocalFile, find_local
+from harness.models.stores import LocalModels, find_local
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class CatalogModel:
     memory_bytes: int | None
 
 
-ModelsResult = CatalogList | CatalogModel | Model | Sequence[LocalFile]
+ModelsResult = CatalogList | CatalogModel | Model | LocalModels
 
 
 def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgress) -> ModelsResult:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from harness import units
 from harness.commands.models.models import (
     CatalogList,
@@ -14,8 +12,9 @@ from harness.commands.models.models import (
 )
 from harness.measure.memory import DEFAULT_CONTEXT
 from harness.models.catalog.spec import HubSource, ModelSpec, Shape, Variant, WheelSource
+from harness.models.gguf.companions import told_of
 from harness.models.model import Model
-from harness.models.stores import LocalFile
+from harness.models.stores import LocalModels
 from harness.report.page import Cell, Column, Facts, Page, Quantity, Table, notes
 from harness.schema.work import Work
 
@@ -52,7 +51,7 @@ def hint(result: ModelsResult) -> Page:
             f"At {DEFAULT_CONTEXT} positions, in {memory} of memory: estimated, and planned by the "
             f"engine where that was close; {result.n_left_out} others left out."
         )
-    if isinstance(result, Sequence) and result:
+    if isinstance(result, LocalModels) and result.files:
         return notes("`harness run PATH` measures one where it lies.")
     return ()
 
@@ -173,16 +172,18 @@ def _cache(work: Work) -> str:
     return f"{text}, and {units.memory_size(beyond)} behind a window of {max(windows)}"
 
 
-def _local(files: Sequence[LocalFile]) -> Page:
+def _local(here: LocalModels) -> Page:
     """Models that other programs hold, below the program's name."""
+    files = here.files
+    passed = notes(f"{told_of(here.passed_over)}.") if here.passed_over else ()
     if not files:
-        return notes(_NONE_HERE)
+        return (*notes(_NONE_HERE), *passed)
     order = list(dict.fromkeys(file.origin for file in files))
     rows = [
-        (it.origin, it.name, it.quantization, it.n_bytes, it.path)
+        (it.origin, ", ".join((it.name, *it.other_names)), it.quantization, it.n_bytes, it.path)
         for it in sorted(files, key=lambda file: order.index(file.origin))
     ]
-    return (Table(_LOCAL, tuple(rows), is_grouped=True),)
+    return (Table(_LOCAL, tuple(rows), is_grouped=True), *passed)
 
 
 def _size(variant: Variant) -> str:

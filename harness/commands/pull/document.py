@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.commands.pull.pull import FilesStatus, Pulled
+from harness.models.gguf.companions import PassedOver
 from harness.models.status import FileState
 
 
@@ -20,12 +21,14 @@ class PulledModel:
         path: Its file, of a split model the first.
         n_bytes: Of all its parts.
         sha256: As the catalogue or the hub states it; null where nobody does.
+        passed_over: Files of its repository that go with models and are none.
     """
 
     model: str
     path: Path
     n_bytes: int
     sha256: str | None
+    passed_over: tuple[PassedOver, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,14 @@ class FilesOfModel:
         repo: Of the hub; null where it comes from elsewhere.
         commit: Of the repository.
         files: What each should be, and what there is of it.
+        passed_over: Files of its repository that go with models and are none.
     """
 
     model: str
     repo: str | None
     commit: str | None
     files: tuple[FileState, ...]
+    passed_over: tuple[PassedOver, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,15 @@ def document(result: Sequence[Pulled] | FilesStatus) -> PulledDocument | FilesDo
     """The same for programs."""
     if isinstance(result, FilesStatus):
         return FilesDocument(
-            tuple(FilesOfModel(it.key, it.repo, it.commit, it.files) for it in result.models)
+            tuple(
+                FilesOfModel(it.key, it.repo, it.commit, it.files, it.passed_over)
+                for it in result.models
+            )
         )
     return PulledDocument(tuple(map(_pulled, result)))
 
 
 def _pulled(each: Pulled) -> PulledModel:
     local, variant = each.local, each.local.variant
-    return PulledModel(local.key, local.path, each.n_bytes, variant.sha256 if variant else None)
+    sha256 = variant.sha256 if variant else None
+    return PulledModel(local.key, local.path, each.n_bytes, sha256, local.passed_over)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from harness import units
 from harness.commands.pull.pull import FilesStatus, Pulled
+from harness.models.gguf.companions import PassedOver, told_of
 from harness.models.status import FileState, ModelState
-from harness.report.page import Cell, Column, Note, Page, Table
+from harness.report.page import Cell, Column, Note, Page, Table, notes
 
 _WORDS = {
     "here": "here",
@@ -38,12 +39,20 @@ def page(result: Sequence[Pulled] | FilesStatus) -> Page:
     """A row a model that was fetched; or one a file, and what is left to fetch."""
     if not isinstance(result, FilesStatus):
         rows = tuple((it.local.key, it.n_bytes, it.local.path) for it in result)
-        return (Table(_PULLED, rows),)
+        passed = dict.fromkeys(each for it in result for each in it.local.passed_over)
+        return (Table(_PULLED, rows), *_passed_over([*passed]))
     table = Table(_FILES, tuple(_row(model, it) for model in result.models for it in model.files))
     if result.question == "verify":
         return (table,)
     left = result.n_bytes_missing
-    return table, Note((f"{units.file_size(left)} to fetch" if left else "nothing to fetch",))
+    note = Note((f"{units.file_size(left)} to fetch" if left else "nothing to fetch",))
+    passed = dict.fromkeys(each for model in result.models for each in model.passed_over)
+    return (table, note, *_passed_over([*passed]))
+
+
+def _passed_over(files: Sequence[PassedOver]) -> Page:
+    """Of the repositories, what was taken for no model."""
+    return notes(told_of(files)) if files else ()
 
 
 def _row(model: ModelState, file: FileState) -> tuple[Cell, ...]:

@@ -16,6 +16,7 @@ from harness.commands.quality.quality import quality_files, quality_result
 from harness.errors import UsageError
 from harness.measure.jobs.score_text import default_text, read_text
 from harness.measure.lock import machine_held
+from harness.measure.possible import require_possible
 from harness.measure.scoring import ScoreRequest, score_models
 from harness.models.catalog.catalog import load_catalog
 from harness.records.quality import require_writable
@@ -104,6 +105,7 @@ def command(
     """
     if given["is_spilling"] and reference is None:
         raise UsageError("--spill is about a model and its --reference; name one")
+    require_possible({field: (value,) for field, value in given["settings"].items()})
     request = ScoreRequest(read_text(text_path) if text_path else default_text(), **given)
     require_writable(request.results)
     with Fetching(output.console) as fetching:

@@ -9,7 +9,7 @@ import click
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
-from harness.records.listing import find, list_experiments
+from harness.records.listing import find, list_experiments, listing_of
 from harness.records.store import load
 
 
@@ -22,7 +22,8 @@ def command(experiment: str | None, results: Path, is_all: bool, output: Output)
     """
     Show EXPERIMENT as a table; without one, list what is stored, the newest last.
 
-    EXPERIMENT is `latest`, an id or its beginning, or the path of an experiment file.
+    EXPERIMENT is `latest` (the newest with a result), an id or its beginning, or the path of an
+    experiment file.
     """
     if experiment is None:
         listed = StoredList(results, tuple(list_experiments(results)), is_all)
@@ -32,6 +33,10 @@ def command(experiment: str | None, results: Path, is_all: bool, output: Output)
     from harness.report.measured_page import measured_result
 
     stored = load(find(results, experiment))
+    newest = find(results, experiment, may_lack_result=True)
+    if newest != stored.path:
+        failed = listing_of(newest).id
+        output.tell(f"A newer experiment has no result: `harness show {failed}` tells why.")
     if stored.n_torn:
         output.tell("The last line was cut off in the middle and is left out.")
     if stored.end is None:

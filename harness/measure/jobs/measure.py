@@ -20,7 +20,7 @@ from harness.schema.experiment import (
     Outcome,
     Trial,
 )
-from harness.schema.machine import Device, Energy, MemoryMark
+from harness.schema.machine import Counters, Device, Energy, MemoryMark
 from harness.schema.settings import Settings
 
 
@@ -47,10 +47,33 @@ class ContextEvent(Event):
 
 
 class TrialEvent(Event):
-    """A repetition is complete."""
+    """A repetition is complete; `disturbed_by` says what takes it out of the headline."""
 
     event: Literal["trial"] = "trial"
     trial: Trial
+    disturbed_by: str | None = None
+
+
+class RepeatEvent(Event):
+    """
+    As many trials of a workload as asked for are made, but not enough clean ones: more follow.
+
+    `disturbed_by` says of those `n_disturbed` what disturbed them.
+    """
+
+    event: Literal["repeat"] = "repeat"
+    workload: str
+    n_disturbed: PositiveInt
+    n_trials: PositiveInt
+    n_trials_max: PositiveInt
+    disturbed_by: str
+
+
+class CountersEvent(Event):
+    """What was counted from before loading to behind the last trial."""
+
+    event: Literal["counters"] = "counters"
+    counters: Counters
 
 
 class EnergyEvent(Event):
@@ -91,6 +114,8 @@ class MeasureJob(Job):
             | LoadedEvent
             | ContextEvent
             | TrialEvent
+            | RepeatEvent
+            | CountersEvent
             | EnergyEvent
             | MemoryEvent
             | WorkloadFailedEvent,
@@ -128,6 +153,7 @@ class MeasureReport:
     devices_loaded: tuple[Device, ...] = ()
     idle_energy: tuple[Energy, ...] = ()
     energy_reasons_missing: dict[str, str] = field(default_factory=dict)
+    counters: Counters | None = None
     trials: tuple[Trial, ...] = ()
 
 
@@ -145,6 +171,7 @@ def measure(
     )
     loaded = next(iter(report.told(LoadedEvent)), None)
     energy = next(iter(report.told(EnergyEvent)), None)
+    counted = next(iter(report.told(CountersEvent)), None)
     return MeasureReport(
         outcome=report.outcome,
         engine=report.engine,
@@ -160,5 +187,6 @@ def measure(
         devices_loaded=loaded.devices_loaded if loaded else (),
         idle_energy=energy.idle if energy else (),
         energy_reasons_missing=energy.reasons_missing if energy else {},
+        counters=counted.counters if counted else None,
         trials=tuple(event.trial for event in report.told(TrialEvent)),
     )

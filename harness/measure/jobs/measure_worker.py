@@ -16,6 +16,8 @@ from time import perf_counter_ns
 import numpy as np
 
 from harness.analysis import disturbance
+from harness.analysis.disturbance import Disturbance
+from harness.analysis.impossible import impossible_context
 from harness.engine.context import Context
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
@@ -24,10 +26,12 @@ from harness.machine import counters, memory, pagecache
 from harness.machine.energy.meters import NO_METERS, Meters, find_meters
 from harness.measure.jobs.measure import (
     ContextEvent,
+    CountersEvent,
     EnergyEvent,
     LoadedEvent,
     MeasureJob,
     MemoryEvent,
+    RepeatEvent,
     TrialEvent,
     WorkloadFailedEvent,
 )
@@ -52,6 +56,7 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
         EngineFailed: The model cannot be loaded.
     """
     send(MemoryEvent(memory=memory.read_memory("start")))
+    before = counters.snapshot()
     meters, rest_ns = _rest(job, send)
     began_ns = job.started_ns + rest_ns  # the rest is no part of loading
     devices_before = engine.ggml.devices()
@@ -81,6 +86,9 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
                     workload=workload.name, reason=failure.reason, message=str(failure)
                 )
             )
+    after = counters.snapshot()
+    whole = counters.between(before, after, counters.reference_loop_ns())
+    send(CountersEvent(counters=whole))
     send(MemoryEvent(memory=memory.read_memory("end")))
     model.close()
 
@@ -141,18 +149,9 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
         EngineFailed: It needs more than was asked for, or more than the model was trained for.
     """
     trained = model.n_ctx_train  # 0 where the header does not say
-    n_ctx = workload.context_length(trained, asked)
-    if n_ctx > trained > 0:
-        raise EngineFailed(
-            "context-too-large",
-            f"{n_ctx} positions are beyond the {trained} that the model was trained for",
-        )
-    if workload.n_ctx_min > n_ctx:
-        raise EngineFailed(
-            "context-too-large",
-            f"{workload.name} needs {workload.n_ctx_min} positions, --ctx gives {n_ctx}",
-        )
-    return n_ctx
+    if why := impossible_context(workload, trained, asked):
+        raise EngineFailed("context-too-large", why)
+    return workload.context_length(trained, asked)
 
 
 def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
@@ -161,23 +160,35 @@ def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
 
     At least one trial is made, however late it is: a slow model must answer too.
     """
-    _trial(bench, send, meters, index=0, is_warm_up=True)
+    warm_up = _trial(bench, meters, index=0, is_warm_up=True)
+    send(TrialEvent(trial=warm_up))
     n_wanted, n_most = map(bench.workload.n_trials, (job.n_trials, job.n_trials_max))
-    n_clean = 0
-    for index in range(n_most):
-        trial = _trial(bench, send, meters, index=index, is_warm_up=False)
+    found: list[Disturbance] = []
+    for n_made in range(1, n_most + 1):
+        trial = _trial(bench, meters, index=n_made - 1, is_warm_up=False)
         disturbed = disturbance.why_disturbed(
             trial.counters,
             n_logical=job.n_cores_logical,
             n_threads=job.settings.n_threads,
             n_usable=job.n_cores_usable,
         )
-        n_clean += not disturbed
-        if n_clean >= n_wanted or perf_counter_ns() > job.deadline_ns:
+        found += [disturbed] if disturbed else []
+        send(TrialEvent(trial=trial, disturbed_by=disturbed.text if disturbed else None))
+        if n_made - len(found) >= n_wanted or perf_counter_ns() > job.deadline_ns:
             return
+        if n_made == n_wanted < n_most:
+            send(
+                RepeatEvent(
+                    workload=bench.workload.name,
+                    n_disturbed=len(found),
+                    n_trials=n_made,
+                    n_trials_max=n_most,
+                    disturbed_by=disturbance.in_all(found),
+                )
+            )
 
 
-def _trial(bench: Bench, send: Send, meters: Meters, *, index: int, is_warm_up: bool) -> Trial:
+def _trial(bench: Bench, meters: Meters, *, index: int, is_warm_up: bool) -> Trial:
     measure = bench.plan(is_warm_up=is_warm_up)
     bench.prepare()
     gc.disable()  # a collection inside a step would be ours, not the engine's
@@ -187,7 +198,7 @@ def _trial(bench: Bench, send: Send, meters: Meters, *, index: int, is_warm_up: 
     after = counters.snapshot()
     energy = meters.end()
     gc.enable()
-    trial = Trial(
+    return Trial(
         workload=bench.workload.name,
         index=index,
         is_warm_up=is_warm_up,
@@ -195,5 +206,3 @@ def _trial(bench: Bench, send: Send, meters: Meters, *, index: int, is_warm_up: 
         energy=energy,
         **asdict(timing),
     )
-    send(TrialEvent(trial=trial))
-    return trial

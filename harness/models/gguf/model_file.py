@@ -38,16 +38,7 @@ def describe(
         ModelInvalid: Not a model the engine could load, or unreadable.
         ModelNotFound: A part of a split model is missing.
     """
-    headers, n_bytes = [], 0
-    paths = shard_paths(path)
-    for part in paths:
-        try:
-            size = part.stat().st_size
-            with part.open("rb") as file:
-                headers.append(read_header(file, size, str(part)))
-        except OSError as error:
-            raise ModelInvalid(unreadable(part, error)) from error
-        n_bytes += size
+    headers, n_bytes = headers_of(path)
     return model_file_of(
         headers,
         name=str(path),
@@ -57,6 +48,25 @@ def describe(
         quantization=quantization,
         sha256=sha256,
     )
+
+
+def headers_of(path: Path) -> tuple[list[Header], int]:
+    """
+    The headers of the model at `path`, one a part, and the bytes of all its files.
+
+    Raises:
+        ModelInvalid, ModelNotFound: As `describe`.
+    """
+    headers, n_bytes = [], 0
+    for part in shard_paths(path):
+        try:
+            size = part.stat().st_size
+            with part.open("rb") as file:
+                headers.append(read_header(file, size, str(part)))
+        except OSError as error:
+            raise ModelInvalid(unreadable(part, error)) from error
+        n_bytes += size
+    return headers, n_bytes
 
 
 def model_file_of(

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from harness.errors import FetchFailed
 
 DEFAULT_REVISION = "main"
-_REFERENCE = re.compile(r"(?P<repo>[A-Za-z0-9_][\w.-]*/[\w.-]+)(?::(?P<wanted>[\w.-]+))?", re.ASCII)
+_REFERENCE = re.compile(r"(?P<repo>[A-Za-z0-9_][\w.-]*/[\w.-]+)(?::(?P<wanted>.+))?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 # Devices on Windows whatever the ending: CreateFile("con.gguf") opens the console.
@@ -22,7 +22,11 @@ _SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class HubReference:
-    """`owner/repo:WANTED` as given on the command line; `wanted` names a quantization."""
+    """
+    `owner/repo:WANTED` as given on the command line.
+
+    `wanted` names a quantization, or a file, with its folder or without.
+    """
 
     repo: str
     wanted: str | None
@@ -85,12 +89,14 @@ class Listing:
 
 
 def parse_reference(text: str) -> HubReference | None:
-    """`owner/repo` or `owner/repo:WANTED`; None if `text` is neither."""
+    """`owner/repo`, `owner/repo:WANTED` or `owner/repo:FOLDER/FILE.gguf`; None if it is neither."""
     match = _REFERENCE.fullmatch(text)
     # ".." and "--" are what the hub forbids in names; the cache folder's name depends on it.
     if not match or ".." in match["repo"] or "--" in match["repo"] or len(match["repo"]) > 96:
         return None
     if match["repo"].endswith((".git", ".", "-")):
+        return None
+    if match["wanted"] and not is_safe(match["wanted"]):
         return None
     return HubReference(match["repo"], match["wanted"])
 

@@ -7,12 +7,19 @@ Nothing here asks the hub: a plan is made from a listing, the hub's (online.py) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import FetchFailed, ModelNotFound
 from harness.models.catalog.catalog import Entry, HubSource, Variant
 from harness.models.digest import joint_sha256, recalled
+from harness.models.gguf.file_name import (
+    is_named_plainly,
+    model_name,
+    plain_quantization,
+    stem,
+    stem_path,
+)
 from harness.models.hub.cache import CachedRepository, cache_root
 from harness.models.hub.choice import NO_HINT, Chosen, Hint, choose
 from harness.models.hub.files import (
@@ -126,15 +133,15 @@ def request_of(
     )
 
 
-def make_plan(request: HubRequest, listing: Listing) -> HubPlan:
+def make_plan(request: HubRequest, listing: Listing, *, is_whole: bool = True) -> HubPlan:
     """
-    What fetching `request` out of `listing` comes to.
+    What fetching `request` out of `listing` comes to; `is_whole`: that is all the repository has.
 
     Raises:
         ModelNotFound: It is not in there, or could be several files.
         FetchFailed: It is not what the catalogue says.
     """
-    chosen = choose(request.reference, listing.files, request.hint)
+    chosen = choose(request.reference, listing.files, request.hint, is_whole=is_whole)
     _require_unchanged(request, chosen)
     repository = CachedRepository(listing.repo, cache_root())
     return HubPlan(_key(request, chosen), repository, listing.commit, listing.revision, chosen)
@@ -152,7 +159,7 @@ def cached_plan(request: HubRequest) -> HubPlan:
     listing = repository.listing(request.revision or DEFAULT_REVISION)
     if listing is None:
         raise ModelNotFound(f"{request.key} is not in the cache; `harness pull` fetches it")
-    plan = make_plan(request, listing)
+    plan = make_plan(request, listing, is_whole=False)
     hint = request.hint.path
     if hint and (request.sha256, request.n_bytes) == (None, None) and plan.chosen.name != hint:
         # A repository of several models: what is here may be another of that quantization.
@@ -162,18 +169,24 @@ def cached_plan(request: HubRequest) -> HubPlan:
         return plan
     # A cache without links knows no digests; the catalogue does.
     files = (HubFile(first.path, first.n_bytes, digest_from_name(request.sha256)), *rest)
-    chosen = Chosen(files, plan.chosen.quantization)
-    return HubPlan(plan.key, repository, plan.commit, plan.revision, chosen)
+    return replace(plan, chosen=replace(plan.chosen, files=files))
 
 
 def _key(request: HubRequest, chosen: Chosen) -> str:
     """What experiments call it: the same for the same file, however it was written."""
-    wanted, quantization = request.reference.wanted, chosen.quantization
-    if request.key != str(request.reference) or quantization is None:
+    reference, quantization, path = request.reference, chosen.quantization, chosen.name
+    wanted = reference.wanted or ""
+    if request.key != str(reference):
         return request.key
-    if wanted is None or wanted.upper() in (quantization, quantization.removeprefix("UD-")):
-        return f"{request.reference.repo}:{quantization}"
-    return request.key
+    if quantization and (
+        wanted == ""
+        or plain_quantization(wanted) in (quantization, quantization.removeprefix("UD-"))
+        or is_named_plainly(path, model_name(reference.repo))
+    ):
+        return f"{reference.repo}:{quantization}"
+    named = stem_path(path) if "/" in wanted else stem(path)
+    is_whole_name = stem_path(wanted).lower() == named.lower()
+    return f"{reference.repo}:{named}" if is_whole_name else request.key
 
 
 def _require_unchanged(request: HubRequest, chosen: Chosen) -> None:

@@ -7,7 +7,7 @@ line when it is complete.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -15,13 +15,17 @@ from rich.live import Live
 from rich.text import Text
 
 from harness import units
-from harness.measure.jobs.measure import ContextEvent, TrialEvent
+from harness.measure.jobs.measure import ContextEvent, RepeatEvent, TrialEvent
 from harness.measure.protocol import Event, HelloEvent
 from harness.report.terminal import Stderr
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import Run, Stop, Trial
+from harness.schema.experiment import ModelKey, Plan, Run, Stop, Trial
+from harness.schema.settings import Settings, difference_text
 
 _REDRAW_S = 1.0
+
+_TELL_AGAIN_S = 60.0
+"""Between two lines on repeated trials: whoever waits sees why, and a log is not full of it."""
 
 STOPS = {
     "precise": "precise enough",
@@ -40,15 +44,19 @@ class Progress:
     def __init__(self, console: Stderr) -> None:
         self._console = console
         self._n_runs_max = 0
+        self._settings: Sequence[Settings] = ()
         self._live: Live | None = None
         self._drawn_s = 0.0
         self._line = ""
         self._title = ""
+        self._told_repeat_s: float | None = None
+        self._n_disturbed = 0
 
     @contextmanager
-    def shown(self, n_runs_max: int) -> Iterator[None]:
+    def shown(self, plan: Plan) -> Iterator[None]:
         """Keeps the status line on the terminal for as long as the block runs."""
-        self._n_runs_max = n_runs_max
+        self._n_runs_max = plan.n_runs_max * len(plan.settings) * len(plan.models)
+        self._settings = plan.settings
         if not self._console.is_terminal:
             yield
             return
@@ -64,7 +72,9 @@ class Progress:
 
     def run_started(self, number: int, configuration: Configuration) -> None:
         """Names the Run that begins."""
-        self._title = f"run {number} of {self._n_runs_max} at most · {configuration.model.key}"
+        self._n_disturbed = 0
+        name = self._named(configuration.model.key, configuration.settings)
+        self._title = f"run {number} of {self._n_runs_max} at most · {name}"
         self._draw(f"{self._title} · memory bandwidth", is_urgent=True)
 
     def event(self, event: Event) -> None:
@@ -75,7 +85,11 @@ class Progress:
             case ContextEvent():
                 self._draw(f"{self._title} · {event.context.workload}")
             case TrialEvent():
-                self._draw(f"{self._title} · {_told(event.trial)}")
+                self._n_disturbed += event.disturbed_by is not None
+                why = f" · {event.disturbed_by}" if event.disturbed_by else ""
+                self._draw(f"{self._title} · {_told(event.trial)}{why}")
+            case RepeatEvent():
+                self._tell_repeat(event)
             case _:
                 pass
 
@@ -83,13 +97,29 @@ class Progress:
         """One line for the finished Run."""
         failed = f" · {run.outcome.message}" if run.outcome.status == "failed" else ""
         ended = f" · {STOPS[stop.reason]}" if stop else ""
+        n_trials = sum(not trial.is_warm_up for trial in run.trials)
+        n_disturbed = self._n_disturbed
+        disturbed = f" · {n_disturbed} of {n_trials} trials disturbed" if n_disturbed else ""
         text = Text(
-            f"run {run.index + 1:2}  {run.model}  {_figures(run)}"
-            f"{units.duration(run.duration_ns)}{failed}{ended}"
+            f"run {run.index + 1:2}  {self._named(run.model, run.settings)}  {_figures(run)}"
+            f"{units.duration(run.duration_ns)}{disturbed}{failed}{ended}"
         )
         if failed:
             text.stylize("yellow")
         self._console.print(text, soft_wrap=True)
+
+    def _named(self, key: ModelKey, settings: Settings) -> str:
+        """What is measured, told from everything else of the plan."""
+        return " · ".join(filter(None, (key, difference_text(settings, self._settings))))
+
+    def _tell_repeat(self, event: RepeatEvent) -> None:
+        now_s = monotonic()
+        if self._told_repeat_s is None or now_s - self._told_repeat_s >= _TELL_AGAIN_S:
+            self._told_repeat_s = now_s
+            self._console.warn(
+                f"{event.workload}: {event.n_disturbed} of {event.n_trials} trials were disturbed "
+                f"({event.disturbed_by}); repeating, up to {event.n_trials_max} trials."
+            )
 
     def _draw(self, line: str, *, is_urgent: bool = False) -> None:
         if self._live is None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ModelNotFound
+from harness.models.gguf.file_name import quantization_of
 from harness.models.gguf.shards import shard_name
-from harness.models.hub.choice import Chosen, Hint, choose, quantization_of
+from harness.models.hub.choice import Chosen, Hint, choose
 from harness.models.hub.files import Digest, HubFile, HubReference
 
 
@@ -47,6 +48,10 @@ def complaint(wanted: str | None, *paths: str) -> str:
         ("gemma-3-27b-it-qat-q4_0.gguf", "Q4_0"),
         ("Model-MXFP4_MOE.gguf", "MXFP4_MOE"),
         ("Model-QAT-Q4_0-Q8_0.gguf", "Q8_0"),
+        ("model-q4_k_m_v2.gguf", "Q4_K_M"),
+        ("Model-Q4_0_4_8.gguf", "Q4_0_4_8"),
+        ("Model-IQ4_KS_R4.gguf", "IQ4_KS_R4"),
+        ("Model-Q6_K_L.gguf", "Q6_K_L"),
         ("tinyllamas/stories260K.gguf", None),
         ("Qwen3-30B-A3B.gguf", None),
         ("Q4ever.gguf", None),
@@ -90,7 +95,12 @@ def test_files_that_go_with_a_model_are_no_models() -> None:
     )
     assert chosen("Q8_0", *companions, "M-Q8_0.gguf") == ["M-Q8_0.gguf"]
     assert chosen(None, *companions, "M-Q8_0.gguf") == ["M-Q8_0.gguf"]
-    assert "has no GGUF files" in complaint(None, *companions, "README.md")
+    assert "has no GGUF files" in complaint(None, "README.md")
+
+
+def test_a_repository_of_companions_alone_holds_them_as_its_models() -> None:
+    assert chosen(None, "mmproj-F16.gguf", "imatrix.gguf") == ["mmproj-F16.gguf"]
+    assert chosen(None, "mtp-M-Q8_0.gguf", "mmproj-F16.gguf") == ["mtp-M-Q8_0.gguf"]
 
 
 def test_quantized_weights_may_bear_the_name_of_the_statistics_behind_them() -> None:

@@ -1,0 +1,133 @@
+"""
+What is asked for and cannot be, so far as options, a header and the engine's devices tell.
+
+Found before anything is fetched or measured: a measurement that must fail, or whose cases must all
+be the same, is no measurement. What only the engine itself knows it says when it plans
+(measure/predictions.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.schema.experiment import EngineInfo, ModelFile
+from harness.schema.settings import Settings, option_name, value_text
+from harness.schema.workload import Workload, parse_workload
+
+_GPU_SETTINGS: dict[str, tuple[object, ...]] = {
+    "n_gpu_layers": (-1, 0),
+    "n_cpu_moe": (0,),
+    "split_mode": ("layer",),
+    "main_gpu": (0,),
+    "tensor_split": ((),),
+}
+"""What only says something where there is a GPU, with the values that are true without one."""
+
+_PLAIN_TYPES = ("f32", "f16", "bf16")
+_USUAL = Settings(n_threads=1)
+
+
+def impossible_options(settings: Sequence[Settings], workloads: Sequence[str]) -> Iterator[str]:
+    """A sentence for each combination that no model and no engine can do."""
+    for each in settings:
+        for name in workloads:
+            # Without a model: whatever it was trained for.
+            if each.n_ctx and (why := impossible_context(parse_workload(name), None, each.n_ctx)):
+                yield why
+        # llama_init_from_model of llama-context.cpp: "quantized V cache requires flash_attn".
+        if each.flash_attn == "off" and each.type_v not in _PLAIN_TYPES:
+            yield (
+                f"{_written(each, 'type_v')} needs flash attention, and "
+                f"{_written(each, 'flash_attn')} turns it off; leave one of them away"
+            )
+        # llama-context.cpp takes the smaller of the two.
+        if each.n_batch < each.n_ubatch != _USUAL.n_ubatch:
+            yield (
+                f"{_written(each, 'n_ubatch')} has no effect: it is more than "
+                f"{_written(each, 'n_batch')}, of which it is to be a part; ask for no more"
+            )
+
+
+def impossible_context(
+    workload: Workload, n_ctx_train: int | None, asked: int | None
+) -> str | None:
+    """
+    Why `workload` cannot have a context; None where it can.
+
+    Args:
+        workload: What is to be measured.
+        n_ctx_train: What the model was trained for; None and 0: nobody knows.
+        asked: What the user asked for.
+    """
+    n_ctx = workload.context_length(n_ctx_train, asked)
+    if n_ctx > (n_ctx_train or n_ctx):
+        beyond = f"beyond the {n_ctx_train} that the model was trained for"
+        if asked:
+            return f"--ctx {asked}: {n_ctx} positions are {beyond}; ask for less"
+        return f"{workload.name}: {n_ctx} positions are {beyond}; choose a smaller one with -w"
+    if workload.n_ctx_min > n_ctx:
+        return (
+            f"{workload.name} needs {workload.n_ctx_min} positions, --ctx gives {n_ctx}; ask for "
+            "more, or leave --ctx away"
+        )
+    return None
+
+
+def impossible_for_model(
+    settings: Sequence[Settings], workloads: Sequence[str], model: ModelFile
+) -> Iterator[str]:
+    """A sentence for each combination that `model` cannot do, by its header."""
+    for each in settings:
+        for name in workloads:
+            why = impossible_context(parse_workload(name), model.n_ctx_train, each.n_ctx)
+            if why:
+                yield why
+        # 0 also where another program measured; here the header was read.
+        if each.n_cpu_moe and not model.n_expert:
+            option = _written(each, "n_cpu_moe")
+            yield f"{option} has no effect: the model has no experts; leave it away"
+
+
+def impossible_for_engine(settings: Sequence[Settings], engine: EngineInfo) -> Iterator[str]:
+    """A sentence for each setting that is about devices that `engine` does not have."""
+    names = [device.name for device in engine.devices]
+    gpus = [device.name for device in engine.devices if device.is_gpu]
+    for each in settings:
+        for device in each.devices:
+            if device not in names:
+                yield (
+                    f"--{option_name('devices')}: no device named {device}; this engine has "
+                    f"{', '.join(names)}"
+                )
+    if not gpus:
+        yield from _without_gpu(settings, names)
+        return
+    for each in settings:
+        n_used = sum(name in gpus for name in each.devices) if each.devices else len(gpus)
+        if each.main_gpu and each.main_gpu >= n_used:
+            yield f"{_written(each, 'main_gpu')}: {n_used} GPUs are used, and counted from 0"
+        if len(each.tensor_split) > n_used:
+            yield f"{_written(each, 'tensor_split')} has more shares than the {n_used} GPUs used"
+
+
+def asks_for_devices(settings: Sequence[Settings]) -> bool:
+    """Whether `impossible_for_engine` can have anything to say of them, whatever the engine."""
+    fields = ("devices", *_GPU_SETTINGS)
+    return any(getattr(each, name) != getattr(_USUAL, name) for each in settings for name in fields)
+
+
+def _without_gpu(settings: Sequence[Settings], names: Sequence[str]) -> Iterator[str]:
+    for field, true_values in _GPU_SETTINGS.items():
+        values = list(dict.fromkeys(getattr(each, field) for each in settings))
+        ignored = [value for value in values if value not in true_values]
+        if ignored or len(values) > 1:
+            text = ",".join(map(value_text, ignored or values))
+            yield (
+                f"--{option_name(field)} {text} has no effect: this engine has no GPU, only "
+                f"{', '.join(names)}; leave it away"
+            )
+
+
+def _written(settings: Settings, field: str) -> str:
+    """The setting as it is typed: "--cache-type-v q8_0"."""
+    return f"--{option_name(field)} {value_text(getattr(settings, field))}"

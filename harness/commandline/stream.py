@@ -1,0 +1,70 @@
+"""
+The one way to stdout and stderr, where text that others wrote can do no harm.
+
+Names of files, models, processes and records, texts of servers and of the engine: all of them reach
+a terminal or the log of a CI runner here. So nothing else in the program may print (ruff refuses
+it, `banned-api` in pyproject.toml); what rich draws goes through report/terminal.py, which does the
+same for it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+
+import click
+
+from harness.report.text import printable
+
+_ERRORS = "harness.spelt"
+# What our own pages hold beyond ASCII, for code pages that lack it (cp932, cp949, latin-1 ...).
+_SPELT = {
+    "±": "+-", "µ": "u", "×": "x", "·": "-", "–": "-", "—": "-", "…": "...", "→": "->",
+    "≤": "<=", "≥": ">=", "≈": "~", "¹": "1", "²": "2", "³": "3", "ö": "o", "σ": "s",
+    **dict(zip("▁▂▃▄▅▆▇█", "_.,-~=*#", strict=True)),
+    "─": "-", "━": "-", "│": "|", "├": "|", "└": "`", "╸": "-", "╺": "-", "\N{NO-BREAK SPACE}": " ",
+}  # fmt: skip
+
+
+def prepare() -> None:
+    """
+    Lets stdout and stderr carry every text, whatever their code page: what it lacks is spelt.
+
+    A UnicodeEncodeError would come with the table, after minutes of measuring.
+    """
+    codecs.register_error(_ERRORS, _spell)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def write(text: str, *, err: bool = False, end: str = "\n") -> None:
+    """`text`, of any number of lines, to stdout or stderr, without what is not printed."""
+    click.echo(printable(text) + end, nl=False, err=err)
+
+
+def write_error(message: str) -> None:
+    """One line on stderr behind a red "Error:"."""
+    # click asks whether this is a terminal, but not, in all its versions, for NO_COLOR.
+    color = False if os.environ.get("NO_COLOR") else None
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=color)
+    write(" ".join(message.splitlines()), err=True)
+
+
+def write_command(line: str) -> None:
+    """A workflow command for a CI runner, on stderr; whoever makes it has escaped what it holds."""
+    click.echo(line, err=True)
+
+
+def confirm(question: str) -> bool:
+    """Whether a person says yes; `question` is not of others' making."""
+    return click.confirm(printable(question), err=True)
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_SPELT.get(char, "?") for char in missing), error.end

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from make.records import CPU, GPU, make_experiment, make_model
+from make.settings import SETTINGS
+
+from harness.analysis.impossible import (
+    asks_for_devices,
+    impossible_for_engine,
+    impossible_for_model,
+    impossible_options,
+)
+from harness.schema.experiment import EngineInfo
+from harness.schema.machine import Device
+from harness.schema.settings import Settings
+
+SECOND = GPU.model_copy(update={"name": "CUDA1"})
+
+
+def engine(*devices: Device) -> EngineInfo:
+    return make_experiment().provenance.engine.model_copy(update={"devices": devices})
+
+
+def of(**changes: Any) -> Settings:
+    return Settings(n_threads=2, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "workload", "words"),
+    [
+        ({"n_ctx": 4}, "pp512", "pp512 needs 512 positions, --ctx gives 4"),
+        ({"n_ctx": 4096}, "tg1@d4096", "tg1@d4096 needs 4097 positions, --ctx gives 4096"),
+        ({"n_ctx": 255}, "chat", "chat needs 256 positions"),
+        ({"n_ctx": 511}, "sustain60", "sustain60 needs 512 positions"),
+        ({"flash_attn": "off", "type_v": "q8_0"}, "tg8", "--cache-type-v q8_0 needs flash"),
+        ({"n_batch": 32, "n_ubatch": 64}, "tg8", "--ubatch-size 64 has no effect"),
+    ],
+)
+def test_what_no_model_can_do_is_named_with_its_option(
+    changes: dict[str, Any], workload: str, words: str
+) -> None:
+    (why,) = impossible_options([of(), of(**changes)], (workload,))
+    assert words in why
+
+
+@pytest.mark.parametrize(
+    ("changes", "workload"),
+    [
+        ({"n_ctx": 512}, "pp512"),
+        ({"n_ctx": 256}, "chat"),
+        ({"flash_attn": "auto", "type_v": "q8_0"}, "tg8"),
+        ({"flash_attn": "off", "type_k": "q8_0"}, "tg8"),
+        ({"flash_attn": "off", "type_v": "bf16"}, "tg8"),
+        ({"n_batch": 32}, "tg8"),
+    ],
+)
+def test_what_can_be_is_not_refused(changes: dict[str, Any], workload: str) -> None:
+    assert not [*impossible_options([of(**changes)], (workload,))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "workload", "words"),
+    [
+        ({"n_ctx": 9000}, "tg8", "--ctx 9000: 9000 positions are beyond the 8192"),
+        ({}, "tg8@d8192", "tg8@d8192: 8200 positions are beyond the 8192"),
+        ({"n_cpu_moe": 3}, "tg8", "--cpu-moe 3 has no effect: the model has no experts"),
+    ],
+)
+def test_what_a_header_rules_out_is_said(
+    changes: dict[str, Any], workload: str, words: str
+) -> None:
+    (why,) = impossible_for_model([of(**changes)], (workload,), make_model())
+    assert words in why
+
+
+def test_a_header_that_does_not_say_rules_nothing_out() -> None:
+    model = make_model(n_ctx_train=None, n_expert=8)
+    settings = [of(n_ctx=100_000, n_cpu_moe=3)]
+    assert not [*impossible_for_model(settings, ("tg8@d99991", "chat"), model)]
+
+
+@pytest.mark.parametrize(
+    ("several", "words"),
+    [
+        ([of(n_gpu_layers=20)], "--gpu-layers 20 has no effect: this engine has no GPU, only CPU"),
+        ([of(n_gpu_layers=0), of()], "--gpu-layers 0,-1 has no effect"),
+        ([of(n_cpu_moe=1), of(n_cpu_moe=2)], "--cpu-moe 1,2 has no effect"),
+        ([of(main_gpu=1)], "--main-gpu 1 has no effect"),
+        ([of(tensor_split=(3.0, 1.0))], "--tensor-split 3/1 has no effect"),
+        ([of(split_mode="row")], "--split-mode row has no effect"),
+        ([of(devices=("cuda0",))], "no device named cuda0; this engine has CPU"),
+    ],
+)
+def test_what_is_about_a_gpu_is_refused_without_one(several: list[Settings], words: str) -> None:
+    assert asks_for_devices(several)
+    (why,) = impossible_for_engine(several, engine(CPU))
+    assert words in why
+
+
+def test_no_layer_on_a_gpu_is_what_an_engine_without_one_does() -> None:
+    assert not [*impossible_for_engine([of(n_gpu_layers=0)], engine(CPU))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"main_gpu": 2}, "--main-gpu 2: 2 GPUs are used"),
+        ({"main_gpu": 1, "devices": ("CUDA1",)}, "--main-gpu 1: 1 GPUs are used"),
+        ({"tensor_split": (1.0, 1.0, 1.0)}, "--tensor-split 1/1/1 has more shares than the 2"),
+        ({"devices": ("CUDA0", "CUDA7")}, "no device named CUDA7; this engine has CUDA0, CUDA1"),
+    ],
+)
+def test_gpus_that_are_not_there_are_refused(changes: dict[str, Any], words: str) -> None:
+    (why,) = impossible_for_engine([of(**changes)], engine(GPU, SECOND, CPU))
+    assert words in why
+
+
+@given(SETTINGS)
+def test_an_engine_is_only_asked_where_it_can_object(settings: Settings) -> None:
+    if not asks_for_devices([settings]):
+        for devices in ((CPU,), (GPU, SECOND, CPU)):
+            assert not [*impossible_for_engine([settings], engine(*devices))]

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from make.records import make_end, make_experiment, make_runs
+
+import harness
+from harness.commandline import stream
+from harness.records.store import write_whole
+from harness.report.formats import FORMATS
+
+_SOURCES = Path(harness.__file__).parent
+_CODE_PAGES = ("cp932", "cp949", "latin-1", "cp437", "ascii", "utf-8")
+
+
+@given(st.text() | st.lists(st.sampled_from(["::error::x", "##[x", "\x1b[2J", "\n", "\t", " "])))
+def test_what_is_written_is_printed_and_no_command(text: str | list[str]) -> None:
+    whole = text if isinstance(text, str) else "".join(text)
+
+    @click.command()
+    def command() -> None:
+        stream.write(whole)
+
+    said = CliRunner().invoke(command).stdout
+    assert all(char.isprintable() or char in "\n\t" for char in said)
+    assert not any(line.strip().startswith("::") or "##[" in line for line in said.split("\n"))
+
+
+def test_an_error_is_one_line_whatever_is_in_it() -> None:
+    @click.command()
+    def command() -> None:
+        stream.write_error("a\nb\r\n::error::c\x1b[2J")
+
+    assert CliRunner().invoke(command).stderr == "Error: a b ::error::c?[2J\n"
+
+
+def test_each_character_of_our_own_can_be_spelt_in_ascii() -> None:
+    missing = {
+        char
+        for path in _SOURCES.rglob("*.py")
+        for text in _texts(ast.parse(path.read_text("utf-8")))
+        for char in text
+        if not char.isascii() and not _is_spelt(char)
+    }
+    assert not missing
+
+
+@pytest.mark.parametrize("code_page", _CODE_PAGES)
+def test_a_code_page_loses_no_table(tmp_path: Path, code_page: str) -> None:
+    model = {"file_name": "模型-±-\udcff.gguf"}
+    experiment, runs = make_experiment(), make_runs()
+    poor = experiment.model_dump(mode="json")
+    poor["plan"]["models"][0] |= model
+    write_whole(tmp_path, type(experiment).model_validate(poor), runs, make_end())
+    for name in (*FORMATS, "json"):
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", "show", "latest", "--format", name],
+            env=os.environ
+            | {"HARNESS_RESULTS": str(tmp_path), "PYTHONIOENCODING": f"{code_page}:strict"},
+            capture_output=True,
+            check=True,
+        )
+        # Where a terminal claims to know ASCII alone, click writes UTF-8 all the same.
+        assert "smollm2-135m" in done.stdout.decode("utf-8" if code_page == "ascii" else code_page)
+
+
+def _texts(tree: ast.Module) -> list[str]:
+    """The strings of a module that may be printed: all but what documents it."""
+    documents = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documents
+    ]
+
+
+def _is_spelt(char: str) -> bool:
+    spelt, _ = stream._spell(UnicodeEncodeError("ascii", char, 0, 1, ""))
+    return spelt != "?" and spelt.isascii()

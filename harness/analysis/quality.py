@@ -148,13 +148,15 @@ class _Moments:
 def _perplexity(moments: _Moments, means: Sequence[float]) -> Figure:
     value = _exp(moments.mean)
     low, high = mean_interval(means)
-    return _figure(
+    figure = _figure(
         value,
         (None if low is None else _exp(low), None if high is None else _exp(high)),
         len(means),
         unit="perplexity",
         error=None if moments.error is None else value * moments.error,
     )
+    # No token is likelier than certain, so -ln p is 0 at the least; a t interval does not know it.
+    return _within(1.0, math.inf, figure)
 
 
 def _distance(
@@ -251,9 +253,12 @@ def _figure(
 
 def _within(least: float, most: float, figure: Figure) -> Figure:
     """The figure with an interval that does not reach beyond what can be."""
-    if figure.low is None or figure.high is None:
-        return figure
-    return replace(figure, low=max(least, figure.low), high=min(most, figure.high))
+    low, high = figure.low, figure.high
+    return replace(
+        figure,
+        low=None if low is None else max(least, low),
+        high=None if high is None else min(most, high),
+    )
 
 
 def _percentile(chunks: Sequence[Sequence[float]], percent: float) -> Figure:

@@ -115,6 +115,21 @@ def test_a_hopeless_model_has_a_perplexity_that_is_a_number() -> None:
     )
 
 
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=6))
+def test_no_perplexity_and_no_end_of_its_interval_is_below_1(means: list[float]) -> None:
+    # Three chunks of 0.1, 0.1 and 1.5 nats: their t interval begins at -1.4 nats, a PPL of 0.24.
+    chunks = [
+        ChunkScores(index=i, n_scored=31, sum_nll=31 * nll, sum_nll_squared=31 * nll**2)
+        for i, nll in enumerate(means)
+    ]
+    figure = quality_of(chunks).perplexity
+    assert figure.low is not None
+    assert figure.high is not None
+    slack = 1 + 1e-9  # one mean is of sums, the other of means
+    assert 1 <= figure.low <= slack * figure.value
+    assert figure.value <= slack * figure.high
+
+
 def test_no_chunks_have_no_figures() -> None:
     with pytest.raises(ValueError, match="chunks"):
         quality_of([])

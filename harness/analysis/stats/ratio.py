@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev, variance
+from statistics import fmean, geometric_mean, stdev, variance
 from typing import Literal, TypeVar
 
 from harness.analysis.stats.student import t_quantile
@@ -49,6 +49,8 @@ class Comparison:
         pairing: "rounds": side by side. "unpaired": at different times. "exact": the same in
             every Run, so nothing had to be estimated.
         is_more_better: True for tokens per second, False for times and bytes.
+        means: The geometric means of A and of B that it is the ratio of, over just these rounds or
+            Runs. Medians of the same values may even lie the other way round.
     """
 
     ratio: float
@@ -59,6 +61,7 @@ class Comparison:
     is_more_better: bool
     threshold: float
     confidence: float
+    means: tuple[float, float]
 
     @property
     def verdict(self) -> Verdict:
@@ -103,14 +106,18 @@ def compare_rounds(
         threshold: Differences up to this share are called the same.
         confidence: Of the interval, two-sided.
     """
-    logs = [math.log(b[key] / a[key]) for key in a if key in b]
-    if not logs:
+    common = [key for key in a if key in b]
+    if not common:
         return None
+    logs = [math.log(b[key] / a[key]) for key in common]
     mean, half = fmean(logs), math.inf
     if len(logs) > 1:
         error = stdev(logs) / math.sqrt(len(logs))
         half = t_quantile((1 + confidence) / 2, len(logs) - 1) * error
-    return _comparison(mean, half, len(logs), "rounds", is_more_better, threshold, confidence)
+    means = geometric_mean([a[key] for key in common]), geometric_mean([b[key] for key in common])
+    return _comparison(
+        mean, half, len(logs), "rounds", is_more_better, threshold, confidence, means
+    )
 
 
 def compare_apart(
@@ -140,7 +147,8 @@ def compare_apart(
             n_free = max(1, math.floor((part_a + part_b) ** 2 / parts + 1e-9))
             half = t_quantile((1 + confidence) / 2, n_free) * math.sqrt(part_a + part_b)
     n = min(len(a), len(b))
-    return _comparison(mean, half, n, "unpaired", is_more_better, threshold, confidence)
+    means = geometric_mean(a), geometric_mean(b)
+    return _comparison(mean, half, n, "unpaired", is_more_better, threshold, confidence, means)
 
 
 def compare_exact(
@@ -152,7 +160,7 @@ def compare_exact(
     threshold: float = THRESHOLD,
 ) -> Comparison:
     """B over A of figures that are the same in every Run, such as a buffer's size."""
-    return _comparison(math.log(b / a), 0.0, n, "exact", is_more_better, threshold, 1.0)
+    return _comparison(math.log(b / a), 0.0, n, "exact", is_more_better, threshold, 1.0, (a, b))
 
 
 def _comparison(
@@ -163,6 +171,7 @@ def _comparison(
     is_more_better: bool,
     threshold: float,
     confidence: float,
+    means: tuple[float, float],
 ) -> Comparison:
     is_known = half < _WIDEST
     return Comparison(
@@ -174,4 +183,5 @@ def _comparison(
         is_more_better=is_more_better,
         threshold=threshold,
         confidence=confidence,
+        means=means,
     )

@@ -49,7 +49,9 @@ class ComparedFigureDocument:
 
     Attributes:
         workload: Null for the configuration as a whole.
-        a: Null where it has none; `a_state` says why.
+        a: The median over Runs; null where it has none; `a_state` says why.
+        a_mean: The geometric mean over what was compared; `ratio` is `b_mean` by `a_mean`, while
+            medians may lie the other way round. Null where nothing was compared.
         verdict: Of B, seen from A; null where nothing could be compared.
         word: The same for what was measured: "faster", "larger".
         ratio: B / A; `n` counts rounds, or the Runs of the side that has fewer.
@@ -69,6 +71,8 @@ class ComparedFigureDocument:
     a_state: State
     b: Figure | None
     b_state: State
+    a_mean: float | None
+    b_mean: float | None
     verdict: Verdict | None
     word: str | None
     ratio: Figure | None
@@ -154,6 +158,8 @@ def _figure(figure: ComparedFigure) -> ComparedFigureDocument:
         a_state=figure.a_state,
         b=figure.b,
         b_state=figure.b_state,
+        a_mean=found.means[0] if found else None,
+        b_mean=found.means[1] if found else None,
         verdict=found.verdict if found else None,
         word=verdict_word(figure.metric, found) if found else None,
         ratio=ratio_of(found) if found else None,

@@ -13,7 +13,7 @@ from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
 from harness.measure.session import SessionResult
-from harness.report.page import Cell, Column, Facts, Note, Page, Table, notes
+from harness.report.page import Cell, Column, Facts, Note, Page, Quantity, Table, notes
 from harness.report.progress.measuring import STOPS
 from harness.schema.figure import Figure
 from harness.schema.settings import settings_text
@@ -25,8 +25,9 @@ _COLUMNS = (
     Column(None, "workload"),
     Column(None, "metric"),
     Column("metric"),
-    Column("A", "a_", "right"),
-    Column("B", "b_", "right"),
+    Column("A", align="right"),
+    Column("B", align="right"),
+    *(Column(None, key) for key in ("a_", "b_", "a_mean", "b_mean")),
     Column("B / A", "ratio_", "right", interval="interval"),
     Column("n", align="right"),
     Column("B is"),
@@ -34,11 +35,12 @@ _COLUMNS = (
 )
 _ABSENT: dict[State, str] = {"failed": "failed", "disturbed": "disturbed"}
 _PAIRINGS = {
-    "rounds": "B / A is the geometric mean of the ratios of single rounds, measured side by side, "
-    "with its {confidence} interval; n counts rounds.",
-    "unpaired": "A and B were measured at different times: B / A is the ratio of their geometric "
-    "means over Runs, and its {confidence} interval knows how far Runs differ, not what else "
-    "changed between the two; n counts the Runs of the side that has fewer.",
+    "rounds": "A and B are geometric means over the rounds that both have, measured side by side. "
+    "B / A is the geometric mean of the ratios of single rounds, with its {confidence} interval; "
+    "n counts rounds.",
+    "unpaired": "A and B were measured at different times: they are geometric means over Runs, B / "
+    "A is the ratio of these, and its {confidence} interval knows how far Runs differ, not what "
+    "else changed between the two; n counts the Runs of the side that has fewer.",
 }
 
 
@@ -132,14 +134,23 @@ def _row(titles: tuple[str, str], figure: ComparedFigure) -> tuple[Cell, ...]:
         figure.workload,
         figure.metric,
         metric.label,
-        figure.a or _ABSENT.get(figure.a_state),
-        figure.b or _ABSENT.get(figure.b_state),
+        *_sides(figure),
         ratio_of(found) if found else "",
         found.n if found else None,
         verdict_word(figure.metric, found) if found else "",
         *judged,
         figure.note,
     )
+
+
+def _sides(figure: ComparedFigure) -> tuple[Cell, ...]:
+    """A and B: what the ratio is of, where there is one, else their medians; then for programs."""
+    medians = figure.a or _ABSENT.get(figure.a_state), figure.b or _ABSENT.get(figure.b_state)
+    if figure.comparison is None:
+        return (*medians, *medians, None, None)
+    means = figure.comparison.means
+    unit = METRICS[figure.metric].unit
+    return (*(Quantity(mean, unit) for mean in means), *medians, *means)
 
 
 def ratio_of(comparison: Comparison) -> Figure:

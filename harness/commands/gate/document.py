@@ -72,7 +72,10 @@ class CheckDocument:
         text: What is to be said of it.
         limit: What it was held to: a share, or nats.
         n: Runs of the side that has fewer, rounds, or chunks of text.
-        baseline: Null for what is held to its limit by itself, and where it has none.
+        baseline: The median over Runs; null for what is held to its limit by itself, and where it
+            has none.
+        baseline_mean: The geometric mean over what was compared; `worse_by` is the change from it
+            to `candidate_mean`. Null where nothing was compared.
         worse_by: A share, above 0 for more time or memory, with the interval for a pass.
         worse_by_surely: The lower bound of the interval for a regression.
     """
@@ -89,6 +92,8 @@ class CheckDocument:
     n: int
     baseline: Figure | None
     candidate: Figure | None
+    baseline_mean: float | None
+    candidate_mean: float | None
     worse_by: Figure | None
     worse_by_surely: float | None
 
@@ -179,6 +184,8 @@ def _check(check: Check) -> CheckDocument:
         n=check.n,
         baseline=check.a,
         candidate=check.level or check.b,
+        baseline_mean=check.means[0] if check.means else None,
+        candidate_mean=check.means[1] if check.means else None,
         worse_by=_worse_by(check.change, check.n) if check.change else None,
         worse_by_surely=check.change.sure_low if check.change else None,
     )

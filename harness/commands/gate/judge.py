@@ -96,6 +96,7 @@ class Check:
         text: What is to be said of it, where there is no figure or the table does not tell.
         limit: What it was held to.
         change: Of a figure that is compared.
+        means: The geometric means of baseline and candidate that the change is between.
         level: Of a figure that is held to the limit by itself.
         n: Runs of the side that has fewer, rounds, or chunks of text.
     """
@@ -111,6 +112,7 @@ class Check:
     a: Figure | None = None
     b: Figure | None = None
     change: Change | None = None
+    means: tuple[float, float] | None = None
     level: Figure | None = None
     n: int = 0
 
@@ -232,7 +234,7 @@ def _judge(
         cause = _ABSENT.get(figure.b_state, "no-figure")
         return replace(open_check, cause=cause, text=_in_words(figure.note))
     limit, change = limits.of(figure.metric), change_of(found, sure)
-    judged = replace(open_check, limit=limit, change=change, n=found.n)
+    judged = replace(open_check, limit=limit, change=change, means=found.means, n=found.n)
     if found.n < LEAST_RUNS and not change.is_exact:
         runs = "Run" if found.n == 1 else "Runs"
         text = f"{found.n} {runs} on a side, and an interval needs {LEAST_RUNS}"

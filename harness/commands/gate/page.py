@@ -131,6 +131,7 @@ def _legend_text(judgement: Judgement) -> str:
     )
     at_once = f", as {n} figures at once need for {family} together" if n > 1 else ""
     return (
+        "Baseline → now: geometric means over Runs. "
         f"Worse by: percent more time or memory, with the {plain} interval; below 0 is better. "
         f"Allowed: {units.percent(limits.max_slowdown)} of time, "
         f"{units.percent(limits.max_memory)} of memory. A pass has this interval within, a "

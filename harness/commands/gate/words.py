@@ -28,7 +28,12 @@ def figure_name(check: Check) -> str:
 
 
 def values_text(check: Check) -> str:
-    """Both medians, "104 → 98.2"; of a figure by itself its value with the interval."""
+    """
+    Both sides, "104 → 98.2"; of a figure by itself its value with the interval.
+
+    The geometric means that the change is between, so that both always go the same way; medians
+    where nothing is compared.
+    """
     if check.level:
         low, high = check.level.low, check.level.high
         value = units.significant(check.level.value)
@@ -37,7 +42,9 @@ def values_text(check: Check) -> str:
         return f"{value} ({units.significant(low)} – {units.significant(high)})"
     if check.a is None and check.b is None:
         return ""
-    texts = [units.quantity(each.value, each.unit) if each else "-" for each in (check.a, check.b)]
+    values = check.means or tuple(each.value if each else None for each in (check.a, check.b))
+    unit = METRICS[check.metric].unit
+    texts = ["-" if value is None else units.quantity(value, unit) for value in values]
     return " → ".join(texts)
 
 

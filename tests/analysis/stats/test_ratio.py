@@ -174,8 +174,25 @@ def test_a_verdict_needs_the_whole_interval(low: float, high: float, verdict: st
         is_more_better=True,
         threshold=0.02,
         confidence=0.99,
+        means=(1.0, math.sqrt(low * high)),
     )
     assert found.verdict == verdict
+
+
+@given(
+    st.dictionaries(st.integers(0, 9), st.floats(1e-3, 1e6), min_size=1),
+    st.dictionaries(st.integers(0, 9), st.floats(1e-3, 1e6), min_size=1),
+)
+def test_a_ratio_is_that_of_the_two_means_beside_it(
+    a: dict[int, float], b: dict[int, float]
+) -> None:
+    # Medians may rise while most rounds fell; what is shown beside a ratio must not.
+    by_rounds = compare_rounds(a, b, is_more_better=True)
+    apart = compare_apart([*a.values()], [*b.values()], is_more_better=True)
+    exact = compare_exact(a[min(a)], b[min(b)], 1, is_more_better=True)
+    assert (by_rounds is None) == (not a.keys() & b.keys())
+    for found in filter(None, (by_rounds, apart, exact)):
+        assert found.means[1] / found.means[0] == pytest.approx(found.ratio)
 
 
 def test_more_rounds_show_smaller_differences() -> None:

@@ -122,7 +122,7 @@ def test_widening_a_comparison_never_creates_a_dominance(
 ) -> None:
     def compared(half: float) -> Comparison:
         low, high = ratio * math.exp(-half), ratio * math.exp(half)
-        return Comparison(ratio, low, high, 6, "rounds", is_more_better, 0.02, 0.99)
+        return Comparison(ratio, low, high, 6, "rounds", is_more_better, 0.02, 0.99, (1.0, ratio))
 
     a, b = option("a", 0.01, 10), option("b", 0.02, 10)
     metric = "decode" if is_more_better else "ttft"
@@ -144,7 +144,7 @@ def test_a_comparison_by_rounds_counts_before_intervals_that_overlap() -> None:
     kl = {"a": known(0.01), "b": known(0.005)}
     a, b = (replace(it, figures={**it.figures, "kl": kl[it.name]}) for it in (a, b))
     same = compare_exact(10, 10, 6, is_more_better=True)
-    faster = Comparison(1.05, 1.03, 1.07, 6, "rounds", True, 0.02, 0.99)
+    faster = Comparison(1.05, 1.03, 1.07, 6, "rounds", True, 0.02, 0.99, (1.0, 1.05))
     assert Frontier((a, b)).dominators() == {}
     # However the pair is written, A and B or B and A.
     for pair, decode in ((("a", "b"), faster), (("b", "a"), replace_inverse(faster))):

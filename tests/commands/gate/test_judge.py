@@ -119,7 +119,7 @@ def test_a_rate_is_as_much_worse_as_the_time_of_a_token(
 
 def ratio_of(ratio: float, half: float, is_more_better: bool) -> Comparison:
     low, high = ratio / math.exp(half), ratio * math.exp(half)
-    return Comparison(ratio, low, high, 8, "unpaired", is_more_better, 0.02, 0.99)
+    return Comparison(ratio, low, high, 8, "unpaired", is_more_better, 0.02, 0.99, (1.0, ratio))
 
 
 def test_one_value_on_a_side_has_no_interval() -> None:

@@ -144,10 +144,10 @@ KL divergence  0.0312 (0.029 – 0.0334)               32  pass
     allowed
   - failed in 1 of 8 Runs: killed
 
-Worse by: percent more time or memory, with the 95 % interval; below 0 is
-better. Allowed: 5.0 % of time, 3.0 % of memory. A pass has this interval
-within, a regression the 99.5 % interval beyond, as 2 figures at once need for
-99 % together.
+Baseline → now: geometric means over Runs. Worse by: percent more time or
+memory, with the 95 % interval; below 0 is better. Allowed: 5.0 % of time, 3.0 %
+of memory. A pass has this interval within, a regression the 99.5 % interval
+beyond, as 2 figures at once need for 99 % together.
 
 Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %),
 and 5.0 % is allowed."""
@@ -183,7 +183,7 @@ Regression: tg128 tok/s of m:a · threads 2: 13.0 % slower (+10.0 to +16.0 %), a
 - pp512 tok/s of m:a · threads 2: 5.0 % slower (+2.0 to +8.0 %), and 5.0 % is allowed
 - failed in 1 of 8 Runs: killed
 
-Worse by: percent more time or memory, with the 95 % interval; below 0 is better. Allowed: 5.0 % of time, 3.0 % of memory. A pass has this interval within, a regression the 99.5 % interval beyond, as 2 figures at once need for 99 % together.
+Baseline → now: geometric means over Runs. Worse by: percent more time or memory, with the 95 % interval; below 0 is better. Allowed: 5.0 % of time, 3.0 % of memory. A pass has this interval within, a regression the 99.5 % interval beyond, as 2 figures at once need for 99 % together.
 """  # noqa: E501
     )
 

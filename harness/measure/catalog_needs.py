@@ -8,6 +8,7 @@ most the answer is clear without.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from harness.analysis.device_memory import MemoryCapacity, MemoryNeed
@@ -41,6 +42,11 @@ _CONTEXT_SPREAD = 0.2
 # 0.6 GB, scores for 512 positions of the largest vocabulary (262144 entries, 0.54 GB).
 _BESIDE_RATIO = 0.10
 _BESIDE_LEAST_BYTES = 600_000_000
+# IQ1_S, the smallest quantization that models not trained for it are published in: 50 bytes for
+# 256 weights (ggml-common.h).
+_LEAST_BYTES_PER_WEIGHT = 50 / 256
+# The bits that a quantization is named after are fewer than it takes: Q4_K_M has 4.8, IQ2_XXS 2.06.
+_NAMED_BITS = re.compile(r"(?:^|-)(?:I?Q|MXFP|BF|F)(?P<bits>\d+)(?:_|$)")
 
 
 @dataclass
@@ -119,6 +125,24 @@ class CatalogNeeds:
         compute = _FLOAT_BYTES * _UBATCH * (shape.n_vocab + _WIDTHS * shape.n_embd)
         context = _cache_bytes(work) + shape.state_bytes + compute
         return _around(size, context, _unsure(variant, size), "estimated from the shape")
+
+
+def least_bytes(spec: ModelSpec, variant: Variant | None = None) -> int | None:
+    """
+    What a file of so many parameters has at the least, where nobody published its size.
+
+    Args:
+        spec: Its parameters.
+        variant: Its quantization; None is the smallest there is.
+
+    Returns:
+        None where the number of parameters is not known.
+    """
+    total = spec.parameters.total
+    if total is None:
+        return None
+    named = _NAMED_BITS.search(variant.quantization.upper()) if variant else None
+    return int(total * max(int(named["bits"]) / 8 if named else 0, _LEAST_BYTES_PER_WEIGHT))
 
 
 def _planned(model: Model) -> MemoryPlan:

@@ -168,12 +168,19 @@ class ModelFit:
     largest: tuple[PlannedContext, ...]
     hints: tuple[str, ...] = ()
 
-    @property
-    def shortage(self) -> str | None:
-        """Why not even its smallest context goes into what is free; None where one does."""
-        needs = [each.need for each in self.contexts if each.need]
-        least = min(needs, key=lambda need: need.n_bytes, default=None)
-        return shortage(least, self.capacity) if least else None
+    def shortage_at(self, n_positions: int) -> str | None:
+        """
+        Why it does not go into what is free with so many positions; None where it does.
+
+        Of the contexts planned the shortest that holds them counts, or else the longest.
+        """
+        planned = [(each.context.request.n_ctx, each.need) for each in self.contexts if each.need]
+        if not planned:
+            return None
+        lengths = {n_ctx for n_ctx, _ in planned}
+        length = min((n for n in lengths if n >= n_positions), default=max(lengths))
+        needs = (need for n_ctx, need in planned if n_ctx == length)
+        return shortage(min(needs, key=lambda need: need.n_bytes), self.capacity)
 
     @property
     def device_names(self) -> tuple[str, ...]:

@@ -131,7 +131,11 @@ def by_fit(model: Model) -> tuple[Fits | None, bool]:
     request = FitRequest((model.key,), False, (CONTEXT,), (("f16", "f16"),), {}, Path("none"))
     ((fitted, speeds),) = fit(request, CATALOG, lambda _: None).fits
     refusals = [it.figure.reason for it in speeds if isinstance(it.figure, Refusal)]
-    return fitted.contexts[0].fits, any("would page" in reason for reason in refusals)
+    is_held_back = any("would page" in reason for reason in refusals)
+    if is_held_back:
+        assert len(speeds) == 4
+        assert [(it.value, it.bound) for it in speeds] == [(None, "")] * 4
+    return fitted.contexts[0].fits, is_held_back
 
 
 def by_models(model: Model) -> bool | None:
@@ -151,14 +155,21 @@ def by_claim(model: Model) -> bool:
     at = claim_host.look_here().host
     (row,) = rows([spec], [at], CatalogNeeds(CATALOG, at.host.capacity), {})
     (cell,) = row.cells
-    return not (isinstance(cell.verdict, Verdict) and cell.verdict.level == "does-not-run")
+    if isinstance(cell.verdict, Verdict) and cell.verdict.level == "does-not-run":
+        assert cell.verdict.decode is None
+        return False
+    return True
 
 
 def by_run(model: Model, there: FakeMachine) -> str | None:
     """The warning before a measurement."""
     made = make_experiment((WORKLOAD,), models=(model.file,), machine=there.machine)
     with header_stub(model) as path:
-        return predict(made, {model.key: path}).shortages.get(model.key)
+        found = predict(made, {model.key: path})
+    why = found.shortages.get(model.key)
+    rates = [it for it in found.experiment.predictions if it.component == "tok_per_s"]
+    assert not (why and rates)
+    return why
 
 
 def by_rehearse(model: Model) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from make.records import CPU, GPU, make_machine
 
 from harness.analysis.device_memory import MemoryCapacity, MemoryNeed
 from harness.measure import memory
-from harness.measure.memory import capacity_of, plan_workloads, shortage
+from harness.measure.jobs.plan import ContextRequest, PlannedContext
+from harness.measure.memory import ContextFit, ModelFit, capacity_of, plan_workloads, shortage
 from harness.models.find import local_model
 from harness.schema.figure import exact
 from harness.schema.settings import Settings
@@ -49,6 +52,27 @@ def test_an_estimate_is_short_of_the_fastest_memory() -> None:
     capacity = MemoryCapacity(8 * GIB, 16 * GIB, devices=(CARD, CPU))
     estimate = MemoryNeed(exact(9 * GIB, "bytes"))
     assert shortage(estimate, capacity) == "it needs 9.00 GiB of memory and 7.00 GiB are free"
+
+
+@pytest.mark.parametrize(
+    ("n_positions", "needed"), [(0, None), (512, None), (4096, 9), (8192, 20), (100_000, 20)]
+)
+def test_a_workload_is_short_of_memory_by_the_context_that_holds_it(
+    n_positions: int, needed: int | None
+) -> None:
+    contexts = tuple(
+        ContextFit(
+            PlannedContext(request=ContextRequest(n_ctx=n_ctx, type_k="f16"), n_ctx=n_ctx),
+            need(CPU=n_gib),
+            None,
+        )
+        for n_ctx, n_gib in ((8192, 20), (512, 4), (4096, 9))
+    )
+    capacity = MemoryCapacity(8 * GIB, 16 * GIB)
+    fitted: Any = SimpleNamespace(contexts=contexts, capacity=capacity)
+    why = ModelFit.shortage_at(fitted, n_positions)
+    assert (why is None) == (needed is None)
+    assert why is None or why.startswith(f"it needs {needed}.")
 
 
 @pytest.mark.parametrize("n_ctx", [None, 1024])

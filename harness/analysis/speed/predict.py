@@ -131,7 +131,8 @@ class _Teller:
         """The prompt's time, in what `convert` makes of it; `further` widens the bounds."""
         speed = self.speed.prefill
         if speed is None:
-            return self._refused(component, "nothing is known of this machine's prompt speed")
+            unknown = "nothing is known of this machine's prompt speed"
+            return self._refused(component, self._page_reason or unknown)
         n_ubatch = min(self.settings.n_ubatch, self.settings.n_batch)
         task = self.workload
         seconds, of_attention = prefill_seconds(
@@ -166,6 +167,8 @@ class _Teller:
         known: _Known,
     ) -> Predicted:
         low, high = bounds
+        if self._page_reason:
+            return self._refused(component, self._page_reason)
         if reason := self._reason_missing():
             # Whatever slows it down, it will not be faster than with everything in fast memory.
             if component == "ttft_ns":
@@ -200,10 +203,13 @@ class _Teller:
             high=high,
         )
 
+    @property
+    def _page_reason(self) -> str | None:
+        """Why the model will not run from memory: then no figure says anything of it."""
+        return f"{self.shortage}: it would page" if self.shortage else None
+
     def _reason_missing(self) -> str | None:
         """Why the rates do not hold for this model under these settings, or None."""
-        if self.shortage:
-            return f"{self.shortage}: it would page"
         if self.speed.has_gpu and -1 != self.settings.n_gpu_layers <= self.work.n_blocks:
             return "only a part of its layers is on the GPU"
         if self.speed.has_gpu and self.settings.n_cpu_moe and self.work.is_mixture:

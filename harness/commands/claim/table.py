@@ -12,16 +12,12 @@ from harness.analysis.speed.hardware_class import cpu_speed, speed_of_chip
 from harness.analysis.verdict import Verdict, by_memory
 from harness.analysis.verdict_predicted import Host, predict_verdict
 from harness.commands.claim.conclusion import HERE, Cell, Row
-from harness.measure.catalog_needs import CatalogNeeds
+from harness.measure.catalog_needs import CatalogNeeds, least_bytes
 from harness.models.catalog.catalog import Entry
 from harness.models.catalog.reference_machines import ReferenceMachine
 from harness.models.catalog.spec import ModelSpec, Variant
 from harness.schema.figure import Figure
 from harness.schema.machine import Device
-
-# IQ1_S, the smallest quantization that models not trained for it are published in: 50 bytes for
-# 256 weights (ggml-common.h).
-_LEAST_BYTES_PER_WEIGHT = 50 / 256
 
 
 @dataclass(frozen=True)
@@ -127,9 +123,8 @@ def _cell(spec: ModelSpec, at: NamedHost, needs: CatalogNeeds) -> Cell:
 
 def _cell_without_size(spec: ModelSpec, at: NamedHost) -> Cell:
     """Of a model without a file of known size only that it is too large can be said."""
-    total = spec.parameters.total
     there = at.host.capacity.fast_bytes + at.host.capacity.slow_bytes
-    least = int((total or 0) * _LEAST_BYTES_PER_WEIGHT)
+    least = min((least_bytes(spec, each) or 0 for each in spec.variants or (None,)), default=0)
     if least <= there:
         return Cell(at.name, None, True, None, "nobody knows the size of its file")
     what = "the smallest quantization of so many parameters"

@@ -216,19 +216,18 @@ class _Predictor:
         if speed is None or engine is None:
             return []
         work = fit.found.work
-        trained, why = fit.found.file.n_ctx_train, fit.shortage
-        cases = [(title, parse_workload(name)) for title, name in (*_DECODE, _PREFILL)]
-        predicted = [
-            PredictedSpeed(title, figure)
-            for title, workload in cases
-            if not trained or workload.n_ctx <= trained
-            for figure in predict_speed(work, speed, workload, fit.found.key, self.settings, why)
-        ]
-        title, name = _FIRST_TOKEN
-        workload = parse_workload(name)
-        if not trained or workload.n_ctx <= trained:
-            first = predict_ttft(work, speed, workload, fit.found.key, self.settings, why)
-            predicted.append(PredictedSpeed(title, first))
+        trained, key = fit.found.file.n_ctx_train, fit.found.key
+        predicted: list[PredictedSpeed] = []
+        for title, name in (*_DECODE, _PREFILL, _FIRST_TOKEN):
+            workload = parse_workload(name)
+            if trained and workload.n_ctx > trained:
+                continue
+            # What lies in the cache when it begins: "after 4096" is of a context of 4096.
+            why = fit.shortage_at(workload.depth + workload.n_prompt)
+            asked = (work, speed, workload, key, self.settings, why)
+            is_first = (title, name) == _FIRST_TOKEN
+            figures = (predict_ttft(*asked),) if is_first else predict_speed(*asked)
+            predicted += [PredictedSpeed(title, figure) for figure in figures]
         return predicted
 
     def _speed(self, engine: EngineInfo) -> MachineSpeed | None:

@@ -10,7 +10,7 @@ from harness.commands.models.choose import Choice, ChoiceRequest, IsFitting, cho
 from harness.errors import UsageError
 from harness.files import OnProgress
 from harness.machine.probe import probe_machine
-from harness.measure.catalog_needs import CatalogNeeds
+from harness.measure.catalog_needs import CatalogNeeds, least_bytes
 from harness.measure.memory import capacity_here
 from harness.measure.runner import describe_engine
 from harness.models.catalog.catalog import Catalog
@@ -136,6 +136,10 @@ def _is_fitting(capacity: MemoryCapacity, catalog: Catalog) -> IsFitting:
 
     def is_fitting(spec: ModelSpec, variant: Variant) -> bool | None:
         need = needs.need(spec, variant, capacity)
-        return None if need is None else fits(need, capacity) in ("yes", "split")
+        if need is not None:
+            return fits(need, capacity) in ("yes", "split")
+        least = least_bytes(spec, variant)
+        there = capacity.fast_bytes + capacity.slow_bytes
+        return False if least is not None and least > there else None
 
     return is_fitting

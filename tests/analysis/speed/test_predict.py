@@ -139,12 +139,27 @@ def test_experts_are_streamed_as_far_as_a_batch_picks_them() -> None:
     assert extra == pytest.approx(31 * 10**9 / 40e9, rel=1e-6)
 
 
-def test_what_would_page_is_refused_with_the_most_it_could_reach() -> None:
-    (answer,) = predict_speed(
-        make_work(), make_speed(), parse_workload("tg128"), "m", SETTINGS, "it needs too much"
-    )
+LOOSE = make_speed(decode=replace(make_speed().decode, only_a_range="loose"), prefill=None)
+
+
+@pytest.mark.parametrize("workload", ["tg128", "tg128@d4096", "pp512", "chat"])
+@pytest.mark.parametrize(
+    "speed", [make_speed(), make_speed(has_gpu=False), LOOSE], ids=["gpu", "cpu", "uncalibrated"]
+)
+def test_of_what_would_page_no_figure_is_told_however_the_speed_is_known(
+    speed: MachineSpeed, workload: str
+) -> None:
+    asked = (make_work(), speed, parse_workload(workload), "m", SETTINGS, "it needs too much")
+    first = (predict_ttft(*asked),) if asked[2].n_prompt else ()
+    for answer in (*predict_speed(*asked), *first):
+        assert isinstance(answer, Refusal)
+        assert answer.reason == "it needs too much: it would page"
+        assert (answer.low, answer.high) == (None, None)
+
+
+def test_what_is_partly_on_the_gpu_is_refused_with_the_most_it_could_reach() -> None:
+    answer = predicted("tg128", n_gpu_layers=4)
     assert isinstance(answer, Refusal)
-    assert answer.reason == "it needs too much: it would page"
     assert answer.low is None
     assert answer.high is not None
     assert answer.high > value("tg128")

@@ -22,8 +22,9 @@ from tabulate import tabulate
 from benchmarks import sweeps
 from harness import units
 from harness.records.listing import list_experiments
-from harness.records.store import ExperimentWriter, StoredExperiment, load, utc_time
+from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.schema.experiment import End
+from harness.schema.moment import utc_time
 
 _BARE = "python -c pass"
 _SAME = 0.05

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from harness.analysis.disturbance import others_share
 from harness.analysis.speed.known_bandwidth import (
     KNOWN_BANDWIDTH_VERSION,
@@ -26,6 +24,7 @@ from harness.analysis.speed.known_bandwidth import (
     surprise,
     with_reading,
 )
+from harness.bounded import parsed_json, read_bounded
 from harness.errors import HarnessError
 from harness.files import atomic_write, system_reason
 from harness.machine.bandwidth import WatchedSample, watched_bandwidth
@@ -92,7 +91,7 @@ def stored_bandwidth(
     for path in _candidates(machine, n_threads, folder):
         try:
             found = _read(path)
-        except (OSError, ValidationError, ValueError) as error:
+        except (OSError, ValueError) as error:
             reason = system_reason(error) if isinstance(error, OSError) else "not a reading of ours"
             notes.append(f"{path} is ignored ({reason}); remove it.")
             continue
@@ -156,10 +155,7 @@ def _read(path: Path) -> KnownBandwidth:
         OSError: The system refuses, or it is no file.
         ValueError: It is not what it should be.
     """
-    if not path.is_file():
-        raise OSError("no regular file")
-    with path.open("rb") as file:
-        found = KnownBandwidth.model_validate_json(file.read(_MOST_FILE_BYTES))
+    found = KnownBandwidth.model_validate(parsed_json(read_bounded(path, _MOST_FILE_BYTES)))
     # Its name is written to again, so the id in it must be that of the name.
     is_named = path.name.startswith(f"{found.machine.id}-")
     if found.version != KNOWN_BANDWIDTH_VERSION or not is_named:

@@ -11,13 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from harness.analysis.speed.calibration import CALIBRATION_VERSION, Calibration, has_gpu, staleness
 from harness.analysis.speed.calibration_fit import speed_of
 from harness.analysis.speed.hardware_class import read_cpu_speed, speed_of_gpu
 from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.speed.predict import MachineSpeed
+from harness.bounded import parsed_json, read_bounded
 from harness.errors import HarnessError
 from harness.files import atomic_write
 from harness.measure.bandwidth_here import bandwidth_here
@@ -113,8 +112,8 @@ def load_calibration(
 ) -> Calibration | None:
     """The machine's last calibration, stale or not; None where there is none to read."""
     path = calibration_path(machine, is_gpu=is_gpu, folder=folder)
-    with suppress(OSError, ValidationError):
-        calibration = Calibration.model_validate_json(path.read_bytes())
+    with suppress(OSError, ValueError):
+        calibration = Calibration.model_validate(parsed_json(read_bounded(path)))
         if calibration.version == CALIBRATION_VERSION:
             return calibration
     return None

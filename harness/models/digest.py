@@ -16,11 +16,14 @@ from pathlib import Path
 
 import platformdirs
 
+from harness.bounded import open_regular, parsed_json, read_bounded
 from harness.errors import ModelInvalid
 from harness.files import FetchProgress, OnProgress, atomic_write, unreadable
 from harness.models.hub.files import Hasher
 
 _CHUNK_BYTES = 1 << 20
+# A path has 4,096 bytes on Linux, written as "\\u0000" six times as many.
+_MOST_MEMO_BYTES = 64_000
 
 
 def cache_dir() -> Path:
@@ -85,8 +88,9 @@ def hash_file(path: Path, hasher: Hasher, on_progress: OnProgress | None = None)
     Raises:
         OSError: It cannot be read.
     """
-    n_done, n_total = 0, path.stat().st_size
-    with path.open("rb") as file:
+    n_done = 0
+    with open_regular(path) as file:
+        n_total = os.fstat(file.fileno()).st_size
         while chunk := file.read(_CHUNK_BYTES):
             hasher.update(memoryview(chunk))
             n_done += len(chunk)
@@ -130,7 +134,7 @@ def _memo(stamp: _Stamp) -> Path:
 
 def _remembered(stamp: _Stamp) -> str | None:
     try:
-        entry = json.loads(_memo(stamp).read_bytes())
+        entry = parsed_json(read_bounded(_memo(stamp), _MOST_MEMO_BYTES))
     except (OSError, ValueError):
         return None  # never computed, or a memo that cannot be read: compute
     if not isinstance(entry, dict):

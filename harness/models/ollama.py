@@ -14,12 +14,13 @@ digest, and nothing else.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.bounded import parsed_json, read_bounded
 
 # Source of the layout: ollama/ollama, manifest/paths.go and manifest/manifest.go.
 _MANIFEST_TREES = ("manifests-v2", "manifests")
@@ -120,11 +121,6 @@ def _blob(store: Path, digest: str) -> Path | None:
 def _load(manifest: Path) -> object:
     """The JSON in a file; None if it is none, or too long for a manifest."""
     try:
-        status = manifest.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_MANIFEST_BYTES:
-            return None
-        with manifest.open("rb") as file:
-            document: object = json.loads(file.read(_MAX_MANIFEST_BYTES))
-    except (OSError, ValueError, RecursionError):
+        return parsed_json(read_bounded(manifest, _MAX_MANIFEST_BYTES))
+    except (OSError, ValueError):
         return None
-    return document

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.bounded import open_regular
 from harness.errors import HarnessError
 from harness.files import OnProgress
 from harness.models.catalog.catalog import Catalog, Entry
@@ -181,7 +182,7 @@ def is_made_from(path: Path, source: QuantizationSource, n_bytes: int) -> bool:
 
 def _metadata(path: Path) -> Mapping[str, Value]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return read_header(file, path.stat().st_size, str(path)).metadata
     except (OSError, HarnessError):
         return {}

@@ -8,6 +8,7 @@ import re
 import stat
 from pathlib import Path
 
+from harness.bounded import open_regular
 from harness.errors import ModelInvalid, ModelNotFound
 from harness.files import unreadable
 from harness.models.catalog.catalog import Catalog, Entry
@@ -66,7 +67,7 @@ def check_file(path: Path) -> None:
             raise ModelInvalid(f"{path} is a device or a pipe, not a file; pass a .gguf file")
         if path.stat().st_size == 0:
             raise ModelInvalid(f"{path} is empty; download it again")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             check_magic(file.read(_HEAD_BYTES), str(path))
     except (FileNotFoundError, NotADirectoryError):
         raise ModelNotFound(_describe_missing(path)) from None

@@ -9,13 +9,13 @@ The folders in which other programs keep models on this machine, by their own ru
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.bounded import parsed_json, read_bounded
 
 _MAX_SETTINGS_BYTES = 1 << 20
 _LINUX_SERVICE = Path("/usr/share/ollama/.ollama/models")
@@ -88,8 +88,8 @@ def _lm_studio_roots(home: Path) -> tuple[Path, ...]:
     roots = []
     for folder in homes:
         try:
-            settings = json.loads(_short_text(folder / "settings.json"))
-        except (ValueError, RecursionError):
+            settings = parsed_json(_short_text(folder / "settings.json").encode())
+        except ValueError:
             settings = None
         chosen = settings.get("downloadsFolder") if isinstance(settings, dict) else None
         if isinstance(chosen, str) and (named := _named_folder(chosen, home)):
@@ -107,10 +107,7 @@ def _named_folder(text: str, home: Path) -> Path | None:
 def _short_text(path: Path) -> str:
     """What is in a small text file; nothing if it is not there, not text or not small."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SETTINGS_BYTES:
-            return ""
-        return path.read_text(encoding="utf-8")
+        return read_bounded(path, _MAX_SETTINGS_BYTES).decode("utf-8")
     except (OSError, ValueError):
         return ""
 

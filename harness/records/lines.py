@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from harness.bounded import parsed_json
 from harness.errors import ResultsInvalid, ResultsUnwritable, SchemaTooNew
 from harness.schema.experiment import SCHEMA_VERSION
-from harness.schema.record import Record
+from harness.schema.record import Record, first_mistake
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
 Json = dict[str, Any]
@@ -88,16 +89,12 @@ def encode(record: Record) -> bytes:
 
 
 def parse(line: bytes) -> Json | None:
-    """The JSON object in `line`, or None where there is none."""
+    """The JSON object in `line`, or None where there is none, or none that can be a record."""
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        value = parsed_json(line)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def schema_of(path: Path, record: Json | None) -> int:
@@ -137,10 +134,7 @@ def validated(
     try:
         return kind.model_validate(upgraded(record, schema))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = f"{where}: {first['msg']}" if where else first["msg"]
-        raise ResultsInvalid(damaged(path, number, reason)) from error
+        raise ResultsInvalid(damaged(path, number, first_mistake(error))) from error
 
 
 def damaged(path: Path, number: int, reason: str) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
+from harness.bounded import MOST_LINE_BYTES, line_of, open_regular
 from harness.errors import ResultsInvalid
 from harness.files import cannot, unreadable
 from harness.records import lines, store
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import End, Experiment, ModelFile
+from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
 
 # The last line is looked for from the back in pieces of this size: it takes in the end of an
@@ -20,6 +23,7 @@ _TAIL_BYTES = 16 * 1024
 
 # More lines than these push the question itself off the screen.
 _N_OFFERED = 10
+_N_PROBLEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def list_experiments(folder: Path) -> list[Listing]:
         ResultsInvalid: The folder itself cannot be read.
     """
     try:
-        paths = [path for path in folder.iterdir() if path.suffix == ".jsonl" and path.is_file()]
+        paths = [path for path in folder.iterdir() if path.suffix == ".jsonl"]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -94,6 +98,14 @@ def list_experiments(folder: Path) -> list[Listing]:
             cannot("read", folder, error, "choose another results folder with --results DIR")
         ) from error
     return sorted((listing_of(path) for path in paths), key=_age_key)
+
+
+def some_of(problems: Sequence[str]) -> list[str]:
+    """A sentence for each file that cannot be read, as far as they leave room for the answer."""
+    n_more = len(problems) - _N_PROBLEMS
+    if n_more <= 1:
+        return list(problems)
+    return [*problems[:_N_PROBLEMS], f"{n_more} more files there cannot be read."]
 
 
 def find(folder: Path, selector: str, *, may_lack_result: bool = False) -> Path:
@@ -151,17 +163,16 @@ def _has_result(listing: Listing) -> bool:
 def listing_of(path: Path) -> Listing:
     """What the first and the last line of `path` tell."""
     try:
-        with path.open("rb") as file:
-            head = file.readline()
+        with open_regular(path) as file:
+            head = line_of(file, path, 1)
+            tail = _last_line(file)
         record = lines.parse(head)
         schema = lines.schema_of(path, record)
         experiment = lines.validated(Experiment, record, path, 1, schema)
-        started_at = store.utc_time(experiment.started_at)
-        end = _end_in(path, _last_line(path), schema)
+        started_at = utc_time(experiment.started_at)
+        end = _end_in(path, tail, schema)
     except ResultsInvalid as error:
         return Listing(path, problem=str(error))
-    except ValueError as error:
-        return Listing(path, problem=f"{path} does not say when it was measured: {error}.")
     except OSError as error:
         return Listing(path, problem=f"{unreadable(path, error)}.")
     if end is None:
@@ -183,18 +194,18 @@ def _end_in(path: Path, line: bytes, schema: int) -> End | None:
     return lines.validated(End, record, path, -1, schema)
 
 
-def _last_line(path: Path) -> bytes:
-    """The bytes after the last but one line break."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        length = _TAIL_BYTES
-        while True:
-            file.seek(max(0, size - length))
-            tail = file.read().removesuffix(b"\n")
-            start = tail.rfind(b"\n")
-            if start >= 0 or length >= size:
-                return tail[start + 1 :]
-            length *= 4
+def _last_line(file: IO[bytes]) -> bytes:
+    """The bytes after the last but one line break; nothing where no end is as long as that."""
+    size = file.seek(0, 2)
+    length = _TAIL_BYTES
+    while length <= MOST_LINE_BYTES:
+        file.seek(max(0, size - length))
+        tail = file.read(length).removesuffix(b"\n")
+        start = tail.rfind(b"\n")
+        if start >= 0 or length >= size:
+            return tail[start + 1 :]
+        length *= 4
+    return b""
 
 
 def _age_key(listing: Listing) -> tuple[bool, datetime, str]:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from harness.bounded import parsed_json, read_bounded
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.files import atomic_write, cannot, unreadable
 from harness.records import lines
-from harness.records.store import utc_time
+from harness.schema.moment import utc_time
 from harness.schema.quality import QUALITY_SCHEMA, QualityRecord
+from harness.schema.record import first_mistake
 
 _FOLDER = "quality"
 _ELSEWHERE = "free some space or choose another folder with --results DIR"
@@ -76,11 +78,16 @@ def load_quality(path: Path) -> QualityRecord:
             wrote it.
     """
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
     except OSError as error:
         raise ResultsInvalid(unreadable(path, error)) from error
-    facts = lines.parse(data)
-    if facts is None or facts.get("kind") != "quality":
+    try:
+        facts = parsed_json(data)
+    except ValueError as error:
+        raise ResultsInvalid(
+            f"{path} is no quality result: {error}. Move it out of the results folder."
+        ) from error
+    if not isinstance(facts, dict) or facts.get("kind") != "quality":
         raise ResultsInvalid(f"{path} is no quality result; move it out of the results folder.")
     schema = facts.get("schema")
     if type(schema) is not int or schema < 1:
@@ -91,18 +98,12 @@ def load_quality(path: Path) -> QualityRecord:
             f"{QUALITY_SCHEMA}. Upgrade the harness to read it."
         )
     try:
-        record = QualityRecord.model_validate(facts)
-        utc_time(record.started_at)
+        return QualityRecord.model_validate(facts)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise ResultsInvalid(
-            f"{path} is damaged: {where}: {first['msg']}. Restore it from a copy, or move it out "
+            f"{path} is damaged: {first_mistake(error)}. Restore it from a copy, or move it out "
             "of the results folder."
         ) from error
-    except ValueError as error:
-        raise ResultsInvalid(f"{path} does not say when it was measured: {error}.") from error
-    return record
 
 
 def list_qualities(results: Path) -> list[StoredQuality]:

@@ -15,15 +15,16 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
+from harness.bounded import lines_of
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.files import atomic_write, cannot, sync_folder
 from harness.records import lines
 from harness.schema.experiment import End, Experiment, Run
+from harness.schema.moment import utc_time
 
 _SUFFIX = ".jsonl"
 
@@ -54,12 +55,6 @@ def file_name(experiment: Experiment) -> str:
     stamp = utc_time(experiment.started_at).strftime("%Y%m%dT%H%M%SZ")
     parts = (stamp, experiment.machine.id, experiment.id)
     return "-".join(re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in parts) + _SUFFIX
-
-
-def utc_time(text: str) -> datetime:
-    """An ISO 8601 time of a record in UTC; one without a zone is taken for UTC."""
-    time = datetime.fromisoformat(text)
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def logs_folder(path: Path) -> Path:
@@ -159,20 +154,32 @@ def load(path: Path) -> StoredExperiment:
     Raises:
         ResultsInvalid: The file cannot be read, a line is damaged, or a newer harness wrote it.
     """
-    records = [lines.parse(line) for line in _read_lines(path)]
-    n_torn = 0
-    if len(records) > 1 and records[-1] is None:
-        # Only the last write can have been interrupted; some file systems leave zeros there.
-        del records[-1]
-        n_torn = 1
-    schema = lines.schema_of(path, records[0])
-    experiment = lines.validated(Experiment, records[0], path, 1, schema)
+    try:
+        return _loaded(path)
+    except OSError as error:
+        advice = "see `harness show` for what is stored"
+        raise ResultsInvalid(cannot("read", path, error, advice)) from error
+
+
+def _loaded(path: Path) -> StoredExperiment:
+    # One line after the other, so that what is no record ends with the first of them.
+    read = lines_of(path)
+    record = lines.parse(next(read, b""))
+    schema = lines.schema_of(path, record)
+    experiment = lines.validated(Experiment, record, path, 1, schema)
     runs: list[Run] = []
     end: End | None = None
-    for number, record in enumerate(records[1:], start=2):
-        if end is not None:
+    n_torn = 0
+    for number, line in enumerate(read, start=2):
+        record = lines.parse(line)
+        if n_torn:
+            raise ResultsInvalid(lines.damaged(path, number - 1, "it is not JSON"))
+        if record is None:
+            # Only the last write can have been interrupted; some file systems leave zeros there.
+            n_torn = 1
+        elif end is not None:
             raise ResultsInvalid(lines.damaged(path, number, "it comes after the end"))
-        if record is not None and record.get("kind") == "end":
+        elif record.get("kind") == "end":
             end = lines.validated(End, record, path, number, schema)
         else:
             runs.append(lines.validated(Run, record, path, number, schema))
@@ -197,12 +204,3 @@ def _refuse(done: str, path: Path, error: OSError) -> NoReturn:
         "--results DIR"
     )
     raise ResultsUnwritable(cannot(done, path, error, advice)) from error
-
-
-def _read_lines(path: Path) -> list[bytes]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        advice = "see `harness show` for what is stored"
-        raise ResultsInvalid(cannot("read", path, error, advice)) from error
-    return data.removesuffix(b"\n").split(b"\n")

@@ -21,10 +21,12 @@ from harness.schema.machine import (
     MachineFacts,
     MemoryMark,
 )
+from harness.schema.moment import Moment
 from harness.schema.prediction import Prediction
 from harness.schema.record import Record
 from harness.schema.settings import Settings
 from harness.schema.work import Work
+from harness.schema.workload import WorkloadName
 
 SCHEMA_VERSION = 5
 # History of the experiment file, newest first. When a field changes: raise the number, add an
@@ -88,7 +90,7 @@ class Trial(Record):
     windows of `energy` hold the timed region and some µs around it.
     """
 
-    workload: str
+    workload: WorkloadName
     index: NonNegativeInt
     is_warm_up: bool = False
     n_tokens: PositiveInt
@@ -115,7 +117,7 @@ class Buffer(Record):
 class ContextFacts(Record):
     """The context made for one workload: its size and the engine's buffers for it."""
 
-    workload: str
+    workload: WorkloadName
     n_ctx: PositiveInt
     create_ns: PositiveInt
     buffers: tuple[Buffer, ...]
@@ -166,7 +168,7 @@ class Outcome(Record):
 class CaseFailure(Record):
     """A workload that could not be measured in a Run that otherwise went on."""
 
-    workload: str
+    workload: WorkloadName
     reason: Reason
     message: str
 
@@ -188,9 +190,9 @@ class Run(Record):
     round: NonNegativeInt
     model: ModelKey
     settings: Settings
-    workloads: tuple[str, ...]
+    workloads: tuple[WorkloadName, ...]
     seed: NonNegativeInt
-    started_at: str
+    started_at: Moment
     duration_ns: NonNegativeInt
     outcome: Outcome
     case_failures: tuple[CaseFailure, ...] = ()
@@ -234,7 +236,7 @@ class Plan(Record):
 
     models: tuple[ModelFile, ...]
     settings: tuple[Settings, ...]
-    workloads: tuple[str, ...]
+    workloads: tuple[WorkloadName, ...]
     n_runs_max: PositiveInt
     n_trials: PositiveInt
     n_cold_loads: NonNegativeInt
@@ -246,6 +248,7 @@ class Plan(Record):
 class StoredPrediction(Prediction):
     """A Prediction made before measuring; `settings_index` counts the plan's settings from 0."""
 
+    workload: WorkloadName
     settings_index: NonNegativeInt = 0
 
 
@@ -259,7 +262,7 @@ class Experiment(Record):
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA_VERSION
     kind: Literal["experiment"] = "experiment"
     id: str
-    started_at: str
+    started_at: Moment
     origin: Literal["harness", "llama-bench"] = "harness"
     machine: Annotated[Machine | MachineFacts, Field(union_mode="left_to_right")]
     conditions: Conditions
@@ -288,5 +291,5 @@ class End(Record):
     """Last line of an experiment file; a file without it was cut short."""
 
     kind: Literal["end"] = "end"
-    finished_at: str
+    finished_at: Moment
     stops: tuple[Stop, ...]

@@ -13,6 +13,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from harness.schema.experiment import ModelFile, Outcome, Provenance
 from harness.schema.machine import Machine
+from harness.schema.moment import Moment
 from harness.schema.record import Record
 from harness.schema.settings import Settings
 
@@ -87,7 +88,7 @@ class QualityRecord(Record):
     schema_version: Annotated[int, Field(alias="schema")] = QUALITY_SCHEMA
     kind: Literal["quality"] = "quality"
     id: str
-    started_at: str
+    started_at: Moment
     duration_ns: NonNegativeInt
     machine: Machine
     provenance: Provenance

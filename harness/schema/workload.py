@@ -14,7 +14,9 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
+
+from pydantic import AfterValidator
 
 CHAT_TOKENS = 64
 """Tokens a chat answers with: two to three sentences, and 63 gaps for its percentiles."""
@@ -272,3 +274,12 @@ def parse_workload(text: str) -> Workload:
             return kind.of(found)
     *most, last = (example for kind in KINDS for example in kind.examples)
     raise ValueError(f"{text!r} is not a workload; write {', '.join(most)} or {last}")
+
+
+def _checked(name: str) -> str:
+    parse_workload(name)
+    return name
+
+
+WorkloadName = Annotated[str, AfterValidator(_checked)]
+"""What a record calls a workload: `parse_workload` knows it."""

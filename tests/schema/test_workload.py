@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make.records import make_experiment, make_run
+from pydantic import ValidationError
 
 from harness.schema.workload import (
     CHAT_CONTEXT,
@@ -101,3 +103,19 @@ def test_every_kind_says_how_it_is_written(kind: type[Workload]) -> None:
     assert [type(parse_workload(example)) for example in kind.examples] == [
         kind for _ in kind.examples
     ]
+
+
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        (make_experiment().plan, "workloads"),
+        (make_run(), "workloads"),
+        (make_run().trials[0], "workload"),
+        (make_run().contexts[0], "workload"),
+    ],
+)
+def test_no_record_holds_a_workload_that_nobody_knows(record: object, name: str) -> None:
+    facts = record.model_dump(by_alias=True)  # type: ignore[attr-defined]  # each its own type
+    value = ("xx9",) if name == "workloads" else "xx9"
+    with pytest.raises(ValidationError, match="'xx9' is not a workload"):
+        type(record).model_validate(facts | {name: value})  # type: ignore[attr-defined]  # as above

@@ -11,8 +11,10 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Machine
+from harness.schema.moment import Moment
 from harness.schema.record import Record
 from harness.schema.work import Work
+from harness.schema.workload import WorkloadName
 
 CALIBRATION_VERSION = 4
 # History of the calibration file. 1 (2026-11): the first. 2 (2026-11): models whose weights have
@@ -35,7 +37,7 @@ class CalibrationSample(Record):
 
     name: str
     work: Work
-    workload: str
+    workload: WorkloadName
     tok_per_s: PositiveFloat
     n_trials: PositiveInt
     n_ubatch: PositiveInt
@@ -51,7 +53,7 @@ class Calibration(Record):
 
     version: int = CALIBRATION_VERSION
     machine_id: str
-    measured_at: str
+    measured_at: Moment
     engine_version: str
     engine_commit: str
     n_threads: PositiveInt

@@ -25,7 +25,6 @@ from harness.commands.exchange.facts import (
 )
 from harness.commands.exchange.record import BenchRecord
 from harness.errors import ResultsInvalid
-from harness.records.store import utc_time
 from harness.schema.experiment import (
     End,
     Experiment,
@@ -38,6 +37,7 @@ from harness.schema.experiment import (
     Trial,
 )
 from harness.schema.machine import Conditions
+from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
 
 # llama-bench draws its tokens with rand() and never calls srand(): in C that is the seed 1.

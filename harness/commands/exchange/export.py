@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 from harness.commands.exchange.record import BenchRecord, averages, long_type
 from harness.errors import UsageError
-from harness.records.store import StoredExperiment, utc_time
+from harness.records.store import StoredExperiment
 from harness.schema.experiment import EngineInfo, ModelFile, Run, Trial
 from harness.schema.machine import Device
+from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from harness.commands.exchange.record import NAMES, OLDER, SAMPLES, BenchRecord
 from harness.commands.exchange.sql import MAGIC, rows_of_database, rows_of_script
 from harness.errors import ResultsInvalid
+from harness.schema.record import first_mistake
 
 MOST_BYTES = 32 << 20
 """A record with its samples has some 2 KB; whoever has more than 16,000 of them can split them."""
@@ -186,8 +187,5 @@ def _checked(raw: _Raw, name: str) -> BenchRecord:
     try:
         return BenchRecord.model_validate(raw.values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        told = f"{where}: {reason}" if where else reason
+        told = first_mistake(error)
         raise ResultsInvalid(f"{name}, {raw.place} was not imported: {told}.") from error

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from harness.records.store import utc_time
+from harness.schema.moment import utc_time
 
 Value = str | int | float | bool
 
@@ -63,7 +63,7 @@ def _real(value: object) -> object:
 def _time(value: object) -> object:
     try:
         utc_time(str(value))
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ValueError("it is not a time such as 2026-11-23T17:54:00Z") from None
     return value
 

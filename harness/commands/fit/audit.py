@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured, measured_of
-from harness.errors import ExitCode
+from harness.errors import ExitCode, ResultsInvalid
 from harness.records.listing import list_experiments
 from harness.records.store import load
 from harness.schema.experiment import Experiment, Run, StoredPrediction
@@ -104,10 +104,14 @@ def audit(folder: Path) -> AuditResult:
     problems: list[str] = []
     n_experiments = 0
     for listing in list_experiments(folder):
-        if listing.experiment is None:
-            problems.append(listing.problem or f"{listing.path} cannot be read")
-        elif listing.experiment.predictions:
-            stored = load(listing.path)
+        if listing.problem:
+            problems.append(listing.problem)
+        elif listing.experiment and listing.experiment.predictions:
+            try:
+                stored = load(listing.path)
+            except ResultsInvalid as error:
+                problems.append(str(error))
+                continue
             pairs += pairs_of(stored.experiment, stored.runs)
             n_experiments += 1
     return AuditResult(audited(pairs), tuple(pairs), n_experiments, tuple(problems))

@@ -23,6 +23,7 @@ from harness.commands.frontier.qualities import QualityPage, quality_page
 from harness.commands.frontier.stored import stored_speeds
 from harness.machine.probe import probe_machine
 from harness.models.precision import is_quantized
+from harness.records.listing import some_of
 from harness.records.quality import list_qualities
 from harness.schema.figure import Figure, exact
 from harness.schema.settings import settings_text
@@ -63,12 +64,15 @@ def frontier(model: str, found: Sequence[Candidate], results: Path) -> FrontierR
         results: The folder of experiment files.
 
     Raises:
-        ResultsInvalid: The folder, or an experiment that is needed, cannot be read.
+        ResultsInvalid: The folder cannot be read.
     """
-    sides = stored_speeds(found, results, probe_machine().id).sides
+    stored = stored_speeds(found, results, probe_machine().id)
+    sides = stored.sides
     workloads = speed_workloads(sides.values())
     speeds = {name: speed_figures(side, workloads) for name, side in sides.items()}
-    measured = [measured_quality(it.record) for it in list_qualities(results) if it.record]
+    qualities = list_qualities(results)
+    measured = [measured_quality(it.record) for it in qualities if it.record]
+    unreadable = [*stored.problems, *(it.problem for it in qualities if it.problem)]
     quality = quality_page(
         {it.file.sha256: it.name for it in found if it.file.sha256},
         [each for each in measured if each],
@@ -80,7 +84,11 @@ def frontier(model: str, found: Sequence[Candidate], results: Path) -> FrontierR
         frontier=side_by_side,
         advice=advise(side_by_side),
         conditions=tuple(_conditions(sides, speeds, quality)),
-        notes=(*_lacking(sides, speeds, workloads), *_notes(found, quality)),
+        notes=(
+            *some_of(unreadable),
+            *_lacking(sides, speeds, workloads),
+            *_notes(found, quality),
+        ),
         requantized={it.name: it.requantized_from for it in found if it.requantized_from},
         reference=quality.reference,
         paths={it.name: it.model.weights for it in found},

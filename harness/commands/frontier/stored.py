@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from harness.analysis.measured import Measured
@@ -18,17 +17,21 @@ from harness.schema.settings import Settings
 
 # Settings, build of the engine, workloads: what must agree before speeds stand on one page.
 _Alike = tuple[Settings, str, frozenset[str]]
-_Read = Callable[[Path], StoredExperiment]
 _Group = Mapping[str, Sequence[StoredConfiguration]]
 """Name of a candidate to what was measured of it, all alike, oldest first."""
 
 
 @dataclass(frozen=True)
 class StoredSpeeds:
-    """Name of a candidate to what was measured of it; `cut_short` names those not measured out."""
+    """
+    Name of a candidate to what was measured of it; `cut_short` names those not measured out.
+
+    `problems` say of experiments why they cannot be read; they are left out.
+    """
 
     sides: dict[str, Measured]
     cut_short: frozenset[str] = frozenset()
+    problems: tuple[str, ...] = ()
 
 
 def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> StoredSpeeds:
@@ -41,12 +44,15 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
     its rounds were side by side; of equals the newest.
 
     Raises:
-        ResultsInvalid: The folder, or an experiment that is needed, cannot be read.
+        ResultsInvalid: The folder cannot be read.
     """
     groups: dict[_Alike, dict[str, list[StoredConfiguration]]] = {}
+    read = _Reader()
     # Oldest first, so that what comes later is newer.
     for listing in list_experiments(results):
         experiment = listing.experiment
+        if listing.problem:
+            read.problems[listing.path] = listing.problem
         if experiment is None or experiment.origin != "harness":
             continue
         if experiment.machine.id != machine_id:
@@ -60,36 +66,53 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
             mine.setdefault(candidate.name, []).append(each)
             groups[alike] = mine  # last, for it is the newest now
     if not groups:
-        return StoredSpeeds({})
-    read = cache(load)
+        return StoredSpeeds({}, problems=tuple(read.problems.values()))
     best = max(reversed(groups.values()), key=lambda group: (_n_known(group, read), len(group)))
     return _sides(best, read)
 
 
-def _n_known(group: _Group, read: _Read) -> int:
+class _Reader:
+    """Reads each experiment once; `problems` are those of the files that cannot be read."""
+
+    def __init__(self) -> None:
+        self.problems: dict[Path, str] = {}
+        self._known: dict[Path, StoredExperiment] = {}
+
+    def __call__(self, path: Path) -> StoredExperiment | None:
+        if path not in self._known and path not in self.problems:
+            try:
+                self._known[path] = load(path)
+            except ResultsInvalid as error:
+                self.problems[path] = str(error)
+        return self._known.get(path)
+
+
+def _n_known(group: _Group, read: _Reader) -> int:
     """How many candidates have figures in any of their experiments."""
     return sum(any(_is_known(case, read) for case in cases) for cases in group.values())
 
 
-def _is_known(case: StoredConfiguration, read: _Read) -> bool:
-    """Whether it has figures; a damaged file has none, and hinders only where it is needed."""
-    try:
-        return has_speed(_measured(case, read(case.path)))
-    except ResultsInvalid:
-        return False
+def _is_known(case: StoredConfiguration, read: _Reader) -> bool:
+    """Whether it has figures; a damaged file has none."""
+    stored = read(case.path)
+    return stored is not None and has_speed(_measured(case, stored))
 
 
-def _sides(cases: _Group, read: _Read) -> StoredSpeeds:
+def _sides(cases: _Group, read: _Reader) -> StoredSpeeds:
     held = Counter(path for each in cases.values() for path in {case.path for case in each})
     sides = {}
     cut_short = set()
     for name, each in cases.items():
-        case = max(reversed(each), key=lambda case: (_is_known(case, read), held[case.path]))
+        whole = [case for case in each if read(case.path)]
+        if not whole:
+            continue
+        case = max(reversed(whole), key=lambda case: (_is_known(case, read), held[case.path]))
         stored = read(case.path)
+        assert stored is not None
         sides[name] = _measured(case, stored)
         if not _is_measured_out(stored, case):
             cut_short.add(name)
-    return StoredSpeeds(sides, frozenset(cut_short))
+    return StoredSpeeds(sides, frozenset(cut_short), tuple(read.problems.values()))
 
 
 def _measured(case: StoredConfiguration, stored: StoredExperiment) -> Measured:

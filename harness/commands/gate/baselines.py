@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from harness.bounded import MOST_FILE_BYTES, read_bounded
 from harness.errors import ResultsInvalid, ResultsUnwritable, UsageError
 from harness.files import atomic_write, cannot
 from harness.records.listing import Listing, list_experiments
@@ -63,7 +64,7 @@ def save_baseline(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as part:
-            part.write_bytes(source.read_bytes())
+            part.write_bytes(read_bounded(source, MOST_FILE_BYTES))
     except OSError as error:
         advice = "free some space or choose another folder with --results DIR"
         raise ResultsUnwritable(cannot("written", path, error, advice)) from error

@@ -16,10 +16,11 @@ from harness.commands.gate.divergence import judge_quality
 from harness.commands.gate.judge import Check, Judgement, Limits, judge_figures, unjudged
 from harness.commands.gate.match import circumstances, failures, match, unusable
 from harness.errors import ExitCode, ResultsInvalid, SchemaTooNew
-from harness.records.listing import find, list_experiments
+from harness.records.listing import find, list_experiments, some_of
 from harness.records.quality import list_qualities
-from harness.records.store import StoredExperiment, load, utc_time
+from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment
+from harness.schema.moment import utc_time
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,8 @@ def _quality(
     request: GateRequest, sides: Sequence[Measured], max_kl: float, told: list[Finding]
 ) -> list[Check]:
     stored = list_qualities(request.results)
-    n_broken = sum(each.record is None for each in stored)
-    if n_broken:
-        text = f"{n_broken} quality results cannot be read and are left out"
-        told.append(Finding("warning", text))
+    problems = [each.problem for each in stored if each.problem]
+    told += [Finding("warning", text) for text in some_of(problems)]
     return judge_quality(sides, [each.record for each in stored if each.record], max_kl)
 
 

@@ -52,9 +52,11 @@ def hint(result: StoredList) -> Page:
     """What to do next."""
     if not result.listings:
         return notes(f"No experiments in {result.folder} yet; `harness run` makes one.")
-    n_older = len(result.listings) - len(result.shown)
-    older = [f"{n_older} older ones: --all"] if n_older else []
-    return notes([*older, "One of them in full: harness show latest, or harness show ID"])
+    older = result.listings[: -len(result.shown)]
+    n_unreadable = sum(listing.problem is not None for listing in older)
+    which = f", of which {n_unreadable} cannot be read" if n_unreadable else ""
+    more = [f"{len(older)} older ones{which}: --all"] if older else []
+    return notes([*more, "One of them in full: harness show latest, or harness show ID"])
 
 
 def list_document(result: StoredList) -> ListDocument:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.bounded import open_regular
 from harness.errors import ModelInvalid
 from harness.files import unreadable
 from harness.models.gguf.facts import HeaderFacts, token_read_bytes
@@ -61,7 +62,7 @@ def headers_of(path: Path) -> tuple[list[Header], int]:
     for part in shard_paths(path):
         try:
             size = part.stat().st_size
-            with part.open("rb") as file:
+            with open_regular(part) as file:
                 headers.append(read_header(file, size, str(part)))
         except OSError as error:
             raise ModelInvalid(unreadable(part, error)) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+from harness.bounded import open_regular
 from harness.errors import ModelInvalid
 from harness.files import unreadable
 from harness.models.gguf.header import Header, read_header
@@ -34,7 +35,7 @@ def read_part(path: Path) -> HeaderPart:
     """
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = read_header(file, size, str(path))
             file.seek(0)
             data = file.read(min(header.data_start, size))

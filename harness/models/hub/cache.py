@@ -21,6 +21,7 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from harness.bounded import read_bounded
 from harness.errors import FetchFailed
 from harness.models.hub.files import (
     Digest,
@@ -79,9 +80,7 @@ class CachedRepository:
             return None
         try:
             reference = self.checked(self.folder / "refs" / revision)
-            # More than any commit: a hostile file must not fill the memory.
-            with reference.open(encoding="ascii") as file:
-                commit = file.read(_COMMIT_CHARACTERS * 2).strip()
+            commit = read_bounded(reference, _COMMIT_CHARACTERS * 2).decode("ascii").strip()
         except (OSError, ValueError):
             commit = revision
         found = digest_from_name(commit)

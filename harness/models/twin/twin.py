@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
+from harness.bounded import open_regular
 from harness.errors import FetchFailed
 from harness.files import FetchProgress, OnProgress, atomic_write, cannot, require_space
 from harness.models.gguf.header import Tensor
@@ -136,7 +137,7 @@ def _is_twin(path: Path, part: HeaderPart) -> bool:
     try:
         if path.stat().st_size != part.n_bytes:
             return False
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(part.data)) == part.data
     except OSError:
         return False

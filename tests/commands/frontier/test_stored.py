@@ -13,7 +13,6 @@ from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.figures import speed_figures, speed_pairs, speed_workloads
 from harness.commands.frontier.measure import is_answered
 from harness.commands.frontier.stored import has_speed, stored_speeds
-from harness.errors import ResultsInvalid
 from harness.measure.session import MeasureRequest
 from harness.models.model import Model
 from harness.records.store import ExperimentWriter
@@ -237,7 +236,7 @@ def test_more_runs_than_are_stored_are_measured_when_asked_for(tmp_path: Path) -
     assert not is_answered(side, asked(n_runs_max=most + 6))
 
 
-def test_a_damaged_experiment_hinders_only_where_it_is_needed(tmp_path: Path) -> None:
+def test_a_damaged_experiment_is_named_and_hinders_no_other(tmp_path: Path) -> None:
     write(tmp_path, "ab", 1)
     damaged = write(tmp_path, "a", 2)
     first, *rest = damaged.read_bytes().splitlines(keepends=True)
@@ -245,5 +244,7 @@ def test_a_damaged_experiment_hinders_only_where_it_is_needed(tmp_path: Path) ->
     assert speeds(tmp_path) == {"a": "e1", "b": "e1"}
     (tmp_path / "alone").mkdir()
     damaged.rename(tmp_path / "alone" / damaged.name)
-    with pytest.raises(ResultsInvalid):
-        speeds(tmp_path / "alone")
+    alone = stored_speeds(FOUND, tmp_path / "alone", MACHINE.id)
+    assert alone.sides == {}
+    (problem,) = alone.problems
+    assert f"{damaged.name}, line 2 is damaged" in problem

@@ -13,6 +13,7 @@ import click
 from harness import __version__
 from harness.commandline import stream
 from harness.errors import ExitCode, HarnessError
+from harness.models.hub.address import require_endpoint
 
 # Verb to its one-line help. The modules are imported when their verb is used: `--help` must not
 # wait for numpy.
@@ -53,6 +54,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
+        require_endpoint()  # else importing what asks the hub could end in a traceback
         module = _ELSEWHERE.get(cmd_name, f"{cmd_name}.command")
         command = importlib.import_module(f"harness.commands.{module}").command
         assert isinstance(command, click.Command)

@@ -162,3 +162,12 @@ def _flipped(home: Home, good: bytes, seeds: range) -> list[Path]:
             continue
         found.append(path)
     return found[:2]
+
+
+@pytest.mark.parametrize("verb", ["models", "pull", "fit", "run", "show"])
+def test_a_hub_with_an_address_that_is_none_is_named_before_anything_else(
+    home: Home, verb: str
+) -> None:
+    done = home.harness(verb, "owner/model", HF_ENDPOINT="http://[")
+    assert done.exit_code == 1
+    assert done.error().startswith("HF_ENDPOINT is 'http://[', which is no address of a hub; ")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from hostile import headers, terminal
+from hostile import headers, hub, terminal
 from hostile.attempt import Kind
 
-KINDS = (Kind("headers", headers.attempts), Kind("terminal", terminal.attempts))
+KINDS = (
+    Kind("headers", headers.attempts),
+    Kind("hub", hub.attempts),
+    Kind("terminal", terminal.attempts),
+)

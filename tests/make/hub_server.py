@@ -32,6 +32,8 @@ class Fault:
 
     Of a body: `drop_after`, `stall_after` (which lasts `stall_s`) and `short_by` are in bytes;
     `replace` sends other bytes of the same length. `status` answers that instead of the body.
+    `piece_bytes` sends only so much for each request, however much was asked for. `drip_s` lies
+    between two bytes of an answer with `status`, and `drips_headers` before they have ended.
     """
 
     status: int | None = None
@@ -44,6 +46,9 @@ class Fault:
     extra: bytes = b""
     ignores_range: bool = False
     replace: bytes | None = None
+    piece_bytes: int | None = None
+    drip_s: float = 0.0
+    drips_headers: bool = False
     times: int = 1
 
 
@@ -109,6 +114,8 @@ class Hub:
         self.page_size = 1000
         self.next_page_at: str | None = None
         """Another origin to which a listing's next page leads."""
+        self.has_endless_pages = False
+        """Whether every page of a listing, an empty one too, has a next."""
         self.digests: dict[str, str] = {}
         """Digests told by the API instead of the right ones, by path."""
         self.has_cdn = True
@@ -234,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _api(self, name: str, rest: list[str]) -> None:
         fault = self.hub.take_fault(self.hub.api_faults)
         if fault.status:
-            self._send(fault.status, fault.body, fault.headers)
+            self._send_fault(fault.status, fault)
             return
         repository = self._find(name, rest[1] if len(rest) > 1 else None)
         if repository is None:
@@ -256,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
         paths = sorted(repository.files)
         page = paths[start : start + self.hub.page_size]
         headers = {}
-        if start + self.hub.page_size < len(paths):
+        if start + self.hub.page_size < len(paths) or self.hub.has_endless_pages:
             base = self.hub.next_page_at or self.hub.endpoint
             path = f"/api/models/{name}/tree/{repository.commit}"
             cursor = f"?recursive=true&cursor={start + self.hub.page_size}"
@@ -296,7 +303,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         fault = Fault() if self.command == "HEAD" else self.hub.take_fault(self.hub.faults)
         if fault.status:
-            self._send(fault.status, fault.body, fault.headers)
+            self._send_fault(fault.status, fault)
             return
         content = fault.replace if fault.replace is not None else repository.files[path]
         n_total = repository.size(path)
@@ -317,6 +324,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_from_disk(content, first)
         else:
             body = content[first : n_total - fault.short_by] + fault.extra
+            if fault.piece_bytes is not None:
+                body, self.close_connection = body[: fault.piece_bytes], True
             self._send_pieces(body, fault)
 
     def _start(self, n_total: int, *, ignores: bool) -> int | None:
@@ -365,10 +374,24 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(fault.stall_s)
         self.close_connection = True
 
+    def _send_fault(self, status: int, fault: Fault) -> None:
+        """The answer with another status, byte by byte if it has to be."""
+        if not fault.drip_s:
+            self._send(status, fault.body, fault.headers)
+            return
+        if fault.drips_headers:
+            self.wfile.write(b"HTTP/1.1 %d Slow\r\nX-Slow: " % status)
+        else:
+            self._send(status, b"", fault.headers | {"Content-Length": str(len(fault.body))})
+        # Ends with the connection, at the latest.
+        with suppress(OSError):
+            for byte in fault.body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(fault.drip_s)
+
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        for key, value in (headers or {}).items():
+        for key, value in ({"Content-Length": str(len(body))} | (headers or {})).items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":

@@ -2,7 +2,8 @@
 Requests to the hub: through huggingface_hub's own session, tried again, with the token kept in.
 
 The session brings the user's proxy, certificates and HF_HUB_OFFLINE. What is added: the token
-goes to the hub's own origin and nowhere else, wherever a redirect or a next page may lead.
+goes to the hub's own origin and nowhere else, wherever a redirect or a next page may lead; and an
+answer may cost only so much (bounds.py, pace.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import datetime
 import email.utils
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,10 +25,12 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from harness.errors import FetchFailed
+from harness.models.hub.bounds import PASSING_STATUS, check_request, check_response
+from harness.models.hub.pace import watch
 from harness.units import duration
 
-# Asked too often, or its trouble and not ours: what huggingface_hub retries.
-PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_HOST = re.compile(r"[^.]{1,63}(?:\.[^.]{1,63})*\.?")  # RFC 1035 2.3.4; an IPv6 address has no dot
+_SHOWN_CHARACTERS = 80
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Answer = TypeVar("Answer")
@@ -170,14 +174,25 @@ def with_retries(
 
 
 def _guarded() -> httpx2.Client:
-    """As huggingface_hub makes it, but for the hook."""
-    return httpx2.Client(
-        event_hooks={"request": [_check_request]}, follow_redirects=True, timeout=None
+    """As huggingface_hub makes it, but for the hooks and the watch."""
+    return watch(
+        httpx2.Client(
+            event_hooks={"request": [_check_address, check_request], "response": [check_response]},
+            follow_redirects=True,
+            timeout=None,
+        )
     )
 
 
-def _check_request(request: httpx2.Request) -> None:
+def _check_address(request: httpx2.Request) -> None:
     """Every request passes here, redirected ones and huggingface_hub's own too."""
+    host, port = request.url.raw_host.decode("ascii"), request.url.port
+    # The system's own complaints of these are no errors of a connection.
+    if not 0 < (port or 1) < 1 << 16 or not _HOST.fullmatch(host):
+        raise FetchFailed(
+            f"the hub leads to {host[:_SHOWN_CHARACTERS]}:{port or ''}, which is no address; check "
+            "HF_ENDPOINT and the proxy, and try again"
+        )
     if constants.is_offline_mode():
         raise OfflineModeIsEnabled(f"offline mode forbids to ask {request.url.host}")
     if origin(str(request.url)) != origin(constants.ENDPOINT):

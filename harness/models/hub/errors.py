@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,6 +28,32 @@ from harness.models.hub.plan import HubUnreachable
 _TOKEN = "set HF_TOKEN, or run `hf auth login`"
 _REASON_CHARACTERS = 160
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def explained(repo: str, revision: str) -> Iterator[None]:
+    """
+    Turns what huggingface_hub's calls about `repo` raise into errors of ours.
+
+    Raises:
+        ModelNotFound: No such repository or revision.
+        HubUnreachable: Nobody answered, or it is forbidden to ask.
+        FetchFailed: No access; or what answers is no hub.
+    """
+    try:
+        yield
+    except (HfHubHTTPError, HFValidationError, *UNANSWERED) as error:
+        raise explain(error, repo, revision) from error
+    # What is not JSON, or JSON of another shape, nested without end, with numbers of a thousand
+    # digits, with addresses that are none: a captive portal, a proxy's own page.
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+        httpx2.InvalidURL,
+    ) as error:
+        raise FetchFailed(
+            f"what answers at {endpoint()} is not a hub ({type(error).__name__}); check "
+            "HF_ENDPOINT and the proxy"
+        ) from error
 
 
 def explain(error: Exception, repo: str, revision: str) -> HarnessError:

@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable
 
 from huggingface_hub import HfApi, constants
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.hf_api import RepoFile
 
 from harness.errors import FetchFailed, ModelNotFound
 from harness.files import FetchProgress, OnProgress
 from harness.models.catalog.catalog import Catalog, HubSource
+from harness.models.hub.bounds import bounded
 from harness.models.hub.client import RetryPolicy, session, with_retries
-from harness.models.hub.errors import UNANSWERED, endpoint, explain
+from harness.models.hub.errors import explained
 from harness.models.hub.files import (
     DEFAULT_REVISION,
     HubFile,
@@ -27,7 +27,6 @@ from harness.models.hub.plan import HubPlan, HubRequest, HubUnreachable, cached_
 
 # A tree names 1000 files a page; no repository of models has anywhere near as many.
 _MAX_FILES = 100_000
-_TIMEOUT_S = 30.0
 _N_NEAREST = 3
 
 
@@ -48,21 +47,10 @@ def list_repository(
     retries = retries or RetryPolicy()
     session()  # guards the token from here on
     api = HfApi(endpoint=constants.ENDPOINT)
-    try:
-        # Neither call below retries all that passes; this one never does.
-        info = with_retries(
-            lambda: api.model_info(repo, revision=revision, timeout=_TIMEOUT_S), retries
-        )
+    with explained(repo, revision), bounded(f"the listing of {repo}"):
+        info = with_retries(lambda: api.model_info(repo, revision=revision), retries)
         commit = require_commit(info.sha, repo)
         files = with_retries(lambda: _tree(api, repo, commit), retries)
-    except (HfHubHTTPError, HFValidationError, *UNANSWERED) as error:
-        raise explain(error, repo, revision) from error
-    # What is not JSON, or JSON of another shape: a captive portal, a proxy's own page.
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FetchFailed(
-            f"what answers at {endpoint()} is not a hub ({type(error).__name__}); check "
-            "HF_ENDPOINT and the proxy"
-        ) from error
     return Listing(repo, revision, commit, tuple(files))
 
 

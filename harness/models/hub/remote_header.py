@@ -14,15 +14,17 @@ from dataclasses import dataclass
 
 import httpx2
 from huggingface_hub import HfFileSystem, HfFileSystemFile, constants
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
 from harness.errors import FetchFailed
 from harness.models.gguf.header import Header, read_header
+from harness.models.hub.bounds import FILE
 from harness.models.hub.client import RetryPolicy, session, with_retries
-from harness.models.hub.errors import UNANSWERED, explain
+from harness.models.hub.errors import explain, explained
 from harness.models.hub.files import HubFile, Listing
 from harness.models.hub.reply import BadReply, read_reply
+from harness.units import file_size
 
 # The first request of a file: a vocabulary of 32,000 tokens is half a megabyte. Later parts of a
 # split model have no vocabulary, and tables of some hundred tensors of about 80 bytes.
@@ -31,8 +33,9 @@ _FIRST_BYTES_OF_LATER_PARTS = 64 << 10
 # Reading on by a fourth of what came so far makes requests few and the excess at most a fourth.
 _AHEAD_SHARE = 4
 _MAX_AHEAD_BYTES = 4 << 20
+# The largest header known has 20 MB (a vocabulary of 262,144 words); all of it stays in memory.
+_MOST_BYTES = 64 << 20
 _N_PARTS_AT_ONCE = 8
-_TIMEOUT_S = 30.0
 
 Fetch = Callable[[int, int], bytes]
 
@@ -136,9 +139,8 @@ def _name(listing: Listing, file: HubFile) -> str:
 def _explained(listing: Listing) -> Iterator[None]:
     """Turns what huggingface_hub raises into errors of ours."""
     try:
-        yield
-    except (HfHubHTTPError, HFValidationError, *UNANSWERED) as error:
-        raise explain(error, listing.repo, listing.revision) from error
+        with explained(listing.repo, listing.revision):
+            yield
     except FileNotFoundError as error:
         # The file system wraps what the hub said of repository and revision in this.
         cause = error.__cause__
@@ -177,6 +179,11 @@ class _RangedFile(HfFileSystemFile):
         return RemoteHeader(header, data, ahead.n_fetched_bytes)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
+        if end > _MOST_BYTES:
+            raise FetchFailed(
+                f"the header of {self._shown} goes on after {file_size(_MOST_BYTES)}, further than "
+                "it is read from afar; pull the model to know it"
+            )
         return with_retries(lambda: self._fetch_once(start, end), self._retries)
 
     def _fetch_once(self, start: int, end: int) -> bytes:
@@ -184,9 +191,7 @@ class _RangedFile(HfFileSystemFile):
         # Compressed, a range would be one of other bytes.
         headers |= {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
         data = bytearray()
-        with session().stream(
-            "GET", self._address, headers=headers, timeout=_TIMEOUT_S
-        ) as response:
+        with session().stream("GET", self._address, headers=headers, extensions=FILE) as response:
             hf_raise_for_status(response)
             self._check(response, start)
             for piece in response.iter_raw():

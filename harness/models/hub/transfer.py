@@ -24,8 +24,8 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 
 from harness.errors import FetchFailed
 from harness.files import Phase, sync_folder
+from harness.models.hub.bounds import FILE, PASSING_STATUS
 from harness.models.hub.client import (
-    PASSING_STATUS,
     Cancellation,
     RetryPolicy,
     asked_to_wait_s,
@@ -35,11 +35,15 @@ from harness.models.hub.client import (
 from harness.models.hub.errors import explain, explain_disk
 from harness.models.hub.files import Digest
 from harness.models.hub.following_hash import FollowingHash
+from harness.models.hub.pace import TooSlow
 from harness.models.hub.reply import BadReply, pieces, read_reply, stated_digest
 from harness.units import file_size
 
 # How often progress is told; nobody sees more (report/progress/fetching.py redraws less often).
 _TELL_INTERVAL_S = 0.1
+
+# With a second between two attempts, a file of 1 GB takes four hours by such steps.
+_LEAST_PROGRESS_BYTES = 64 << 10
 
 Report = Callable[[Phase, int], None]
 
@@ -154,15 +158,16 @@ class _Filling:
                 self._attempt()
             except _Busy as busy:
                 asked_s, reason = busy.asked_s, str(busy)
-            except BadReply as error:
-                reason = str(error)
+            except (BadReply, TooSlow) as error:
+                reason = str(error).partition(";")[0]  # what to do next is said in the end
             except httpx2.RequestError as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
             if self._n_done >= self._wanted.n_bytes:
                 return
             # More than ever before is progress; the same bytes again, from a server that does
-            # not resume, are none.
-            n_failures = 1 if self._n_done > self._n_best else n_failures + 1
+            # not resume, are none, and neither are three bytes for each request.
+            is_progress = self._n_done - self._n_best >= _LEAST_PROGRESS_BYTES
+            n_failures = 1 if is_progress else n_failures + 1
             self._n_best = max(self._n_best, self._n_done)
             if n_failures >= self._retries.n_attempts:
                 self._give_up(reason, n_failures)
@@ -191,7 +196,8 @@ class _Filling:
             if self._etag:
                 headers["if-range"] = self._etag
         timeout_s = float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
-        with session().stream("GET", url, headers=headers, timeout=timeout_s) as response:
+        asked = session().stream("GET", url, headers=headers, timeout=timeout_s, extensions=FILE)
+        with asked as response:
             self._check_status(response)
             self._check_unchanged(response)
             reply = read_reply(response.status_code, response.headers, self._n_done, wanted.n_bytes)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -15,6 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from harness.errors import MachineBusy
 from harness.files import cannot
 from harness.machine.awake import keep_awake
+from harness.measure.holder import described, remove_note, write_note
 
 # In the system's temporary folder, not the user's cache: it is the machine that is busy.
 LOCK_NAME = "inference-harness-measuring.lock"
@@ -48,20 +46,21 @@ def machine_held(
         _acquire(lock, holder, wait_ns / 1e9, on_wait)
     except Timeout:
         raise MachineBusy(
-            f"Another measurement is running on this machine{_named(holder)}. Two at once would "
+            f"Another measurement is running on this machine{described(holder)}. Two at once would "
             "spoil each other: wait for it (--wait 10m) or end it."
         ) from None
     except OSError as error:
         raise MachineBusy(
             cannot("locked", lock_file, error, "remove that file or set TMPDIR")
         ) from None
+    is_noted = False
     try:
-        _write_holder(holder, what)
+        is_noted = write_note(holder, what)
         with keep_awake():
             yield
     finally:
-        with contextlib.suppress(OSError):  # another user's, who was killed
-            holder.unlink(missing_ok=True)
+        if is_noted:
+            remove_note(holder)
         lock.release()
 
 
@@ -74,22 +73,5 @@ def _acquire(
         if wait_s <= 0:
             raise
         if on_wait:
-            on_wait(f"Waiting for another measurement to end{_named(holder)}")
+            on_wait(f"Waiting for another measurement to end{described(holder)}")
         lock.acquire(timeout=wait_s)
-
-
-def _write_holder(holder: Path, what: str) -> None:
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = {"pid": os.getpid(), "what": what, "started_at": started}
-    # Only a courtesy to others: where it cannot be written, the lock still holds.
-    with contextlib.suppress(OSError):
-        holder.unlink(missing_ok=True)
-        holder.write_text(json.dumps(facts))
-
-
-def _named(holder: Path) -> str:
-    try:
-        facts = json.loads(holder.read_text())
-        return f": {facts['what']}, process {facts['pid']}, since {facts['started_at']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import os
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +15,26 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.files import cannot
+from harness.models.catalog.yaml_bounds import MOST_BYTES, refuse_endless
 from harness.schema.record import Record
+from harness.units import file_size
+
+_MOST_DIGITS = 64
+
+
+def _number(kind: str) -> Callable[[yaml.SafeLoader, yaml.Node], Any]:
+    """What makes an int or a float of a node, if it is no longer than any number has to be."""
+    build = yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{kind}"]
+
+    def built(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+        if len(node.value) > _MOST_DIGITS:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"a number of {len(node.value):,} characters", node.start_mark
+            )
+        return build(loader, node)
+
+    return built
+
 
 # libyaml reads the catalogue ten times as fast; PyYAML's own wheels have it, some others do not.
 _Loader: type[yaml.SafeLoader] = type(
@@ -20,6 +42,9 @@ _Loader: type[yaml.SafeLoader] = type(
 )
 # Dates stay text until pydantic reads them: its complaints have a place, those of PyYAML have none.
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+# A number in base 60 ("1:59:59"), as long as a book, takes its square in time, or is too large.
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number(_kind))
 _RecordT = TypeVar("_RecordT", bound=Record)
 
 
@@ -31,11 +56,24 @@ def read_catalog_text(path: Path, advice: str) -> str:
         HarnessError: Missing or unreadable; the message ends with `advice`.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return _bytes_of(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise HarnessError(f"{path} is not UTF-8 text ({error.reason}); {advice}") from error
     except OSError as error:
         raise HarnessError(cannot("read", path, error, advice)) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    """All of the file; OSError where it is none, or too large."""
+    # A pipe that nobody writes into would be waited for without O_NONBLOCK.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {file_size(MOST_BYTES)}")
+    return data
 
 
 def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:
@@ -48,6 +86,7 @@ def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:
     root: yaml.Node | None = None
     loader = None
     try:
+        refuse_endless(text, _Loader)
         loader = _Loader(text)
         root = loader.get_single_node()
         data: Any = None
@@ -55,8 +94,6 @@ def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:
             _refuse_repeated_keys(root, name)
             data = loader.construct_document(root)
         return record.model_validate(data)
-    except RecursionError as error:
-        raise HarnessError(f"{name} is nested without end; mend it") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise HarnessError(f"{name}:{line}: {error.problem or error.context}; mend it") from error

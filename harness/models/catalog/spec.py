@@ -9,6 +9,7 @@ file's header says.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
@@ -287,6 +288,6 @@ def refuse_repeats(names: Sequence[str]) -> None:
     Raises:
         ValueError: They do not; the message says which are repeated.
     """
-    repeated = {name for name in names if names.count(name) > 1}
+    repeated = [name for name, n_times in Counter(names).items() if n_times > 1]
     if repeated:
         raise ValueError(f"{', '.join(sorted(repeated))} stands there twice")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib
-import signal
+import os
 import sys
 from typing import NoReturn
 
 import click
 
-from harness import __version__
+from harness import __version__, interrupts, scratch
 from harness.commandline import stream
 from harness.errors import ExitCode, HarnessError
 from harness.models.hub.address import require_endpoint
@@ -78,12 +77,20 @@ def group() -> None:
 
 def main() -> None:
     """Runs the command line; ends the process with the right exit code."""
+    interrupts.raise_once()
     stream.prepare()
+    try:
+        _answer()
+    except KeyboardInterrupt:  # while the answer of a command was on its way
+        _fail(interrupts.sentence(), ExitCode.INTERRUPTED)
+
+
+def _answer() -> NoReturn:
     try:
         # Named, or `python -m harness` would call itself that in its help.
         exit_code = group.main(prog_name="harness", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        _fail("interrupted", ExitCode.INTERRUPTED)
+        _fail(interrupts.sentence(), ExitCode.INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         _end(error.exit_code)
@@ -109,5 +116,9 @@ def _fail(message: str, exit_code: ExitCode) -> NoReturn:
 
 def _end(exit_code: int) -> NoReturn:
     # All is said and stored: a Ctrl-C while Python cleans up would only kill it, and hide the code.
-    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    interrupts.ignore()
+    scratch.remove_rest()
+    if exit_code == ExitCode.INTERRUPTED:
+        # Not after threads that wait for a server; all that was written is flushed already.
+        os._exit(interrupts.exit_code())
     sys.exit(exit_code)

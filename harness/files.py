@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-import psutil
-
+from harness import scratch
 from harness.errors import FetchFailed
 from harness.units import file_size
 
@@ -77,30 +75,17 @@ def atomic_write(target: Path) -> Iterator[Path]:
     A path beside `target` to write to; it takes `target`'s place when the block ends well.
 
     Otherwise it is removed and `target` stays as it was. The path is this process's own: of two
-    that write the same file each writes a whole one, and the later stays.
+    that write the same file each writes a whole one, and the later stays. What killed processes
+    left beside it is removed.
 
     Raises:
         OSError: The system refuses; `cannot` has the words for it.
     """
-    for part in _parts_of(target):
-        if not psutil.pid_exists(int(part.suffixes[-2][1:])):
-            part.unlink(missing_ok=True)  # of a process that was killed; as large as a model
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
+    with scratch.own_file(target.name, target.parent) as part:
         yield part
         _sync(part)
-        part.replace(target)
+        scratch.publish(part, target)
         sync_folder(target.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _parts_of(target: Path) -> list[Path]:
-    """What processes are writing, or left when they were killed, to become `target`."""
-    pattern = re.compile(re.escape(target.name) + r"\.[0-9]{1,10}\.part")
-    with suppress(OSError):
-        return [path for path in target.parent.iterdir() if pattern.fullmatch(path.name)]
-    return []
 
 
 def cannot(done: str, what: Path | str, error: OSError, advice: str) -> str:
@@ -182,6 +167,7 @@ def require_space(
     Raises:
         FetchFailed: It cannot.
     """
+    scratch.sweep(directory)
     free = free_bytes(directory)
     needed = n_bytes + _SPACE_MARGIN_BYTES
     if free < needed:

@@ -4,7 +4,6 @@ Calibrating: small models are written, measured by the same worker as every mode
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
+from harness import scratch
 from harness.analysis import disturbance
 from harness.analysis.speed.calibration import Calibration, CalibrationSample, has_gpu
 from harness.errors import HarnessError, MachineBusy
@@ -97,12 +97,12 @@ def calibrate(
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     require_space(folder, max(model.n_bytes for model in models), "calibrating")
-    with tempfile.TemporaryDirectory(prefix="calibrating-", dir=folder) as place:
+    with scratch.own_folder("calibrating", folder) as place:
         for index, model in enumerate(models):
             if on_progress:
                 on_progress(index, len(models), model.name)
             asked = _gpu_workloads(model) if on_gpu else _workloads(model)
-            samples += _measure_patiently(model, asked, Path(place), settings, machine)
+            samples += _measure_patiently(model, asked, place, settings, machine)
     _check_drift(samples)
     return Calibration(
         machine_id=machine.id,

@@ -15,6 +15,12 @@ _WINDOWS_CRASHES = {
     0xC000001D: "illegal instruction",
     0xC0000409: "stack buffer overrun",
 }
+# What another process sends, and no engine to itself.
+_FROM_OUTSIDE = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    if hasattr(signal, name)
+)
 _WINDOWS_ABORT = 3  # what the C runtime's abort() leaves behind
 
 
@@ -73,6 +79,8 @@ def _explain(exit_code: int, where: str, tail: tuple[str, ...]) -> tuple[Reason,
             f"killed by the system {where}, most likely for lack of memory: try a smaller "
             "model or context, or --load-mode none",
         )
+    if -exit_code in _FROM_OUTSIDE:
+        return "killed", f"ended from outside by {_signal_name(-exit_code)} {where}"
     if exit_code < 0:
         return "crashed", f"the engine crashed with {_signal_name(-exit_code)} {where}"
     return "worker-error", f"the worker ended with exit code {exit_code} {where}{_last_words(tail)}"

@@ -10,7 +10,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import IO, TypeVar
 
 from pydantic import ValidationError
 
+from harness import interrupts, scratch
 from harness.errors import HarnessError
 from harness.measure import outcome, protocol
 from harness.measure.protocol import (
@@ -127,7 +127,10 @@ def run_worker(
     with log.open("wb") as stream, _process(command, stream) as process:
         watchdog = _Watchdog(process, silence_ns)
         try:
-            _converse(process, job, told, watchdog, on_event)
+            # Held, a signal must come where it is taken for the outcome.
+            with interrupts.allowed():
+                _converse(process, job, told, watchdog, on_event)
+                exit_code = process.wait()
         except KeyboardInterrupt:
             told.outcome = outcome.interrupted(told.activity)
             return told.report()
@@ -139,7 +142,6 @@ def run_worker(
             return told.report()
         finally:
             watchdog.stop()
-        exit_code = process.wait()
     tail = outcome.log_tail(log)
     if watchdog.has_bitten:
         told.outcome = outcome.hung(silence_ns, told.activity, tail)
@@ -157,8 +159,8 @@ def run_unlogged(
     silence_ns: int = SILENCE_NS,
 ) -> Report:
     """As `run_worker`, where the last lines of the log, which the outcome has, are enough."""
-    with tempfile.TemporaryDirectory(prefix=f"harness-{job.job}-") as folder:
-        log = Path(folder) / "worker.log"
+    with scratch.own_folder(f"harness-{job.job}") as folder:
+        log = folder / "worker.log"
         return run_worker(job, log=log, on_event=on_event, silence_ns=silence_ns)
 
 

@@ -7,13 +7,13 @@ own, and its record kept before the next begins.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness import interrupts, scratch
 from harness.errors import ExitCode, HarnessError, NotComparable, UsageError
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
@@ -106,9 +106,9 @@ def score_models(
         ResultsUnwritable: A record cannot be kept.
     """
     machine = probe_machine()
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.own_folder("harness-text") as folder:
         # A copy: what the workers read must be what the record names.
-        text_path = Path(folder) / "text.txt"
+        text_path = folder / "text.txt"
         text_path.write_bytes(request.text.data)
         scoring = _Scoring(request, _setup(request, text_path, machine), machine, observer)
         base = _reference(reference, text_path) if reference else None
@@ -204,12 +204,19 @@ class _Scoring:
     def kept(
         self, subjects: Sequence[Subject], reference: Subject | None
     ) -> Iterable[tuple[QualityRecord, Path]]:
-        """Every record and where it is, until all are there or the user has enough."""
-        for subject in subjects:
-            record = self._score(subject, reference)
-            yield record, save_quality(self.request.results, record)
-            if record.outcome.reason == "interrupted":
-                return
+        """
+        Every record and where it is, until all are there or the user has enough.
+
+        Raises:
+            KeyboardInterrupt: He had before a model was begun; what is complete is kept.
+        """
+        with interrupts.held():
+            for subject in subjects:
+                interrupts.check()
+                record = self._score(subject, reference)
+                yield record, save_quality(self.request.results, record)
+                if record.outcome.reason == "interrupted":
+                    return
 
     def _score(self, subject: Subject, reference: Subject | None) -> QualityRecord:
         folder, title = None, subject.file.key

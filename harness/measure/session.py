@@ -17,10 +17,10 @@ from typing import Protocol
 
 from harness import __version__
 from harness.errors import ExitCode, UsageError
+from harness.interrupts import held
 from harness.machine.conditions import read_conditions
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import runner
-from harness.measure.interrupts import held
 from harness.measure.possible import require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
 from harness.measure.schedule import settings_product

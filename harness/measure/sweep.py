@@ -15,9 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
+from harness import interrupts
 from harness.analysis.measured import Measured
 from harness.errors import HarnessError, ResultsUnwritable
-from harness.measure import interrupts, runner, schedule
+from harness.measure import runner, schedule
 from harness.measure.bandwidth_here import read_now
 from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.protocol import Event
@@ -187,6 +188,7 @@ class Sweep:
         return [name for name in self._plan.workloads if name not in dead]
 
     def _measure_run(self, configuration: Configuration, round_index: int) -> Run:
+        interrupts.check()
         index = len(self._result.runs)
         self._observer.run_started(index + 1, configuration)
         bandwidth_before = self._sample_bandwidth(configuration)
@@ -195,10 +197,7 @@ class Sweep:
         log = logs_folder(self._writer.path) / f"run-{index + 1:03}.log"
         started_at, started_ns = _now(), perf_counter_ns()
         job = self._job(configuration, workloads, seed, round_index, started_ns)
-        with interrupts.allowed():
-            report = measure(
-                job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns
-            )
+        report = measure(job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns)
         duration_ns = perf_counter_ns() - started_ns
         self._result.is_interrupted = report.outcome.reason == "interrupted"
         return Run(

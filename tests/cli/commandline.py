@@ -178,6 +178,10 @@ class Started:
         """Ctrl-C, as a terminal sends it: to the whole process group."""
         os.killpg(self.pid, signal.SIGINT)
 
+    def signal(self, number: int) -> None:
+        """Any other signal, to the parent alone."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL, to the parent alone."""
         self._process.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -94,6 +95,47 @@ def test_ctrl_c_in_the_only_run_is_not_taken_for_the_end_of_the_plan(home: Home)
 
     assert done.exit_code == 130
     assert [stop["reason"] for stop in done.document["stops"]] == ["interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code"),
+    [
+        ("SIGTERM", 143),
+        pytest.param("SIGHUP", 129, marks=pytest.mark.slow),
+        pytest.param("SIGQUIT", 131, marks=pytest.mark.slow),
+    ],
+)
+def test_other_signals_end_a_rehearsal_as_ctrl_c_does(
+    home: Home, name: str, exit_code: int
+) -> None:
+    options = (*LONG[1:], "--offline", "--dir", "twins", "--json")
+    with home.started("rehearse", *options) as run:
+        worker = run.worker_of_run(1)
+        worker.suspend()
+        run.signal(getattr(signal, name))
+        done = run.done()
+
+    assert done.exit_code == exit_code
+    assert "Traceback" not in done.stderr
+    assert [stop["reason"] for stop in done.document["stops"]] == ["interrupted"]
+    assert is_gone(worker)
+    assert load(home.record()).end
+    assert list((home.folder / "twins").iterdir()) == []
+    assert list(home.temporary.glob("*.harness-tmp")) == []
+
+
+@pytest.mark.slow
+def test_what_a_killed_rehearsal_left_is_removed_by_the_next(home: Home) -> None:
+    options = ("tiny-random", "--offline", "--dir", "twins")
+    with home.started("rehearse", *options, *LONG[2:]) as run:
+        worker = run.worker_of_run(1)
+        run.kill()
+    await_the_end_of([worker])
+    assert list((home.folder / "twins").rglob("*.gguf"))
+    done = home.harness("rehearse", *options, *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert list((home.folder / "twins").iterdir()) == []
+    assert list(home.temporary.glob("*.harness-tmp")) == []
 
 
 def test_ctrl_c_before_the_first_run_is_one_word(home: Home) -> None:

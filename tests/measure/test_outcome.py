@@ -14,6 +14,7 @@ from harness.measure import outcome
         (-11, "crashed", "SIGSEGV"),
         (-9, "killed", "memory"),
         (-63, "crashed", "signal 63"),
+        (-15, "killed", "ended from outside by SIGTERM"),
         (1, "worker-error", "exit code 1"),
         (0, "worker-error", "exit code 0"),
         (3, "aborted", "aborted"),

@@ -6,14 +6,15 @@ The engine plans with it to the byte, while it takes as much disk as the header 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from harness import scratch
 from harness.errors import HarnessError
 from harness.files import system_reason
 from harness.models.gguf.part import HeaderPart
@@ -22,7 +23,7 @@ from harness.models.model import Model
 _FSCTL_SET_SPARSE = 0x900C4  # winioctl.h
 
 
-@contextmanager
+@contextlib.contextmanager
 def header_stub(found: Model) -> Iterator[Path]:
     """
     A path to hand to the planner; of a split model its first part. Removed at the end.
@@ -36,9 +37,10 @@ def header_stub(found: Model) -> Iterator[Path]:
     if found.path is not None:
         yield found.path
         return
-    with tempfile.TemporaryDirectory(prefix="harness-stub-") as folder:
+    with contextlib.ExitStack() as stack:
         try:
-            first = write_header_stub(found.parts, Path(folder))
+            folder = stack.enter_context(scratch.own_folder("harness-stub"))
+            first = write_header_stub(found.parts, folder)
         except (OSError, OverflowError) as error:
             reason = system_reason(error) if isinstance(error, OSError) else type(error).__name__
             raise HarnessError(

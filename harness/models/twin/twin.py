@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
+from harness import scratch
 from harness.bounded import open_regular
 from harness.errors import FetchFailed
 from harness.files import FetchProgress, OnProgress, atomic_write, cannot, require_space
@@ -66,42 +67,47 @@ def twin_of(
     The first file of the twin of what was found, in a folder of its own under `directory`.
 
     Where the file system holds no file so large, it is split as gguf-split does. A whole one that
-    was kept there is taken as it is. Otherwise it is written, and removed at the
-    end, also when the block is interrupted, unless `keeps`.
+    was kept there is taken as it is. Otherwise it is written, and removed at the end, also when the
+    block is interrupted, unless `keeps`. What a killed process left there is removed.
 
     Raises:
         FetchFailed: No room, or a file system that cannot hold it.
         ModelInvalid: A type of weights that cannot be made up.
     """
-    folder = directory / f"twin-{re.sub(r'[^A-Za-z0-9._-]+', '-', found.key)}"
-    twin = _Twin(found.key, folder, found.parts)
-    was_kept = False
-    try:
-        was_kept = _make(twin, report)
+    name = f"twin-{re.sub(r'[^A-Za-z0-9._-]+', '-', found.key)}"
+    twin = _Twin(found.key, directory / name, directory / name, found.parts)
+    scratch.sweep(directory)
+    with contextlib.ExitStack() as stack:
+        if not keeps and not twin.is_kept():
+            with _explained(twin):
+                directory.mkdir(parents=True, exist_ok=True)
+                twin.folder = stack.enter_context(scratch.own_folder(name, directory))
+        _make(twin, report)
         yield twin.paths[0]
-    finally:
-        if not (keeps or was_kept):
-            for path in twin.paths:
-                path.unlink(missing_ok=True)
-            # Something else in it, or it never came to be: then it is not ours to remove.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
 
 
 @dataclass
 class _Twin:
-    """What is to be made, and of which parts; more of them where a file system asks for it."""
+    """
+    What is to be made in `folder`, and of which parts; more of them where a file system asks for
+    it. Those that were kept lie in another one.
+    """
 
     key: str
     folder: Path
+    kept: Path
     parts: tuple[HeaderPart, ...]
 
     @property
     def paths(self) -> list[Path]:
         return [self.folder / part.file_name for part in self.parts]
 
-    def is_whole(self) -> bool:
-        return all(map(_is_twin, self.paths, self.parts))
+    def is_kept(self) -> bool:
+        """Whether all of it was kept; then it is that."""
+        is_whole = all(_is_twin(self.kept / part.file_name, part) for part in self.parts)
+        if is_whole:
+            self.folder = self.kept
+        return is_whole
 
 
 class _FileTooLargeError(Exception):
@@ -111,10 +117,10 @@ class _FileTooLargeError(Exception):
         self.n_bytes = n_bytes
 
 
-def _make(twin: _Twin, report: OnProgress) -> bool:
-    """Whether the twin was there already; else it is now."""
-    if twin.is_whole():
-        return True
+def _make(twin: _Twin, report: OnProgress) -> None:
+    """The twin, whole, where `twin` says, unless it was kept."""
+    if twin.is_kept():
+        return
     try:
         _write_all(twin, report)
     except _FileTooLargeError as error:
@@ -126,10 +132,8 @@ def _make(twin: _Twin, report: OnProgress) -> bool:
                 f"which the twin of {twin.key} needs; choose a folder on another one with --dir"
             ) from error
         twin.parts = smaller
-        if twin.is_whole():
-            return True
-        _write_all(twin, report)
-    return False
+        if not twin.is_kept():
+            _write_all(twin, report)
 
 
 def _is_twin(path: Path, part: HeaderPart) -> bool:
@@ -153,18 +157,29 @@ def _write_all(twin: _Twin, report: OnProgress) -> None:
         n_done += n_more
         report(FetchProgress(twin.key, "generating", n_done, n_bytes))
 
-    try:
+    with _explained(twin):
         twin.folder.mkdir(parents=True, exist_ok=True)
         require_space(twin.folder, n_bytes, what, variable="--dir")
         stocks = stocks_for(twin.parts, np.random.default_rng(_SEED))
         for path, part in zip(twin.paths, twin.parts, strict=True):
             n_before = n_done
-            write_twin(path, part, stocks, advance)
+            try:
+                write_twin(path, part, stocks, advance)
+            except OSError as error:
+                if error.errno == errno.EFBIG:
+                    raise _FileTooLargeError(n_done - n_before) from error
+                raise
+
+
+@contextmanager
+def _explained(twin: _Twin) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        if error.errno == errno.EFBIG:
-            raise _FileTooLargeError(n_done - n_before) from error
         advice = "make room or mend the permissions, or choose another folder with --dir"
-        raise FetchFailed(cannot(f"written to {twin.folder}", what, error, advice)) from error
+        what = f"the twin of {twin.key}"
+        where = f"written to {twin.folder}"
+        raise FetchFailed(cannot(where, what, error, advice)) from error
 
 
 def stocks_for(parts: Sequence[HeaderPart], rng: Generator) -> Stocks:

@@ -93,6 +93,18 @@ def test_nothing_is_left_when_writing_is_interrupted(found: Model, tmp_path: Pat
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_a_twin_that_a_killed_process_left_is_removed_and_not_taken_for_a_kept_one(
+    found: Model, tmp_path: Path
+) -> None:
+    left = tmp_path / f"twin-another.{'0' * 8}.harness-tmp"
+    left.mkdir()
+    (left / "owner.lock").touch()
+    (left / "another.gguf").write_bytes(b"12 GB")
+    with twin_of(found, tmp_path, _ignore) as path:
+        assert [*tmp_path.iterdir()] == [path.parent]
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_kept_twin_serves_again_and_stays(found: Model, tmp_path: Path) -> None:
     with twin_of(found, tmp_path, _ignore, keeps=True) as path:
         written = path.stat().st_mtime_ns
@@ -165,8 +177,8 @@ def test_a_split_model_has_a_split_twin(tmp_path: Path) -> None:
     found = Model(file, tuple(parts), "hub", "a hub")
     with twin_of(found, tmp_path / "twins", _ignore) as path:
         assert path.name == "model-00001-of-00002.gguf"
-        assert path.parent.name == "twin-o-r-Q4_K_M"
-        sizes = [each.stat().st_size for each in sorted(path.parent.iterdir())]
+        assert path.parent.name.startswith("twin-o-r-Q4_K_M.")
+        sizes = [each.stat().st_size for each in sorted(path.parent.glob("*.gguf"))]
         assert sizes == [part.n_bytes for part in parts]
 
 

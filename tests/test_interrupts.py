@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
@@ -10,14 +11,14 @@ from typing import Any
 
 import pytest
 from make.records import make_experiment, make_run
+from measure.test_sweep import BANDWIDTH, Silent
 
-from harness.measure import interrupts
+from harness import interrupts
 from harness.measure import sweep as sweeps
 from harness.measure.jobs.measure import MeasureReport
 from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema.experiment import Outcome
-from measure.test_sweep import BANDWIDTH, Silent
 
 N_MOMENTS = 120
 
@@ -67,6 +68,91 @@ def test_without_holding_nothing_changes() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """What a fresh process does, whose handlers are its own."""
+    before = "import os, signal, sys, time\nfrom harness import interrupts\n"
+    command = [sys.executable, "-c", before + code]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@needs_posix
+@pytest.mark.parametrize("name", NAMES)
+def test_each_signal_interrupts_and_has_its_exit_code(name: str) -> None:
+    done = python(f"""
+interrupts.raise_once()
+try:
+    signal.raise_signal(signal.{name})
+except KeyboardInterrupt:
+    signal.raise_signal(signal.{name})  # a second one does nothing
+    signal.raise_signal(signal.SIGINT)
+    print(interrupts.sentence())
+    sys.exit(interrupts.exit_code())
+""")
+    suffix = "" if name == "SIGINT" else f" by {name}"
+    assert (done.returncode, done.stdout) == (128 + signal.Signals[name], f"interrupted{suffix}\n")
+
+
+@needs_posix
+@pytest.mark.parametrize("name", NAMES)
+def test_before_there_is_anything_to_put_away_a_signal_is_one_line(name: str) -> None:
+    done = python(f"interrupts.end_at_once(); signal.raise_signal(signal.{name}); time.sleep(9)")
+    assert done.returncode == 128 + signal.Signals[name]
+    assert done.stderr.startswith("Error: interrupted")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@needs_posix
+@pytest.mark.parametrize("name", NAMES)
+def test_a_signal_that_was_ignored_before_stays_ignored(name: str) -> None:
+    done = python(f"""
+signal.signal(signal.{name}, signal.SIG_IGN)
+interrupts.end_at_once()
+signal.raise_signal(signal.{name})
+interrupts.raise_once()
+with interrupts.held(), interrupts.allowed():
+    signal.raise_signal(signal.{name})
+""")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_posix
+def test_an_interrupt_that_python_throws_away_comes_again() -> None:
+    done = python("""
+class Thing:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+interrupts.raise_once()
+try:
+    Thing()
+    time.sleep(30)
+except KeyboardInterrupt:
+    sys.exit(interrupts.exit_code())
+""")
+    assert (done.returncode, done.stderr) == (143, "")
+
+
+@needs_posix
+@pytest.mark.parametrize("name", NAMES)
+def test_a_held_signal_of_any_kind_comes_where_it_is_allowed(name: str) -> None:
+    done = python(f"""
+interrupts.raise_once()
+with interrupts.held():
+    signal.raise_signal(signal.{name})
+    print("the rest")
+    try:
+        interrupts.check()
+    except KeyboardInterrupt:
+        print("there")
+sys.exit(interrupts.exit_code())
+""")
+    assert (done.returncode, done.stdout) == (128 + signal.Signals[name], "the rest\nthere\n")
+
+
 class _At:
     """A trace function that sends SIGINT at the n-th line."""
 
@@ -109,8 +195,20 @@ def test_ctrl_c_between_any_two_lines_leaves_a_whole_record(
 ) -> None:
     trials = make_run(workloads=("tg128",), rates={"tg128": 120}).trials
     report = MeasureReport(outcome=Outcome(status="ok"), trials=trials)
+    interrupted = MeasureReport(
+        outcome=Outcome(status="failed", reason="interrupted", message="interrupted"), trials=trials
+    )
+
+    def answer(*_: object, **__: object) -> MeasureReport:
+        """As a worker is heard that ends well, or is interrupted."""
+        try:
+            with interrupts.allowed():
+                return report
+        except KeyboardInterrupt:
+            return interrupted
+
     monkeypatch.setattr(sweeps, "read_now", lambda *_: (BANDWIDTH, None))
-    monkeypatch.setattr(sweeps, "measure", lambda *_, **__: report)
+    monkeypatch.setattr(sweeps, "measure", answer)
     _, is_interrupted, n_lines = measure(tmp_path / "whole", n_line=-1)
     assert not is_interrupted
     for n_line in range(1, n_lines, max(1, n_lines // N_MOMENTS)):

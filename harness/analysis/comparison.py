@@ -60,7 +60,7 @@ def mismatches(a: Measured, b: Measured) -> list[Mismatch]:
     """What should be the same on both sides and is not, in the order of KINDS."""
     found = []
     machines = a.experiment.machine, b.experiment.machine
-    if machines[0].id != machines[1].id:
+    if not machines[0].is_same_as(machines[1]):
         names = [f"{machine.id} ({machine.cpu})" for machine in machines]
         found.append(Mismatch("machine", f"machine {names[0]} against {names[1]}"))
     builds = _build(a), _build(b)
@@ -81,12 +81,23 @@ def differences(a: Measured, b: Measured) -> list[Finding]:
     if a.model.key == b.model.key and a.model.sha256 != b.model.sha256:
         text = f"{a.model.key} is not the same file on both sides"
         found.append(Finding("warning", text))
+    found += machine_differences(a.experiment, b.experiment)
     found += power_differences(a.experiment, b.experiment)
     for side, other, name in ((a, b, "A"), (b, a, "B")):
         only = [w for w in side.workloads if w not in other.workloads]
         if only:
             found.append(Finding("info", f"only {name} has {', '.join(only)}"))
     return found
+
+
+def machine_differences(a: Experiment, b: Experiment) -> list[Finding]:
+    """What one side was not told of a machine that is taken for the same, if anything."""
+    one, other = a.machine, b.machine
+    if one.id == other.id or not one.is_same_as(other):
+        return []
+    untold = ", ".join(one.untold_beside(other))
+    text = f"machines {one.id} and {other.id} are taken for one: only one side tells its {untold}"
+    return [Finding("info", text)]
 
 
 def power_differences(a: Experiment, b: Experiment) -> list[Finding]:

@@ -8,9 +8,6 @@ is named, and counts for nothing.
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,9 +25,10 @@ from harness.bounded import parsed_json, read_bounded
 from harness.errors import HarnessError
 from harness.files import atomic_write, system_reason
 from harness.machine.bandwidth import WatchedSample, watched_bandwidth
-from harness.models.digest import cache_dir
+from harness.measure.machine_files import candidates, path_of
 from harness.schema.machine import BandwidthSample, Machine
 
+_KIND = "bandwidths"
 # Ours have 3 kB at most, of a machine with many cards.
 _MOST_FILE_BYTES = 65_536
 
@@ -88,7 +86,7 @@ def stored_bandwidth(
     machine: Machine, n_threads: int, notes: list[str], folder: Path | None = None
 ) -> KnownBandwidth | None:
     """What is stored of this machine; `notes` gets a line for each file that is no such thing."""
-    for path in _candidates(machine, n_threads, folder):
+    for path in candidates(_KIND, machine.id, _purpose(machine, n_threads), folder):
         try:
             found = _read(path)
         except (OSError, ValueError) as error:
@@ -132,21 +130,12 @@ def _kept(
     return BandwidthHere(known, tuple(notes))
 
 
-def _candidates(machine: Machine, n_threads: int, folder: Path | None) -> Iterator[Path]:
-    """The machine's own file, then those of others: one that told less has another id."""
-    own = _path(machine.id, n_threads, machine, folder)
-    if os.path.lexists(own):
-        yield own
-    pattern = re.compile(r"[0-9a-f]{6,64}" + re.escape(own.name.removeprefix(machine.id)))
-    with suppress(OSError):
-        yield from sorted(
-            path for path in own.parent.iterdir() if path != own and pattern.fullmatch(path.name)
-        )
-
-
 def _path(machine_id: str, n_threads: int, machine: Machine, folder: Path | None) -> Path:
-    folder = folder or cache_dir() / "bandwidths"
-    return folder / f"{machine_id}-{n_threads}-threads-on-{machine.n_cores_usable}.json"
+    return path_of(_KIND, machine_id, _purpose(machine, n_threads), folder)
+
+
+def _purpose(machine: Machine, n_threads: int) -> str:
+    return f"{n_threads}-threads-on-{machine.n_cores_usable}"
 
 
 def _read(path: Path) -> KnownBandwidth:

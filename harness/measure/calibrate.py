@@ -106,6 +106,7 @@ def calibrate(
     _check_drift(samples)
     return Calibration(
         machine_id=machine.id,
+        machine=machine,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         engine_version=engine.library_version,
         engine_commit=engine.library_commit,

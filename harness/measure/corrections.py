@@ -53,7 +53,7 @@ def corrected_here(
         listings = list_experiments(results)
     except ResultsInvalid:
         return by_class
-    usable = [it for it in listings if it.experiment and _is_of(it.experiment, machine.id, engine)]
+    usable = [it for it in listings if it.experiment and _is_of(it.experiment, machine, engine)]
     for listing in reversed(usable[-_MOST_EXPERIMENTS:]):
         try:
             stored = load(listing.path)
@@ -77,11 +77,11 @@ def _without_ranges(speed: MachineSpeed) -> MachineSpeed:
     return replace(speed, decode=replace(speed.decode, only_a_range=None), prefill=prefill)
 
 
-def _is_of(experiment: Experiment, machine_id: str, engine: EngineInfo) -> bool:
+def _is_of(experiment: Experiment, machine: Machine, engine: EngineInfo) -> bool:
     measured_with = experiment.provenance.engine
     return (
         bool(experiment.works)
-        and experiment.machine.id == machine_id
+        and experiment.machine.is_same_as(machine)
         and measured_with.library_commit == engine.library_commit
         and [it.name for it in measured_with.devices] == [it.name for it in engine.devices]
     )

@@ -21,9 +21,11 @@ from harness.errors import HarnessError
 from harness.files import atomic_write
 from harness.measure.bandwidth_here import bandwidth_here
 from harness.measure.corrections import corrected_here
-from harness.models.digest import cache_dir
+from harness.measure.machine_files import candidates, path_of
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Machine
+
+_KIND = "calibrations"
 
 
 @dataclass(frozen=True)
@@ -103,20 +105,23 @@ def known_speed(
 
 def calibration_path(machine: Machine, *, is_gpu: bool, folder: Path | None = None) -> Path:
     """Where this machine's calibration lies, or would."""
-    folder = folder or cache_dir() / "calibrations"
-    return folder / f"{machine.id}-{'gpu' if is_gpu else 'cpu'}.json"
+    return path_of(_KIND, machine.id, _purpose(is_gpu), folder)
 
 
 def load_calibration(
     machine: Machine, *, is_gpu: bool, folder: Path | None = None
 ) -> Calibration | None:
     """The machine's last calibration, stale or not; None where there is none to read."""
-    path = calibration_path(machine, is_gpu=is_gpu, folder=folder)
-    with suppress(OSError, ValueError):
-        calibration = Calibration.model_validate(parsed_json(read_bounded(path)))
-        if calibration.version == CALIBRATION_VERSION:
-            return calibration
+    for path in candidates(_KIND, machine.id, _purpose(is_gpu), folder):
+        with suppress(OSError, ValueError):
+            calibration = Calibration.model_validate(parsed_json(read_bounded(path)))
+            if calibration.version == CALIBRATION_VERSION and calibration.is_of(machine):
+                return calibration
     return None
+
+
+def _purpose(is_gpu: bool) -> str:
+    return "gpu" if is_gpu else "cpu"
 
 
 def save_calibration(

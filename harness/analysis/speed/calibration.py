@@ -10,7 +10,7 @@ from statistics import median
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from harness.schema.experiment import EngineInfo
-from harness.schema.machine import Machine
+from harness.schema.machine import Machine, MachineFacts
 from harness.schema.moment import Moment
 from harness.schema.record import Record
 from harness.schema.work import Work
@@ -47,12 +47,14 @@ class Calibration(Record):
     """
     What was measured to tell how fast models run here; facts only, the rates are derived.
 
-    `earlier` are calibrations before it that still hold, newest first: machines, above all those
-    that share their hardware, are faster at one hour than at another.
+    `machine` is missing in calibrations of before December 2026 and in `earlier`, which are
+    calibrations before it that still hold, newest first: machines, above all those that share
+    their hardware, are faster at one hour than at another.
     """
 
     version: int = CALIBRATION_VERSION
     machine_id: str
+    machine: MachineFacts | None = None
     measured_at: Moment
     engine_version: str
     engine_commit: str
@@ -61,6 +63,12 @@ class Calibration(Record):
     duration_ns: NonNegativeInt
     samples: tuple[CalibrationSample, ...]
     earlier: tuple[Calibration, ...] = ()
+
+    def is_of(self, machine: Machine) -> bool:
+        """Whether it was made on this machine, whatever that told of itself then."""
+        if self.machine is None:
+            return self.machine_id == machine.id
+        return self.machine.is_same_as(machine)
 
     @property
     def all_samples(self) -> tuple[CalibrationSample, ...]:
@@ -75,7 +83,7 @@ def joined(new: Calibration, last: Calibration) -> Calibration:
     At most `_MOST_EARLIER` of them, and none in which models decoded at quite another speed: on
     battery, say, or with half of the memory modules.
     """
-    rounds = [last.model_copy(update={"earlier": ()}), *last.earlier]
+    rounds = [last.model_copy(update={"earlier": (), "machine": None}), *last.earlier]
     alike = [one for one in rounds if abs(_log_level(one, new)) <= _SAME_MACHINE]
     return new.model_copy(update={"earlier": tuple(alike[:_MOST_EARLIER])})
 
@@ -99,7 +107,7 @@ def staleness(
     calibration: Calibration, machine: Machine, engine: EngineInfo, n_threads: int
 ) -> str | None:
     """Why a calibration says nothing of this machine, engine and setting; None where it does."""
-    if calibration.machine_id != machine.id:
+    if not calibration.is_of(machine):
         return "it was made on another machine"
     if (calibration.engine_version, calibration.engine_commit) != (
         engine.library_version,

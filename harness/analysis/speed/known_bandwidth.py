@@ -16,6 +16,7 @@ from pydantic import Field, PositiveInt
 from harness import units
 from harness.analysis.disturbance import OTHERS_LIMIT_RATIO
 from harness.schema.machine import MachineFacts
+from harness.schema.moment import Moment, utc_time
 from harness.schema.record import Record
 
 KNOWN_BANDWIDTH_VERSION = 1
@@ -40,7 +41,7 @@ class MemoryReading(Record):
     """One reading: `others_ratio` is the share of all CPUs that others had; None is not told."""
 
     bytes_per_s: Annotated[int, Field(gt=0, le=_MOST_BYTES_PER_S)]
-    read_at: Annotated[str, Field(max_length=40, pattern=r"^\d{4}-\d\d-\d\dT[\d:+]+$")]
+    read_at: Moment
     others_ratio: Annotated[float, Field(ge=0, le=1)] | None
 
     @property
@@ -51,7 +52,7 @@ class MemoryReading(Record):
     @property
     def day(self) -> str:
         """When it was taken."""
-        return self.read_at[:10]
+        return utc_time(self.read_at).date().isoformat()
 
     @property
     def text(self) -> str:

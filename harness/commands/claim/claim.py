@@ -89,9 +89,7 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
     references = load_reference_machines()
     shown = request.shown(references)
     here = look_here(request.results) if request.is_of_here else None
-    measured = (
-        measured_here(request.results, here.machine.id, catalog) if here else StoredVerdicts()
-    )
+    measured = measured_here(request.results, here.machine, catalog) if here else StoredVerdicts()
     for problem in (*measured.problems, *(here.notes if here else ())):
         warn(problem)
     hosts = [*([here.host] if here else []), *map(reference_host, references)]

@@ -15,6 +15,7 @@ from harness.models.catalog.catalog import Catalog, Entry
 from harness.records.listing import Listing, list_experiments
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import ModelFile
+from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
 
 
@@ -32,7 +33,7 @@ class StoredVerdicts:
     problems: list[str] = field(default_factory=list)
 
 
-def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> StoredVerdicts:
+def measured_here(folder: Path, machine: MachineFacts, catalog: Catalog) -> StoredVerdicts:
     """
     What the experiments in `folder` say of the catalogue's models on this machine.
 
@@ -45,7 +46,7 @@ def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> StoredVerd
     for listing in reversed(list_experiments(folder)):
         if listing.problem:
             found.problems.append(listing.problem)
-        elif _is_wanted(listing, machine_id, catalog, by_sha256):
+        elif _is_wanted(listing, machine, catalog, by_sha256):
             try:
                 stored = load(listing.path)
             except ResultsInvalid as error:
@@ -60,12 +61,12 @@ def measured_here(folder: Path, machine_id: str, catalog: Catalog) -> StoredVerd
 
 
 def _is_wanted(
-    listing: Listing, machine_id: str, catalog: Catalog, by_sha256: dict[str, Entry]
+    listing: Listing, machine: MachineFacts, catalog: Catalog, by_sha256: dict[str, Entry]
 ) -> bool:
     experiment = listing.experiment
     return (
         experiment is not None
-        and experiment.machine.id == machine_id
+        and experiment.machine.is_same_as(machine)
         and any(_entry(model, catalog, by_sha256) for model in experiment.plan.models)
     )
 

@@ -66,7 +66,7 @@ def frontier(model: str, found: Sequence[Candidate], results: Path) -> FrontierR
     Raises:
         ResultsInvalid: The folder cannot be read.
     """
-    stored = stored_speeds(found, results, probe_machine().id)
+    stored = stored_speeds(found, results, probe_machine())
     sides = stored.sides
     workloads = speed_workloads(sides.values())
     speeds = {name: speed_figures(side, workloads) for name, side in sides.items()}

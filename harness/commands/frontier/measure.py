@@ -48,7 +48,7 @@ def _measure_speeds(
     found: Sequence[Candidate], request: MeasureRequest, observer: SessionObserver
 ) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
-    stored = stored_speeds(found, request.results, probe_machine().id)
+    stored = stored_speeds(found, request.results, probe_machine())
     sides = [stored.sides.get(candidate.name) for candidate in found]
     if not stored.cut_short and all(side and is_answered(side, request) for side in sides):
         return ExitCode.DONE

@@ -13,6 +13,7 @@ from harness.errors import ResultsInvalid
 from harness.records.listing import StoredConfiguration, configurations_in, list_experiments
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelFile
+from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
 
 # Settings, build of the engine, workloads: what must agree before speeds stand on one page.
@@ -34,7 +35,7 @@ class StoredSpeeds:
     problems: tuple[str, ...] = ()
 
 
-def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) -> StoredSpeeds:
+def stored_speeds(found: Sequence[Candidate], results: Path, machine: MachineFacts) -> StoredSpeeds:
     """
     What was measured of the candidates on this machine, all of it alike.
 
@@ -55,7 +56,7 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine_id: str) ->
             read.problems[listing.path] = listing.problem
         if experiment is None or experiment.origin != "harness":
             continue
-        if experiment.machine.id != machine_id:
+        if not experiment.machine.is_same_as(machine):
             continue
         for each in configurations_in(listing):
             candidate = next((it for it in found if _is_same_file(it.file, each.model)), None)

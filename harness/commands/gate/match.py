@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.comparison import KINDS, Mismatch, mismatches, power_differences
+from harness.analysis.comparison import (
+    KINDS,
+    Mismatch,
+    machine_differences,
+    mismatches,
+    power_differences,
+)
 from harness.analysis.findings import Finding
 from harness.analysis.measured import Measured
 from harness.commands.gate.judge import LEAST_RUNS, Check, unjudged
@@ -100,7 +106,7 @@ def unusable(baseline: Sequence[Measured]) -> str | None:
 
 def circumstances(baseline: Experiment, candidate: Experiment) -> list[Finding]:
     """What else a reader should know before believing the verdict, without a dot at the end."""
-    found = power_differences(baseline, candidate)
+    found = machine_differences(baseline, candidate) + power_differences(baseline, candidate)
     versions = [each.provenance.harness_version for each in (baseline, candidate)]
     if versions[0] != versions[1]:
         found.append(Finding("warning", f"harness {versions[0]} against {versions[1]}"))

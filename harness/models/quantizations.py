@@ -1,38 +1,34 @@
 """
-A model's quantization set: files made here from the most precise one at hand.
-
-    <cache>/models/ladder-smollm2-135m/smollm2-135m-Q8_0-from-Q4_1.gguf
-
-The name says what a file was made from where that was quantized already, and so does its metadata.
+What a model's quantizations are made from here: the most precise file of it at hand.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.bounded import open_regular
-from harness.errors import HarnessError
 from harness.files import OnProgress
 from harness.models.catalog.catalog import Catalog, Entry
-from harness.models.digest import cache_dir, sha256_of_parts
+from harness.models.digest import sha256_of_parts
 from harness.models.download import local_path
 from harness.models.find import find, local_model
-from harness.models.gguf.file_name import quantization_of
-from harness.models.gguf.header import Value, read_header
-from harness.models.gguf.shards import shard_name, shard_paths
+from harness.models.gguf.file_name import quantization_of, stem, without_quantization
+from harness.models.gguf.shards import shard_paths
 from harness.models.hub.files import HubReference
 from harness.models.model import Model
 from harness.models.precision import is_quantized, precision_rank
-from harness.models.resolve import resolve
+from harness.models.quantization_sets import (
+    MADE_FROM,
+    QUANTIZED_BY,
+    REQUANTIZED_FROM,
+    SOURCE_SHA256,
+    metadata_of,
+    set_name_of,
+)
+from harness.models.resolve import is_of_one_file, resolve
 from harness.models.stores import find_local
 
-QUANTIZED_BY = "general.quantized_by"
-MADE_FROM = "harness.made_from"
-SOURCE_SHA256 = "harness.source_sha256"
-REQUANTIZED_FROM = "harness.requantized_from"
 _MAKER = "inference-harness"
 _MOST_TEXT_BYTES = 127  # what the engine takes as the value of a key
 _SHA_DIGITS = 8
@@ -96,7 +92,9 @@ def quantization_source(reference: str, report: OnProgress, catalog: Catalog) ->
     model = local_model(named.weights, named.key)
     assert named.file.sha256 is not None
     better: tuple[str, ...] = ()
-    if named.spec is not None and ":" not in reference:
+    if named.spec is not None and not is_of_one_file(
+        reference, resolve(reference, catalog), catalog
+    ):
         rank = precision_rank(model.file.quantization)
         better = tuple(
             f"{named.spec.name}:{variant.quantization}"
@@ -110,11 +108,13 @@ def quantization_source(reference: str, report: OnProgress, catalog: Catalog) ->
 def _most_precise_here(reference: str, catalog: Catalog) -> str | None:
     """The reference of the most precise variant on this disk; None if it is named or not here."""
     found = resolve(reference, catalog)
-    if isinstance(found, Entry) and ":" not in reference:
+    if is_of_one_file(reference, found, catalog):
+        return None
+    if isinstance(found, Entry):
         here = [v for v in found.spec.variants if local_path(found.spec, v)]
         best = min(here, key=lambda v: precision_rank(v.quantization), default=None)
         return f"{found.spec.name}:{best.quantization}" if best else None
-    if isinstance(found, HubReference) and found.wanted is None:
+    if isinstance(found, HubReference):
         names = [name for name in quantizations_here(found.repo) if name]
         return f"{found.repo}:{min(names, key=precision_rank)}" if names else None
     return None
@@ -137,52 +137,14 @@ def quantization_set_name(reference: str, catalog: Catalog, report: OnProgress) 
     if isinstance(found, Entry):
         return found.spec.name
     if isinstance(found, HubReference):
-        return re.sub(r"[^A-Za-z0-9._-]", "--", re.sub(r"(?i)[-_.]gguf$", "", found.repo))
-    part = shard_name(found)
-    stem = part.stem if part else found.stem
-    quantization = quantization_of(found.name)
-    if quantization:
-        stem = re.sub(rf"(?i)[-_.]{re.escape(quantization)}$", "", stem)
-    sha256 = sha256_of_parts(shard_paths(found), report)
-    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', stem)}-{sha256[:_SHA_DIGITS]}"
-
-
-def quantization_set_folder(name: str) -> Path:
-    """Where the set lies if the user does not say where."""
-    # Sets made by earlier versions lie in folders of this name.
-    return cache_dir() / "models" / f"ladder-{name}"
-
-
-@dataclass(frozen=True)
-class QuantizedFile:
-    """A file that was made here, and what from; `requantized_from` None says: from full weights."""
-
-    path: Path
-    source_sha256: str
-    requantized_from: str | None
-
-
-def quantization_set_files(folder: Path) -> list[QuantizedFile]:
-    """The files of a set, by name; what is damaged or was not made here is passed over."""
-    if not folder.is_dir():
-        return []
-    found = []
-    for path in sorted(folder.glob("*.gguf")):
-        keys = _metadata(path)
-        source, origin = keys.get(SOURCE_SHA256), keys.get(REQUANTIZED_FROM)
-        if isinstance(source, str):
-            found.append(QuantizedFile(path, source, origin if isinstance(origin, str) else None))
-    return found
+        return set_name_of(found.repo)
+    # By its key: the file of a store may be called by a digest.
+    name = found.path.name if found.key.endswith(found.path.name) else found.key
+    sha256 = sha256_of_parts(shard_paths(found.path), report)
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", without_quantization(stem(name)))
+    return f"{plain}-{sha256[:_SHA_DIGITS]}"
 
 
 def is_made_from(path: Path, source: QuantizationSource, n_bytes: int) -> bool:
     """Whether the file at `path` is whole and was made from `source`."""
-    return path.stat().st_size == n_bytes and _metadata(path).get(SOURCE_SHA256) == source.sha256
-
-
-def _metadata(path: Path) -> Mapping[str, Value]:
-    try:
-        with open_regular(path) as file:
-            return read_header(file, path.stat().st_size, str(path)).metadata
-    except (OSError, HarnessError):
-        return {}
+    return path.stat().st_size == n_bytes and metadata_of(path).get(SOURCE_SHA256) == source.sha256

@@ -15,7 +15,7 @@ from harness.models.gguf.companions import PassedOver
 from harness.models.gguf.shards import shard_paths
 from harness.models.hub.files import Digest, HubFile
 from harness.models.hub.plan import HubPlan
-from harness.models.resolve import resolve
+from harness.models.resolve import FileHere, resolve
 
 State = Literal["here", "partial", "missing", "whole", "damaged", "unknown"]
 
@@ -86,10 +86,10 @@ def status(
             files, digests = [_own_file(each)], [_digest_of(each)]
             key, repo, commit = each.key, None, None
         else:
-            assert isinstance(each, Path)
-            files = [_user_file(path) for path in shard_paths(each)]
+            assert isinstance(each, FileHere)
+            files = [_user_file(path) for path in shard_paths(each.path)]
             digests = [None] * len(files)
-            key, repo, commit = each.name, None, None
+            key, repo, commit = each.key, None, None
         passed = plan.chosen.passed_over if plan else ()
         if verifies:
             pairs = zip(files, digests, strict=True)

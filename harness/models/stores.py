@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.models.gguf.companions import PassedOver, companion_by_header, companions
-from harness.models.gguf.file_name import is_gguf, model_name
+from harness.models.gguf.file_name import is_gguf, key_in_repository, model_name
 from harness.models.gguf.header import Header
 from harness.models.gguf.model_file import headers_of, model_file_of
 from harness.models.gguf.shards import shard_name
@@ -28,6 +28,7 @@ from harness.models.store_roots import StoreRoots, roots_here
 _MAX_DEPTH = 4
 # A user may have pointed LM Studio at a disk of photographs.
 _MAX_FOLDERS = 10_000
+_OLLAMA = "Ollama"
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,16 @@ class LocalModels:
 
 @dataclass(frozen=True)
 class StoreName:
-    """What a program calls a file of its own; nothing is said of what is in that."""
+    """
+    What a program calls a file of its own; nothing is said of what is in that.
+
+    `key` is what experiments call it: of a hub's file its repository and quantization.
+    """
 
     path: Path
     origin: str
     name: str
+    key: str
 
 
 def find_local(roots: StoreRoots | None = None) -> LocalModels:
@@ -92,9 +98,32 @@ def find_local(roots: StoreRoots | None = None) -> LocalModels:
     return LocalModels(tuple(found.values()), tuple(passed.values()))
 
 
-def store_names(roots: StoreRoots | None = None) -> Iterator[StoreName]:
-    """Every file in the stores by the name that its program has for it; no header is read."""
-    return (candidate for candidate, _ in _candidates(roots or roots_here()))
+def stored_file(name: str, roots: StoreRoots | None = None) -> StoreName | None:
+    """
+    The file that its program calls `name`, in any case; None if there is none.
+
+    A model of Ollama's without a tag is its latest, as for Ollama. No header is read.
+    """
+    wanted = name.lower()
+    also = wanted if ":" in wanted.rpartition("/")[2] else f"{wanted}:latest"
+    for each, _ in _candidates(roots or roots_here()):
+        if each.name.lower() == wanted or (each.origin == _OLLAMA and each.name.lower() == also):
+            return each
+    return None
+
+
+def store_key_of(path: Path, roots: StoreRoots | None = None) -> str | None:
+    """What experiments call the file at `path` if it lies in a store; None if it does not."""
+    roots = roots or roots_here()
+    path = path.absolute()
+    inside = StoreRoots(
+        *(
+            tuple(it for it in getattr(roots, each.name) if path.is_relative_to(it.absolute()))
+            for each in fields(StoreRoots)
+        )
+    )
+    found = (each.key for each, _ in _candidates(inside) if each.path.absolute() == path)
+    return next(found, None)
 
 
 def _local_file(candidate: StoreName, headers: Sequence[Header], n_bytes: int) -> LocalFile:
@@ -127,31 +156,42 @@ def _candidates(roots: StoreRoots) -> Iterator[tuple[StoreName, str | None]]:
 
 def _all_candidates(roots: StoreRoots) -> Iterator[tuple[StoreName, str | None]]:
     for root in roots.hugging_face:
-        for repository, folder, paths in _hub_snapshots(root):
-            names = {path: f"{repository}/{path.name}" for path in paths}
-            yield from _told_apart(names, repository, folder, "Hugging Face")
+        yield from _of_hub(root)
     for root in roots.lm_studio:
-        for folder, paths in _by_repository(root):
-            names = {path: path.relative_to(root).as_posix() for path in paths}
-            yield from _told_apart(names, folder.name, folder, "LM Studio")
+        yield from _of_lm_studio(root)
     for root in roots.llama_cpp:
         for path in _model_files(root, 1):
             # Files of many repositories side by side: their headers have to tell.
-            yield StoreName(path, "llama.cpp", path.name), None
+            yield StoreName(path, "llama.cpp", path.name, path.name), None
     for root in roots.ollama:
+        first: dict[Path, str] = {}
         for model in ollama_models(root):
-            yield StoreName(model.blob, "Ollama", model.name), None
+            key = first.setdefault(model.blob, model.name)
+            yield StoreName(model.blob, _OLLAMA, model.name, key), None
+
+
+def _of_hub(root: Path) -> Iterator[tuple[StoreName, str | None]]:
+    for repository, folder, paths in _hub_snapshots(root):
+        for path, why in _told_apart(paths, repository, folder):
+            key = key_in_repository(repository, path.relative_to(folder).as_posix())
+            yield StoreName(path, "Hugging Face", f"{repository}/{path.name}", key), why
+
+
+def _of_lm_studio(root: Path) -> Iterator[tuple[StoreName, str | None]]:
+    for folder, paths in _by_repository(root):
+        for path, why in _told_apart(paths, folder.name, folder):
+            name = path.relative_to(root).as_posix()
+            yield StoreName(path, "LM Studio", name, name), why
 
 
 def _told_apart(
-    names: Mapping[Path, str], repository: str, folder: Path, origin: str
-) -> Iterator[tuple[StoreName, str | None]]:
+    paths: Sequence[Path], repository: str, folder: Path
+) -> Iterator[tuple[Path, str | None]]:
     """The files of one repository; of those that are companions of the others, what they are."""
-    places = {path: path.relative_to(folder).as_posix() for path in names}
+    places = {path: path.relative_to(folder).as_posix() for path in paths}
     sizes = {place: n_bytes for path, place in places.items() if (n_bytes := _n_bytes(path))}
     why = {each.path: each.why for each in companions(sizes, model_name(repository))}
-    for path, name in names.items():
-        yield StoreName(path, origin, name), why.get(places[path])
+    return ((path, why.get(place)) for path, place in places.items())
 
 
 def _n_bytes(path: Path) -> int:

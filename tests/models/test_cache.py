@@ -58,7 +58,7 @@ def test_everything_is_told_with_its_size_the_largest_first(hub: Hub, tmp_path: 
     put_part(tmp_path)
     kept = by_name()
     assert {name: (each.kind, each.n_bytes) for name, each in kept.items()} == {
-        "tiny-random-Q8_0.gguf": ("model", 1_024_768),
+        "tiny-random:Q8_0": ("model", 1_024_768),
         REPO: ("repository", 106_999),
         f"{REPO}.part": ("partial", 7000),
         "digests": ("digests", kept["digests"].n_bytes),
@@ -67,7 +67,7 @@ def test_everything_is_told_with_its_size_the_largest_first(hub: Hub, tmp_path: 
         (each.n_bytes for each in contents()), reverse=True
     )
     shown = harness_cache().stdout
-    assert "tiny-random-Q8_0.gguf" in shown
+    assert "tiny-random:Q8_0" in shown
     assert "unfinished" in shown
 
 
@@ -77,7 +77,7 @@ def test_a_repository_is_removed_with_all_its_files(hub: Hub, tmp_path: Path) ->
     part = put_part(tmp_path)
     remove(by_name()[REPO])
     assert not part.parents[1].exists()
-    assert set(by_name()) == {"tiny-random-Q8_0.gguf", "digests"}
+    assert set(by_name()) == {"tiny-random:Q8_0", "digests"}
 
 
 def test_only_what_is_unfinished_can_be_removed(hub: Hub, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_what_is_being_fetched_stays(hub: Hub, tmp_path: Path) -> None:
 
 def test_our_own_models_and_digests_are_removed(hub: Hub, tmp_path: Path) -> None:
     downloaded("tiny-random", None, CATALOG)
-    for name in ("tiny-random-Q8_0.gguf", "digests"):
+    for name in ("tiny-random:Q8_0", "digests"):
         remove(by_name()[name])
     assert contents() == []
     assert (tmp_path / "own").is_dir()
@@ -146,9 +146,9 @@ def test_what_a_link_leads_to_stays(hub: Hub, tmp_path: Path) -> None:
 
 def test_only_what_is_listed_can_be_named(hub: Hub) -> None:
     downloaded("tiny-random", None, CATALOG)
-    with pytest.raises(ModelNotFound, match=r"the cache has no \.\./x: it has tiny-random-Q8_0"):
+    with pytest.raises(ModelNotFound, match=r"the cache has no \.\./x: it has tiny-random:Q8_0"):
         find_kept(["../x"], contents())
-    shutil.rmtree(by_name()["tiny-random-Q8_0.gguf"].path.parents[1])
+    shutil.rmtree(by_name()["tiny-random:Q8_0"].path.parents[1])
     with pytest.raises(ModelNotFound, match="it is empty"):
         find_kept(["x"], contents())
 

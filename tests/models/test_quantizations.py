@@ -29,10 +29,10 @@ from harness.measure.runner import Report, run_worker
 from harness.models.catalog.catalog import load_catalog
 from harness.models.gguf.header import read_header
 from harness.models.precision import is_quantized, precision_rank
+from harness.models.quantization_sets import quantization_set_files
 from harness.models.quantizations import (
     QuantizationSource,
     is_made_from,
-    quantization_set_files,
     quantization_set_name,
     quantization_source,
 )

@@ -12,7 +12,7 @@ from make.gguf import write_small
 
 from harness.models.catalog.catalog import load_catalog
 from harness.models.ollama import ollama_models
-from harness.models.resolve import resolve
+from harness.models.resolve import FileHere, resolve
 from harness.models.store_roots import StoreRoots, store_roots
 from harness.models.stores import LocalFile, find_local
 
@@ -75,7 +75,9 @@ def test_a_model_of_ollama_is_found_by_its_manifest(ollama: Path) -> None:
 def test_the_path_of_a_blob_is_a_model_on_the_command_line(ollama: Path) -> None:
     put(ollama, "registry.ollama.ai/library/llama3.2/3b", manifest())
     (found,) = find_local(StoreRoots(ollama=(ollama,))).files
-    assert resolve(str(found.path), load_catalog()) == found.path
+    located = resolve(str(found.path), load_catalog())
+    assert isinstance(located, FileHere)
+    assert located.path == found.path
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def command(context: click.Context, output: Output) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove_command(names: Sequence[str], yes: bool) -> None:
     """
-    Remove what is called NAMES in `harness cache`, after asking.
+    Remove what is called NAMES in `harness cache`, or the file of a model, after asking.
 
     Of the hub's, other programs lose it too: they share that folder.
     """

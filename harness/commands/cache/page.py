@@ -12,6 +12,8 @@ from harness.report.page import Column, Note, Page, Table
 
 _WORDS: dict[Kind, str] = {
     "model": "model",
+    "quantized": "made here",
+    "file": "a file of the hub",
     "repository": "hub",
     "partial": "unfinished, counted above too",
     "twin": "random weights, of a rehearsal",

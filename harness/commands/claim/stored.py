@@ -11,7 +11,8 @@ from harness.analysis.verdict import LEVELS, Evidence, Verdict
 from harness.analysis.verdict_measured import judge
 from harness.commands.claim.conclusion import HERE, Cell
 from harness.errors import ResultsInvalid
-from harness.models.catalog.catalog import Catalog, Entry
+from harness.models.catalog.catalog import Catalog, Entry, GeneratedSource, Variant
+from harness.models.gguf.file_name import is_quantization
 from harness.records.listing import Listing, list_experiments
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import ModelFile
@@ -93,7 +94,21 @@ def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> E
     for variant in spec.variants:
         if variant.quantization == quantization.upper():
             return Entry(spec, variant)
+    # Ollama's names have other words there: "deepseek-r1:7b" is no quantization of a model.
+    is_made = is_quantization(quantization.upper().partition("-FROM-")[0])
+    if is_made and model.sha256 and spec.variants:
+        return Entry(spec, _made_here(model, quantization))
     return None
+
+
+def _made_here(model: ModelFile, quantization: str) -> Variant:
+    """Another quantization of a model, which `harness quantize` made."""
+    return Variant(
+        quantization=quantization.upper(),
+        n_bytes=model.n_bytes,
+        sha256=model.sha256,
+        source=GeneratedSource(kind="generated"),
+    )
 
 
 def _take(cells: dict[str, Cell], entry: Entry, verdict: Verdict) -> None:

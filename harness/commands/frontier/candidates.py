@@ -14,13 +14,13 @@ from harness.models.find import find
 from harness.models.hub.files import HubReference
 from harness.models.model import Model
 from harness.models.precision import precision_rank
-from harness.models.quantizations import (
+from harness.models.quantization_sets import (
     quantization_set_files,
     quantization_set_folder,
-    quantization_set_name,
-    quantizations_here,
+    quantized_at,
 )
-from harness.models.resolve import resolve
+from harness.models.quantizations import quantization_set_name, quantizations_here
+from harness.models.resolve import FileHere, Located, is_of_one_file, resolve
 from harness.schema.experiment import ModelFile
 
 
@@ -100,9 +100,10 @@ def _of_reference(
     reference: str, directory: Path | None, catalog: Catalog, on_progress: OnProgress
 ) -> Iterator[_Found]:
     located = resolve(reference, catalog)
-    for key in _keys(located, reference):
+    is_one = is_of_one_file(reference, located, catalog)
+    for key in [reference] if is_one else _keys(located):
         yield _Found(find(key, catalog, "weights", on_progress))
-    if ":" in reference and not isinstance(located, Path):
+    if is_one and not _is_users_own(located):
         return
     folder = directory or quantization_set_folder(
         quantization_set_name(reference, catalog, on_progress)
@@ -112,14 +113,18 @@ def _of_reference(
         yield _Found(model, made.requantized_from)
 
 
-def _keys(located: Path | Entry | HubReference, reference: str) -> Iterable[str]:
-    """What to ask for: the variants that are here, or just the one that is named."""
-    if isinstance(located, Path) or ":" in reference:
-        return [reference]
+def _is_users_own(located: Located) -> bool:
+    """Whether it is a file of which a set may have been made, and not itself one of a set."""
+    return isinstance(located, FileHere) and quantized_at(located.path) is None
+
+
+def _keys(located: Located) -> Iterable[str]:
+    """What to ask for: the variants that are here."""
     if isinstance(located, Entry):
         spec = located.spec
         here = [it for it in spec.variants if local_path(spec, it)]
         return [f"{spec.name}:{it.quantization}" for it in here]
+    assert isinstance(located, HubReference)
     return [f"{located.repo}:{name}" for name in quantizations_here(located.repo)]
 
 

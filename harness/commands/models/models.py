@@ -13,11 +13,12 @@ from harness.machine.probe import probe_machine
 from harness.measure.catalog_needs import CatalogNeeds, least_bytes
 from harness.measure.memory import capacity_here
 from harness.measure.runner import describe_engine
-from harness.models.catalog.catalog import Catalog
+from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.download import local_path
 from harness.models.find import find
 from harness.models.model import Model
+from harness.models.resolve import resolve
 from harness.models.stores import LocalModels, find_local
 
 
@@ -104,11 +105,14 @@ def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgres
         choices = choose(catalog.models, wanted, is_fitting)
         rows = tuple(_row(choice, is_fitting) for choice in choices)
         return CatalogList(rows, len(catalog.models) - len(rows), memory)
-    # A variant may stand behind the name, as `run` takes it; it is on the page anyway.
-    key = name.partition(":")[0]
-    if "/" in name and not catalog.knows(key):
+    # A model without files has a page too; a variant behind the name must be one.
+    spec_name, quantization = catalog.split(name)
+    is_entry = catalog.knows(name) and (
+        not quantization or isinstance(resolve(name, catalog), Entry)
+    )
+    if not is_entry:
         return find(name, catalog, on_progress=on_progress)
-    spec = catalog.spec(key)
+    spec = catalog.spec(spec_name)
     usual = spec.variants[0] if spec.variants else None
     return CatalogModel(_row(Choice(spec, usual), is_fitting), memory)
 

@@ -52,7 +52,9 @@ def hint(result: ModelsResult) -> Page:
             f"engine where that was close; {result.n_left_out} others left out."
         )
     if isinstance(result, LocalModels) and result.files:
-        return notes("`harness run PATH` measures one where it lies.")
+        return notes(
+            "`harness run NAME` measures one where it lies; every command that takes a model does."
+        )
     return ()
 
 

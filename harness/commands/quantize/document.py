@@ -36,6 +36,7 @@ class QuantizedFile:
         state: "kept": it was there. "source": the source is of that type. "planned": with --list.
             "refused": the engine would not make it.
         message: Why, where that is needed.
+        model: What every command calls it; null where it does not lie in the cache.
         path: Where it lies, or would; null where there is none.
         n_bytes: What lies there.
         n_bytes_planned: What the headers predict.
@@ -47,6 +48,7 @@ class QuantizedFile:
     quantization: str
     state: State
     message: str | None
+    model: str | None
     path: Path | None
     n_bytes: int | None
     n_bytes_planned: int
@@ -98,6 +100,7 @@ def _file(source: QuantizationSource, made: Made) -> QuantizedFile:
         quantization=planned.file_type,
         state=made.state,
         message=made.message or None,
+        model=source.model.key if is_source else made.name or None,
         path=path,
         n_bytes=path.stat().st_size if path and is_there else None,
         n_bytes_planned=planned.n_bytes,

@@ -20,6 +20,7 @@ _COLUMNS = (
     Column(None, "state"),
     Column(None, "message"),
     Column(None, "path"),
+    Column(None, "model"),
 )
 
 
@@ -32,7 +33,11 @@ def page(result: QuantizeResult) -> Page:
         f"{units.significant(source.bits_per_weight)} bits per weight"
     )
     table = Table(_COLUMNS, tuple(_row(source, each) for each in result.made))
-    paths = tuple(str(each.path(source)) for each in result.made if each.is_here)
+    paths = tuple(
+        f"{each.name}  {each.path(source)}" if each.name else str(each.path(source))
+        for each in result.made
+        if each.is_here
+    )
     return (
         *notes(head),
         table,
@@ -49,7 +54,8 @@ def _row(source: QuantizationSource, made: Made) -> tuple[Cell, ...]:
     sizes: tuple[Cell, ...] = (None, None)
     if not made.is_failure:
         sizes = (n_bytes, bits)
-    return planned.file_type, *sizes, word, made.state, made.message, made.path(source)
+    path = made.path(source)
+    return planned.file_type, *sizes, word, made.state, made.message, path, made.name
 
 
 def _note(made: Made) -> str:

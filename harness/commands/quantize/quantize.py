@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +17,9 @@ from harness.errors import HarnessError
 from harness.files import OnProgress, cannot, require_space
 from harness.machine.probe import probe_machine
 from harness.models.catalog.catalog import Catalog
-from harness.models.quantizations import (
-    QuantizationSource,
-    is_made_from,
-    quantization_set_folder,
-    quantization_source,
-)
+from harness.models.quantization_sets import quantization_set_folder, quantized_at
+from harness.models.quantizations import QuantizationSource, is_made_from, quantization_source
+from harness.models.resolve import key_of_quantized
 
 State = Literal["planned", "written", "kept", "source", "refused", "failed"]
 
@@ -46,11 +43,16 @@ class QuantizeRequest:
 
 @dataclass(frozen=True)
 class Made:
-    """One file and what became of it; `message` says why where that is needed."""
+    """
+    One file and what became of it; `message` says why where that is needed.
+
+    `name` is what every command calls it; "" of a file in a folder of the user's own.
+    """
 
     planned: PlannedQuantization
     state: State
     message: str = ""
+    name: str = ""
 
     @property
     def is_failure(self) -> bool:
@@ -114,9 +116,14 @@ def quantize(
         ]
         return QuantizeResult(source, folder, tuple(made))
     with held(f"quantizing {source.model.key}"):
-        return QuantizeResult(
-            source, folder, tuple(_make(request, source, quantizations, folder, on_progress, warn))
-        )
+        made = _make(request, source, quantizations, folder, on_progress, warn)
+    named = (replace(it, name=_name(it, catalog)) for it in made)
+    return QuantizeResult(source, folder, tuple(named))
+
+
+def _name(made: Made, catalog: Catalog) -> str:
+    quantized = quantized_at(made.planned.path) if made.is_here else None
+    return key_of_quantized(quantized, catalog) if quantized else ""
 
 
 def warnings(source: QuantizationSource, quantizations: Sequence[PlannedQuantization]) -> list[str]:

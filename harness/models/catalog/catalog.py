@@ -30,6 +30,7 @@ from harness.models.catalog.spec import (
     WheelSource,
     refuse_repeats,
 )
+from harness.models.gguf.file_name import without_quantization
 from harness.schema.record import Record
 
 __all__ = [
@@ -97,9 +98,28 @@ class Catalog(Record):
         specs = {spec.name: spec for spec in (*self.models, *other.models)}
         return Catalog(schema_version=self.schema_version, models=tuple(specs.values()))
 
-    def knows(self, name: str) -> bool:
-        """Whether there is a model of this name (without a variant; case does not matter)."""
-        return name.lower() in self._by_name
+    def split(self, reference: str) -> tuple[str, str]:
+        """
+        The model's name and the quantization behind it, "" where it names none.
+
+        "name:Q8_0" is both, and so are Ollama's "qwen3:4b-q8_0" and "qwen3:4b:Q8_0"; "qwen3:4b" is
+        a name alone where a model is called so.
+        """
+        lowered = reference.lower()
+        if lowered in self._by_name:
+            return lowered, ""
+        head, _, tail = reference.rpartition(":")
+        if head.lower() in self._by_name:
+            return head, "" if tail.lower() == "latest" else tail  # Ollama's word for the usual one
+        plain = without_quantization(lowered)
+        if ":" in plain and plain in self._by_name:
+            return plain, lowered[len(plain) + 1 :]
+        name, _, quantization = reference.partition(":")
+        return name, quantization
+
+    def knows(self, reference: str) -> bool:
+        """Whether there is a model of this name; case and a variant behind it do not matter."""
+        return self.split(reference)[0].lower() in self._by_name
 
     def spec(self, name: str) -> ModelSpec:
         """
@@ -125,7 +145,7 @@ class Catalog(Record):
         Raises:
             ModelNotFound: No such model or variant; the message offers the nearest.
         """
-        name, _, quantization = reference.partition(":")
+        name, quantization = self.split(reference)
         spec = self.spec(name)
         if not spec.variants:
             raise ModelNotFound(

@@ -30,6 +30,8 @@ Repository = Annotated[
 ]
 _Text = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+# As Ollama calls it too: "qwen3:4b".
+_Alias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*(?::[a-z0-9][a-z0-9.-]*)?$")]
 
 
 # ---------------------------------------------------------- where a file comes from
@@ -245,14 +247,15 @@ class ModelSpec(Record):
     """
     A model and where its files are; its first variant is the one meant when none is named.
 
-    `original` is the lab's own repository and `aliases` are other names in use: the model is
-    found by these too. `licence` is an SPDX identifier, or LicenseRef-NAME for terms that have
-    none; `clause` is what bites in them. Models in `superseded_by` need not be in the catalogue.
+    `original` is the lab's own repository and `aliases` are other names in use, Ollama's
+    among them: the model is found by these too. `licence` is an SPDX identifier, or LicenseRef-NAME
+    for terms that have none; `clause` is what bites in them. Models in `superseded_by` need not be
+    in the catalogue.
     """
 
     name: _Name
     original: Repository | None = None
-    aliases: tuple[_Name, ...] = ()
+    aliases: tuple[_Alias, ...] = ()
     lab: _Text
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}(?:/[A-Z]{2})*$")] | None
     licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")] | None

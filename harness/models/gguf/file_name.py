@@ -80,3 +80,10 @@ def beside_name(stem: str, name: str) -> str:
 def is_named_plainly(path: str, name: str) -> bool:
     """Whether the file is called as the model `name`, with a quantization or without, no more."""
     return without_quantization(beside_name(stem(path), name)) in ("~", "")
+
+
+def key_in_repository(repo: str, path: str) -> str:
+    """What a file of a hub repository is called: by its quantization where that is plain."""
+    quantization = quantization_of(path)
+    is_plain = quantization is not None and is_named_plainly(path, model_name(repo))
+    return f"{repo}:{quantization if is_plain else stem(path)}"

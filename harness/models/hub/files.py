@@ -25,11 +25,13 @@ class HubReference:
     """
     `owner/repo:WANTED` as given on the command line.
 
-    `wanted` names a quantization, or a file, with its folder or without.
+    `wanted` names a quantization, or a file, with its folder or without. `revision` is that of an
+    address; None where it names none.
     """
 
     repo: str
     wanted: str | None
+    revision: str | None = None
 
     def __str__(self) -> str:
         return f"{self.repo}:{self.wanted}" if self.wanted else self.repo

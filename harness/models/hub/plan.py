@@ -119,6 +119,7 @@ def request_of(
 ) -> HubRequest:
     """The request that an entry of the catalogue, or a reference, comes to."""
     if isinstance(found, HubReference):
+        revision = revision or found.revision
         return HubRequest(found, str(found), revision, accepts_change=accepts_change)
     source, variant = found.variant.source, found.variant
     assert isinstance(source, HubSource)

@@ -26,7 +26,7 @@ from harness.commands.frontier.page import page
 from harness.machine.probe import probe_machine
 from harness.models.digest import sha256_of
 from harness.models.gguf.model_file import describe
-from harness.models.quantizations import REQUANTIZED_FROM, SOURCE_SHA256
+from harness.models.quantization_sets import REQUANTIZED_FROM, SOURCE_SHA256
 from harness.records.quality import save_quality
 from harness.records.store import ExperimentWriter
 from harness.report.formats import FORMATS

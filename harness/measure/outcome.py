@@ -26,11 +26,12 @@ _WINDOWS_ABORT = 3  # what the C runtime's abort() leaves behind
 
 def log_tail(log: Path) -> tuple[str, ...]:
     """The last lines of a worker's log, without the user's home folder in them."""
-    if not log.exists():
-        return ()
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        text = stream.read().decode(errors="replace")
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return ()  # it was never written, or removed meanwhile
     lines = [line for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
     home = str(Path.home())
     return tuple((line.replace(home, "~") if len(home) > 1 else line)[:500] for line in lines)

@@ -19,7 +19,8 @@ from typing import IO, TypeVar
 from pydantic import ValidationError
 
 from harness import interrupts, scratch
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ResultsUnwritable
+from harness.files import cannot
 from harness.measure import outcome, protocol
 from harness.measure.protocol import (
     GO,
@@ -122,9 +123,12 @@ def run_worker(
         on_event: Called for each event while the worker waits.
         silence_ns: A worker that says nothing for so long is ended.
         command: The worker's command line.
+
+    Raises:
+        ResultsUnwritable: The log cannot be written.
     """
     told = _Conversation()
-    with log.open("wb") as stream, _process(command, stream) as process:
+    with _opened(log) as stream, _process(command, stream) as process:
         watchdog = _Watchdog(process, silence_ns)
         try:
             # Held, a signal must come where it is taken for the outcome.
@@ -150,6 +154,14 @@ def run_worker(
     elif told.outcome.status == "failed":
         told.outcome = told.outcome.model_copy(update={"log_tail": tail})
     return told.report()
+
+
+def _opened(log: Path) -> IO[bytes]:
+    try:
+        return log.open("wb")
+    except OSError as error:
+        advice = "choose a folder that stays with --results DIR"
+        raise ResultsUnwritable(cannot("written", log, error, advice)) from error
 
 
 def run_unlogged(

@@ -123,7 +123,11 @@ def score_models(
                 require_same_tokens(subject, base)
             _require_length(subject, request)
             subjects.append(subject)
-        kept = tuple(scoring.kept(subjects, base))
+        kept = tuple(
+            # What was removed meanwhile is in memory still.
+            (record, path if path.is_file() else save_quality(request.results, record))
+            for record, path in tuple(scoring.kept(subjects, base))
+        )
     return Scored(request.text, kept, tuple(failures))
 
 

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -24,9 +23,10 @@ from harness.measure import runner
 from harness.measure.possible import require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
 from harness.measure.schedule import settings_product
-from harness.measure.sweep import Observer, Result, Sweep
-from harness.records.store import ExperimentWriter
-from harness.schema.experiment import Experiment, ModelFile, ModelKey, Plan, Provenance, Run
+from harness.measure.sweep import Observer, Result, Sweep, now
+from harness.records.rescue import rescued, unwritable
+from harness.records.store import ExperimentWriter, whole
+from harness.schema.experiment import End, Experiment, ModelFile, ModelKey, Plan, Provenance, Run
 from harness.schema.machine import Machine
 
 
@@ -69,11 +69,11 @@ class SessionObserver(Observer, Protocol):
 
 @dataclass(frozen=True)
 class SessionResult:
-    """What came of it, and where it is kept."""
+    """What came of it, and where it is kept; None where nothing could be written any more."""
 
     experiment: Experiment
     result: Result
-    path: Path
+    path: Path | None
 
     @property
     def exit_code(self) -> int:
@@ -139,7 +139,9 @@ class Session:
                 is_decided=partial(is_decided, experiment) if is_decided else None,
             )
             result = sweep.measure()
-        return SessionResult(experiment, result, writer.path)
+        if result.error is None:
+            return SessionResult(experiment, result, writer.path)
+        return _kept_elsewhere(experiment, result, writer.path.name)
 
 
 def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
@@ -166,6 +168,16 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
     return Session(request, plan, machine)
 
 
+def _kept_elsewhere(experiment: Experiment, result: Result, name: str) -> SessionResult:
+    """The same where its record could not be kept whole: what is in memory is written anew."""
+    end = End(finished_at=now(), stops=tuple(result.stops))
+    path = rescued(name, whole(experiment, result.runs, end))
+    n_runs = len(result.runs)
+    what = "its only Run is" if n_runs == 1 else f"all {n_runs} Runs are"
+    result.error = unwritable(str(result.error), what, path)
+    return SessionResult(experiment, result, path)
+
+
 def new_experiment(plan: Plan, machine: Machine) -> Experiment:
     """
     An experiment about to begin: what measures, on what, in which condition.
@@ -175,7 +187,7 @@ def new_experiment(plan: Plan, machine: Machine) -> Experiment:
     """
     return Experiment(
         id=uuid.uuid4().hex[:8],
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        started_at=now(),
         machine=machine,
         conditions=read_conditions(machine),
         provenance=Provenance(

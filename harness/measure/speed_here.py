@@ -18,10 +18,11 @@ from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.speed.predict import MachineSpeed
 from harness.bounded import parsed_json, read_bounded
 from harness.errors import HarnessError
-from harness.files import atomic_write
+from harness.files import atomic_write, cannot
 from harness.measure.bandwidth_here import bandwidth_here
 from harness.measure.corrections import corrected_here
 from harness.measure.machine_files import candidates, path_of
+from harness.records.rescue import rescued, unwritable
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Machine
 
@@ -131,10 +132,16 @@ def save_calibration(
     The file it was written to, whole.
 
     Raises:
-        OSError: The cache folder cannot be written.
+        ResultsUnwritable: The cache folder cannot be written.
     """
     path = calibration_path(machine, is_gpu=calibration.has_gpu, folder=folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        part.write_text(calibration.model_dump_json(indent=1), encoding="utf-8")
+    data = calibration.model_dump_json(indent=1).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        advice = "set HARNESS_CACHE to a folder that can be"
+        message = cannot("written", path, error, advice)
+        raise unwritable(message, "the calibration is", rescued(path.name, data)) from error
     return path

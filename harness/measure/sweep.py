@@ -123,7 +123,7 @@ class Sweep:
             self._result.stops.append(stop)
         if self._result.error is None:
             try:
-                self._writer.finish(End(finished_at=_now(), stops=tuple(self._result.stops)))
+                self._writer.finish(End(finished_at=now(), stops=tuple(self._result.stops)))
             except ResultsUnwritable as error:
                 self._result.error = error
         return self._result
@@ -189,13 +189,14 @@ class Sweep:
 
     def _measure_run(self, configuration: Configuration, round_index: int) -> Run:
         interrupts.check()
+        self._writer.require_whole()
         index = len(self._result.runs)
         self._observer.run_started(index + 1, configuration)
         bandwidth_before = self._sample_bandwidth(configuration)
         workloads = schedule.shuffled_names(self._live_workloads(configuration), self._rng)
         seed = int(self._rng.integers(2**31))
         log = logs_folder(self._writer.path) / f"run-{index + 1:03}.log"
-        started_at, started_ns = _now(), perf_counter_ns()
+        started_at, started_ns = now(), perf_counter_ns()
         job = self._job(configuration, workloads, seed, round_index, started_ns)
         report = measure(job, log=log, on_event=self._observer.event, silence_ns=self._silence_ns)
         duration_ns = perf_counter_ns() - started_ns
@@ -281,5 +282,6 @@ def _stop(configuration: Configuration, reason: str, n_runs: int) -> Stop:
     return Stop.model_validate(about | {"reason": reason, "n_runs": n_runs})
 
 
-def _now() -> str:
+def now() -> str:
+    """The present moment, as records keep it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

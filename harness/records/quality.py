@@ -17,6 +17,7 @@ from harness.bounded import parsed_json, read_bounded
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.files import atomic_write, cannot, unreadable
 from harness.records import lines
+from harness.records.rescue import rescued, unwritable
 from harness.schema.moment import utc_time
 from harness.schema.quality import QUALITY_SCHEMA, QualityRecord
 from harness.schema.record import first_mistake
@@ -39,7 +40,7 @@ def save_quality(results: Path, record: QualityRecord) -> Path:
     Keeps `record`; its path, on the disk when this returns.
 
     Raises:
-        ResultsUnwritable: The disk or the folder refuses; nothing is left behind.
+        ResultsUnwritable: The disk or the folder refuses; nothing is left behind there.
     """
     folder = results / _FOLDER
     data = lines.encode(record)
@@ -49,7 +50,8 @@ def save_quality(results: Path, record: QualityRecord) -> Path:
         with atomic_write(path) as part:
             part.write_bytes(data)
     except OSError as error:
-        raise ResultsUnwritable(cannot("written", path, error, _ELSEWHERE)) from error
+        message = cannot("written", path, error, _ELSEWHERE)
+        raise unwritable(message, "its scores are", rescued(path.name, data)) from error
     return path
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +70,8 @@ class ExperimentWriter:
     After a failed write the file ends with its last whole line and stays readable.
 
     Raises:
-        ResultsUnwritable: From every method, when the disk or the folder refuses.
+        ResultsUnwritable: From every method, when the disk or the folder refuses, or another
+            program removed the file or wrote to it.
     """
 
     def __init__(self, folder: Path, experiment: Experiment) -> None:
@@ -88,6 +90,20 @@ class ExperimentWriter:
             self.path.unlink(missing_ok=True)
             raise
         sync_folder(folder)
+
+    def require_whole(self) -> None:
+        """Nothing, if the file is where it was and holds what was written to it."""
+        try:
+            there = self.path.stat()
+            is_whole = os.path.samestat(there, os.fstat(self._file))
+        except OSError:
+            is_whole = False
+        if not is_whole or there.st_size != self._n_bytes:
+            what = "changed" if is_whole else "removed"
+            raise ResultsUnwritable(
+                f"{self.path} was {what} by another program while it was written; choose a folder "
+                "that stays with --results DIR"
+            )
 
     def append_run(self, run: Run) -> None:
         """Keep a finished Run: on the disk when this returns."""
@@ -121,9 +137,16 @@ class ExperimentWriter:
             os.fsync(self._file)
         except OSError as error:
             # A half line in the middle would spoil every line after it.
-            os.ftruncate(self._file, self._n_bytes)
+            with suppress(OSError):
+                os.ftruncate(self._file, self._n_bytes)
             _refuse("written", self.path, error)
         self._n_bytes += len(line)
+        self.require_whole()
+
+
+def whole(experiment: Experiment, runs: Iterable[Run], end: End) -> bytes:
+    """All that the file of an experiment holds that is over."""
+    return b"".join(map(lines.encode, (experiment, *runs, end)))
 
 
 def write_whole(folder: Path, experiment: Experiment, runs: Iterable[Run], end: End) -> Path:
@@ -139,7 +162,7 @@ def write_whole(folder: Path, experiment: Experiment, runs: Iterable[Run], end: 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as aside:
-            aside.write_bytes(b"".join(map(lines.encode, (experiment, *runs, end))))
+            aside.write_bytes(whole(experiment, runs, end))
     except OSError as error:
         _refuse("written", path, error)
     return path

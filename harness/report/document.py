@@ -126,7 +126,7 @@ class MeasuredDocument:
         experiment: Its id.
         started_at: When it began.
         origin: Of results imported from llama-bench the machine is hardly known.
-        path: The experiment file, with every single trial.
+        path: The experiment file, with every single trial; null where it could not be kept.
         machine: Hardware, the same from one experiment to the next.
         conditions: What may differ: power, memory available, load, warnings.
         provenance: Versions of harness, Python, binding and engine.
@@ -139,7 +139,7 @@ class MeasuredDocument:
     experiment: str
     started_at: str
     origin: Literal["harness", "llama-bench"]
-    path: Path
+    path: Path | None
     machine: Machine | MachineFacts
     conditions: Conditions
     provenance: Provenance

@@ -39,6 +39,7 @@ class MeasuredResult:
 
     `verdicts` belong to `groups`, one each. `stops` say why measuring stopped, by model and
     Settings; empty when it was cut short. `findings` are how far to believe the figures.
+    `path` is None where it could not be kept.
     """
 
     experiment: Experiment
@@ -46,11 +47,11 @@ class MeasuredResult:
     verdicts: tuple[Verdict | NoVerdict, ...]
     stops: tuple[Stop, ...]
     findings: tuple[Finding, ...]
-    path: Path
+    path: Path | None
 
 
 def measured_result(
-    experiment: Experiment, runs: Sequence[Run], stops: Sequence[Stop], path: Path
+    experiment: Experiment, runs: Sequence[Run], stops: Sequence[Stop], path: Path | None
 ) -> MeasuredResult:
     """What the Runs of `experiment`, which lie in `path`, say."""
     groups = measured_of(experiment, runs)
@@ -76,7 +77,12 @@ def measured_page(result: MeasuredResult) -> Page:
 def measured_aside(result: MeasuredResult) -> Page:
     """How far to trust it, and where it is kept."""
     trust = Note(tuple(finding.text for finding in result.findings))
-    return trust, Note((f"Record: {result.path}",), is_whole=True)
+    return trust, Note(record_line(result.path), is_whole=True)
+
+
+def record_line(path: Path | None) -> tuple[str, ...]:
+    """Where an experiment is kept, as a line for a Note; nothing where it is not."""
+    return (f"Record: {path}",) if path else ()
 
 
 def heading(group: Measured, groups: Sequence[Measured]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,59 @@ def test_a_disk_that_fills_up_while_measuring_costs_only_what_did_not_fit(home: 
     stored = load(home.record())
     assert (len(stored.runs), stored.end, stored.n_torn) == (1, None, 0)
     assert home.harness("show", "latest").exit_code == 0
+
+
+def _remove_folder(record: Path) -> None:
+    shutil.rmtree(record.parent)
+
+
+def _remove_record(record: Path) -> None:
+    record.unlink()
+
+
+def _shorten(record: Path) -> None:
+    with record.open("rb+") as file:
+        file.truncate(100)
+
+
+def _write_to(record: Path) -> None:
+    with record.open("ab") as file:
+        file.write(b"{}\n")
+
+
+def _replace(record: Path) -> None:
+    data = record.read_bytes()
+    record.unlink()
+    record.write_bytes(data)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
+@pytest.mark.parametrize(
+    "harm",
+    [_remove_folder, _remove_record, _shorten, _write_to, _replace],
+    ids=lambda it: it.__name__,
+)
+def test_a_record_that_vanishes_or_changes_while_measuring_is_kept_elsewhere(
+    home: Home, harm: Callable[[Path], None]
+) -> None:
+    with home.started("run", "tiny-random", *QUICK, "--runs", "3") as run:
+        run.said("run  1  ")
+        harm(home.record())
+        done = run.done()
+
+    assert done.exit_code == 1
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("tiny-random:Q8_0")
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("Error: ")
+    (kept,) = home.temporary.glob("harness-kept-*/*.jsonl")
+    assert str(kept) in error
+    assert f"Record: {kept}" in done.stderr
+    stored = load(kept)
+    assert stored.runs
+    assert stored.is_complete
+    assert home.harness("show", kept).exit_code == 0
 
 
 @pytest.fixture

@@ -110,4 +110,6 @@ def command(
         output.tell(warning)
     told = aside(compared.measured) if compared.measured else ()
     shown, found = page(compared.pairs), document(compared.pairs)
-    return output.show(shown, found, compared.exit_code, aside=told)
+    output.show(shown, found, aside=told)
+    # Asked after it is shown: where the record could not be kept, this is an error.
+    return compared.exit_code

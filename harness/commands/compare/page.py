@@ -13,6 +13,7 @@ from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
 from harness.measure.session import SessionResult
+from harness.report.measured_page import record_line
 from harness.report.page import Cell, Column, Facts, Note, Page, Quantity, Table, notes
 from harness.report.progress.measuring import STOPS
 from harness.schema.figure import Figure
@@ -80,7 +81,7 @@ def aside(measured: SessionResult) -> Page:
         Note(
             (
                 f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}",
-                f"Record: {measured.path}",
+                *record_line(measured.path),
             ),
             is_whole=True,
         ),

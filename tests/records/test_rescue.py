@@ -1,0 +1,83 @@
+"""What is measured and cannot be kept in its place, for every kind of record."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from analysis.speed.test_calibration import calibrated
+from make.quality import make_record
+from make.records import make_end, make_experiment, make_machine, make_run
+
+from harness.errors import ResultsUnwritable
+from harness.measure.speed_here import save_calibration
+from harness.records.quality import load_quality, save_quality
+from harness.records.rescue import rescued
+from harness.records.store import ExperimentWriter
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder of the system, as this process sees it."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_scores_that_cannot_be_kept_in_their_place_are_kept_elsewhere(
+    tmp_path: Path, temporary: Path
+) -> None:
+    (tmp_path / "quality").touch()
+    record = make_record(())
+    with pytest.raises(ResultsUnwritable, match="its scores are kept in ") as caught:
+        save_quality(tmp_path, record)
+    (kept,) = temporary.glob("*/*.json")
+    assert str(kept) in str(caught.value)
+    assert load_quality(kept) == record
+
+
+def test_a_calibration_that_cannot_be_kept_in_its_place_is_kept_elsewhere(
+    tmp_path: Path, temporary: Path
+) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(ResultsUnwritable, match="the calibration is kept in ") as caught:
+        save_calibration(calibrated(), make_machine(), tmp_path / "taken")
+    (kept,) = temporary.glob("*/*.json")
+    assert str(kept) in str(caught.value)
+
+
+def test_where_nothing_can_be_written_nothing_is_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert rescued("x.jsonl", b"") is None
+
+
+def _append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"{}\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: shutil.rmtree(path.parent), "removed"),
+        (Path.unlink, "removed"),
+        (lambda path: path.write_bytes(b""), "changed"),
+        (_append, "changed"),
+    ],
+)
+def test_a_record_that_others_removed_or_changed_is_refused_with_the_next_line(
+    tmp_path: Path, harm: Callable[[Path], None], said: str
+) -> None:
+    with ExperimentWriter(tmp_path / "results", make_experiment()) as writer:
+        writer.append_run(make_run())
+        harm(writer.path)
+        with pytest.raises(ResultsUnwritable, match=f"was {said} by another program"):
+            writer.require_whole()
+        with pytest.raises(ResultsUnwritable, match=f"was {said} by another program"):
+            writer.finish(make_end(1))

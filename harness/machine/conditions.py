@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from harness.machine.linux import describe as linux
 from harness.machine.linux import state as linux_state
-from harness.machine.linux.describe import read_meminfo_bytes
 from harness.machine.macos import describe as macos
 from harness.machine.memory import available_memory_bytes
 from harness.machine.processes import BusyProcess, parse_ps, watch_others
@@ -39,6 +39,7 @@ def read_conditions(machine: Machine) -> Conditions:
         memory_available_bytes=available_memory_bytes(),
         swap_used_bytes=read_swap_used_bytes(),
         load_average_1m=_load_average(),
+        core_limit=_core_limit(),
     )
 
 
@@ -57,8 +58,8 @@ def read_swap_used_bytes() -> int | None:
     if sys.platform != "linux":
         return int(psutil.swap_memory().used)
     # Not psutil's on Linux: it warns on stderr in containers that hide /proc/vmstat.
-    total = read_meminfo_bytes(Path("/"), "SwapTotal")
-    free = read_meminfo_bytes(Path("/"), "SwapFree")
+    total = linux.read_meminfo_bytes(Path("/"), "SwapTotal")
+    free = linux.read_meminfo_bytes(Path("/"), "SwapFree")
     return None if total is None or free is None else total - free
 
 
@@ -71,6 +72,22 @@ def read_others() -> tuple[BusyProcess, ...]:
         return watch_others()
 
 
+def core_limit_warning(machine: Machine) -> str | None:
+    """That fewer cores may be used than `machine`, this one, has, by which limit; or None."""
+    return limited_cores(machine, _core_limit())
+
+
+def limited_cores(machine: Machine, limit: str) -> str | None:
+    """The same of any machine whose usable cores `limit` decides."""
+    n_physical = machine.n_cores_physical or machine.n_cores_logical
+    if machine.n_cores_usable >= n_physical:
+        return None
+    return (
+        f"Only {machine.n_cores_usable} of {n_physical} cores may be used ({limit}): raise the "
+        "limit, or read the figures as those of a smaller machine."
+    )
+
+
 def judge(
     machine: Machine,
     state: SystemState,
@@ -79,6 +96,7 @@ def judge(
     memory_available_bytes: int,
     swap_used_bytes: int | None,
     load_average_1m: float | None,
+    core_limit: str = "CPU affinity",
 ) -> Conditions:
     """The conditions those readings make, with all warnings, the gravest first."""
     unknown = dict(state.unknown)
@@ -91,7 +109,8 @@ def judge(
         warnings.append("The machine runs on battery, which slows most laptops: plug it in.")
     warnings.extend(state.warnings)
     warnings.extend(_memory_warnings(machine, memory_available_bytes))
-    warnings.extend(_core_warnings(machine))
+    if limited := limited_cores(machine, core_limit):
+        warnings.append(limited)
     warnings.extend(_other_warnings(others, state.gpu_busy_percent))
     return Conditions(
         power_source=state.power_source,
@@ -116,16 +135,6 @@ def _memory_warnings(machine: Machine, available_bytes: int) -> list[str]:
     ]
 
 
-def _core_warnings(machine: Machine) -> list[str]:
-    n_physical = machine.n_cores_physical or machine.n_cores_logical
-    if machine.n_cores_usable >= n_physical:
-        return []
-    return [
-        f"Only {machine.n_cores_usable} of {n_physical} cores may be used (CPU affinity or a "
-        "container's quota): raise the limit, or read the figures as those of a smaller machine."
-    ]
-
-
 def _other_warnings(others: tuple[BusyProcess, ...], gpu_busy_percent: int | None) -> list[str]:
     warnings = []
     if others:
@@ -140,6 +149,10 @@ def _other_warnings(others: tuple[BusyProcess, ...], gpu_busy_percent: int | Non
             f"The GPU is {gpu_busy_percent} % busy with other work: stop it or wait for its end."
         )
     return warnings
+
+
+def _core_limit() -> str:
+    return linux.read_core_limit() if sys.platform == "linux" else "CPU affinity"
 
 
 def _load_average() -> float | None:

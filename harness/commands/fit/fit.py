@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import units
@@ -16,6 +16,7 @@ from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.speed.predict import MachineSpeed, predict_speed, predict_ttft
 from harness.errors import ExitCode, HarnessError, LayoutUnknown
 from harness.files import OnProgress
+from harness.machine.conditions import core_limit_warning
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.fitting import fit_model
 from harness.measure.memory import DEFAULT_CONTEXT, ModelFit, capacity_here
@@ -94,8 +95,8 @@ class FitResult:
     """
     What every model takes here, and how fast it will be.
 
-    `notes` are about how speeds were predicted, `bandwidth` is what they follow from on a CPU that
-    nobody calibrated. `is_overview`: of the whole catalogue, without
+    `notes` are about how speeds were predicted and with how many cores, `bandwidth` is what they
+    follow from on a CPU that nobody calibrated. `is_overview`: of the whole catalogue, without
     speeds; `n_left_out` of its entries cannot be laid out.
     """
 
@@ -124,7 +125,9 @@ def fit(request: FitRequest, catalog: Catalog, on_progress: OnProgress) -> FitRe
     machine = probe_machine()
     settings = Settings.model_validate({"n_threads": default_threads(machine), **request.settings})
     here = _Here(request, machine, capacity_here(machine), settings)
-    return here.named(catalog, on_progress) if request.models else here.all(catalog)
+    found = here.named(catalog, on_progress) if request.models else here.all(catalog)
+    limited = core_limit_warning(machine)
+    return replace(found, notes=(limited, *found.notes)) if limited else found
 
 
 @dataclass(frozen=True)

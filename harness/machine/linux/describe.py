@@ -8,6 +8,7 @@ import platform
 import re
 from pathlib import Path
 
+from harness import units
 from harness.errors import HarnessError
 from harness.machine import gpu
 from harness.machine.linux import cgroup
@@ -56,10 +57,8 @@ def describe_linux(
     if memory_bytes is None:
         raise HarnessError("/proc/meminfo does not tell how much memory there is; mount /proc")
     groups = cgroup.find_groups(root)
-    quota = cgroup.cpu_quota(groups)
     n_logical = len(siblings) or len(told) or n_affinity
-    # A quota of 7.65 CPUs stops eight threads for a while in each of its periods, all at once.
-    n_usable = min(n_affinity, math.floor(quota)) if quota else n_affinity
+    n_usable, _ = usable_cores(n_affinity, cgroup.cpu_quota(groups))
     return Machine(
         id="",
         os="Linux",
@@ -69,7 +68,7 @@ def describe_linux(
         cpu=_cpu_name(root, lscpu) or arch,
         n_cores_physical=n_physical or None,
         n_cores_logical=n_logical,
-        n_cores_usable=max(1, n_usable),
+        n_cores_usable=n_usable,
         core_levels=_core_levels(root, arch, siblings),
         last_level_cache_bytes=_last_level_cache_bytes(root),
         memory_bytes=memory_bytes,
@@ -77,6 +76,26 @@ def describe_linux(
         accelerators=accelerators,
         virtualization=virtualization,
     )
+
+
+def usable_cores(n_affinity: int, quota: float | None) -> tuple[int, str]:
+    """
+    How many cores this process may compute with, and which limit says so, in words.
+
+    Args:
+        n_affinity: The CPUs it may run on.
+        quota: CPUs worth of time that its control groups allow; None without a quota.
+    """
+    # A quota of 7.65 CPUs stops eight threads for a while in each of its periods, all at once.
+    if quota is not None and math.floor(quota) < n_affinity:
+        return max(1, math.floor(quota)), f"a quota of {units.significant(quota)} CPUs"
+    return n_affinity, "CPU affinity"
+
+
+def read_core_limit(root: Path = Path("/")) -> str:
+    """What `usable_cores` says of this process."""
+    quota = cgroup.cpu_quota(cgroup.find_groups(root))
+    return usable_cores(len(os.sched_getaffinity(0)), quota)[1]
 
 
 def read_meminfo_bytes(root: Path, key: str) -> int | None:

@@ -9,11 +9,12 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.machine import gpu
+from harness.machine.conditions import limited_cores
 from harness.machine.linux import cgroup
 from harness.machine.linux import describe as linux
 from harness.machine.linux import state as linux_state
 from harness.machine.linux.throttle import Throttles, find_throttle_files, read_throttles
-from harness.machine.probe import machine_id
+from harness.machine.probe import default_threads, machine_id
 from harness.machine.reading import Answer, ask, parse_cpu_list, read_text
 from harness.machine.system import SystemState
 from harness.schema.machine import CoreLevel, Machine
@@ -231,6 +232,34 @@ def test_the_tightest_v2_ancestor_limits_cpu_and_memory(tmp_path: Path) -> None:
     assert machine.memory_limit_bytes == 6442450944
     (stat,) = cgroup.throttle_files(cgroup.find_groups(tmp_path))
     assert cgroup.parse_throttled_ns(stat.read_text()) == 1_234_000
+
+
+@pytest.mark.parametrize(
+    ("quota", "n_usable", "limit"),
+    [
+        ("765000 100000", 7, "a quota of 7.65 CPUs"),
+        ("799999 100000", 7, "a quota of 8.00 CPUs"),
+        ("800000 100000", 6, "CPU affinity"),
+        ("50000 100000", 1, "a quota of 0.5 CPUs"),
+        ("max 100000", 6, "CPU affinity"),
+    ],
+)
+def test_a_quota_gives_whole_cores_and_is_named_where_it_binds(
+    tmp_path: Path, quota: str, n_usable: int, limit: str
+) -> None:
+    n_affinity = 6 if limit == "CPU affinity" else 8
+    files = base_files([str(n) for n in range(8)]) | {
+        "proc/self/cgroup": "0::/\n",
+        "sys/fs/cgroup/cgroup.controllers": "cpu\n",
+        "sys/fs/cgroup/cpu.max": f"{quota}\n",
+    }
+    machine = describe(write(tmp_path, files), n_affinity=n_affinity)
+    assert machine.n_cores_usable == n_usable
+    assert default_threads(machine) == n_usable
+    found = cgroup.cpu_quota(cgroup.find_groups(tmp_path))
+    assert linux.usable_cores(n_affinity, found) == (n_usable, limit)
+    warning = limited_cores(machine, limit) or ""
+    assert warning.startswith(f"Only {n_usable} of 8 cores may be used ({limit})")
 
 
 def test_a_v1_container_sees_its_own_group_at_the_mount(tmp_path: Path) -> None:

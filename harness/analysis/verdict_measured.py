@@ -75,13 +75,21 @@ def _by_speed(measured: Measured, case: Case, evidence: Evidence) -> Verdict | N
     task = parse_workload(case.workload)
     notes: tuple[str, ...] = ()
     if task.depth < verdict.DEPTH:
-        notes = (
-            f"Decoding was measured at depth {task.depth}, not {verdict.DEPTH}: add "
-            f"--workload tg128@d{verdict.DEPTH}.",
-        )
+        there = f"Decoding was measured at depth {task.depth}, not {verdict.DEPTH}"
+        notes = (f"{there}: {_also(measured, Decode(128, verdict.DEPTH))}.",)
     return verdict.by_speed(
         decode, _ttft_figure(measured), evidence, _sustained_ratio(measured), notes
     )
+
+
+def _also(measured: Measured, task: Workload) -> str:
+    """How to measure `task` too, in a command that gives all other figures again."""
+    n_ctx, trained = measured.settings.n_ctx, measured.model.n_ctx_train
+    if trained and task.n_ctx_min > trained:
+        return f"the model was trained for {trained} positions"
+    without = " and without --ctx" if n_ctx and n_ctx < task.n_ctx_min else ""
+    names = dict.fromkeys((*measured.workloads, task.name))
+    return f"measure with --workload {','.join(names)}{without}"
 
 
 def _with_failures(speed: Verdict, measured: Measured) -> Verdict:
@@ -210,5 +218,5 @@ def _without_decoding(measured: Measured, evidence: Evidence) -> Verdict | NoVer
                 outcome.message or str(outcome.reason), evidence, short if short > 0 else None
             )
     if any(case.metrics for case in measured.cases):
-        return NoVerdict("decoding was not measured: add --workload tg128")
+        return NoVerdict(f"decoding was not measured: {_also(measured, Decode(128))}")
     return NoVerdict("nothing was measured")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.measure.session import SessionResult
 
 
-def show_measured(measured: SessionResult, output: Output) -> int:
+def show_measured(measured: SessionResult, output: Output, *, is_full: bool) -> int:
     """
     Shows what was measured just now; the exit code of it.
 
@@ -27,11 +27,14 @@ def show_measured(measured: SessionResult, output: Output) -> int:
     """
     found = measured.result
     show_result(
-        measured_result(measured.experiment, found.runs, found.stops, measured.path), output
+        measured_result(measured.experiment, found.runs, found.stops, measured.path),
+        output,
+        is_full=is_full,
     )
     return measured.exit_code
 
 
-def show_result(result: MeasuredResult, output: Output) -> int:
+def show_result(result: MeasuredResult, output: Output, *, is_full: bool) -> int:
     """Shows an experiment, measured now or stored; the exit code of that."""
-    return output.show(measured_page(result), document(result), aside=measured_aside(result))
+    page = measured_page(result, is_full=is_full)
+    return output.show(page, document(result), aside=measured_aside(result))

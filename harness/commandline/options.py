@@ -147,3 +147,13 @@ def results_option(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default="./results or HARNESS_RESULTS",
         help="Folder of the experiment files.",
     )(function)
+
+
+def verbose_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--verbose, which reaches `function` as `is_full`."""
+    return click.option(
+        "--verbose",
+        "is_full",
+        is_flag=True,
+        help="Of a sweep all figures of each model and setting, not a row for each workload.",
+    )(function)

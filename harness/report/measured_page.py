@@ -17,9 +17,10 @@ from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.report import legend
 from harness.report.cells import NOTHING
 from harness.report.page import Cell, Column, Note, Page, Table, notes
+from harness.report.sweep_page import FULL, shown_figures, sweep_table
 from harness.schema.experiment import Experiment, Run, Stop
 from harness.schema.figure import Figure
-from harness.schema.settings import settings_text
+from harness.schema.settings import difference_text, settings_text
 
 _COLUMNS = (
     *(Column(None, key) for key in ("model", "quantization", "settings", "workload", "metric")),
@@ -65,13 +66,49 @@ def measured_result(
     )
 
 
-def measured_page(result: MeasuredResult) -> Page:
-    """A table for each model and Settings, the formulas, and a verdict on each."""
+def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
+    """
+    The figures, the formulas, and a verdict on each model and Settings.
+
+    Of several of these one table with a row for each workload, or with `is_full` a table for each
+    with all of its figures; for programs they are the same.
+    """
     groups = result.groups
+    tables = [table for group in groups for table in _tables(group, groups)]
+    if is_full or len(groups) < 2:
+        return (*tables, *notes(_legend(groups, _figures(groups)), list(_verdicts(result))))
     return (
-        *(table for group in groups for table in _tables(group, groups)),
-        *notes(_legend(groups), list(_verdicts(result))),
+        sweep_table(groups, list(_sweep_notes(groups))),
+        *map(_for_programs, tables),
+        *notes(
+            _legend(groups, list(shown_figures(groups))),
+            list(_verdicts(result)),
+            f"Loading, latencies and memory of each: {FULL}, here or with `harness show`.",
+        ),
     )
+
+
+def _for_programs(table: Table) -> Table:
+    return Table(tuple(Column(None, column.key) for column in table.columns), table.rows)
+
+
+def _sweep_notes(groups: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+    """Which rows have no figure that counts, and why; one sentence where several share it."""
+    told: dict[str, dict[str, list[str]]] = {}
+    for group in groups:
+        for case in group.cases:
+            if note := _note(case):
+                of_note = told.setdefault(note, {})
+                of_note.setdefault(_distinct(group, groups), []).append(case.workload)
+    for note, names in told.items():
+        yield "; ".join(f"{name} {', '.join(tests)}" for name, tests in names.items()), note
+
+
+def _distinct(group: Measured, groups: Sequence[Measured]) -> str:
+    """What tells a group from the others: its model, its settings or both."""
+    several = len({each.model.key for each in groups}) > 1
+    settings = difference_text(group.settings, [other.settings for other in groups])
+    return " · ".join(filter(None, (group.model.key if several else "", settings)))
 
 
 def measured_aside(result: MeasuredResult) -> Page:
@@ -182,13 +219,20 @@ def _runs(n: int) -> str:
 # ------------------------------------------------------------------ what it means
 
 
-def _legend(groups: Sequence[Measured]) -> list[str]:
-    shown = [
+Shown = Sequence[tuple[str, Figure]]
+
+
+def _figures(groups: Sequence[Measured]) -> Shown:
+    """All of them, by metric."""
+    return [
         (name, figure)
         for group in groups
         for metrics in (*(case.metrics | case.disturbed for case in group.cases), group.metrics)
         for name, figure in metrics.items()
     ]
+
+
+def _legend(groups: Sequence[Measured], shown: Shown) -> list[str]:
     return legend.lines(
         [metric for metric, _ in shown],
         has_range=any(figure.kind == "range" for _, figure in shown),
@@ -208,18 +252,22 @@ def _verdicts(result: MeasuredResult) -> Iterator[str]:
     One line for each model and Settings, with what is to be known of it.
 
     "smollm2-135m:Q4_1: comfortable (measured): decode 119 tok/s (tg128@d4096)". Settings are
-    named where a model has several.
+    named where a model has several. What is to be known of all is said once, behind them.
     """
+    told = [it.notes for it in result.verdicts if isinstance(it, Verdict)]
+    shared = [note for note in told[0] if all(note in it for it in told)] if len(told) > 1 else []
     for group, verdict in zip(result.groups, result.verdicts, strict=True):
         others = [it.settings for it in result.groups if it.model.key == group.model.key]
         name = group.model.key
         if len(others) > 1:
             name += f" ({settings_text(group.settings, others)})"
-        yield f"{name}: {_told(verdict)}"
+        yield f"{name}: {_told(verdict, shared)}"
+    yield from shared
 
 
-def _told(verdict: Verdict | NoVerdict) -> str:
+def _told(verdict: Verdict | NoVerdict, shared: Sequence[str]) -> str:
     if isinstance(verdict, NoVerdict):
         return f"no verdict: {verdict.reason}"
     text = f"{verdict.text} ({verdict.evidence}): {verdict.reason}"
-    return " ".join([text if text.endswith(".") else f"{text}.", *verdict.notes])
+    own = (note for note in verdict.notes if note not in shared)
+    return " ".join([text if text.endswith(".") else f"{text}.", *own])

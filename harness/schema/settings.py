@@ -107,6 +107,18 @@ def difference_text(settings: Settings, among: Sequence[Settings]) -> str:
     )
 
 
+def shared_text(among: Sequence[Settings]) -> str:
+    """What all of `among` have in common: the threads, and what is not the default."""
+    differing = {*differing_fields(among)}
+    usual = Settings(n_threads=among[0].n_threads)
+    return ", ".join(
+        f"{option_name(field)} {value_text(value)}"
+        for field, value in among[0]
+        if field not in differing
+        if field == "n_threads" or value != getattr(usual, field)
+    )
+
+
 def changes_text(a: Settings, b: Settings) -> str:
     """How `b` differs: "threads 2 against 4, ctx auto against 4096"; empty where it does not."""
     return ", ".join(

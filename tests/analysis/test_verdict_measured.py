@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from make.records import (
     make_failed_run,
     make_machine,
     make_model,
+    make_run,
     run_of,
 )
 from make.trials import disturbed_counters, make_counters, make_trial
@@ -18,6 +20,7 @@ from harness.analysis.measured import measured_of
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import PAGED_LEAST_RATIO, NoVerdict, judge
 from harness.schema.experiment import CaseFailure, ModelFile, Outcome, Run, Trial
+from harness.schema.workload import parse_workload
 
 MODEL = make_model()
 
@@ -205,7 +208,45 @@ def test_prompts_alone_give_no_verdict() -> None:
     verdict = measured(PROMPT)
 
     assert isinstance(verdict, NoVerdict)
-    assert "--workload tg128" in verdict.reason
+    assert verdict.reason == "decoding was not measured: measure with --workload pp1024,tg128"
+
+
+@pytest.mark.parametrize(
+    "workloads", [("tg128",), ("pp512", "tg128", "chat"), ("tg64@d100", "pp32")]
+)
+def test_advice_on_what_to_measure_keeps_every_figure_that_is_there(
+    workloads: tuple[str, ...],
+) -> None:
+    run = make_run(0, workloads)
+    (measured,) = measured_of(make_experiment(workloads), [run])
+    verdict = judge(measured)
+    assert isinstance(verdict, Verdict)
+    (advised,) = re.findall(r"--workload (\S+)\.", " ".join(verdict.notes))
+    again = tuple(advised.split(","))
+    assert again[: len(workloads)] == workloads
+    assert all(parse_workload(name).name == name for name in again)
+    # Followed to the letter, it has nothing left to ask for.
+    (measured,) = measured_of(make_experiment(again), [make_run(0, again)])
+    followed = judge(measured)
+    assert isinstance(followed, Verdict)
+    assert not any("--workload" in note for note in followed.notes)
+
+
+def test_advice_is_not_to_measure_what_the_model_cannot() -> None:
+    model = make_model(n_ctx_train=2048)
+    (measured,) = measured_of(
+        make_experiment(("tg128",), models=(model,)), [make_run(0, ("tg128",))]
+    )
+    notes = " ".join(getattr(judge(measured), "notes", ()))
+    assert "not 4096: the model was trained for 2048 positions." in notes
+    assert "--workload" not in notes
+
+
+def test_advice_drops_the_context_that_stands_in_its_way() -> None:
+    settings = SETTINGS.model_copy(update={"n_ctx": 1024})
+    run = make_run(0, ("tg128",), settings=settings)
+    (measured,) = measured_of(make_experiment(("tg128",), settings=(settings,)), [run])
+    assert "tg128,tg128@d4096 and without --ctx." in " ".join(getattr(judge(measured), "notes", ()))
 
 
 def test_a_depth_that_found_no_memory_may_mean_that_it_does_not_run() -> None:

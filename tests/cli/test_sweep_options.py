@@ -38,7 +38,10 @@ def two_models(new_home: Callable[[], Home], copy: Path) -> Swept:
 @pytest.mark.slow
 def test_each_model_gets_a_block_of_its_own(two_models: Swept) -> None:
     assert two_models.done.exit_code == 0, two_models.done.stderr
-    titles = [line for line in two_models.done.stdout.splitlines() if " · threads " in line]
+    rows = [line for line in two_models.done.stdout.splitlines() if line in MODELS]
+    assert rows == list(MODELS)
+    full = two_models.home.harness("show", "latest", "--verbose").stdout
+    titles = [line for line in full.splitlines() if " · threads " in line]
     assert [title.split(" · ")[0] for title in titles] == list(MODELS)
 
 

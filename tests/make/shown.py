@@ -30,9 +30,9 @@ def read(document: object) -> dict[str, Any]:
     return made
 
 
-def shown(result: MeasuredResult, format: str = "plain") -> str:
+def shown(result: MeasuredResult, format: str = "plain", *, is_full: bool = False) -> str:
     """The page on stdout."""
-    return FORMATS[format](measured_page(result))
+    return FORMATS[format](measured_page(result, is_full=is_full))
 
 
 def shown_of(experiment: Experiment, runs: Sequence[Run], format: str = "plain") -> str:

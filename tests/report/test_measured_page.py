@@ -168,9 +168,10 @@ def test_only_what_is_shown_is_explained() -> None:
 
 def test_groups_are_told_apart_by_what_differs_in_their_settings() -> None:
     other = SETTINGS.model_copy(update={"flash_attn": "on"})
-    text = shown(result_of(make_runs(2), ("tg128",), settings=(SETTINGS, other)))
-    assert "threads 2, flash-attn auto" in text
-    assert "threads 2, flash-attn on" in text
+    result = result_of(make_runs(2), ("tg128",), settings=(SETTINGS, other))
+    for text in (shown(result, is_full=True), shown(result, "csv")):
+        assert "threads 2, flash-attn auto" in text
+        assert "threads 2, flash-attn on" in text
 
 
 def test_the_heading_names_the_card_that_weights_lay_on() -> None:

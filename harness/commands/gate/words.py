@@ -7,6 +7,9 @@ from harness.analysis.metrics import METRICS
 from harness.commands.gate.judge import Change, Check, Judgement
 from harness.schema.settings import settings_text
 
+# Twice the default: what had so few Runs that nothing was decided has a chance with these.
+_MORE_RUNS = 24
+
 
 def case_name(check: Check) -> str:
     """The model and its Settings, as far as the check is about them."""
@@ -103,7 +106,11 @@ def sentence(judgement: Judgement) -> str:
     elif others:
         text += f" {others} more {'is' if others == 1 else 'are'} inconclusive."
     if any(check.cause in ("undecided", "few-runs") and check.change for check in decisive):
-        text += " More Runs, of both sides, narrow the intervals: `harness run --runs 24`."
+        n_more = max(_MORE_RUNS, 2 * max(check.n for check in decisive))
+        text += (
+            " More Runs of both sides narrow the intervals: measure each as before, with --runs "
+            f"{n_more}."
+        )
     return text
 
 

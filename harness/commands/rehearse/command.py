@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, output_options
@@ -31,6 +32,7 @@ from harness.report.progress.measuring import Progress
 @click.option("--force", is_flag=True, help="Also what cannot fit into memory.")
 @click.option("--offline", is_flag=True, help="Ask no hub: what is here, and the catalogue.")
 @measuring_options
+@options.verbose_option
 @output_options
 def command(
     models: tuple[str, ...],
@@ -40,6 +42,7 @@ def command(
     offline: bool,
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
+    is_full: bool,
     output: Output,
 ) -> int:
     """
@@ -62,4 +65,4 @@ def command(
     ):
         fetching.done()
         measured = rehearsal.session.measure(paths, Progress(output.console))
-    return show_measured(measured, output)
+    return show_measured(measured, output, is_full=is_full)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, output_options
@@ -20,11 +21,13 @@ from harness.report.progress.measuring import Progress
 @click.command("run")
 @click.argument("models", nargs=-1)
 @measuring_options
+@options.verbose_option
 @output_options
 def command(
     models: tuple[str, ...],
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
+    is_full: bool,
     output: Output,
 ) -> int:
     """
@@ -42,4 +45,4 @@ def command(
     session = prepare(request, [model.file for model in found.values()])
     with machine_held(", ".join(paths), request.wait_ns, output.tell):
         measured = session.measure(paths, Progress(output.console))
-    return show_measured(measured, output)
+    return show_measured(measured, output, is_full=is_full)

@@ -9,6 +9,7 @@ import click
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
+from harness.errors import UsageError
 from harness.records.listing import find, list_experiments, listing_of
 from harness.records.store import load
 
@@ -17,8 +18,11 @@ from harness.records.store import load
 @click.argument("experiment", required=False)
 @options.results_option
 @click.option("--all", "is_all", is_flag=True, help=f"List more than the newest {MOST}.")
+@options.verbose_option
 @output_options
-def command(experiment: str | None, results: Path, is_all: bool, output: Output) -> int:
+def command(
+    experiment: str | None, results: Path, is_all: bool, is_full: bool, output: Output
+) -> int:
     """
     Show EXPERIMENT as a table; without one, list what is stored, the newest last.
 
@@ -26,6 +30,8 @@ def command(experiment: str | None, results: Path, is_all: bool, output: Output)
     experiment file.
     """
     if experiment is None:
+        if is_full:
+            raise UsageError("--verbose is about one experiment; name it, as in `show latest`")
         listed = StoredList(results, tuple(list_experiments(results)), is_all)
         return output.show(page(listed), list_document(listed), hint=hint(listed))
     # Imported here: a list should not wait for all that figures are made with.
@@ -42,4 +48,5 @@ def command(experiment: str | None, results: Path, is_all: bool, output: Output)
     if stored.end is None:
         output.tell("This experiment was cut short; these are the Runs it finished.")
     stops = stored.end.stops if stored.end else ()
-    return show_result(measured_result(stored.experiment, stored.runs, stops, stored.path), output)
+    result = measured_result(stored.experiment, stored.runs, stops, stored.path)
+    return show_result(result, output, is_full=is_full)

@@ -76,12 +76,14 @@ class ImportDocument:
         experiments: One for each machine and build.
         n_rows_without_samples: Rows of which only the average is known.
         unknown_keys: Those that were not taken over.
+        beside: What else was in the file, in words: lines of a log, a row that is cut off.
     """
 
     experiments: tuple[TakenExperiment, ...]
     left_out: tuple[LeftOutRows, ...]
     n_rows_without_samples: int
     unknown_keys: tuple[str, ...]
+    beside: tuple[str, ...]
 
 
 def export_document(export: ExportAnswer) -> ExportDocument:
@@ -104,6 +106,7 @@ def import_document(taken: TakenOver) -> ImportDocument:
         left_out=tuple(LeftOutRows(why, n) for why, n in result.left_out.items()),
         n_rows_without_samples=result.n_without_samples,
         unknown_keys=tuple(taken.file.unknown_keys),
+        beside=taken.file.beside,
     )
 
 

@@ -33,6 +33,8 @@ class TakenOver:
         for each in self.result.experiments:
             if each.experiment.id in self.here:
                 yield f"{each.experiment.id} was imported before: nothing was written for it."
+        for what in self.file.beside:
+            yield f"Left out: {what}."
         for reason, n_rows in self.result.left_out.items():
             yield f"Left out: {_rows(n_rows)}, {reason}; there is nothing like it here."
         if self.result.n_without_samples:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from harness.commands.exchange.record import NAMES, OLDER, SAMPLES, BenchRecord
 from harness.commands.exchange.sql import MAGIC, rows_of_database, rows_of_script
+from harness.commands.exchange.whole_rows import whole_rows
 from harness.errors import ResultsInvalid
 from harness.schema.record import first_mistake
 
@@ -26,10 +27,15 @@ _KEYS = "build_commit"  # first in llama-bench's CSV, and in each of its records
 
 @dataclass(frozen=True)
 class BenchFile:
-    """Its records in their order, and the keys in them that nothing is made of."""
+    """
+    Its records in their order, and the keys in them that nothing is made of.
+
+    `beside` says what else is in the file and was left out: lines of a log, a row that is cut off.
+    """
 
     records: tuple[BenchRecord, ...]
     unknown_keys: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ def parse(data: bytes, name: str) -> BenchFile:
             "split it if it is one."
         )
     try:
-        raw = list(_rows(data))
+        beside: list[str] = []
+        raw = list(_rows(data, beside))
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         # SQLite quotes what it read: that may be anything.
@@ -67,14 +74,16 @@ def parse(data: bytes, name: str) -> BenchFile:
         raise ResultsInvalid(f"{name} was not imported: it holds no record.")
     records = tuple(_checked(each, name) for each in raw)
     unknown = sorted({key for each in raw for key in each.values} - _KNOWN)
-    return BenchFile(records, tuple(unknown))
+    return BenchFile(records, tuple(unknown), tuple(beside))
 
 
-def _rows(data: bytes) -> Iterator[_Raw]:
+def _rows(data: bytes, beside: list[str]) -> Iterator[_Raw]:
+    """What is in the file, a record each; `beside` is added to what is left out."""
     if data.startswith(MAGIC):
         yield from _sql_rows(rows_of_database(data))
         return
-    text = _decoded(data)
+    text, left_out = whole_rows(_decoded(data))
+    beside.extend(left_out)
     start = text.lstrip()[:40].lower()
     if start.startswith("["):
         yield from _json_rows(text)

@@ -21,6 +21,7 @@ from harness.analysis.stats.ratio import (
 )
 from harness.schema.experiment import Experiment
 from harness.schema.figure import Figure
+from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import changes_text
 from harness.schema.workload import parse_workload
 
@@ -81,6 +82,9 @@ def differences(a: Measured, b: Measured) -> list[Finding]:
     if a.model.key == b.model.key and a.model.sha256 != b.model.sha256:
         text = f"{a.model.key} is not the same file on both sides"
         found.append(Finding("warning", text))
+    reads = [MODEL_KINDS[side.model.kind].throughput for side in (a, b)]
+    if reads[0] != reads[1]:
+        found.append(Finding("warning", f"a prompt's tok/s is {reads[0]} against {reads[1]}"))
     found += machine_differences(a.experiment, b.experiment)
     found += power_differences(a.experiment, b.experiment)
     for side, other, name in ((a, b, "A"), (b, a, "B")):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.schema.experiment import EngineInfo, ModelFile
+from harness.schema.model_kind import MODEL_KINDS, usual_workloads, workloads_of
 from harness.schema.settings import Settings, option_name, value_text
 from harness.schema.workload import Workload, parse_workload
 
@@ -86,6 +87,36 @@ def impossible_for_model(
         if each.n_cpu_moe and not model.n_expert:
             option = _written(each, "n_cpu_moe")
             yield f"{option} has no effect: the model has no experts; leave it away"
+
+
+def impossible_for_kind(
+    settings: Sequence[Settings], workloads: Sequence[str], model: ModelFile
+) -> Iterator[str]:
+    """A sentence for what a model that does not write cannot do; no `workloads`: its usual ones."""
+    kind = MODEL_KINDS[model.kind]
+    if kind.throughput is None:
+        yield (
+            f"{model.key} is {kind.text}: nothing of it can be measured alone; name the model that "
+            "it belongs to"
+        )
+        return
+    possible = workloads_of(model.kind, workloads)
+    impossible = [name for name in workloads if name not in possible]
+    if impossible:
+        yield (
+            f"{model.key} is {kind.text}: it cannot be measured in {', '.join(impossible)}; "
+            f"--workload pp512 takes its {kind.throughput}"
+        )
+    if model.kind == "generates":
+        return
+    for name in workloads or usual_workloads([model.kind]):
+        n_prompt = parse_workload(name).n_prompt
+        for field in ("n_ubatch", "n_batch"):
+            if any(getattr(each, field) < n_prompt for each in settings):
+                yield (
+                    f"{model.key} is {kind.text}: {name} needs --{option_name(field)} {n_prompt}, "
+                    "or take a shorter one"
+                )
 
 
 def impossible_for_engine(settings: Sequence[Settings], engine: EngineInfo) -> Iterator[str]:

@@ -21,6 +21,7 @@ from harness.analysis.stats import interval as stats
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import Experiment, ModelFile, Run
 from harness.schema.figure import Figure, exact
+from harness.schema.model_kind import workloads_of
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
@@ -105,8 +106,8 @@ class Measured:
 
     @property
     def workloads(self) -> tuple[str, ...]:
-        """What it was to be measured in."""
-        return self.experiment.plan.workloads
+        """What it was to be measured in, of what its model can be."""
+        return workloads_of(self.model.kind, self.experiment.plan.workloads)
 
     @property
     def reading(self) -> Reading:

@@ -19,6 +19,7 @@ from harness.analysis.measured import Measured
 from harness.analysis.verdict import Evidence, Verdict
 from harness.schema.experiment import Reason, Run, Trial
 from harness.schema.figure import Figure
+from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.workload import Chat, Decode, Sustain, Workload, parse_workload
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
@@ -47,6 +48,8 @@ class NoVerdict:
 
 def judge(measured: Measured) -> Verdict | NoVerdict:
     """The verdict on a configuration, by what was measured of it."""
+    if measured.model.kind != "generates":
+        return NoVerdict(f"it is {MODEL_KINDS[measured.model.kind].text}")
     token_read_bytes = measured.model.token_read_bytes
     if token_read_bytes is None:
         return NoVerdict("imported, and the record tells neither paging nor what a token reads")

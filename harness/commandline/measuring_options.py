@@ -12,7 +12,7 @@ from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
 from harness.measure.possible import require_possible
 from harness.measure.session import MeasureRequest
-from harness.schema.workload import FORMS
+from harness.schema.workload import FORMS, USUAL_WORKLOADS
 
 _WHAT = (
     click.option(
@@ -20,9 +20,9 @@ _WHAT = (
         "--workload",
         "workloads",
         type=options.WORKLOADS,
-        default="pp512,tg128,chat",
-        show_default=True,
-        help=f"What to measure: {FORMS}.",
+        default=(),
+        help=f"What to measure: {FORMS}. Default: {','.join(USUAL_WORKLOADS)}, or what of it a "
+        "model can be measured in.",
     ),
     click.option(
         "--runs",
@@ -93,7 +93,7 @@ def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def with_request(*arguments: Any, **given: Any) -> Any:
         lists = {field: given.pop(field) for field in ENGINE_OPTIONS}
         settings = {field: values for field, values in lists.items() if values is not None}
-        require_possible(settings, given["workloads"])
+        require_possible(settings, given["workloads"] or USUAL_WORKLOADS)
         request = MeasureRequest(
             workloads=given.pop("workloads"),
             settings=settings,

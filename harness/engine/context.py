@@ -15,15 +15,24 @@ from harness.schema.experiment import Buffer
 
 
 class Context:
-    """A context and its cache. `buffers` are the engine's own figures."""
+    """
+    A context and its cache. `buffers` are the engine's own figures.
 
-    def __init__(self, handle: object, buffers: tuple[Buffer, ...]) -> None:
+    With `reads_whole` a text goes in at once, and nothing can be decoded behind it.
+    """
+
+    def __init__(
+        self, handle: object, buffers: tuple[Buffer, ...], *, reads_whole: bool = False
+    ) -> None:
         self.buffers = buffers
         self._handle = handle
         self._memory = lib.llama_get_memory(handle)
         self._saved: ctypes.Array[ctypes.c_uint8] | None = None
         self.n_ctx = int(lib.llama_n_ctx(handle))
         self.n_batch = int(lib.llama_n_batch(handle))
+        self._n_at_once = int(lib.llama_n_ubatch(handle)) if reads_whole else None
+        has_encoder = bool(lib.llama_model_has_encoder(lib.llama_get_model(handle)))
+        self._encodes = has_encoder or not self._memory
 
     def clear(self) -> None:
         """Empties the cache."""
@@ -59,15 +68,27 @@ class Context:
         A function that prefills `tokens` in chunks of n_batch and synchronizes once at the end.
 
         All memory is laid out here, so that calling the result costs nothing but the engine.
+
+        Raises:
+            EngineFailed: The model reads a text at once, and this one is longer than a micro-batch.
         """
+        if self._n_at_once is not None and len(tokens) > self._n_at_once:
+            # The library would abort.
+            raise EngineFailed(
+                "context-too-large",
+                f"this model reads a text at once, and {len(tokens)} tokens are more than a "
+                f"micro-batch of {self._n_at_once}",
+            )
         chunks = [tokens[i : i + self.n_batch] for i in range(0, len(tokens), self.n_batch)]
         arrays = [(lib.llama_token * len(chunk))(*chunk) for chunk in chunks]
         batches = [lib.llama_batch_get_one(array, len(array)) for array in arrays]
-        handle, decode, synchronize = self._handle, lib.llama_decode, lib.llama_synchronize
+        # What has no cache is encoded, and of an encoder-decoder the encoder is what reads.
+        compute = lib.llama_encode if self._encodes else lib.llama_decode
+        handle, synchronize = self._handle, lib.llama_synchronize
 
         def run() -> None:
             for batch in batches:
-                result = decode(handle, batch)
+                result = compute(handle, batch)
                 if result:
                     raise _decode_failed(result)
             synchronize(handle)
@@ -82,6 +103,7 @@ class Context:
         It returns one time stamp a step (perf_counter_ns), taken when the step was complete. It
         stops early after the first stamp that is past its argument, when that is not None.
         """
+        self.require_decoding()
         array = (lib.llama_token * len(tokens))(*tokens)
         width = ctypes.sizeof(lib.llama_token)
         singles = [lib.llama_token.from_buffer(array, i * width) for i in range(len(tokens))]
@@ -118,6 +140,7 @@ class Context:
         Raises:
             EngineFailed: The engine refused, or the model gives no logits.
         """
+        self.require_decoding()
         self.clear()
         tokens = np.ascontiguousarray(tokens, dtype=np.int32)
         flags = np.zeros(len(tokens), dtype=np.int8)
@@ -135,6 +158,20 @@ class Context:
     def sample(self, sampler: object) -> int:
         """The next token after the last decoded position."""
         return int(lib.llama_sampler_sample(sampler, self._handle, -1))
+
+    def require_decoding(self) -> None:
+        """
+        Nothing, if the model writes one token after the other.
+
+        Raises:
+            EngineFailed: It does not, whatever its header says.
+        """
+        if self._n_at_once is not None:
+            raise EngineFailed(
+                "settings-invalid",
+                "this model does not write one token after the other: it has neither a decode "
+                "speed nor a perplexity",
+            )
 
 
 def _decode_failed(result: int) -> EngineFailed:

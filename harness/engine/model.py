@@ -16,13 +16,21 @@ from harness.engine.params import context_params, model_params
 from harness.engine.tensors import tensors_by_buffer
 from harness.engine.vocabulary import Vocabulary
 from harness.schema.experiment import ChatTemplate
+from harness.schema.model_kind import ModelKind
 from harness.schema.settings import Settings
 
 
-def load_model(engine: Engine, path: str, settings: Settings, *, only_plans: bool = False) -> Model:
+def load_model(
+    engine: Engine,
+    path: str,
+    settings: Settings,
+    *,
+    kind: ModelKind = "generates",
+    only_plans: bool = False,
+) -> Model:
     """
     The model at `path`, ready for contexts; with `only_plans` nothing is read but its header, and
-    its contexts are planned, not allocated.
+    its contexts are planned, not allocated. `kind` is what its header says that it does.
 
     Raises:
         EngineFailed: Damaged file, unknown architecture, not enough memory, no such device.
@@ -37,14 +45,15 @@ def load_model(engine: Engine, path: str, settings: Settings, *, only_plans: boo
     if not handle:
         reason = log.cause(engine.errors(), "model-invalid")
         raise EngineFailed(reason, log.explanation(engine.errors()))
-    return Model(engine, handle, settings)
+    return Model(engine, handle, settings, kind)
 
 
 class Model:
     """A loaded model."""
 
-    def __init__(self, engine: Engine, handle: object, settings: Settings) -> None:
+    def __init__(self, engine: Engine, handle: object, settings: Settings, kind: ModelKind) -> None:
         self.engine = engine
+        self._kind = kind
         self._handle = handle
         self._settings = settings
         self.weights = engine.buffers()
@@ -74,7 +83,7 @@ class Model:
             EngineFailed: It does not fit into memory, or the settings do not go together.
         """
         self.engine.forget_log()
-        params = context_params(settings or self._settings, n_ctx)
+        params = context_params(settings or self._settings, n_ctx, self._kind)
         handle = lib.llama_init_from_model(self._handle, params)
         if not handle:
             reason = log.cause(self.engine.errors(), "context-failed")
@@ -84,11 +93,21 @@ class Model:
             )
         pool = self._attach_threadpool(handle)
         try:
-            yield Context(handle, self.engine.buffers())
+            yield Context(handle, self.engine.buffers(), reads_whole=self._reads_whole(handle))
         finally:
             lib.llama_free(handle)
             if pool:
                 self.engine.ggml.free_threadpool(pool)
+
+    def _reads_whole(self, context: object) -> bool:
+        """Whether a text goes in at once: by the header, or by what the engine says."""
+        return (
+            self._kind != "generates"
+            or bool(lib.llama_model_has_encoder(self._handle))
+            or not lib.llama_model_has_decoder(self._handle)
+            or bool(lib.llama_model_is_diffusion(self._handle))
+            or not lib.llama_get_memory(context)
+        )
 
     def _attach_threadpool(self, context: object) -> int:
         # As llama-bench does. Without OpenMP (macOS) the library would otherwise start and end

@@ -10,6 +10,7 @@ import llama_cpp.llama_cpp as lib
 from harness.engine.failure import EngineFailed
 from harness.engine.ggml import Ggml
 from harness.schema.cache_types import CACHE_TYPES
+from harness.schema.model_kind import MODEL_KINDS, ModelKind
 from harness.schema.settings import Settings
 
 _LOAD_MODES = {"auto": -1, "none": 0, "mmap": 1, "mlock": 2, "mmap+mlock": 3, "direct-io": 4}
@@ -71,9 +72,11 @@ def _expert_overrides(n_layers: int, ggml: Ggml) -> ctypes.Array[_BufferOverride
     return (_BufferOverride * (n_layers + 1))(*rows, _BufferOverride(None, None))
 
 
-def context_params(settings: Settings, n_ctx: int) -> lib.llama_context_params:
+def context_params(
+    settings: Settings, n_ctx: int, kind: ModelKind = "generates"
+) -> lib.llama_context_params:
     """
-    llama.cpp's context parameters, with what its own tools set.
+    llama.cpp's context parameters, with what its own tools set for a model of that kind.
 
     Raises:
         EngineFailed: No such cache type.
@@ -89,6 +92,7 @@ def context_params(settings: Settings, n_ctx: int) -> lib.llama_context_params:
     # The library's default gives sliding-window layers a cache as long as the context;
     # llama.cpp's own tools all turn it off.
     params.swa_full = False
+    params.embeddings = MODEL_KINDS[kind].is_pooled
     return params
 
 

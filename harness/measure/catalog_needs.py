@@ -22,6 +22,7 @@ from harness.models.gguf.layouts import SIZE_TOLERANCE
 from harness.models.model import Model
 from harness.models.twin.stub import header_stub
 from harness.schema.figure import Figure
+from harness.schema.model_kind import ModelKind, kind_of
 from harness.schema.settings import Settings
 from harness.schema.work import Work
 
@@ -67,6 +68,16 @@ class CatalogNeeds:
             except HarnessError:
                 self._found[key] = None  # it is judged by its size alone
         return self._found[key]
+
+    def kind(self, spec: ModelSpec) -> ModelKind:
+        """What it does, by its usual variant's header, or where there is none its architecture."""
+        usual = spec.variants[0] if spec.variants else None
+        # To look at a generated one would be to write it.
+        if usual and not isinstance(usual.source, GeneratedSource):
+            model = self.model(spec, usual)
+            if model is not None:
+                return model.file.kind
+        return kind_of(spec.architecture or "")
 
     def work(self, spec: ModelSpec, variant: Variant) -> Work | None:
         """By the header's tensor table; None without one."""

@@ -92,7 +92,9 @@ def _of_experiment(
 ) -> Iterator[tuple[Kind, LocalResult]]:
     for group in measured_of(stored.experiment, stored.runs):
         work = stored.experiment.works.get(group.model.key)
-        if work is None or fits(least_need(work), capacity) != "yes":
+        if work is None or group.model.kind != "generates":
+            continue
+        if fits(least_need(work), capacity) != "yes":
             continue
         for kind in _KINDS:
             local = _local_result(group, work, kind, by_class)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.analysis.impossible import (
     asks_for_devices,
     impossible_for_engine,
+    impossible_for_kind,
     impossible_for_model,
     impossible_options,
 )
@@ -14,6 +15,7 @@ from harness.errors import UsageError
 from harness.measure import runner
 from harness.measure.schedule import settings_product
 from harness.schema.experiment import ModelFile
+from harness.schema.model_kind import MODEL_KINDS, usual_workloads
 from harness.schema.settings import Settings
 
 
@@ -42,13 +44,32 @@ def require_possible_for(
     models: Iterable[ModelFile], settings: Sequence[Settings], workloads: Sequence[str]
 ) -> None:
     """
-    Nothing, if each of `models` may do all of it, by its header.
+    Nothing, if each of `models` may do all of it, by its header; no `workloads` are the usual ones
+    of each.
 
     Raises:
         UsageError: One cannot.
     """
     for model in models:
-        _refuse(f"{model.key}: {why}" for why in impossible_for_model(settings, workloads, model))
+        _refuse(impossible_for_kind(settings, workloads, model))
+        names = workloads or usual_workloads([model.kind])
+        _refuse(f"{model.key}: {why}" for why in impossible_for_model(settings, names, model))
+
+
+def require_writing(model: ModelFile, what: str) -> None:
+    """
+    Nothing, if the model writes one token after the other.
+
+    Args:
+        model: Its header.
+        what: What is asked for, which no other model has: "a perplexity".
+
+    Raises:
+        UsageError: It does not.
+    """
+    if model.kind != "generates":
+        text = MODEL_KINDS[model.kind].text
+        raise UsageError(f"{model.key} is {text}: it does not have {what}; leave it away")
 
 
 def _refuse(reasons: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from harness.models.find import local_model
 from harness.models.model import Model
 from harness.schema.experiment import Experiment, ModelKey, Plan, StoredPrediction
 from harness.schema.machine import Machine
+from harness.schema.model_kind import workloads_of
 from harness.schema.prediction import Component, Prediction
 from harness.schema.settings import Settings, settings_text
 from harness.schema.work import Work
@@ -90,7 +91,8 @@ def predict(
 def _plans(model: Model, path: Path, plan: Plan) -> dict[Settings, MemoryPlan]:
     """One for each memory setting."""
     same = dict.fromkeys(map(memory_settings, plan.settings))
-    return {settings: plan_workloads(path, model, settings, plan.workloads) for settings in same}
+    names = workloads_of(model.file.kind, plan.workloads)
+    return {settings: plan_workloads(path, model, settings, names) for settings in same}
 
 
 def _refusals(
@@ -119,8 +121,11 @@ def _of_model(
     for index, settings in enumerate(experiment.plan.settings):
         plan = plans[memory_settings(settings)]
         capacity = capacity_here(_machine_of(experiment), plan.devices)
-        speed = speeds[settings.n_threads]
-        for workload in map(parse_workload, experiment.plan.workloads):
+        # Rates were fitted on models that write, and hold for no others.
+        speed = speeds[settings.n_threads] if model.file.kind == "generates" else None
+        for workload in map(
+            parse_workload, workloads_of(model.file.kind, experiment.plan.workloads)
+        ):
             n_ctx = workload.context_length(model.file.n_ctx_train, settings.n_ctx)
             context = _context(plan, n_ctx)
             memory = [] if context is None else memory_predictions(plan, context)

@@ -28,6 +28,7 @@ from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
 from harness.schema.experiment import End, Experiment, ModelFile, ModelKey, Plan, Provenance, Run
 from harness.schema.machine import Machine
+from harness.schema.model_kind import usual_workloads
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class MeasureRequest:
     """
     What the user asked to be measured, how often, and where it is to be kept.
 
-    `settings` holds a list of values for each field of Settings; a field that is left out is as
-    the machine or llama-bench has it. A `silence_ns` without a word ends a worker; for `wait_ns`
-    another measurement is waited for. Without a `seed` one is drawn.
+    No `workloads` are the usual ones, as far as a model can be measured in them. `settings` holds
+    a list of values for each field of Settings; a field that is left out is as the machine or
+    llama-bench has it. A `silence_ns` without a word ends a worker; for `wait_ns` another
+    measurement is waited for. Without a `seed` one is drawn.
     """
 
     workloads: tuple[str, ...]
@@ -149,14 +151,15 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
     The session that answers `request` for `models`, which must have different keys.
 
     Raises:
-        UsageError: Settings that cannot be, or that a model cannot do.
+        UsageError: Settings that cannot be, or what a model cannot do.
     """
     machine = probe_machine()
     defaults = {"n_threads": (default_threads(machine),)}
+    settings = settings_product({**defaults, **request.settings})
     plan = Plan(
         models=tuple(models),
-        settings=settings_product({**defaults, **request.settings}),
-        workloads=request.workloads,
+        settings=settings,
+        workloads=request.workloads or usual_workloads(model.kind for model in models),
         n_runs_max=request.n_runs_max,
         n_trials=request.n_trials,
         n_cold_loads=request.n_cold_loads,
@@ -164,7 +167,7 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
         precision=request.precision,
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
     )
-    require_possible_for(plan.models, plan.settings, plan.workloads)
+    require_possible_for(plan.models, plan.settings, request.workloads)
     return Session(request, plan, machine)
 
 

@@ -26,6 +26,7 @@ from harness.records.store import ExperimentWriter, logs_folder
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
 from harness.schema.machine import BandwidthSample, Machine
+from harness.schema.model_kind import workloads_of
 
 ATTEMPTS_PER_TRIAL = 3
 """How often a disturbed trial is tried again: with a busy process two thirds of the time, three
@@ -185,7 +186,8 @@ class Sweep:
 
     def _live_workloads(self, configuration: Configuration) -> list[str]:
         dead = self._states[configuration].dead_workloads
-        return [name for name in self._plan.workloads if name not in dead]
+        possible = workloads_of(configuration.model.kind, self._plan.workloads)
+        return [name for name in possible if name not in dead]
 
     def _measure_run(self, configuration: Configuration, round_index: int) -> Run:
         interrupts.check()
@@ -238,6 +240,7 @@ class Sweep:
         left_ns = max(0, self._plan.budget_ns - self._spent_ns[configuration.model.key])
         return MeasureJob(
             model_path=str(self._paths[configuration.model.key]),
+            kind=configuration.model.kind,
             settings=configuration.settings,
             workloads=workloads,
             n_trials=self._plan.n_trials,

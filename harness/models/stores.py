@@ -23,6 +23,7 @@ from harness.models.gguf.model_file import headers_of, model_file_of
 from harness.models.gguf.shards import shard_name
 from harness.models.ollama import ollama_models
 from harness.models.store_roots import StoreRoots, roots_here
+from harness.schema.model_kind import ModelKind
 
 # Where files lie below a store's folder: PUBLISHER/REPOSITORY, and a folder a quantization.
 _MAX_DEPTH = 4
@@ -37,7 +38,7 @@ class LocalFile:
     A model that is here: its file (of a split model the first), and who holds it.
 
     `name` is what the other program calls it, `other_names` what it or others call it too;
-    `n_bytes` counts all parts.
+    `n_bytes` counts all parts; `kind` is what it does.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class LocalFile:
     n_bytes: int
     quantization: str
     other_names: tuple[str, ...] = ()
+    kind: ModelKind = "generates"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ def _local_file(candidate: StoreName, headers: Sequence[Header], n_bytes: int) -
         quantization=None,
         sha256=None,
     )
-    return LocalFile(path, candidate.origin, candidate.name, n_bytes, model.quantization)
+    return LocalFile(
+        path, candidate.origin, candidate.name, n_bytes, model.quantization, kind=model.kind
+    )
 
 
 def _also_called(file: LocalFile, name: str) -> LocalFile:

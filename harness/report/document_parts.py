@@ -8,14 +8,22 @@ from harness.analysis.verdict import Evidence, Level, Verdict
 from harness.models.model import Model, Origin
 from harness.schema.experiment import Experiment, ModelFile
 from harness.schema.figure import Figure
+from harness.schema.model_kind import ModelKind
 
 
 @dataclass(frozen=True, slots=True)
 class FileDocument:
-    """Which file it was."""
+    """
+    Which file it was.
+
+    Attributes:
+        kind: What its model does. Of any but one that "generates" there is no decoding, perplexity
+            or verdict, and pp is the rate at which it reads a text at once.
+    """
 
     name: str
     sha256: str | None
+    kind: ModelKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class VerdictDocument:
 
 def file_document(model: ModelFile) -> FileDocument:
     """Which file a model is."""
-    return FileDocument(model.file_name, model.sha256)
+    return FileDocument(model.file_name, model.sha256, model.kind)
 
 
 def build_document(experiment: Experiment) -> BuildDocument:

@@ -20,6 +20,7 @@ from harness.report.page import Cell, Column, Note, Page, Table, notes
 from harness.report.sweep_page import FULL, shown_figures, sweep_table
 from harness.schema.experiment import Experiment, Run, Stop
 from harness.schema.figure import Figure
+from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import difference_text, settings_text
 
 _COLUMNS = (
@@ -130,6 +131,7 @@ def heading(group: Measured, groups: Sequence[Measured]) -> str:
         model.quantization,
         units.file_size(model.n_bytes),
         *(["rehearsed"] if model.is_twin else []),
+        *([MODEL_KINDS[model.kind].noun] if model.kind != "generates" else []),
         *(["imported from llama-bench"] if group.experiment.origin == "llama-bench" else []),
         settings_text(group.settings, [other.settings for other in groups]),
         *([f"on {', '.join(group.gpus)}"] if group.gpus else []),
@@ -196,6 +198,9 @@ def _sentences(group: Measured) -> Iterator[str]:
         # Most machines have no counter that may be read; that is not worth a line in each table.
         if metric != energy.METRIC
     ]
+    if group.model.kind != "generates":
+        throughput = MODEL_KINDS[group.model.kind].throughput
+        told += [(name, f"{throughput}: a text read at once") for name in group.workloads]
     for note in dict.fromkeys(note for _, note in told):
         yield f"{', '.join(workload for workload, it in told if it == note)}  {note}"
 

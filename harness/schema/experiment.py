@@ -21,6 +21,7 @@ from harness.schema.machine import (
     MachineFacts,
     MemoryMark,
 )
+from harness.schema.model_kind import ModelKind, with_kind
 from harness.schema.moment import Moment
 from harness.schema.prediction import Prediction
 from harness.schema.record import Record
@@ -48,10 +49,11 @@ class ModelFile(Record):
     What a GGUF header says, and the identity of the file.
 
     `token_read_bytes` are the weights read for one decoded token: active experts, everything
-    dense, the output head; not the embedding look-up. A twin has the real model's header and random
-    weights (models/twin): a rehearsal, never the model. `kv_read_bytes_per_position` is in records
-    before schema 5 alone: what a cached position adds in f16, layers with a window counted in full.
-    Where another program measured, `n_bytes` is of the weights and much of the header is None.
+    dense, the output head; not the embedding look-up; None where no token is decoded. A `kind` that
+    a record lacks is its architecture's. A twin has the real model's header and random weights.
+    `kv_read_bytes_per_position` is in records before schema 5 alone: what a cached position adds in
+    f16, layers with a window counted in full. Where another program measured, `n_bytes` is of the
+    weights and much of the header is None.
     """
 
     key: ModelKey
@@ -73,6 +75,9 @@ class ModelFile(Record):
     token_read_bytes: PositiveInt | None
     kv_read_bytes_per_position: NonNegativeInt | None = None
     is_twin: bool = False
+    kind: ModelKind = "generates"
+
+    _knows_its_kind = model_validator(mode="before")(with_kind)
 
 
 ChatTemplate = Literal["applied", "absent", "unknown"]

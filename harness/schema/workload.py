@@ -38,6 +38,9 @@ SUSTAIN_LAP_TOKENS = 512
 """After so many tokens a sustained generation starts from an empty cache again: without laps the
 growing cache would slow it down and look like throttling."""
 
+USUAL_WORKLOADS = ("pp512", "tg128", "chat")
+"""What is measured where nobody asks for something else."""
+
 _NUMBERS = r"(?P<n>[1-9]\d{0,6})(?:\s*@\s*d(?P<depth>[1-9]\d{0,6}))?"
 
 

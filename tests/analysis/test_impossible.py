@@ -10,6 +10,7 @@ from make.settings import SETTINGS
 from harness.analysis.impossible import (
     asks_for_devices,
     impossible_for_engine,
+    impossible_for_kind,
     impossible_for_model,
     impossible_options,
 )
@@ -123,3 +124,26 @@ def test_an_engine_is_only_asked_where_it_can_object(settings: Settings) -> None
     if not asks_for_devices([settings]):
         for devices in ((CPU,), (GPU, SECOND, CPU)):
             assert not [*impossible_for_engine([settings], engine(*devices))]
+
+
+def test_what_a_model_that_does_not_write_lacks_is_named() -> None:
+    encoder = make_model(key="m", architecture="bert")
+    (why,) = impossible_for_kind([of()], ("pp64", "tg8", "chat"), encoder)
+    assert why.startswith("m is an embedding model, which reads a text at once and writes none")
+    assert "it cannot be measured in tg8, chat" in why
+    assert not list(impossible_for_kind([of()], ("pp64", "tg8", "chat"), make_model()))
+    assert not list(impossible_for_kind([of()], (), encoder))
+
+
+def test_a_text_that_is_read_at_once_is_no_longer_than_a_micro_batch() -> None:
+    encoder = make_model(key="m", architecture="bert")
+    (why,) = impossible_for_kind([of(), of(n_ubatch=256)], (), encoder)
+    assert "pp512 needs --ubatch-size 512" in why
+    assert not list(impossible_for_kind([of(n_ubatch=256)], ("pp256",), encoder))
+    assert not list(impossible_for_kind([of(n_ubatch=256)], ("pp512",), make_model()))
+
+
+def test_of_a_part_of_another_model_nothing_is_measured() -> None:
+    (why,) = impossible_for_kind([of()], ("pp64",), make_model(key="m", architecture="eagle3"))
+    assert "m is a draft head" in why
+    assert "nothing of it can be measured alone" in why

@@ -293,3 +293,15 @@ def test_other_models_of_the_experiment_do_not_count() -> None:
 
     assert [v.level for v in verdicts if isinstance(v, Verdict)] == ["comfortable", "pages"]
     assert good.settings == SETTINGS
+
+
+def test_a_record_from_before_of_a_model_that_does_not_write_has_no_decode_and_no_verdict() -> None:
+    workloads = ("pp512", "tg128", "chat")
+    old = make_model(architecture="bert").model_dump(mode="json")
+    del old["kind"]
+    experiment = make_experiment(workloads, models=(ModelFile.model_validate(old),))
+    (found,) = measured_of(experiment, [make_run(workloads=("pp512", "tg128"))])
+    assert [case.workload for case in found.cases] == ["pp512"]
+    verdict = judge(found)
+    assert isinstance(verdict, NoVerdict)
+    assert verdict.reason.startswith("it is an embedding model, which reads a text at once")

@@ -19,6 +19,7 @@ from harness.models.catalog.reference_machines import (
     load_reference_machines,
 )
 from harness.schema.machine import Machine
+from harness.schema.model_kind import MODEL_KINDS
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class ClaimResult:
         conclusion: What follows from all reference machines, whichever are shown.
         bandwidth: What is known of the speed of this machine's memory, where it matters.
         notes: What to know of predictions for this machine.
+        left_out: Why other models of the catalogue have no row, a sentence each.
     """
 
     here: Machine | None
@@ -71,6 +73,7 @@ class ClaimResult:
     conclusion: Conclusion
     bandwidth: KnownBandwidth | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]) -> ClaimResult:
@@ -94,13 +97,20 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
         warn(problem)
     hosts = [*([here.host] if here else []), *map(reference_host, references)]
     needs = CatalogNeeds(catalog, here.host.host.capacity if here else None)
-    table = rows(catalog.models, hosts, needs, measured.cells)
+    kinds = {spec.name: needs.kind(spec) for spec in catalog.models}
+    writing = [spec for spec in catalog.models if kinds[spec.name] == "generates"]
+    table = rows(writing, hosts, needs, measured.cells)
     names_shown = {HERE, *(machine.name for machine in shown)}
     return ClaimResult(
         here=here.machine if here else None,
         machines=shown,
         hosts=tuple(host for host in hosts if host.name in names_shown),
         rows=tuple(table),
+        left_out=tuple(
+            f"Left out: {name} is {MODEL_KINDS[kind].text}."
+            for name, kind in kinds.items()
+            if kind != "generates"
+        ),
         conclusion=conclude(table, [host.name for host in hosts if host.is_consumer]),
         bandwidth=here.bandwidth if here else None,
         notes=here.notes if here else (),

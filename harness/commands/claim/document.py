@@ -123,8 +123,9 @@ class ClaimDocument:
     Attributes:
         machine: The machine at hand; null if it was not asked for.
         reference_machines: Those shown, with their sources.
-        rows: One for each model of the catalogue.
-        conclusion: What follows from them.
+        rows: One for each model of the catalogue that writes.
+        left_out: The others, a sentence each.
+        conclusion: What follows from the rows.
         bandwidth: What is known of the speed of this machine's memory, where predictions for it
             follow from that.
         notes: What to know of predictions for this machine, a sentence each.
@@ -133,6 +134,7 @@ class ClaimDocument:
     machine: Machine | None
     reference_machines: tuple[ReferenceMachine, ...]
     rows: tuple[RowDocument, ...]
+    left_out: tuple[str, ...]
     conclusion: ConclusionDocument
     bandwidth: KnownBandwidth | None
     notes: tuple[str, ...]
@@ -144,6 +146,7 @@ def document(result: ClaimResult) -> ClaimDocument:
         machine=result.here,
         reference_machines=tuple(result.machines),
         rows=tuple(map(_row, result.rows)),
+        left_out=result.left_out,
         conclusion=_conclusion(result.conclusion),
         bandwidth=result.bandwidth,
         notes=result.notes,

@@ -64,7 +64,8 @@ def page(result: ClaimResult, *, is_wide: bool = False) -> Page:
         letters = _letters(names)
         titles = tuple(zip(letters, (host.title for host in result.hosts), strict=True))
         table = (_overview(rows, names, letters), Facts(titles), Note(_KEYS))
-    return (*table, _flat(result), *notes(*sentences(result.conclusion)))
+    said = (*result.left_out, *sentences(result.conclusion))
+    return (*table, _flat(result), *notes(*said))
 
 
 def symbol(cell: Cell | None) -> str:

@@ -16,6 +16,7 @@ from harness.errors import UsageError
 from harness.records.store import StoredExperiment
 from harness.schema.experiment import EngineInfo, ModelFile, Run, Trial
 from harness.schema.machine import Device
+from harness.schema.model_kind import MODEL_KINDS, workloads_of
 from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
@@ -127,7 +128,7 @@ def _of_experiment(stored: StoredExperiment, is_clean: IsClean) -> Iterator[Expo
     for model in experiment.plan.models:
         for settings in experiment.plan.settings:
             mine = [r for r in stored.runs if (r.model, r.settings) == (model.key, settings)]
-            for name in experiment.plan.workloads:
+            for name in workloads_of(model.kind, experiment.plan.workloads):
                 row = _row(stored, model, settings, name, mine, is_clean)
                 yield (
                     LeftOut(experiment.id, model.key, name, row) if isinstance(row, str) else row
@@ -166,6 +167,7 @@ def _row(
             **_model_fields(model),
             **_settings_fields(settings),
             **_workload_fields(workload),
+            embeddings=MODEL_KINDS[model.kind].is_pooled,
             test_time=utc_time(clean[0][0].started_at).strftime("%Y-%m-%dT%H:%M:%SZ"),
             samples_ns=tuple(samples),
             **averages(workload.n, samples),

@@ -213,7 +213,12 @@ class _Predictor:
     _speeds: dict[bool, MachineSpeed | None] = field(default_factory=dict)
 
     def speeds(self, fit: ModelFit) -> list[PredictedSpeed]:
-        """Decode at two depths, prefill and time to first token; empty where none is known."""
+        """
+        Decode at two depths, prefill and time to first token; empty where none is known, and of
+        what does not write.
+        """
+        if fit.found.file.kind != "generates":
+            return []
         engine = fit.plan.engine
         speed = self._speed(engine) if engine else None
         if speed is None or engine is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from harness import units
 from harness.analysis.device_memory import Fits, MemoryCapacity
@@ -10,6 +10,7 @@ from harness.commands.fit.audit import AuditResult
 from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.page import Cell, Column, Note, Page, Table, notes
+from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.prediction import Method, Prediction
 
 _FITS: dict[Fits | None, str] = {
@@ -106,6 +107,11 @@ def _head(fit: ModelFit) -> list[str]:
         f"weights {units.memory_size(fit.plan.weights_bytes)}",
         f"Header {_ORIGINS[found.origin]}{source}.",
     ]
+    kind = found.file.kind
+    if kind != "generates":
+        lines.append(
+            f"It is {MODEL_KINDS[kind].text}: no speed is predicted, and there is no verdict on it."
+        )
     return lines + ([f"Not the file's own header: {found.note}."] if found.note else [])
 
 
@@ -131,7 +137,19 @@ def _contexts(fit: ModelFit) -> Table:
         for each in fit.contexts
         if not each.fits
     )
-    return Table(columns, tuple(_context(fit, each) for each in fits), legend=refused)
+    legend = (*_at_once(fit), *refused)
+    return Table(columns, tuple(_context(fit, each) for each in fits), legend=legend)
+
+
+def _at_once(fit: ModelFit) -> Iterator[str]:
+    """What the engine plans for, of a model that reads a text in one micro-batch."""
+    n = fit.settings.n_ubatch
+    is_whole = fit.found.file.kind != "generates"
+    if is_whole and any(each.context.request.n_ctx > n for each in fit.contexts):
+        yield (
+            f"Compute is for texts of up to {n} tokens, which are read at once: a longer one takes "
+            "a larger --ubatch-size."
+        )
 
 
 def _context(fit: ModelFit, each: ContextFit) -> tuple[Cell, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import ModelNotFound, UsageError
 from harness.files import OnProgress
+from harness.measure.possible import require_writing
 from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.download import local_path
 from harness.models.find import find
@@ -64,7 +65,7 @@ def candidates(
 
     Raises:
         ModelNotFound: Nothing of it is here.
-        UsageError: Two different files have the same key.
+        UsageError: Two different files have the same key, or one is of a model that does not write.
         HarnessError: As `find`.
     """
     found: dict[str, _Found] = {}
@@ -76,6 +77,8 @@ def candidates(
             f"no file of {', '.join(references)} is here; `harness pull` fetches one, and "
             "`harness quantize` makes others of it"
         )
+    for each in found.values():
+        require_writing(each.model.file, "a frontier of speed and quality")
     keys = [each.model.key for each in found.values()]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:

@@ -13,9 +13,11 @@ from harness.commands.models.models import (
 from harness.measure.memory import DEFAULT_CONTEXT
 from harness.models.catalog.spec import HubSource, ModelSpec, Shape, Variant, WheelSource
 from harness.models.gguf.companions import told_of
+from harness.models.gguf.kind import POOLING, reading_keys
 from harness.models.model import Model
 from harness.models.stores import LocalModels
 from harness.report.page import Cell, Column, Facts, Page, Quantity, Table, notes
+from harness.schema.model_kind import MODEL_KINDS, ModelKind, kind_of
 from harness.schema.work import Work
 
 _FITS = {True: "yes", False: "no", None: "unknown"}
@@ -26,7 +28,6 @@ _LOCAL = (
     Column("name", "name"),
     Column("type", "quantization"),
     Column("size", "n_bytes", "right", unit="file bytes"),
-    Column("path", "path"),
 )
 
 
@@ -106,6 +107,7 @@ def _model(result: CatalogModel) -> Page:
         ("Released", spec.released.isoformat() if spec.released else ""),
         ("Superseded by", ", ".join(spec.superseded_by)),
         ("Architecture", ", ".join(part for part in (spec.architecture, _kind(spec)) if part)),
+        ("Kind", _does(kind_of(spec.architecture or ""))),
         ("Parameters", _parameters(spec)),
         ("Context", f"{trained} positions, as trained" if trained else ""),
         ("Layers", _layers(spec.shape) if spec.shape else ""),
@@ -142,6 +144,7 @@ def _header(found: Model) -> Facts:
         f"{name} {units.percent(n_bytes / file.weights_bytes)}" for name, n_bytes in bytes_by_type
     ]
     n_parts = len(found.parts)
+    is_causal, pooling = reading_keys(found.headers[0])
     read_bytes, trained = file.token_read_bytes, file.n_ctx_train
     size = units.file_size(file.n_bytes)
     facts: tuple[tuple[str, Cell], ...] = (
@@ -149,16 +152,24 @@ def _header(found: Model) -> Facts:
         ("Quantization", file.quantization),
         ("Size", f"{size} in {n_parts} parts" if n_parts > 1 else size),
         ("Architecture", ", ".join([file.architecture, *([experts] if file.n_expert else [])])),
+        ("Kind", _does(file.kind)),
+        ("Attention", "not causal" if is_causal is False else ""),
+        ("Pooling", POOLING.get(pooling or 0, "")),
         ("Parameters", Quantity(file.n_params, "parameters")),
         ("Layers", f"{file.n_layer} of width {file.n_embd}"),
         ("Vocabulary", file.n_vocab or None),
         ("Context", f"{trained} positions, as trained" if trained else ""),
         ("Types", ", ".join(types)),
         ("Read per token", f"{units.file_size(read_bytes)} of weights" if read_bytes else ""),
-        ("Cache", _cache(found.work)),
+        ("Cache", _cache(found.work) if file.kind == "generates" else ""),
         ("sha256", file.sha256),
     )
     return Facts(facts, found.key)
+
+
+def _does(kind: ModelKind) -> str:
+    """What a model does that is not a language model; nothing of one that is."""
+    return "" if kind == "generates" else MODEL_KINDS[kind].text
 
 
 def _cache(work: Work) -> str:
@@ -182,10 +193,18 @@ def _local(here: LocalModels) -> Page:
         return (*notes(_NONE_HERE), *passed)
     order = list(dict.fromkeys(file.origin for file in files))
     rows = [
-        (it.origin, ", ".join((it.name, *it.other_names)), it.quantization, it.n_bytes, it.path)
+        (
+            *(it.origin, ", ".join((it.name, *it.other_names)), it.quantization, it.n_bytes),
+            *(MODEL_KINDS[it.kind].noun, it.kind, it.path),
+        )
         for it in sorted(files, key=lambda file: order.index(file.origin))
     ]
-    return (Table(_LOCAL, tuple(rows), is_grouped=True), *passed)
+    kinds = {it.kind for it in files} != {"generates"}
+    columns = (
+        *(*_LOCAL, Column("kind" if kinds else None, ""), Column(None, "kind")),
+        Column("path", "path"),
+    )
+    return (Table(columns, tuple(rows), is_grouped=True), *passed)
 
 
 def _size(variant: Variant) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.analysis.quality import Quality, side_by_side
 from harness.errors import UsageError
 from harness.files import OnProgress
+from harness.measure.possible import require_writing
 from harness.measure.scoring import Scored, ScoreFailure
 from harness.models.catalog.catalog import Catalog
 from harness.models.find import find_all
@@ -40,7 +41,8 @@ def quality_files(
     The models that are named, fetched if need be, for chunks of `n_ctx` tokens.
 
     Raises:
-        UsageError: Two of one name, or a chunk longer than what one was trained for.
+        UsageError: Two of one name, one that does not write, or a chunk longer than what one was
+            trained for.
         HarnessError: One cannot be found, fetched or read.
     """
     references = () if reference is None else (reference,)
@@ -48,6 +50,7 @@ def quality_files(
     found = find_all([*models, *references], catalog, on_progress)
     own = {model.key: model for model in found[: len(models)]}
     for model in found:
+        require_writing(model.file, "a perplexity")
         trained = model.file.n_ctx_train
         if trained and n_ctx > trained:
             raise UsageError(

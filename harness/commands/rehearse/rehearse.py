@@ -20,6 +20,7 @@ from harness.models.model import Model
 from harness.models.twin.stub import header_stub
 from harness.models.twin.twin import twin_file, twin_of
 from harness.schema.experiment import ModelKey
+from harness.schema.model_kind import workloads_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Rehearsal:
                     f"{each.key}: nobody published which types {each.variant.quantization} gives "
                     f"to which tensor; {each.stand_in} stands for it"
                 )
-            if "chat" in self.session.plan.workloads:
+            if "chat" in workloads_of(each.file.kind, self.session.plan.workloads):
                 yield f"{each.key}: this twin has no tokenizer; chat runs on random tokens"
 
     @contextlib.contextmanager
@@ -134,8 +135,9 @@ def _require_memory(found: Sequence[Model], session: Session) -> None:
 
 def _plans(model: Model, session: Session) -> Sequence[MemoryPlan]:
     """What it takes under each of the settings that make a difference to that."""
+    names = workloads_of(model.file.kind, session.plan.workloads)
     with header_stub(model) as path:
         return [
-            plan_workloads(path, model, settings, session.plan.workloads)
+            plan_workloads(path, model, settings, names)
             for settings in dict.fromkeys(map(memory_settings, session.plan.settings))
         ]

@@ -21,6 +21,7 @@ from harness.schema.experiment import (
     Trial,
 )
 from harness.schema.machine import Counters, Device, Energy, MemoryMark
+from harness.schema.model_kind import ModelKind
 from harness.schema.settings import Settings
 
 
@@ -105,7 +106,7 @@ class MeasureJob(Job):
     `started_ns` and `deadline_ns` are readings of the system-wide perf_counter. Trials that
     others disturbed are repeated until `n_trials` clean ones are there, `n_trials_max` were made
     or the deadline has passed. With `reads_energy` the worker looks for the machine's energy
-    counters, and rests before loading if there are any.
+    counters, and rests before loading if there are any. `kind` is the model's, by its header.
     """
 
     EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
@@ -125,6 +126,7 @@ class MeasureJob(Job):
 
     job: Literal["measure"] = "measure"
     model_path: str
+    kind: ModelKind = "generates"
     settings: Settings
     workloads: tuple[str, ...]
     n_trials: PositiveInt = 1

@@ -62,7 +62,7 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
     devices_before = engine.ggml.devices()
     cached_ratio = _bring_to_temperature(Path(job.model_path), is_cold=job.is_cold)
     started_ns = perf_counter_ns()
-    model = load_model(engine, job.model_path, job.settings)
+    model = load_model(engine, job.model_path, job.settings, kind=job.kind)
     model_ns = perf_counter_ns() - started_ns
     rng = np.random.default_rng(job.seed)
     is_first = True

@@ -17,8 +17,10 @@ from harness.analysis.device_memory import SYSTEM, added, weights_by_device
 from harness.measure import runner
 from harness.measure.protocol import CommonEvent, Event, Job
 from harness.models.gguf.header import Header
+from harness.models.gguf.kind import header_kind
 from harness.schema.experiment import EngineInfo, Outcome, Reason
 from harness.schema.machine import Device
+from harness.schema.model_kind import ModelKind
 from harness.schema.planned import PlannedBuffer
 from harness.schema.record import Record
 from harness.schema.settings import Settings
@@ -76,7 +78,8 @@ class PlanJob(Job):
 
     Of each request in `largest` the largest context of its types that fits is sought, up to its own
     `n_ctx`: into `system_bytes` of system memory and what is free on the devices, or, where they
-    share it (macOS), into `gpu_limit_bytes` of it. `tensor_bytes` are the sizes in the table.
+    share it (macOS), into `gpu_limit_bytes` of it. `tensor_bytes` are the sizes in the table;
+    `kind` is the model's, by its header.
     """
 
     EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
@@ -87,6 +90,7 @@ class PlanJob(Job):
 
     job: Literal["plan"] = "plan"
     model_path: str
+    kind: ModelKind = "generates"
     settings: Settings
     contexts: tuple[ContextRequest, ...] = ()
     largest: tuple[ContextRequest, ...] = ()
@@ -156,6 +160,7 @@ def plan_memory(
     """
     job = PlanJob(
         model_path=str(path),
+        kind=header_kind(headers[0]),
         settings=settings,
         contexts=tuple(contexts),
         largest=tuple(largest),

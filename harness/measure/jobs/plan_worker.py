@@ -29,7 +29,7 @@ def plan_job(engine: Engine, job: PlanJob, send: Send) -> None:
     Raises:
         EngineFailed: Damaged file, unknown architecture, no such device.
     """
-    model = load_model(engine, job.model_path, job.settings, only_plans=True)
+    model = load_model(engine, job.model_path, job.settings, kind=job.kind, only_plans=True)
     tensors = dict(model.tensors_by_buffer())
     send(PlannedModelEvent(tensors=tensors, n_ctx_train=model.n_ctx_train))
     planner = _Planner(model, job)

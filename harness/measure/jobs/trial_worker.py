@@ -146,6 +146,7 @@ class Bench:
         return measure
 
     def _plan_chat(self, task: Chat) -> Callable[[], Timing]:
+        self.context.require_decoding()
         text: str | list[int]
         template: ChatTemplate | None = None
         if self.model.has_tokenizer:

@@ -23,6 +23,7 @@ from harness.models.gguf.file_name import (
     without_quantization,
 )
 from harness.models.gguf.header import Header
+from harness.schema.model_kind import kind_of
 
 PROJECTOR, STATISTICS, DRAFTER = "projector", "statistics", "drafts tokens"
 _SHOWN_NAMES = 8
@@ -38,9 +39,6 @@ _AT_END = re.compile(r".*[-._ ]mtp", re.I)
 _PERHAPS = re.compile(
     rf"(?:eagle\d*|draft(?:er)?)[-._ ].*|.*[-._ ](?:{_PERHAPS_DRAFTS}|assistant)", re.I
 )
-# Architectures of the engine that draft for another model: eagle3, dflash, dflash2, dspark,
-# gemma4-assistant (src/models of llama.cpp).
-_DRAFTING_ARCHITECTURE = re.compile(r"(?:eagle|dflash|dspark).*|.*[-_]assistant")
 _LAYER = re.compile(r"blk\.(\d+)\.")
 
 
@@ -98,7 +96,7 @@ def companion_by_header(headers: Sequence[Header]) -> str | None:
         return PROJECTOR
     if kind == "imatrix":
         return STATISTICS
-    if _DRAFTING_ARCHITECTURE.fullmatch(architecture):
+    if kind_of(architecture) == "drafts":
         return DRAFTER
     n_layer = metadata.get(f"{architecture}.block_count")
     n_extra = metadata.get(f"{architecture}.nextn_predict_layers")

@@ -16,6 +16,7 @@ from harness.errors import ModelInvalid
 from harness.files import unreadable
 from harness.models.gguf.facts import HeaderFacts, token_read_bytes
 from harness.models.gguf.header import Header, Skipped, Tensor, read_header
+from harness.models.gguf.kind import header_kind
 from harness.models.gguf.shards import check_parts, shard_paths
 from harness.models.gguf.tensor_types import FILE_TYPES
 from harness.schema.experiment import ModelFile
@@ -94,6 +95,7 @@ def model_file_of(
     tensor_bytes: Counter[str] = Counter()
     for tensor in tensors:
         tensor_bytes[tensor.type_name] += tensor.n_bytes
+    kind = header_kind(headers[0])
     n_experts_used = facts.per_layer("expert_used_count")
     return ModelFile(
         key=key,
@@ -111,7 +113,8 @@ def model_file_of(
         n_expert_used=max(n_experts_used or (0,)),
         weights_bytes=sum(tensor_bytes.values()),
         tensor_bytes=dict(tensor_bytes),
-        token_read_bytes=token_read_bytes(facts, tensors),
+        token_read_bytes=token_read_bytes(facts, tensors) if kind == "generates" else None,
+        kind=kind,
     )
 
 

@@ -399,3 +399,15 @@ def test_what_was_measured_takes_the_place_of_what_was_predicted(tmp_path: Path)
 
     assert [evidence(row) for row in table] == [["measured", "predicted"], ["predicted"] * 2]
     assert [level_of(cell) for cell in table[0].cells] == ["usable", "comfortable"]
+
+
+def test_nothing_measured_of_a_model_that_does_not_write_counts(tmp_path: Path) -> None:
+    stored(tmp_path, model=make_model(sha256=None, architecture="bert"))
+    assert here(tmp_path).cells == {}
+
+
+def test_what_the_catalogue_calls_an_encoder_is_one() -> None:
+    needs = CatalogNeeds(CATALOG)
+    assert needs.kind(spec_of(architecture="bert")) == "embeds"
+    assert needs.kind(spec_of(architecture="llama")) == "generates"
+    assert needs.kind(CATALOG.spec("gpt-oss-20b")) == "generates"

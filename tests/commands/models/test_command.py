@@ -9,6 +9,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from make.other_kinds import bert
 
 from harness.analysis.device_memory import MemoryCapacity
 from harness.commands.models import models
@@ -254,3 +255,15 @@ def test_a_file_that_another_program_holds_is_listed_with_its_path(
     assert "1.02 MB" in text
     (row,) = document("--local")["files"]
     assert (row["origin"], row["path"], row["n_bytes"]) == ("LM Studio", str(path), 1024768)
+
+
+def test_what_does_not_write_is_told_from_what_does(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "HOME" / ".lmstudio" / "models" / "somebody" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "tiny-Q8_0.gguf").write_bytes(tiny_model.read_bytes())
+    assert "kind" not in said("--local").splitlines()[0]
+    bert().write(folder)
+    text = said("--local")
+    assert "kind" in text.splitlines()[0].split()
+    assert "embedding model" in text
+    assert {row["kind"] for row in document("--local")["files"]} == {"generates", "embeds"}

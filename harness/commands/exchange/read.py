@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from itertools import islice
+from typing import Any
 
 from pydantic import ValidationError
 
+from harness.commands.exchange.elements import (
+    MOST_RECORD_CHARACTERS,
+    MOST_RECORDS,
+    elements,
+    lines,
+    loaded,
+)
 from harness.commands.exchange.record import NAMES, OLDER, SAMPLES, BenchRecord
 from harness.commands.exchange.sql import MAGIC, rows_of_database, rows_of_script
 from harness.commands.exchange.whole_rows import whole_rows
@@ -19,7 +25,10 @@ from harness.schema.record import first_mistake
 
 MOST_BYTES = 32 << 20
 """A record with its samples has some 2 KB; whoever has more than 16,000 of them can split them."""
+MOST_SAMPLES = 200_000
+"""Of all records; twice what one may have. Each becomes a trial, of 600 bytes in memory."""
 
+_MOST_UNKNOWN = 1000
 _KNOWN = frozenset((*NAMES, *OLDER, *SAMPLES, "harness"))
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _KEYS = "build_commit"  # first in llama-bench's CSV, and in each of its records
@@ -62,19 +71,29 @@ def parse(data: bytes, name: str) -> BenchFile:
             f"{name} has more than {MOST_BYTES >> 20} MiB, too much for results of llama-bench; "
             "split it if it is one."
         )
+    records: list[BenchRecord] = []
+    unknown: set[str] = set()
+    beside: list[str] = []
+    n_samples = 0
     try:
-        beside: list[str] = []
-        raw = list(_rows(data, beside))
+        # One after the other: a file that is none ends at its first record.
+        for raw in _rows(data, beside):
+            record = _checked(raw, name)
+            records.append(record)
+            n_samples += len(record.samples_ns)
+            if len(records) > MOST_RECORDS or n_samples > MOST_SAMPLES:
+                raise ValueError(
+                    f"it has more than {MOST_RECORDS:,} records, or {MOST_SAMPLES:,} samples"
+                )
+            unknown.update(islice(raw.values.keys() - _KNOWN, _MOST_UNKNOWN - len(unknown)))
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         # SQLite quotes what it read: that may be anything.
         line = "".join(char if char.isprintable() else "?" for char in reason)
         raise ResultsInvalid(f"{name} was not imported: {line}.") from error
-    if not raw:
+    if not records:
         raise ResultsInvalid(f"{name} was not imported: it holds no record.")
-    records = tuple(_checked(each, name) for each in raw)
-    unknown = sorted({key for each in raw for key in each.values} - _KNOWN)
-    return BenchFile(records, tuple(unknown), tuple(beside))
+    return BenchFile(tuple(records), tuple(sorted(unknown)), tuple(beside))
 
 
 def _rows(data: bytes, beside: list[str]) -> Iterator[_Raw]:
@@ -118,28 +137,30 @@ def _sql_rows(rows: Iterable[dict[str, object]]) -> Iterator[_Raw]:
 
 
 def _json_rows(text: str) -> Iterator[_Raw]:
-    for number, value in enumerate(_loaded(text), start=1):
+    for number, value in enumerate(elements(text), start=1):
         yield _Raw(f"record {number}", _object(value, f"record {number}"))
 
 
 def _jsonl_rows(text: str) -> Iterator[_Raw]:
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines(text), start=1):
         if line.strip():
             place = f"line {number}"
             try:
-                value = _loaded(line)
+                value = loaded(line)
             except ValueError as error:
                 raise ValueError(f"{place}: {error}") from error
             yield _Raw(place, _object(value, place))
 
 
 def _csv_rows(text: str) -> Iterator[_Raw]:
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    row_lines = _RowLines(text)
+    reader = csv.reader(row_lines, strict=True)
     try:
         names = next(reader)
         if len(set(names)) != len(names):
             raise ValueError("its header names a column twice")
         for values in reader:
+            row_lines.begin_row()
             place = f"line {reader.line_num}"
             if values and len(values) != len(names):
                 raise ValueError(f"{place}: {len(values)} values for {len(names)} columns")
@@ -149,41 +170,23 @@ def _csv_rows(text: str) -> Iterator[_Raw]:
         raise ValueError(f"line {reader.line_num}: {error}") from error
 
 
-def _loaded(text: str) -> Any:
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=_without_repeats,
-            parse_float=_finite,
-            parse_int=_short,
-            parse_constant=_refuse,
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is not JSON at line {error.lineno}: {error.msg}") from error
+class _RowLines(Iterator[str]):
+    """Lines for a reader of CSV, which puts together what stands between quotes."""
 
+    def __init__(self, text: str) -> None:
+        self._lines = lines(text)
+        self._n_characters = 0
 
-def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("an object has a key twice")
-    return values
+    def begin_row(self) -> None:
+        """What comes from here on belongs to another row."""
+        self._n_characters = 0
 
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is beyond any number")
-    return value
-
-
-def _short(text: str) -> int:
-    if len(text) > 20:
-        raise ValueError(f"{text[:20]}... is beyond any number")
-    return int(text)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number")
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._n_characters += len(line)
+        if self._n_characters > MOST_RECORD_CHARACTERS:
+            raise ValueError(f"a row has more than {MOST_RECORD_CHARACTERS:,} characters")
+        return line
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:

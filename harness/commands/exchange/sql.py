@@ -50,7 +50,7 @@ class NotOurSql(ValueError):
     """The text or database is none of llama-bench's; the message says why."""
 
 
-def rows_of_script(text: str) -> list[dict[str, object]]:
+def rows_of_script(text: str) -> Iterator[dict[str, object]]:
     """
     The rows that `text` inserts, in their order; a column that a row does not name is None.
 
@@ -67,10 +67,10 @@ def rows_of_script(text: str) -> list[dict[str, object]]:
             connection.executescript(text)
         except sqlite3.Error as error:
             raise NotOurSql(_refusal(connection, error)) from error
-        return _rows(connection)
+        yield from _rows(connection)
 
 
-def rows_of_database(data: bytes) -> list[dict[str, object]]:
+def rows_of_database(data: bytes) -> Iterator[dict[str, object]]:
     """
     The rows of the table llama_bench in the database `data`, in the order they lie in.
 
@@ -85,7 +85,7 @@ def rows_of_database(data: bytes) -> list[dict[str, object]]:
             connection.deserialize(data)
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE_BYTES)
             connection.execute("PRAGMA query_only = ON")
-            return _rows(connection)
+            yield from _rows(connection)
         except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
             raise NotOurSql(f"SQLite cannot read it: {_said(error)}") from error
 
@@ -99,7 +99,7 @@ def _memory() -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _rows(connection: sqlite3.Connection) -> list[dict[str, object]]:
+def _rows(connection: sqlite3.Connection) -> Iterator[dict[str, object]]:
     calls = iter(range(_MOST_CALLS))
     connection.set_progress_handler(lambda: next(calls, None) is None, _STEPS)
     _allow(connection, _READING)
@@ -112,7 +112,8 @@ def _rows(connection: sqlite3.Connection) -> list[dict[str, object]]:
         raise NotOurSql(f"its table {_TABLE} is not as llama-bench makes it")
     cursor = connection.execute(f"SELECT * FROM {_TABLE} ORDER BY rowid")
     names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
 
 
 def _allow(connection: sqlite3.Connection, allowed: _Allowed) -> None:

@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from harness.commands.exchange.elements import MOST_RECORD_CHARACTERS, MOST_RECORDS
+
 # How each of the formats begins, at the beginning of a line.
 _BEGINS = re.compile(
     r"^[^\S\n]*(?:(?P<json>\[)\s*(?:\{|\]|\Z)|(?P<jsonl>\{)\s*(?:\"|\})"
@@ -113,6 +115,10 @@ def _json(found: _Text, begin: int) -> bool:
                 if depth == 1:
                     n_records, record_end = n_records + 1, token.end()
                 is_closed = is_closed or depth == 0
+            # Whoever reads it refuses it: what comes behind need not be looked at.
+            is_long = depth > 1 and token.start() - record_start > MOST_RECORD_CHARACTERS
+            if is_long or n_records > MOST_RECORDS:
+                return True
     if not is_closed and n_records:
         what = (
             f"record {n_records + 1}, which is cut off" if depth > 1 else "the list's missing end"

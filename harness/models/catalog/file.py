@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +10,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from harness.bounded import read_bounded
 from harness.errors import HarnessError
 from harness.files import cannot
 from harness.models.catalog.yaml_bounds import MOST_BYTES, refuse_endless
 from harness.schema.record import Record
-from harness.units import file_size
 
 _MOST_DIGITS = 64
 
@@ -56,24 +53,11 @@ def read_catalog_text(path: Path, advice: str) -> str:
         HarnessError: Missing or unreadable; the message ends with `advice`.
     """
     try:
-        return _bytes_of(path).decode("utf-8")
+        return read_bounded(path, MOST_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise HarnessError(f"{path} is not UTF-8 text ({error.reason}); {advice}") from error
     except OSError as error:
         raise HarnessError(cannot("read", path, error, advice)) from error
-
-
-def _bytes_of(path: Path) -> bytes:
-    """All of the file; OSError where it is none, or too large."""
-    # A pipe that nobody writes into would be waited for without O_NONBLOCK.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not an ordinary file")
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"it has more than {file_size(MOST_BYTES)}")
-    return data
 
 
 def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:

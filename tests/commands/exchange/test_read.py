@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from make.bench_rows import (
     without_samples,
 )
 
+from harness.commands.exchange import elements, read, whole_rows
 from harness.commands.exchange.read import MOST_BYTES, parse
 from harness.commands.exchange.record import NAMES, averages
 from harness.errors import ResultsInvalid
@@ -157,7 +159,8 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(key: str, value: object) 
         ('{"a":' * 100_000, "it is nested too deep"),
         ("[1]", "record 1 is not an object"),
         ('{"build_commit": "8cf', "line 1: it is not JSON at line 1"),
-        ('[\n  {"build_commit": "8cf427ff"},\n', "record 1 was not imported: "),
+        ('[\n  {"build_commit": "8cf427ff"},\n', "record 1 was not imported: cpu_info: Field req"),
+        ("[\n{},,\n{}]", "record 1 was not imported: build_commit: Field required"),
         ("[]", "it holds no record"),
         ("", "it is none of llama-bench's formats"),
         ("\0" * 1000, "it is none of llama-bench's formats"),
@@ -171,6 +174,47 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(key: str, value: object) 
 )
 def test_a_damaged_file_is_refused_in_one_line(text: str, reason: str) -> None:
     assert reason in refusal(text.encode())
+
+
+# A tenth of what there could be, and a tenth of the bounds.
+ENDLESS = {
+    "empty objects": (b"[" + b"{}," * 999_999 + b"{}]", "record 1 was not imported: build_commit"),
+    "one list": (b"[[" + b"[]," * 999_999 + b"[]]]", "a record has more than 400,000 characters"),
+    "one text": (b'[{"a":"' + b"x" * 3_000_000 + b'"}]', "it is not JSON at line 1: Unterminated"),
+    "empty lines": (b"build_commit\n" + b"\n" * 3_000_000, "it has more than 20,000 lines"),
+    "a line": (b'{"a":"' + b"x" * 3_000_000 + b'"}', "a record has more than 400,000 characters"),
+    "values": (b"build_commit\n" + b"," * 3_000_000, "a record has more than 400,000 characters"),
+    "a row": (b"build_commit\n" + (b'"%99s\n",' % b"") * 20_000, "a row has more than 400,000"),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_file_of_next_to_nothing_takes_little_memory(
+    data: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elements, "MOST_RECORD_CHARACTERS", 400_000)
+    monkeypatch.setattr(read, "MOST_RECORD_CHARACTERS", 400_000)
+    monkeypatch.setattr(elements, "_STEP_CHARACTERS", 100_000)
+    for module in (elements, whole_rows):
+        monkeypatch.setattr(module, "_MOST_LINES", 20_000)
+    tracemalloc.start()
+    try:
+        assert reason in refusal(data)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20_000_000
+
+
+def test_more_records_or_samples_than_anybody_has_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for format, write in WRITERS.items():
+        monkeypatch.setattr(read, "MOST_RECORDS", 2)
+        assert len(parse(write(*ROWS), format).records) == 2
+        assert "it has more than 2 records" in refusal(write(*ROWS, ROWS[0]))
+    monkeypatch.setattr(read, "MOST_SAMPLES", 3)
+    assert "or 3 samples" in refusal(as_json(*ROWS))
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:

@@ -75,8 +75,8 @@ def sparse(path: Path) -> None:
 PLANTED: dict[str, tuple[Callable[[Path], object], str]] = {
     "/dev/zero": (endless, "it is not an ordinary file"),
     "a pipe": (lambda path: os.mkfifo(path), "it is not an ordinary file"),
-    "a large file": (lambda path: path.write_bytes(b" " * (MOST_BYTES + 1)), "more than 1.00 MB"),
-    "a sparse file": (sparse, "more than 1.00 MB"),
+    "a large file": (lambda path: path.write_bytes(b" " * (MOST_BYTES + 1)), "larger than 1.00 MB"),
+    "a sparse file": (sparse, "larger than 1.00 MB"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -59,6 +60,16 @@ class _Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # click looks for what is meant among commands that are imported.
+        if args[0] not in _COMMANDS:
+            near = difflib.get_close_matches(args[0], _COMMANDS)
+            meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         # click would import every command for its help.
         with formatter.section("Commands"):
@@ -106,10 +117,17 @@ def _answer() -> NoReturn:
 def _usage_message(error: click.UsageError) -> str:
     """One line where click would print four."""
     command = error.ctx.command_path if error.ctx else "harness"
-    return f"{error.format_message().rstrip('.')}; see `{command} --help`"
+    message = error.format_message().rstrip(".")
+    return f"{message}{'' if message.endswith('?') else ';'} see `{command} --help`"
 
 
 def _fail(message: str, exit_code: ExitCode) -> NoReturn:
+    if stream.asks_for_json(sys.argv[1:]) and not stream.has_answered():
+        # Imported here, with pydantic: other errors are said without waiting for it.
+        from harness.report.failure import failure
+
+        code = interrupts.exit_code() if exit_code == ExitCode.INTERRUPTED else exit_code
+        stream.write(failure(message, code))
     stream.write_error(message)
     _end(exit_code)
 

@@ -88,6 +88,11 @@ def atomic_write(target: Path) -> Iterator[Path]:
         sync_folder(target.parent)
 
 
+def is_file(path: Path | str) -> bool:
+    """Whether a file lies there; `path` may be any text, of names that no system takes too."""
+    return os.path.isfile(path)  # noqa: PTH113 - that of Path raises for a name that is too long
+
+
 def cannot(done: str, what: Path | str, error: OSError, advice: str) -> str:
     """
     What to say where the system refuses: "x.gguf cannot be read (Permission denied); ADVICE".

@@ -103,15 +103,17 @@ def quantity(value: float, unit: str) -> str:
 
 def parse_duration_ns(text: str) -> int:
     """
-    "5m", "90s", "1.5h", "300" (seconds) in nanoseconds.
+    "5m", "90s", "1.5h" in nanoseconds.
 
     Raises:
-        ValueError: Not a duration, or not more than nothing.
+        ValueError: Not a duration, without a unit, or not more than nothing.
     """
     match = _DURATION.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a duration; write 90s, 5m or 1h")
-    ns = round(float(match[1]) * _SECONDS_PER[match[2] or "s"] * 1e9)
+    if not match[2]:
+        raise ValueError(f"{text!r} has no unit; write 90s, 5m or 1h")
+    ns = round(float(match[1]) * _SECONDS_PER[match[2]] * 1e9)
     if ns <= 0:
         raise ValueError(f"{text!r} is no time at all; write 90s, 5m or 1h")
     return ns
@@ -119,14 +121,16 @@ def parse_duration_ns(text: str) -> int:
 
 def parse_size_bytes(text: str) -> int:
     """
-    "20GB", "1.5 TB", "500M" (decimal), "16GiB" (binary), "98362432" in bytes.
+    "20GB", "1.5 TB", "500M" (decimal), "16GiB" (binary), "98362432B" in bytes.
 
     Raises:
-        ValueError: Not a size, or not more than nothing.
+        ValueError: Not a size, without a unit, or not more than nothing.
     """
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a size; write 20GB, 500MB or 16GiB")
+    if text.strip()[-1].isdigit():
+        raise ValueError(f"{text!r} has no unit for a size; write 20GB, 500MB or 16GiB")
     unit = float(1024 if match[3] else 1000) ** _POWER[match[2].lower()]
     n_bytes = round(float(match[1]) * unit)
     if n_bytes <= 0:

@@ -61,13 +61,15 @@ def test_an_unknown_unit_is_shown_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("5m", 300), ("1.5h", 5400), ("300", 300), ("250ms", 0.25), (" 2 m ", 120)],
+    [("90s", 90), ("5m", 300), ("1.5h", 5400), ("250ms", 0.25), (" 2 m ", 120)],
 )
 def test_durations_are_read(text: str, seconds: float) -> None:
     assert units.parse_duration_ns(text) == round(seconds * 1e9)
 
 
-@pytest.mark.parametrize("text", ["", "m", "-5m", "0", "0s", "5 days", "1e3", "nan", "5m30s"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "-5m", "0", "0s", "300", "5 days", "1e3", "nan", "5m30s"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write 90s, 5m or 1h"):
         units.parse_duration_ns(text)
@@ -97,14 +99,16 @@ def test_a_duration_in_seconds_survives_reading(seconds: int) -> None:
         ("1.5TB", 1_500_000_000_000),
         ("500M", 500_000_000),
         ("16GiB", 16 * 1024**3),
-        ("98362432", 98_362_432),
+        ("98362432B", 98_362_432),
     ],
 )
 def test_a_size_is_decimal_unless_it_says_otherwise(text: str, n_bytes: int) -> None:
     assert units.parse_size_bytes(text) == n_bytes
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "0", "20 apples", "1e9", "nan", "1 2"])
+@pytest.mark.parametrize(
+    "text", ["", "GB", "-1GB", "0", "98362432", "5", "20 apples", "1e9", "nan", "1 2"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="size"):
         units.parse_size_bytes(text)

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 
 from harness.analysis.metrics import METRICS, Metric
-from harness.commands.cache.page import CacheResult
+from harness.commands.cache.page import CacheResult, RemovedResult
 from harness.commands.claim.document import ClaimDocument
 from harness.commands.compare.document import ComparisonDocument
 from harness.commands.exchange.document import ExportDocument, ImportDocument
@@ -37,6 +37,7 @@ from harness.commands.quality.document import QualityDocument
 from harness.commands.quantize.document import QuantizeDocument
 from harness.commands.show.page import ListDocument
 from harness.report.document import MeasuredDocument
+from harness.report.failure import Failure
 from harness.report.json import SCHEMA
 from harness.schema.figure import Figure
 
@@ -61,9 +62,11 @@ DOCUMENTS: Mapping[str, type] = {
     "pull": PulledDocument,
     "pull --list, harness pull --verify": FilesDocument,
     "cache": CacheResult,
+    "cache rm": RemovedResult,
     "machine": MachineResult,
     "export": ExportDocument,
     "import": ImportDocument,
+    "COMMAND, where it fails": Failure,
 }
 """What stands behind `harness`, to the type of what it prints with --json."""
 
@@ -72,7 +75,8 @@ _HEAD = f"""\
 
 With `--json` a command prints one document on standard output and nothing else there. Times are in
 nanoseconds, sizes in bytes, rates in tokens or bytes per second, shares between 0 and 1. What is
-not known is `null`, never 0, and no key is ever absent.
+not known is `null`, never 0, and no key is ever absent. A command that fails before it has an
+answer prints `error` and `exit_code` instead.
 
 The first key of every document is `schema`, which is {SCHEMA}. New keys may be added without
 raising it; it is raised when a key goes away or changes its meaning.

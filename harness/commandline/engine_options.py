@@ -26,15 +26,15 @@ class EngineOption:
     short: str | None
     one: click.ParamType  # type: ignore[type-arg]  # generic only in new versions
     several: Listed
-    help: str | None = None
+    help: str
 
 
-def _number(short: str | None, least: int, help: str | None = None) -> EngineOption:
+def _number(short: str | None, least: int, help: str) -> EngineOption:
     several = Listed("list", options.whole_number(least))
     return EngineOption(short, click.IntRange(least), several, help)
 
 
-def _choice(short: str | None, *choices: str, help: str | None = None) -> EngineOption:
+def _choice(short: str | None, *choices: str, help: str) -> EngineOption:
     several = Listed("list", options.one_of(*choices))
     return EngineOption(short, click.Choice(choices), several, help)
 
@@ -51,8 +51,8 @@ def _parsed(short: str | None, name: str, parse: Callable[[str], Any], help: str
 
 ENGINE_OPTIONS: Mapping[str, EngineOption] = {
     "n_threads": _number("-t", 1, "Threads of the engine. Default: the cores of the fastest kind."),
-    "n_batch": _number("-b", 1),
-    "n_ubatch": _number("-ub", 1),
+    "n_batch": _number("-b", 1, "Most tokens handed to the engine at once."),
+    "n_ubatch": _number("-ub", 1, "Most tokens computed at once, of those of a batch."),
     "n_ctx": _number(
         "-c",
         1,
@@ -71,13 +71,15 @@ ENGINE_OPTIONS: Mapping[str, EngineOption] = {
         *_choices("split_mode"),
         help="How a model is split over several GPUs.",
     ),
-    "main_gpu": _number("-mg", 0),
+    "main_gpu": _number("-mg", 0, "The GPU for what is not split, counted from 0."),
     "tensor_split": _parsed(
         "-ts", "shares", options.shares, "Share of each GPU, joined by a slash: 3/1."
     ),
-    "flash_attn": _choice("-fa", *_choices("flash_attn")),
-    "type_k": _choice("-ctk", *CACHE_TYPES),
-    "type_v": _choice("-ctv", *CACHE_TYPES),
+    "flash_attn": _choice(
+        "-fa", *_choices("flash_attn"), help="Flash attention; a quantized V cache needs it."
+    ),
+    "type_k": _choice("-ctk", *CACHE_TYPES, help="Type of the keys in the KV cache."),
+    "type_v": _choice("-ctv", *CACHE_TYPES, help="Type of the values in the KV cache."),
     "load_mode": _choice(
         None,
         *_choices("load_mode"),
@@ -102,7 +104,7 @@ def engine_lists(*fields: str) -> Callable[..., Any]:
     return decorate
 
 
-def engine_values(*fields: str, help: Mapping[str, str | None] | None = None) -> Callable[..., Any]:
+def engine_values(*fields: str, help: Mapping[str, str] | None = None) -> Callable[..., Any]:
     """
     Options for one value of each of `fields`, which reach the function together, as `settings`.
 
@@ -127,7 +129,7 @@ def engine_values(*fields: str, help: Mapping[str, str | None] | None = None) ->
     return decorate
 
 
-def _option(field: str, row: EngineOption, kind: Any, text: str | None) -> Callable[..., Any]:
+def _option(field: str, row: EngineOption, kind: Any, text: str) -> Callable[..., Any]:
     names = [*([row.short] if row.short else []), f"--{option_name(field)}", field]
     return click.option(*names, type=kind, default=_default(field), help=text)
 

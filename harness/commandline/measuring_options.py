@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
+from harness.analysis.stats.interval import min_values
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
 from harness.measure.possible import require_possible
@@ -81,6 +82,22 @@ _PRECISION = click.option(
 )
 
 
+MEASURING = frozenset(
+    (
+        *("workloads", "runs", "trials", "budget", "precision", "seed", "cold_loads"),
+        *("timeout", "wait", *ENGINE_OPTIONS),
+    )
+)
+"""The parameters that say how to measure, which nothing else has a use for."""
+
+
+def _refuse_precision(given: Mapping[str, Any]) -> None:
+    """Nothing, unless --precision was typed beside fewer Runs than an interval needs."""
+    if "precision" in given and given["runs"] < min_values():
+        why = f"has no effect: only from {min_values()} Runs on there is an interval; raise --runs"
+        options.refuse_unused(options.typed(click.get_current_context()), ("precision",), why)
+
+
 def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """All of them, which reach `function` as one argument, `request`; and `catalogs`."""
     return _PRECISION(comparing_options(function))
@@ -91,6 +108,7 @@ def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def with_request(*arguments: Any, **given: Any) -> Any:
+        _refuse_precision(given)
         lists = {field: given.pop(field) for field in ENGINE_OPTIONS}
         settings = {field: values for field, values in lists.items() if values is not None}
         require_possible(settings, given["workloads"] or USUAL_WORKLOADS)

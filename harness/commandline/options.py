@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from harness import units
+from harness.commandline.places import FILE, FOLDER
+from harness.errors import UsageError
 from harness.schema.workload import parse_workload
 
 
@@ -120,6 +121,23 @@ def typed(context: click.Context) -> dict[str, str]:
     }
 
 
+def refuse_unused(typed: Mapping[str, str], unused: Collection[str], why: str) -> None:
+    """
+    Nothing, if none of the parameters `unused` was typed: what has no effect is never ignored.
+
+    Args:
+        typed: As `typed` gives it.
+        unused: Names of parameters.
+        why: What is said behind the option, with what to do.
+
+    Raises:
+        UsageError: One was.
+    """
+    for name, option in typed.items():
+        if name in unused:
+            raise UsageError(f"{option} {why}")
+
+
 WORKLOADS = Listed("list", workload_name)
 DURATION = Parsed("duration", units.parse_duration_ns)
 RATIO = Parsed("share", units.parse_ratio)
@@ -131,7 +149,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 catalog_option = click.option(
     "--catalog",
     "catalogs",
-    type=click.Path(path_type=Path),
+    type=FILE,
     multiple=True,
     metavar="FILE",
     help="One more catalogue; its models replace those of the same name. May be repeated.",
@@ -142,7 +160,7 @@ def results_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--results DIR`, which also reads HARNESS_RESULTS."""
     return click.option(
         "--results",
-        type=click.Path(file_okay=True, path_type=Path),
+        type=FOLDER,
         default=lambda: os.environ.get("HARNESS_RESULTS") or "results",
         show_default="./results or HARNESS_RESULTS",
         help="Folder of the experiment files.",

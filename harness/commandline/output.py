@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commandline import stream
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.report import json, plain
 from harness.report.formats import FORMATS
 from harness.report.page import Page
@@ -34,6 +34,11 @@ class Output:
     def is_json(self) -> bool:
         """Whether the document is shown, which says it all."""
         return self.format == "json"
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The same as defaults of a command below this one."""
+        return {"table_format": self.format, "quiet": self.is_quiet}
 
     @property
     def is_wide(self) -> bool:
@@ -95,6 +100,8 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def with_output(
         *arguments: Any, table_format: str, as_json: bool, quiet: bool, **given: Any
     ) -> Any:
+        if as_json and table_format not in ("json", _USUAL):
+            raise UsageError(f"--json and --format {table_format} are two answers; ask for one")
         output = Output("json" if as_json else table_format, quiet)
         return function(*arguments, output=output, **given)
 
@@ -103,12 +110,13 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_output
 
 
+_USUAL = "plain"
 _OPTIONS = (
     click.option(
         "--format",
         "table_format",
         type=click.Choice([*FORMATS, "json"]),
-        default="plain",
+        default=_USUAL,
         show_default=True,
         help="How the answer is written.",
     ),

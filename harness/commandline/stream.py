@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import itertools
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -28,12 +30,17 @@ _SPELT = {
 }  # fmt: skip
 
 
+_has_answered = False
+
+
 def prepare() -> None:
     """
     Lets stdout and stderr carry every text, whatever their code page: what it lacks is spelt.
 
     A UnicodeEncodeError would come with the table, after minutes of measuring.
     """
+    global _has_answered
+    _has_answered = False
     codecs.register_error(_ERRORS, _spell)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -42,6 +49,8 @@ def prepare() -> None:
 
 def write(text: str, *, err: bool = False, end: str = "\n") -> None:
     """`text`, of any number of lines, to stdout or stderr, without what is not printed."""
+    global _has_answered
+    _has_answered = _has_answered or not err
     click.echo(printable(text) + end, nl=False, err=err)
 
 
@@ -61,6 +70,26 @@ def write_command(line: str) -> None:
 def confirm(question: str) -> bool:
     """Whether a person says yes; `question` is not of others' making."""
     return click.confirm(printable(question), err=True)
+
+
+def has_answered() -> bool:
+    """Whether anything went to stdout, where a program expects one document."""
+    return _has_answered
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for one document, were everything else of it wrong."""
+    words = [*itertools.takewhile(lambda word: word != "--", arguments)]
+    return (
+        "--json" in words
+        or "--format=json" in words
+        or ("--format", "json") in itertools.pairwise(words)
+    )
+
+
+def has_person() -> bool:
+    """Whether somebody can answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
+from harness.errors import HarnessError
 from harness.schema.experiment import EngineInfo, Reason
 from harness.schema.record import Record
 
@@ -93,6 +95,21 @@ class Job(Record):
 
     job: str
     protocol: int = VERSION
+
+    def line(self) -> str:
+        """
+        What the worker reads.
+
+        Raises:
+            HarnessError: A path of it is no text in this locale.
+        """
+        try:
+            return self.model_dump_json()
+        except PydanticSerializationError:
+            raise HarnessError(
+                "The path of the model, or of a folder of the harness's own, is no UTF-8 for this "
+                "locale; rename it, or set LC_ALL=C.UTF-8"
+            ) from None
 
 
 class DescribeJob(Job):

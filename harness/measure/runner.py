@@ -227,7 +227,7 @@ def _converse(
     on_event: Callable[[Event], None],
 ) -> None:
     assert process.stdout
-    _say(process, job.model_dump_json())
+    _say(process, job.line())
     watchdog.restart()
     for line in process.stdout:
         watchdog.stop()

@@ -10,7 +10,7 @@ from typing import IO
 
 from harness.bounded import MOST_LINE_BYTES, line_of, open_regular
 from harness.errors import ResultsInvalid
-from harness.files import cannot, unreadable
+from harness.files import cannot, is_file, unreadable
 from harness.records import lines, store
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import End, Experiment, ModelFile
@@ -124,7 +124,7 @@ def find(folder: Path, selector: str, *, may_lack_result: bool = False) -> Path:
             there are.
     """
     for path in (Path(selector), folder / selector):
-        if path.suffix == ".jsonl" and path.is_file():
+        if path.suffix == ".jsonl" and is_file(path):
             return path
     listings = list_experiments(folder)
     readable = [listing for listing in listings if listing.experiment]

@@ -9,7 +9,8 @@ import click
 from harness import units
 from harness.commandline import stream
 from harness.commandline.output import Output, output_options
-from harness.commands.cache.page import CacheResult, page
+from harness.commands.cache.page import CacheResult, RemovedResult, page
+from harness.errors import UsageError
 from harness.models.cache import contents, find_kept, remove
 from harness.models.digest import cache_dir
 from harness.models.hub.cache import cache_root
@@ -28,12 +29,15 @@ def command(context: click.Context, output: Output) -> None:
     if not context.invoked_subcommand:
         result = CacheResult(contents(), cache_root(), cache_dir())
         output.show(page(result), result)
+    # What stands before the subcommand holds for it as well, unless it says otherwise.
+    context.default_map = {"rm": output.given}
 
 
 @command.command("rm")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def remove_command(names: Sequence[str], yes: bool) -> None:
+@output_options
+def remove_command(names: Sequence[str], yes: bool, output: Output) -> int:
     """
     Remove what is called NAMES in `harness cache`, or the file of a model, after asking.
 
@@ -42,10 +46,20 @@ def remove_command(names: Sequence[str], yes: bool) -> None:
     chosen = find_kept(names, contents())
     for each in chosen:
         stream.write(f"{each.name}  {units.file_size(each.n_bytes)}  {each.path}", err=True)
-    if not yes and not stream.confirm("Remove this?"):
+    if not yes and not _agreed():
         stream.write("nothing was removed", err=True)
-        return
+        return output.show((), RemovedResult(()))
     for each in chosen:
         remove(each)
-    freed = units.file_size(sum(each.n_bytes for each in chosen))
-    stream.write(f"removed {freed}", err=True)
+    result = RemovedResult(tuple(chosen))
+    stream.write(f"removed {units.file_size(result.n_bytes)}", err=True)
+    return output.show((), result)
+
+
+def _agreed() -> bool:
+    try:
+        return stream.confirm("Remove this?")
+    except click.Abort:
+        if stream.has_person():
+            raise
+        raise UsageError("nobody is here to be asked; --yes removes it without asking") from None

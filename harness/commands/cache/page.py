@@ -45,6 +45,23 @@ class CacheResult:
     own_folder: Path
 
 
+@dataclass(frozen=True)
+class RemovedResult:
+    """
+    What was removed; nothing where that was declined.
+
+    Attributes:
+        removed: In the order in which it was named.
+    """
+
+    removed: Sequence[Kept]
+
+    @property
+    def n_bytes(self) -> int:
+        """What is free now."""
+        return sum(each.n_bytes for each in self.removed)
+
+
 def page(result: CacheResult) -> Page:
     """A row for each thing that can be removed by its name, and what all take together."""
     rows = [

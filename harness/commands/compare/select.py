@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import ResultsInvalid, UsageError
+from harness.files import is_file
 from harness.records.listing import (
     Listing,
     StoredConfiguration,
@@ -104,7 +105,7 @@ Test = Callable[[StoredConfiguration], bool]
 def _listings(folder: Path, *selectors: str) -> list[Listing]:
     """The readable experiments of `folder`, behind those elsewhere that a selector names."""
     named = {Path(term) for text in selectors for term in _terms(text)}
-    named = {path for path in named if path.suffix == ".jsonl" and path.is_file()}
+    named = {path for path in named if path.suffix == ".jsonl" and is_file(path)}
     inside = list_experiments(folder)
     there = {listing.path.resolve() for listing in inside}
     outside = [listing_of(path) for path in sorted(named) if path.resolve() not in there]

@@ -9,6 +9,7 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
+from harness.commandline.places import FILE_OR_STDIN
 from harness.commands.exchange.document import import_document
 from harness.commands.exchange.import_answer import take_over
 from harness.commands.exchange.import_page import page
@@ -20,7 +21,7 @@ from harness.report.text import sanitize
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", type=FILE_OR_STDIN)
 @options.results_option
 @output_options
 def command(file: Path, results: Path, output: Output) -> int:

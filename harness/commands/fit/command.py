@@ -39,14 +39,14 @@ from harness.report.progress.fetching import Fetching
     help="Contexts to plan.",
 )
 @engine_lists("type_k", "type_v")
-@engine_values(
-    *("n_ubatch", "n_gpu_layers", "n_cpu_moe", "flash_attn", "load_mode"),
-    help={"load_mode": None},
-)
+@engine_values("n_ubatch", "n_gpu_layers", "n_cpu_moe", "flash_attn", "load_mode")
 @options.catalog_option
 @options.results_option
 @output_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     models: tuple[str, ...],
     is_all: bool,
     is_audit: bool,
@@ -67,8 +67,9 @@ def command(
     from `harness machine --calibrate`, or from the machine's class.
     """
     if is_audit:
-        if models or is_all:
-            raise UsageError("--audit reads what is stored; leave the models away")
+        typed = options.typed(context)
+        unused = set(typed) - {"is_audit", "results", "table_format", "as_json", "quiet"}
+        options.refuse_unused(typed, unused, "is for a model, and --audit reads what is stored")
         return _show_audit(results, output)
     if bool(models) == is_all:
         raise UsageError("name models, as `harness run` takes them, or pass --all alone")

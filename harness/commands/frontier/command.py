@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from harness.commandline.measuring_options import measuring_options
+from harness.commandline import options
+from harness.commandline.measuring_options import MEASURING, measuring_options
 from harness.commandline.output import Output, output_options
+from harness.commandline.places import FOLDER_THERE
 from harness.commands.frontier.candidates import candidates
 from harness.commands.frontier.document import document
 from harness.commands.frontier.frontier import frontier
@@ -41,12 +43,15 @@ from harness.report.progress.scoring import QualityProgress
 @click.option(
     "--dir",
     "directory",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER_THERE,
     help="Where `harness quantize --dir` put its files. Default: the harness's cache folder.",
 )
 @measuring_options
 @output_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     models: tuple[str, ...],
     is_measuring: bool,
     n_chunks: int,
@@ -63,6 +68,9 @@ def command(
     measured first: speeds in rounds that all of them share, then the distance of each from the
     most precise one. Ends with which one to take on this machine, or "inconclusive".
     """
+    if not is_measuring:
+        why = "is for measuring; add --measure, or leave it away"
+        options.refuse_unused(options.typed(context), {*MEASURING, "n_chunks"}, why)
     with Fetching(output.console) as fetching:
         found = candidates(models, directory, load_catalog(catalogs), fetching.report)
     code: int = ExitCode.DONE

@@ -38,11 +38,7 @@ def command(context: click.Context, results: Path, output: Output) -> None:
     if not context.invoked_subcommand:
         _list(results, output)
     # What stands before the subcommand holds for it as well, unless it says otherwise.
-    given = {
-        "results": str(results),
-        "table_format": output.format,
-        "quiet": output.is_quiet,
-    }
+    given = {"results": str(results), **output.given}
     context.default_map = dict.fromkeys(("list", "save", "remove"), given)
 
 

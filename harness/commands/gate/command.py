@@ -10,6 +10,7 @@ from harness import units
 from harness.analysis.metrics import COMPARED, GATED
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
+from harness.commandline.places import NEW_FILE
 from harness.commands.gate.ci import require_place, tell_github, write_junit
 from harness.commands.gate.document import document
 from harness.commands.gate.gate import GateRequest, gate
@@ -73,9 +74,7 @@ _LIMIT = options.Parsed("share", units.parse_limit)
     default=(),
     help=f"Judge although these differ: {', '.join(ACROSS)}.",
 )
-@click.option(
-    "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML too."
-)
+@click.option("--junit", type=NEW_FILE, metavar="FILE", help="Write JUnit XML too.")
 @options.results_option
 @output_options
 def command(

@@ -16,6 +16,7 @@ from harness.commands.gate.divergence import judge_quality
 from harness.commands.gate.judge import Check, Judgement, Limits, judge_figures, unjudged
 from harness.commands.gate.match import circumstances, failures, match, unusable
 from harness.errors import ExitCode, ResultsInvalid, SchemaTooNew
+from harness.files import is_file
 from harness.records.listing import find, list_experiments, some_of
 from harness.records.quality import list_qualities
 from harness.records.store import StoredExperiment, load
@@ -192,7 +193,7 @@ def _is_path(word: str) -> bool:
 def _named(request: GateRequest) -> Path | None:
     """The file that --baseline names: by path, as a baseline, or as an experiment."""
     word = request.baseline
-    if Path(word).is_file():
+    if is_file(word):
         return Path(word)
     if _is_path(word):
         return None

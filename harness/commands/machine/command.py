@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commands.machine.machine import MachineRequest, look
 from harness.commands.machine.page import page
@@ -18,7 +19,11 @@ from harness.commands.machine.page import page
 )
 @click.option("--force", is_flag=True, help="Calibrate even where other programs use the machine.")
 @output_options
-def command(is_calibrating: bool, force: bool, output: Output) -> int:
+@click.pass_context
+def command(context: click.Context, /, is_calibrating: bool, force: bool, output: Output) -> int:
     """Describe this machine, measure its memory, and name what could spoil a figure now."""
+    if not is_calibrating:
+        why = "is for --calibrate, which is not asked for; leave it away"
+        options.refuse_unused(options.typed(context), ("force",), why)
     result = look(MachineRequest(is_calibrating, force), output.tell, output.warn)
     return output.show(page(result), result)

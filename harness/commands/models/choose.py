@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.errors import UsageError
 from harness.models.catalog.spec import ModelSpec, Variant
 
 IsFitting = Callable[[ModelSpec, Variant], bool | None]
@@ -41,7 +42,11 @@ def choose(
 
     Of each the default variant if it answers too, else the largest that does. An unknown size is
     never within `max_bytes`; it may fit the memory, and is chosen when nothing is known to fit.
+
+    Raises:
+        UsageError: No model at all is from that country, or from such a lab.
     """
+    _require_known(specs, wanted)
     choices = []
     for spec in specs:
         if _is_from(spec, wanted):
@@ -51,8 +56,27 @@ def choose(
     return choices
 
 
+def _require_known(specs: Sequence[ModelSpec], wanted: ChoiceRequest) -> None:
+    """Nothing, if some model is from that country and that lab; a slip is no empty answer."""
+    countries = {each for spec in specs for each in _countries(spec)}
+    labs = {spec.lab for spec in specs}
+    for option, value, known in (
+        (f"--country {wanted.country}", ChoiceRequest(country=wanted.country), countries),
+        (f"--lab {wanted.lab}", ChoiceRequest(lab=wanted.lab), labs),
+    ):
+        if value != ChoiceRequest() and not any(_is_from(spec, value) for spec in specs):
+            raise UsageError(
+                f"{option}: no model of the catalogue is from there; known are "
+                f"{', '.join(sorted(known))}"
+            )
+
+
+def _countries(spec: ModelSpec) -> list[str]:
+    return spec.country.split("/") if spec.country else []
+
+
 def _is_from(spec: ModelSpec, wanted: ChoiceRequest) -> bool:
-    countries = spec.country.casefold().split("/") if spec.country else []
+    countries = map(str.casefold, _countries(spec))
     if wanted.country is not None and wanted.country.casefold() not in countries:
         return False
     return wanted.lab is None or wanted.lab.casefold() in spec.lab.casefold()

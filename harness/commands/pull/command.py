@@ -34,7 +34,10 @@ from harness.report.progress.fetching import Fetching
 )
 @options.catalog_option
 @output_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     models: tuple[str, ...],
     jobs: int,
     revision: str | None,
@@ -52,6 +55,9 @@ def command(
     """
     if is_list and is_verify:
         raise UsageError("--list and --verify are two questions; ask one of them")
+    if is_list or is_verify:
+        why = "is for fetching, and --list and --verify fetch nothing; leave it away"
+        options.refuse_unused(options.typed(context), ("jobs",), why)
     download = DownloadRequest(revision, accept_changed, jobs, asks_hub=not is_verify)
     request = PullRequest(
         models, download, "list" if is_list else "verify" if is_verify else "fetch"

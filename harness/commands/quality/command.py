@@ -10,6 +10,7 @@ import click
 from harness.commandline import options
 from harness.commandline.engine_options import engine_values
 from harness.commandline.output import Output, output_options
+from harness.commandline.places import FILE
 from harness.commands.quality.document import document
 from harness.commands.quality.page import hint, page
 from harness.commands.quality.quality import quality_files, quality_result
@@ -34,7 +35,7 @@ _CHUNKS = 32
 @click.option(
     "--text",
     "text_path",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="A text in UTF-8. Default: the documentation that every Python carries.",
 )
@@ -65,7 +66,7 @@ _CHUNKS = 32
 )
 @engine_values(
     *("n_threads", "n_gpu_layers", "n_cpu_moe", "load_mode"),
-    help={"n_threads": "As for `run`.", "load_mode": None},
+    help={"n_threads": "As for `run`."},
 )
 @click.option(
     "--spill",

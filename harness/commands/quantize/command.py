@@ -9,6 +9,7 @@ import click
 
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
+from harness.commandline.places import FOLDER
 from harness.commands.quantize.document import document
 from harness.commands.quantize.page import page
 from harness.commands.quantize.quantize import QuantizeRequest, quantize
@@ -57,7 +58,7 @@ def _file_type(text: str) -> str:
 @click.option(
     "--dir",
     "directory",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Where the files go. Default: a folder of the model's own in the harness's cache.",
 )
 @click.option("--force", is_flag=True, help="Replace files that are there.")
@@ -68,7 +69,10 @@ def _file_type(text: str) -> str:
 )
 @options.catalog_option
 @output_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     model: str,
     file_types: tuple[str, ...],
     directory: Path | None,
@@ -85,6 +89,9 @@ def command(
     They are made from the most precise file of the model on this disk; a name with a
     quantization, or a path, means just that file. Files that are there are kept.
     """
+    if is_list:
+        why = "is for making files, and --list makes none; leave it away"
+        options.refuse_unused(options.typed(context), ("n_threads", "wait"), why)
     request = QuantizeRequest(model, file_types, directory, force, is_list, n_threads)
     held = partial(machine_held, wait_ns=wait or 0, on_wait=output.tell)
     with Fetching(output.console) as fetching:

@@ -10,6 +10,7 @@ from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, output_options
+from harness.commandline.places import FOLDER
 from harness.commands.rehearse.rehearse import RehearseRequest, prepare_rehearsal
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
@@ -26,7 +27,7 @@ from harness.report.progress.measuring import Progress
 @click.option(
     "--dir",
     "directory",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="Where twins are written; a RAM disk will do. Default: the harness's cache folder.",
 )
 @click.option("--force", is_flag=True, help="Also what cannot fit into memory.")

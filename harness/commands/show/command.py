@@ -20,8 +20,15 @@ from harness.records.store import load
 @click.option("--all", "is_all", is_flag=True, help=f"List more than the newest {MOST}.")
 @options.verbose_option
 @output_options
+@click.pass_context
 def command(
-    experiment: str | None, results: Path, is_all: bool, is_full: bool, output: Output
+    context: click.Context,
+    /,
+    experiment: str | None,
+    results: Path,
+    is_all: bool,
+    is_full: bool,
+    output: Output,
 ) -> int:
     """
     Show EXPERIMENT as a table; without one, list what is stored, the newest last.
@@ -34,6 +41,8 @@ def command(
             raise UsageError("--verbose is about one experiment; name it, as in `show latest`")
         listed = StoredList(results, tuple(list_experiments(results)), is_all)
         return output.show(page(listed), list_document(listed), hint=hint(listed))
+    why = "is for the list; leave it away, or the experiment"
+    options.refuse_unused(options.typed(context), ("is_all",), why)
     # Imported here: a list should not wait for all that figures are made with.
     from harness.commandline.measuring import show_result
     from harness.report.measured_page import measured_result

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.commands.models.choose import Choice, ChoiceRequest, IsFitting, choose
+from harness.errors import UsageError
 from harness.models.catalog.catalog import load_catalog
 from harness.models.catalog.spec import HubSource, ModelSpec, Variant
 
@@ -56,12 +57,23 @@ def test_who_asks_for_nothing_gets_every_model_with_its_usual_variant() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (ChoiceRequest(country="C"), "--country C: no model .* known are CN, FR, US"),
+        (ChoiceRequest(country=""), "--country : no model"),
+        (ChoiceRequest(lab="nowhere"), "--lab nowhere: no model .* known are A Lab"),
+    ],
+)
+def test_a_country_or_lab_that_nobody_is_from_is_a_slip(wanted: ChoiceRequest, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        choose(ALL, wanted)
+
+
+@pytest.mark.parametrize(
     ("wanted", "names"),
     [
         (ChoiceRequest(country="cn"), ["middle"]),
         (ChoiceRequest(country="FR"), ["vague"]),
-        (ChoiceRequest(country="C"), []),
-        (ChoiceRequest(country=""), []),
         (ChoiceRequest(lab="a lab"), ["middle", "vague"]),
         (ChoiceRequest(lab="body"), ["empty"]),
         (ChoiceRequest(lab="body", country="cn"), []),

@@ -1,0 +1,69 @@
+"""How folders and files are named on the command line, and what cannot be one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from harness.files import system_reason
+
+
+class Place(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
+    """
+    The path of a folder or a file; where something else lies, or nothing can lie, wrong usage.
+
+    Args:
+        kind: A "file" must be there, or whatever else is read like one; a "new file" may be.
+        must_exist: Of a folder, whether it has to be there.
+        takes_dash: Whether "-" is stdin.
+    """
+
+    def __init__(
+        self,
+        kind: Literal["folder", "file", "new file"],
+        *,
+        must_exist: bool = False,
+        takes_dash: bool = False,
+    ) -> None:
+        self.name = "folder" if kind == "folder" else "file"
+        self._kind = kind
+        self._must_exist = must_exist or kind == "file"
+        self._takes_dash = takes_dash
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        if why := self._objection(os.fspath(value)):
+            self.fail(why, param, ctx)
+        return Path(value)
+
+    def _objection(self, text: str) -> str | None:
+        if text == "-" and self._takes_dash:
+            return None
+        if not text:
+            return f"nothing is no name of a {self.name}; the current folder is ."
+        try:
+            mode = os.stat(text).st_mode  # noqa: PTH116 - Path would make "." of ""
+        except FileNotFoundError:
+            return f"there is no {self.name} {text}; check the path" if self._must_exist else None
+        except (OSError, ValueError) as error:
+            reason = system_reason(error) if isinstance(error, OSError) else str(error)
+            return f"{text[:_SHOWN]} is no {self.name} ({reason}); name another one"
+        if self._kind == "folder" and not stat.S_ISDIR(mode):
+            return f"{text} is a file; name a folder"
+        if self._kind != "folder" and stat.S_ISDIR(mode):
+            return f"{text} is a folder; name a file"
+        return None
+
+
+# Of a name that is too long for the system, so much that it is recognised.
+_SHOWN = 80
+
+FOLDER = Place("folder")
+FOLDER_THERE = Place("folder", must_exist=True)
+FILE = Place("file")
+FILE_OR_STDIN = Place("file", takes_dash=True)
+NEW_FILE = Place("new file")

@@ -62,10 +62,12 @@ def impossible_context(
     """
     n_ctx = workload.context_length(n_ctx_train, asked)
     if n_ctx > (n_ctx_train or n_ctx):
-        beyond = f"beyond the {n_ctx_train} that the model was trained for"
         if asked:
-            return f"--ctx {asked}: {n_ctx} positions are {beyond}; ask for less"
-        return f"{workload.name}: {n_ctx} positions are {beyond}; choose a smaller one with -w"
+            return _too_long(asked, n_ctx_train)
+        return (
+            f"{workload.name}: {n_ctx} positions are beyond the {n_ctx_train} that the model was "
+            "trained for; choose a smaller one with -w"
+        )
     if workload.n_ctx_min > n_ctx:
         return (
             f"{workload.name} needs {workload.n_ctx_min} positions, --ctx gives {n_ctx}; ask for "
@@ -74,14 +76,29 @@ def impossible_context(
     return None
 
 
+def _too_long(n_ctx: int, n_ctx_train: int | None) -> str:
+    return (
+        f"--ctx {n_ctx}: {n_ctx} positions are beyond the {n_ctx_train} that the model was trained "
+        "for; ask for less"
+    )
+
+
 def impossible_for_model(
     settings: Sequence[Settings], workloads: Sequence[str], model: ModelFile
 ) -> Iterator[str]:
-    """A sentence for each combination that `model` cannot do, by its header."""
+    """
+    A sentence for each combination that `model` cannot do, by its header.
+
+    Of `workloads` only those that somebody asked for: the usual ones are measured as far as it
+    goes, but in no context that is too long.
+    """
     for each in settings:
+        trained = model.n_ctx_train
+        if each.n_ctx and each.n_ctx > (trained or each.n_ctx):
+            yield _too_long(each.n_ctx, trained)
+            continue
         for name in workloads:
-            why = impossible_context(parse_workload(name), model.n_ctx_train, each.n_ctx)
-            if why:
+            if why := impossible_context(parse_workload(name), trained, each.n_ctx):
                 yield why
         # 0 also where another program measured; here the header was read.
         if each.n_cpu_moe and not model.n_expert:

@@ -59,7 +59,7 @@ def test_a_wrong_value_is_named_with_its_option(
     error = done.error()
     assert option in error
     assert value in error
-    assert error.endswith("; see `harness run --help`")
+    assert error.endswith(" see `harness run --help`")
 
 
 def test_wrong_usage_leaves_nothing_behind(home: Home) -> None:

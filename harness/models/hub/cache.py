@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from harness import scratch
 from harness.bounded import read_bounded
 from harness.errors import FetchFailed
 from harness.models.hub.files import (
@@ -106,8 +106,8 @@ class CachedRepository:
         """
         The file under its own name, made to lead to its blob, which must exist.
 
-        Where links are not to be had (Windows without developer mode) the blob itself is moved
-        there, as huggingface_hub does.
+        The caller holds the lock of its digest. Where links are not to be had (Windows without
+        developer mode) the blob itself is moved there, as huggingface_hub does.
 
         Raises:
             OSError: The cache cannot be written.
@@ -119,7 +119,9 @@ class CachedRepository:
             return pointer
         # Beside its place first: between removing an old link and making a new one a kill would
         # lose the old one too.
-        new = pointer.with_name(f".{uuid.uuid4().hex}.link")
+        # Whoever writes it holds the digest's lock: what is there was left by a kill.
+        new = pointer.with_name(f".{file.digest.hex}.link")
+        new.unlink(missing_ok=True)
         try:
             if constants.HF_HUB_DISABLE_SYMLINKS:
                 raise OSError
@@ -141,13 +143,10 @@ class CachedRepository:
             return
         reference = self.checked(self.folder / "refs" / require_safe(revision, self.repo))
         reference.parent.mkdir(parents=True, exist_ok=True)
-        # Not ending in .part: the scan of huggingface_hub takes every file here for a reference.
-        new = self.root / f".{uuid.uuid4().hex}.ref"
-        try:
+        # Not beside it: the scan of huggingface_hub takes every file there for a reference.
+        with scratch.own_file("reference", self.root) as new:
             new.write_text(commit, encoding="ascii")
-            new.replace(reference)
-        finally:
-            new.unlink(missing_ok=True)
+            scratch.publish(new, reference)
 
     def checked(self, path: Path) -> Path:
         """

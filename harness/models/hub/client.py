@@ -13,7 +13,9 @@ import email.utils
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -65,6 +67,25 @@ class RetryPolicy:
                 "what came is kept"
             )
         return asked_s
+
+
+@contextmanager
+def threads(n: int) -> Iterator[ThreadPoolExecutor]:
+    """
+    Threads that ask the hub, for a block.
+
+    After an interruption nobody waits for them: a server that says nothing would hold up the end
+    of the process by half a minute, longer than who cancelled it lets it live.
+    """
+    pool = ThreadPoolExecutor(n, thread_name_prefix="hub")
+    is_awaited = True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        is_awaited = False
+        raise
+    finally:
+        pool.shutdown(wait=is_awaited, cancel_futures=True)
 
 
 class Cancellation:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,7 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # document
 from harness.errors import FetchFailed
 from harness.files import FetchProgress, OnProgress, Phase, Whole, require_space
 from harness.models.digest import hash_file, remember, sha256_of
-from harness.models.hub.client import Cancellation, Cancelled, RetryPolicy, session
+from harness.models.hub.client import Cancellation, Cancelled, RetryPolicy, session, threads
 from harness.models.hub.errors import UNANSWERED, explain, explain_disk
 from harness.models.hub.files import HubFile
 from harness.models.hub.plan import HubPlan
@@ -76,8 +76,8 @@ def download(
 
 def _run(jobs: Sequence[_Job], tally: _Tally, n_jobs: int, retries: RetryPolicy) -> None:
     """All jobs done, or the error of the first that failed."""
-    cancellation = Cancellation()
-    with ThreadPoolExecutor(min(n_jobs, len(jobs)), thread_name_prefix="pull") as pool:
+    cancellation = tally.cancellation
+    with threads(min(n_jobs, len(jobs))) as pool:
         futures = [pool.submit(_download, job, tally, cancellation, retries) for job in jobs]
         try:
             # In steps: Windows delivers no Ctrl-C to a thread that waits without end.
@@ -261,9 +261,10 @@ def _locked(path: Path, job: _Job, tally: _Tally, cancellation: Cancellation) ->
 
 
 class _Tally:
-    """How far all jobs are; tells it, for one thread at a time."""
+    """How far all jobs are; tells it, for one thread at a time, until they are to end."""
 
     def __init__(self, jobs: Sequence[_Job], on_progress: OnProgress) -> None:
+        self.cancellation = Cancellation()
         self._on_progress = on_progress
         self._lock = threading.Lock()
         self._n_total = sum(job.file.n_bytes for job in jobs)
@@ -277,6 +278,7 @@ class _Tally:
     def tell(self, job: _Job, phase: Phase, n_done: int) -> None:
         """Passes on how far `job` is, and how far all are."""
         with self._lock:
+            self.cancellation.check()
             if phase in ("downloading", "retrying", "done"):
                 self._n_done[job] = n_done
             whole = Whole(len(self._n_done), sum(self._n_done.values()), self._n_total)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx2
@@ -20,7 +19,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 from harness.errors import FetchFailed
 from harness.models.gguf.header import Header, read_header
 from harness.models.hub.bounds import FILE
-from harness.models.hub.client import RetryPolicy, session, with_retries
+from harness.models.hub.client import RetryPolicy, session, threads, with_retries
 from harness.models.hub.errors import explain, explained
 from harness.models.hub.files import HubFile, Listing
 from harness.models.hub.reply import BadReply, read_reply
@@ -122,7 +121,7 @@ def fetch_headers(
     """
     with (
         _explained(listing),
-        ThreadPoolExecutor(_N_PARTS_AT_ONCE) as pool,
+        threads(_N_PARTS_AT_ONCE) as pool,
     ):
         session()  # guards the token from here on
         system = HfFileSystem(endpoint=constants.ENDPOINT, skip_instance_cache=True)

@@ -208,6 +208,37 @@ def test_ctrl_c_ends_a_pull_and_keeps_what_came(hub: Hub, puller: Puller) -> Non
     assert puller.part(content).read_bytes() == content[: size(puller.part(content))]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"])
+def test_a_pull_ended_by_any_signal_is_resumed(hub: Hub, puller: Puller, name: str) -> None:
+    content = serve(hub, 4_000_000)
+    hub.bytes_per_s = 1e6
+    process = puller.start("pull", f"{REPO}:Q4_K_M")
+    wait_for(lambda: size(puller.part(content)) > 300_000, process)
+    process.send_signal(signal.Signals[name])
+    _, stderr = process.communicate(timeout=_PATIENCE_S)
+    number = signal.Signals[name]
+    assert process.returncode == (-number if name == "SIGKILL" else 128 + number)
+    assert "Traceback" not in stderr
+    hub.bytes_per_s = None
+    assert puller.run("pull", f"{REPO}:Q4_K_M")[0] == 0
+    assert puller.blob(content).read_bytes() == content
+    assert hub.bodies()[-1].offset
+    assert not puller.part(content).exists()
+
+
+def test_ctrl_c_waits_for_no_server_that_says_nothing(hub: Hub, puller: Puller) -> None:
+    content = serve(hub, 4_000_000)
+    hub.faults = [Fault(stall_after=400_000, stall_s=10 * _PATIENCE_S)]
+    patient = {"HF_HUB_DOWNLOAD_TIMEOUT": str(5 * _PATIENCE_S)}
+    puller.environment.update(patient)
+    process = puller.start("pull", f"{REPO}:Q4_K_M")
+    wait_for(lambda: size(puller.part(content)) > 0, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=_PATIENCE_S)
+    assert process.returncode == 130
+
+
 # ------------------------------------------------------------------- the token
 
 

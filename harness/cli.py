@@ -68,7 +68,10 @@ class _Verbs(click.Group):
             near = difflib.get_close_matches(args[0], _COMMANDS)
             meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{meant}")
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        # Only now: what is raised while modules are made, pydantic's among them, may get lost.
+        interrupts.raise_once()
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         # click would import every command for its help.
@@ -88,7 +91,7 @@ def group() -> None:
 
 def main() -> None:
     """Runs the command line; ends the process with the right exit code."""
-    interrupts.raise_once()
+    interrupts.end_at_once()
     stream.prepare()
     try:
         _answer()

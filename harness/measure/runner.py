@@ -185,6 +185,8 @@ def describe_engine() -> EngineInfo:
     """
     report = run_unlogged(DescribeJob())
     report.raise_if_interrupted()
+    if report.engine is None and report.outcome.reason == "killed":
+        raise HarnessError(f"the engine was not heard: {report.outcome.message}; try again")
     if report.engine is None:
         raise HarnessError(
             f"llama-cpp-python cannot be loaded: {report.outcome.message}; install it again "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hostile import headers, hub, terminal
+from hostile import headers, hub, kills, terminal
 from hostile.attempt import Kind
 
 KINDS = (
     Kind("headers", headers.attempts),
     Kind("hub", hub.attempts),
+    Kind("kills", kills.attempts),
     Kind("terminal", terminal.attempts),
 )

@@ -108,12 +108,25 @@ def test_pull_of_a_damaged_copy_brings_it_again(home: Home, tmp_path: Path) -> N
     assert path.read_bytes() == good
 
 
-def test_pull_of_an_unknown_model_fetches_nothing(home: Home, tmp_path: Path) -> None:
-    done = home.harness("pull", "tiny-random", "tiny-randon", HARNESS_CACHE=str(tmp_path / "c"))
+def test_pull_goes_on_after_a_model_that_fails_and_says_which(home: Home, tmp_path: Path) -> None:
+    cache = {"HARNESS_CACHE": str(tmp_path / "c")}
+    done = home.harness("pull", "tiny-randon", "tiny-random", **cache)
 
     assert done.exit_code == 1
-    assert "tiny-randon" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Warning: tiny-randon: no model is called 'tiny-randon'" in done.stderr
+    assert "tiny-random:Q8_0  1.02 MB" in done.stdout
+    assert done.stdout.endswith("Failed: tiny-randon\n")
+    listed = home.harness("pull", "--list", "tiny-randon", "tiny-random", "--json", **cache)
+    assert listed.exit_code == 1
+    assert [each["model"] for each in listed.document["failures"]] == ["tiny-randon"]
+    assert [each["model"] for each in listed.document["models"]] == ["tiny-random:Q8_0"]
+
+
+def test_pull_of_one_unknown_model_is_an_error(home: Home, tmp_path: Path) -> None:
+    done = home.harness("pull", "tiny-randon", HARNESS_CACHE=str(tmp_path / "c"))
+
+    assert done.exit_code == 1
+    assert "tiny-randon" in done.error()
 
 
 def test_a_cache_that_cannot_be_written_is_named(home: Home) -> None:

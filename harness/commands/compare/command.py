@@ -82,7 +82,7 @@ def command(
     each set against the first; so are the settings of a sweep (--threads 1,2).
 
     With --stored they select what was measured before, in terms with commas between them: a model,
-    an experiment's id or `latest`, build=COMMIT, machine=ID, or a setting such as n_threads=2.
+    an experiment's id or `latest`, build=COMMIT, machine=ID, or a setting such as threads=2.
     """
     question = CompareRequest(
         what=what,

@@ -154,7 +154,7 @@ def require_selectors(what: Sequence[str], typed: Mapping[str, str]) -> None:
         if name not in _FOR_STORED:
             raise UsageError(
                 f"{option} is for measuring, and --stored measures nothing; a setting is selected "
-                "by its name, as in n_threads=2"
+                "by its name, as in threads=2"
             )
 
 

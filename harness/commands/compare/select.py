@@ -8,7 +8,7 @@ must hold:
     latest, 3f9a, FILE.jsonl    an experiment, as `harness show` takes it
     build=c1b9e2a               of the engine: its commit, or the version of its binding
     machine=17887f              an id or its beginning, or a part of the processor's name
-    n_threads=2, threads 2      any setting, by its name in the record or on the command line
+    threads=2, --threads 2      any setting, by its name on the command line or in the record
 
 A name and its value may have a blank between them, so that what a page prints is a selector.
 """
@@ -31,7 +31,7 @@ from harness.records.listing import (
     listing_of,
 )
 from harness.schema.experiment import Experiment
-from harness.schema.settings import FIELDS, Settings, settings_text, value_text
+from harness.schema.settings import FIELDS, Settings, option_name, settings_text, value_text
 
 _FACTS = ("experiment", "model", "machine", "build")
 
@@ -140,6 +140,7 @@ def _cases(listings: Sequence[Listing]) -> Iterator[StoredConfiguration]:
 def _test(folder: Path, listings: Sequence[Listing], term: str) -> Test:
     if not term:
         raise UsageError("A selector is empty; name a model, an experiment or a setting")
+    term = term.removeprefix("--")
     name, equals, value = term.partition("=")
     if equals:
         return _named(folder, name.strip().lower(), value.strip())
@@ -171,7 +172,7 @@ def _named(folder: Path, name: str, value: str) -> Test:
         return lambda case: _is_build(case.experiment, wanted)
     if name in FIELDS:
         return lambda case: value_text(getattr(case.settings, FIELDS[name])).lower() == wanted
-    names = ", ".join((*_FACTS, *Settings.model_fields))
+    names = ", ".join((*_FACTS, *map(option_name, Settings.model_fields)))
     raise UsageError(f"{name!r} is nothing to select by; there are {names}")
 
 
@@ -235,7 +236,7 @@ def _matched(
 def _too_much(a: str, b: str, found: Sequence[Sequence[StoredConfiguration]]) -> str:
     return (
         f"{a!r} and {b!r} mean too much to be matched. A: {_offered(_newest(found[0]))} "
-        f"B: {_offered(_newest(found[1]))} Add a model or a setting, as in n_threads=2"
+        f"B: {_offered(_newest(found[1]))} Add a model or a setting, as in threads=2"
     )
 
 

@@ -10,7 +10,7 @@ from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commands.pull.document import document
 from harness.commands.pull.page import page
-from harness.commands.pull.pull import FilesStatus, PullRequest, pull
+from harness.commands.pull.pull import PullRequest, pull
 from harness.errors import ExitCode, UsageError
 from harness.models.catalog.catalog import load_catalog
 from harness.models.download import DEFAULT_JOBS, DownloadRequest
@@ -51,7 +51,8 @@ def command(
     Fetch MODELS and verify them; what is here already is only checked.
 
     A model is a name of `harness models`, or owner/repo:QUANTIZATION for any repository of the
-    hub, or owner/repo where that leaves no doubt. An interrupted pull goes on where it was.
+    hub, or owner/repo where that leaves no doubt. An interrupted pull goes on where it was. Of
+    several models those that can be had are fetched, whatever becomes of the others.
     """
     if is_list and is_verify:
         raise UsageError("--list and --verify are two questions; ask one of them")
@@ -63,6 +64,6 @@ def command(
         models, download, "list" if is_list else "verify" if is_verify else "fetch"
     )
     with Fetching(output.console) as fetching:
-        result = pull(request, load_catalog(catalogs), fetching.report)
-    is_well = not isinstance(result, FilesStatus) or result.is_well
-    return output.show(page(result), document(result), ExitCode.DONE if is_well else ExitCode.ERROR)
+        result = pull(request, load_catalog(catalogs), fetching.report, output.warn)
+    code = ExitCode.DONE if result.is_well else ExitCode.ERROR
+    return output.show(page(result), document(result), code)

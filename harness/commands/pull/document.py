@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.commands.pull.pull import FilesStatus, Pulled
+from harness.commands.pull.pull import Fetched, FilesStatus, Pulled, PullFailure
 from harness.models.gguf.companions import PassedOver
 from harness.models.status import FileState
 
@@ -38,9 +37,11 @@ class PulledDocument:
 
     Attributes:
         models: One each, in the order asked for.
+        failures: Those that are not here; the exit code is then 1.
     """
 
     models: tuple[PulledModel, ...]
+    failures: tuple[PullFailure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +71,24 @@ class FilesDocument:
 
     Attributes:
         models: One each, in the order asked for.
+        failures: Those of which nothing is known; the exit code is then 1.
     """
 
     models: tuple[FilesOfModel, ...]
+    failures: tuple[PullFailure, ...]
 
 
-def document(result: Sequence[Pulled] | FilesStatus) -> PulledDocument | FilesDocument:
+def document(result: Fetched | FilesStatus) -> PulledDocument | FilesDocument:
     """The same for programs."""
     if isinstance(result, FilesStatus):
         return FilesDocument(
             tuple(
                 FilesOfModel(it.key, it.repo, it.commit, it.files, it.passed_over)
                 for it in result.models
-            )
+            ),
+            result.failures,
         )
-    return PulledDocument(tuple(map(_pulled, result)))
+    return PulledDocument(tuple(map(_pulled, result.models)), result.failures)
 
 
 def _pulled(each: Pulled) -> PulledModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness import units
-from harness.commands.pull.pull import FilesStatus, Pulled
+from harness.commands.pull.pull import Fetched, FilesStatus
 from harness.models.gguf.companions import PassedOver, told_of
 from harness.models.status import FileState, ModelState
 from harness.report.page import Cell, Column, Note, Page, Table, notes
@@ -35,19 +35,26 @@ _FILES = (
 )
 
 
-def page(result: Sequence[Pulled] | FilesStatus) -> Page:
+def page(result: Fetched | FilesStatus) -> Page:
     """A row a model that was fetched; or one a file, and what is left to fetch."""
-    if not isinstance(result, FilesStatus):
-        rows = tuple((it.local.key, it.n_bytes, it.local.path) for it in result)
-        passed = dict.fromkeys(each for it in result for each in it.local.passed_over)
-        return (Table(_PULLED, rows), *_passed_over([*passed]))
+    if isinstance(result, Fetched):
+        rows = tuple((it.local.key, it.n_bytes, it.local.path) for it in result.models)
+        passed = dict.fromkeys(each for it in result.models for each in it.local.passed_over)
+        here = (Table(_PULLED, rows),) if rows else ()
+        return (*here, *_passed_over([*passed]), *_missing(result))
     table = Table(_FILES, tuple(_row(model, it) for model in result.models for it in model.files))
     if result.question == "verify":
-        return (table,)
+        return (table, *_missing(result))
     left = result.n_bytes_missing
     note = Note((f"{units.file_size(left)} to fetch" if left else "nothing to fetch",))
     passed = dict.fromkeys(each for model in result.models for each in model.passed_over)
-    return (table, note, *_passed_over([*passed]))
+    return (table, note, *_passed_over([*passed]), *_missing(result))
+
+
+def _missing(result: Fetched | FilesStatus) -> Page:
+    """The models that failed; why was said at once."""
+    names = ", ".join(each.model for each in result.failures)
+    return notes(f"Failed: {names}") if names else ()
 
 
 def _passed_over(files: Sequence[PassedOver]) -> Page:

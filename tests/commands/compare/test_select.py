@@ -19,7 +19,7 @@ from harness.errors import ResultsInvalid, UsageError
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment
-from harness.schema.settings import Settings
+from harness.schema.settings import Settings, option_name, value_text
 
 Q4, Q8 = (
     make_model(key="m:Q4_0", quantization="Q4_0"),
@@ -167,6 +167,21 @@ def test_any_setting_can_be_named_as_it_is_written(tmp_path: Path) -> None:
         " flash_attn = auto,type_k=f16",
     ):
         assert [it.settings for it in select_cases(tmp_path, term)] == [swept[1]], term
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_a_setting_is_selected_by_the_name_of_its_option_too(tmp_path: Path, field: str) -> None:
+    ours = Settings(n_threads=3, n_batch=7, n_ubatch=5, n_ctx=9, n_gpu_layers=4, n_cpu_moe=6,
+                    devices=("CUDA1",), split_mode="row", main_gpu=1, tensor_split=(3.0, 1.0),
+                    flash_attn="on", type_k="q8_0", type_v="q4_0", load_mode="none",
+                    repack=False)  # fmt: skip
+    made = make_experiment(models=(Q4,), settings=(Settings(n_threads=1), ours))
+    with ExperimentWriter(tmp_path, made):
+        pass
+    option, value = option_name(field), value_text(getattr(ours, field))
+    for name in (field, option, f"--{option}"):
+        for term in (f"{name}={value}", f"{name} {value}", f"m:Q4_0,{name}={value}"):
+            assert [it.settings for it in select_cases(tmp_path, term)] == [ours], term
 
 
 @given(st.lists(SETTINGS, min_size=1, max_size=4, unique=True))

@@ -8,12 +8,17 @@ most the answer is clear without.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
 
 from harness.analysis.device_memory import MemoryCapacity, MemoryNeed
 from harness.errors import HarnessError
-from harness.measure.jobs.plan import ContextRequest, MemoryPlan, plan_memory
+from harness.measure.jobs.plan import ContextRequest, MemoryPlan
+from harness.measure.jobs.plan_each import PlanRequest, plan_each
 from harness.measure.memory import DEFAULT_CONTEXT, planned_need
 from harness.models.catalog.catalog import Catalog, Entry
 from harness.models.catalog.spec import GeneratedSource, ModelSpec, Variant
@@ -48,6 +53,10 @@ _BESIDE_LEAST_BYTES = 600_000_000
 _LEAST_BYTES_PER_WEIGHT = 50 / 256
 # The bits that a quantization is named after are fewer than it takes: Q4_K_M has 4.8, IQ2_XXS 2.06.
 _NAMED_BITS = re.compile(r"(?:^|-)(?:I?Q|MXFP|BF|F)(?P<bits>\d+)(?:_|$)")
+
+
+OnPlanning = Callable[[int, int, str], None]
+"""Told before a model is planned: which one, counted from 1, of how many, and its key."""
 
 
 @dataclass
@@ -101,18 +110,46 @@ class CatalogNeeds:
         estimate = MemoryNeed(self._estimate(spec, variant, size))
         if not _leaves_open(estimate, capacity):
             return estimate
-        if capacity == self.here:
-            return self._planned_here(spec, variant) or estimate
-        # The cache is the same in all variants, and planning each takes time.
-        plan = self._plan(spec, spec.variants[0])
+        plan = self._plan(spec, self._stand_in(spec, variant, capacity))
         if plan is None:
             return estimate
+        if capacity == self.here:
+            return planned_need(plan, plan.contexts[0])
         beside = sum(buffer.n_bytes for buffer in plan.contexts[0].buffers)
         return MemoryNeed(_around(size, beside, _unsure(variant, size), "planned by the engine"))
 
-    def _planned_here(self, spec: ModelSpec, variant: Variant) -> MemoryNeed | None:
-        plan = self._plan(spec, variant)
-        return planned_need(plan, plan.contexts[0]) if plan else None
+    def plan_ahead(
+        self,
+        specs: Iterable[ModelSpec],
+        capacities: Sequence[MemoryCapacity],
+        on_planning: OnPlanning = lambda *_: None,
+    ) -> None:
+        """
+        Plans whatever `need` would plan of these, all by one worker.
+
+        Raises:
+            HarnessError: The folder for temporary files cannot be written.
+        """
+        missing: dict[str, Model] = {}
+        for spec, capacity in product(specs, capacities):
+            for variant in spec.variants:
+                planned = self._stand_in(spec, variant, capacity)
+                key = Entry(spec, planned).key
+                if key in self._plans or not self._is_open(spec, variant, capacity):
+                    continue
+                if model := self.model(spec, planned):
+                    missing[key] = model
+        self._plan_all(missing, on_planning)
+
+    def _is_open(self, spec: ModelSpec, variant: Variant, capacity: MemoryCapacity) -> bool:
+        size = self.size_bytes(spec, variant)
+        if size is None:
+            return False
+        return _leaves_open(MemoryNeed(self._estimate(spec, variant, size)), capacity)
+
+    def _stand_in(self, spec: ModelSpec, variant: Variant, capacity: MemoryCapacity) -> Variant:
+        """The variant that is planned: elsewhere one for all, for the cache is the same."""
+        return variant if capacity == self.here else spec.variants[0]
 
     def _plan(self, spec: ModelSpec, variant: Variant) -> MemoryPlan | None:
         """None where the engine cannot plan it."""
@@ -120,10 +157,22 @@ class CatalogNeeds:
         if key not in self._plans:
             self._plans[key] = None
             if model := self.model(spec, variant):
-                plan = _planned(model)
-                if plan.contexts and plan.contexts[0].n_ctx is not None:
-                    self._plans[key] = plan
+                self._plan_all({key: model})
         return self._plans[key]
+
+    def _plan_all(
+        self, models: Mapping[str, Model], on_planning: OnPlanning = lambda *_: None
+    ) -> None:
+        keys = list(models)
+        with contextlib.ExitStack() as stack:
+            requests = [
+                _request(stack.enter_context(header_stub(model)), model)
+                for model in models.values()
+            ]
+            plans = plan_each(requests, lambda n: on_planning(n + 1, len(keys), keys[n]))
+        for key, plan in zip(keys, plans, strict=True):
+            is_known = bool(plan.contexts) and plan.contexts[0].n_ctx is not None
+            self._plans[key] = plan if is_known else None
 
     def _estimate(self, spec: ModelSpec, variant: Variant, size: int) -> Figure:
         shape, usual = spec.shape, spec.variants[0]
@@ -156,10 +205,9 @@ def least_bytes(spec: ModelSpec, variant: Variant | None = None) -> int | None:
     return int(total * max(int(named["bits"]) / 8 if named else 0, _LEAST_BYTES_PER_WEIGHT))
 
 
-def _planned(model: Model) -> MemoryPlan:
+def _request(path: Path, model: Model) -> PlanRequest:
     n_ctx = min(DEFAULT_CONTEXT, model.file.n_ctx_train or DEFAULT_CONTEXT)
-    with header_stub(model) as path:
-        return plan_memory(path, model.headers, _SETTINGS, [ContextRequest(n_ctx=n_ctx)])
+    return PlanRequest(path, model.headers, _SETTINGS, (ContextRequest(n_ctx=n_ctx),))
 
 
 def _leaves_open(need: MemoryNeed, capacity: MemoryCapacity) -> bool:

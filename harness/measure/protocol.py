@@ -23,9 +23,10 @@ from harness.schema.record import Record
 
 GO = "go"
 
-VERSION = 2
+VERSION = 3
 """Of the protocol; a worker of another Python environment may speak another one."""
 # History, newest first. Raise it whenever a job or an event changes.
+# 3 (2026-11): several models are planned by one worker.
 # 2 (2026-11): measuring tells that it repeats, what disturbed a trial, and the counters of the Run.
 # 1 (2026-11): each job is a type of its own.
 

@@ -27,7 +27,8 @@ from harness.measure import protocol
 from harness.measure.jobs.measure import MeasureJob
 from harness.measure.jobs.measure_worker import measure_job
 from harness.measure.jobs.plan import PlanJob
-from harness.measure.jobs.plan_worker import plan_job
+from harness.measure.jobs.plan_each import PlanEachJob
+from harness.measure.jobs.plan_worker import plan_each_job, plan_job
 from harness.measure.jobs.quantize import PlanFilesJob, QuantizeJob
 from harness.measure.jobs.quantize_worker import plan_files_job, quantize_job
 from harness.measure.jobs.score import ScoreJob, TokenizeJob
@@ -35,7 +36,14 @@ from harness.measure.jobs.score_worker import score_job, tokenize_job
 from harness.measure.protocol import DescribeJob, Event, Send
 
 _Job = Annotated[
-    DescribeJob | MeasureJob | PlanJob | PlanFilesJob | QuantizeJob | TokenizeJob | ScoreJob,
+    DescribeJob
+    | MeasureJob
+    | PlanJob
+    | PlanEachJob
+    | PlanFilesJob
+    | QuantizeJob
+    | TokenizeJob
+    | ScoreJob,
     Field(discriminator="job"),
 ]
 _JOB: TypeAdapter[_Job] = TypeAdapter(_Job)
@@ -103,6 +111,8 @@ def _do(job: _Job, engine: Engine, send: Send) -> None:
             measure_job(engine, job, send)
         case PlanJob():
             plan_job(engine, job, send)
+        case PlanEachJob():
+            plan_each_job(engine, job, send)
         case PlanFilesJob():
             plan_files_job(engine, job, send)
         case QuantizeJob():

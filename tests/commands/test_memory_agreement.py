@@ -118,8 +118,9 @@ def on(
             monkeypatch.setattr(module, "probe_machine", lambda: there.machine)
         for module in (listing, claim_host):
             monkeypatch.setattr(module, "describe_engine", lambda: engine)
-        for module in (memory, fits_of_models, catalog_needs):
+        for module in (memory, fits_of_models):
             monkeypatch.setattr(module, "plan_memory", lambda *_, **__: plan)
+        monkeypatch.setattr(catalog_needs, "plan_each", lambda wanted, _: [plan for _ in wanted])
         monkeypatch.setattr(memory, "available_memory_bytes", lambda: there.free_bytes)
         monkeypatch.setattr(bandwidth_here, "watched_bandwidth", lambda *_: watched(30))
 

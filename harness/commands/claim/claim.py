@@ -11,7 +11,7 @@ from harness.commands.claim.conclusion import HERE, Conclusion, Row, conclude
 from harness.commands.claim.host import look_here
 from harness.commands.claim.stored import StoredVerdicts, measured_here
 from harness.commands.claim.table import NamedHost, reference_host, rows
-from harness.measure.catalog_needs import CatalogNeeds
+from harness.measure.catalog_needs import CatalogNeeds, OnPlanning
 from harness.models.catalog.catalog import Catalog
 from harness.models.catalog.reference_machines import (
     ReferenceMachine,
@@ -76,7 +76,12 @@ class ClaimResult:
     left_out: tuple[str, ...] = ()
 
 
-def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]) -> ClaimResult:
+def examine(
+    request: ClaimRequest,
+    catalog: Catalog,
+    warn: Callable[[str], None],
+    on_planning: OnPlanning = lambda *_: None,
+) -> ClaimResult:
     """
     The verdict on every model on every machine, offline; takes some seconds.
 
@@ -84,6 +89,7 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
         request: What is asked for.
         catalog: The models.
         warn: Is told of results that cannot be read, and of a calibration that does not count.
+        on_planning: Told which model is planned.
 
     Raises:
         UsageError: No such machine.
@@ -99,6 +105,7 @@ def examine(request: ClaimRequest, catalog: Catalog, warn: Callable[[str], None]
     needs = CatalogNeeds(catalog, here.host.host.capacity if here else None)
     kinds = {spec.name: needs.kind(spec) for spec in catalog.models}
     writing = [spec for spec in catalog.models if kinds[spec.name] == "generates"]
+    needs.plan_ahead(catalog.models, [host.host.capacity for host in hosts], on_planning)
     table = rows(writing, hosts, needs, measured.cells)
     names_shown = {HERE, *(machine.name for machine in shown)}
     return ClaimResult(

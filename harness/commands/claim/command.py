@@ -12,6 +12,7 @@ from harness.commands.claim.claim import ClaimRequest, examine
 from harness.commands.claim.document import document
 from harness.commands.claim.page import page
 from harness.models.catalog.catalog import load_catalog
+from harness.report.progress.planning import Planning
 
 
 @click.command("claim")
@@ -35,5 +36,7 @@ def command(
     comfortable, usable, slow, pages, or does not run. What `harness run` or `rehearse` measured
     here counts; all else is predicted, offline. The conclusion is computed from the table.
     """
-    result = examine(ClaimRequest(machines, results), load_catalog(catalogs), output.warn)
+    request, catalog = ClaimRequest(machines, results), load_catalog(catalogs)
+    with Planning(output.console) as planning:
+        result = examine(request, catalog, planning.warn, planning.report)
     return output.show(page(result, is_wide=output.is_wide), document(result))

@@ -20,6 +20,7 @@ from harness.measure.possible import require_possible
 from harness.models.catalog.catalog import load_catalog
 from harness.report.page import notes
 from harness.report.progress.fetching import Fetching
+from harness.report.progress.planning import Planning
 
 
 @click.command("fit")
@@ -77,8 +78,8 @@ def command(
     require_possible({**lists, "type_k": type_k, "type_v": type_v})
     types = tuple(product(type_k, type_v))
     request = FitRequest(models, not offline, lengths, types, settings, results)
-    with Fetching(output.console) as fetching:
-        result = fit(request, load_catalog(catalogs), fetching.report)
+    with Fetching(output.console) as fetching, Planning(output.console) as planning:
+        result = fit(request, load_catalog(catalogs), fetching.report, planning.report)
     for note in result.notes:
         output.warn(note)
     return output.show(page(result), document(result), result.exit_code, hint=hint(result))

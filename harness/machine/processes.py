@@ -81,6 +81,14 @@ def parse_ps(text: str, own_pid: int) -> tuple[BusyProcess, ...]:
     return tuple(sorted(busy, key=lambda p: -p.core_ratio))
 
 
+def _started_s(process: psutil.Process) -> float:
+    """When it was started, to tell it from another of its number; 0 where nobody says."""
+    try:
+        return process.create_time()
+    except RuntimeError:  # /proc/stat without `btime`, as some sandboxes write it
+        return 0.0
+
+
 def _cpu_seconds() -> dict[ProcessKey, UsedTime]:
     found: dict[ProcessKey, UsedTime] = {}
     for process in psutil.process_iter():
@@ -89,7 +97,7 @@ def _cpu_seconds() -> dict[ProcessKey, UsedTime]:
             continue
         try:
             times = process.cpu_times()
-            key = (process.pid, process.create_time())
+            key = (process.pid, _started_s(process))
             found[key] = UsedTime(process.name(), times.user + times.system)
         except psutil.Error:
             # It ended, or belongs to somebody else: what cannot be seen cannot be named.

@@ -11,7 +11,9 @@ the parent's half of the work; here is what all of them share.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -102,15 +104,27 @@ class Job(Record):
         What the worker reads.
 
         Raises:
-            HarnessError: A path of it is no text in this locale.
+            HarnessError: A path in it is no text in this locale, as the engine asks for one.
         """
         try:
             return self.model_dump_json()
         except PydanticSerializationError:
+            path = next(filter(None, map(_odd_text, self.model_dump().values())), "A path")
             raise HarnessError(
-                "The path of the model, or of a folder of the harness's own, is no UTF-8 for this "
-                "locale; rename it, or set LC_ALL=C.UTF-8"
+                f"{path} is a name that is not UTF-8 for this locale, and the engine opens no such "
+                "file; rename it, or set LC_ALL=C.UTF-8"
             ) from None
+
+
+def _odd_text(value: object) -> str | None:
+    """The first text in `value` that cannot be encoded, its odd bytes written out."""
+    if isinstance(value, dict | tuple | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return next(filter(None, map(_odd_text, inner)), None)
+    if not isinstance(value, str | Path) or str(value).isascii():
+        return None
+    shown = os.fsencode(value).decode("utf-8", "backslashreplace")
+    return shown if shown != str(value) else None
 
 
 class DescribeJob(Job):

@@ -126,14 +126,15 @@ def run_worker(
 
     Raises:
         ResultsUnwritable: The log cannot be written.
+        HarnessError: A path of the job is no text.
     """
-    told = _Conversation()
+    told, message = _Conversation(), job.line()
     with _opened(log) as stream, _process(command, stream) as process:
         watchdog = _Watchdog(process, silence_ns)
         try:
             # Held, a signal must come where it is taken for the outcome.
             with interrupts.allowed():
-                _converse(process, job, told, watchdog, on_event)
+                _converse(process, job, message, told, watchdog, on_event)
                 exit_code = process.wait()
         except KeyboardInterrupt:
             told.outcome = outcome.interrupted(told.activity)
@@ -224,12 +225,13 @@ class _Watchdog:
 def _converse(
     process: subprocess.Popen[bytes],
     job: Job,
+    message: str,
     told: _Conversation,
     watchdog: _Watchdog,
     on_event: Callable[[Event], None],
 ) -> None:
     assert process.stdout
-    _say(process, job.line())
+    _say(process, message)
     watchdog.restart()
     for line in process.stdout:
         watchdog.stop()

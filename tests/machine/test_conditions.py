@@ -246,6 +246,16 @@ def test_a_busy_process_is_named_without_its_arguments() -> None:
     assert not any("secret" in process.name for process in busy)
 
 
+def test_a_system_that_does_not_say_when_it_was_started_still_tells_who_is_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_btime(_: psutil.Process) -> float:
+        raise RuntimeError("line 'btime' not found in /proc/stat")
+
+    monkeypatch.setattr(psutil.Process, "create_time", without_btime)
+    assert isinstance(watch_others(0.05), tuple)
+
+
 # ------------------------------------------------------------------ awake
 
 

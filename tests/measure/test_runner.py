@@ -25,13 +25,16 @@ from harness.measure.jobs.measure import (
     measure,
 )
 from harness.measure.jobs.plan import PlanJob, PlannedModelEvent
-from harness.measure.jobs.quantize import QuantizedTensorEvent, QuantizeJob
-from harness.measure.jobs.score import ChunkEvent, ScoreJob, SpilledEvent
+from harness.measure.jobs.quantize import PlanFilesJob, QuantizedTensorEvent, QuantizeJob
+from harness.measure.jobs.score import ChunkEvent, ScoreJob, SpilledEvent, TokenizeJob
 from harness.measure.protocol import VERSION, DescribeJob, Event, HelloEvent, Job
 from harness.measure.runner import describe_engine, run_worker
 from harness.schema.experiment import ContextFacts, EngineInfo
 from harness.schema.quality import ChunkScores
 from harness.schema.settings import Settings
+
+_ODD = "/ü/b\udcffd"
+"""A path with a byte that is no UTF-8, as Python tells it."""
 
 MEASURE = MeasureJob(
     model_path="m",
@@ -417,3 +420,21 @@ def test_nothing_but_the_runner_starts_the_worker() -> None:
         path.name for path in root.rglob("*.py") if '"harness.measure.worker"' in path.read_text()
     ]
     assert naming == ["runner.py"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+@pytest.mark.parametrize(
+    "job",
+    [
+        PlanFilesJob(model_path=_ODD, file_types=("Q4_0",)),
+        QuantizeJob(model_path="m.gguf", file_type="Q4_0", target_path=_ODD),
+        TokenizeJob(model_path="m.gguf", text_path=_ODD),
+    ],
+    ids=lambda job: job.job,
+)
+def test_a_path_that_is_no_text_is_refused_before_a_worker_starts(job: Job, tmp_path: Path) -> None:
+    with pytest.raises(
+        HarnessError, match=r"^/ü/b\\xffd is a name that is not UTF-8 .* rename it, or "
+    ):
+        run_worker(job, log=tmp_path / "log")
+    assert not (tmp_path / "log").exists()

@@ -92,7 +92,10 @@ def candidates(
             it.model.key,
         ),
     )
-    names = _names(ordered)
+    names = candidate_names(
+        [each.model.file for each in ordered],
+        [each.requantized_from is not None for each in ordered],
+    )
     return [
         Candidate(name, each.model, each.requantized_from)
         for name, each in zip(names, ordered, strict=True)
@@ -131,10 +134,23 @@ def _keys(located: Located) -> Iterable[str]:
     return [f"{located.repo}:{name}" for name in quantizations_here(located.repo)]
 
 
-def _names(found: Sequence[_Found]) -> list[str]:
-    """The quantization, "+" where it was made from a quantized file; the key where that repeats."""
-    plain = [each.quantization + ("+" if each.requantized_from else "") for each in found]
+def candidate_names(files: Sequence[ModelFile], are_requantized: Sequence[bool]) -> list[str]:
+    """
+    What tells each file from the others: its quantization, and "+" where it was made from another.
+
+    The key instead where that repeats, and of all where they are not quantizations of one model.
+    """
+    marks = ["+" if is_requantized else "" for is_requantized in are_requantized]
+    plain = [it.quantization + mark for it, mark in zip(files, marks, strict=True)]
+    is_one_model = _is_one_model(files)
     return [
-        name if plain.count(name) == 1 else each.model.key
-        for name, each in zip(plain, found, strict=True)
+        name if is_one_model and plain.count(name) == 1 else it.key + mark
+        for name, it, mark in zip(plain, files, marks, strict=True)
     ]
+
+
+def _is_one_model(files: Sequence[ModelFile]) -> bool:
+    """Whether all have one shape and, as far as they have one, one name before the quantization."""
+    shapes = {(it.architecture, it.n_params, it.n_layer, it.n_embd, it.n_vocab) for it in files}
+    names = {it.key.rpartition(":")[0] for it in files} - {""}
+    return len(shapes) == 1 and len(names) <= 1

@@ -17,6 +17,8 @@ _TABLES = (
     ("ttft", "joules"),
     ("kl", "same_top"),
 )
+_LONGEST_TYPE = 12
+"""Names of types alone are no longer: "UD-Q4_K_XL+"."""
 _FLAT = tuple(Column(None, key) for key in ("model", "quantization", "metric", "", "dominated_by"))
 
 
@@ -49,7 +51,9 @@ def _table(options: Sequence[Option], dominated: dict[str, str], names: Sequence
         )
         for it in options
     ]
-    return Table(columns, tuple(rows))
+    # A model's name may be long, and its end is what tells it: a line of its own.
+    is_long = any(len(it.name) > _LONGEST_TYPE for it in options)
+    return Table(columns, tuple(rows), is_grouped=is_long)
 
 
 def _flat(result: FrontierResult, dominated: dict[str, str]) -> Table:

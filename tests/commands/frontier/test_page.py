@@ -187,7 +187,7 @@ def test_a_file_and_its_quantization_set_are_found_with_their_stored_speeds(tmp_
         SOURCE_SHA256.replace(".", "__"): sha256_of(source),
         REQUANTIZED_FROM.replace(".", "__"): "Q4_1",
     }
-    made = write_small(folder / "mine-Q4_K_M.gguf", n_rows=5, general__file_type=15, **keys)
+    made = write_small(folder / "mine-Q4_K_M.gguf", 4, general__file_type=15, **keys)
     write_small(folder / "anothers.gguf", n_rows=6)
     files = [describe(path, path.name, None, sha256_of(path)) for path in (source, made)]
     store(tmp_path / "results", *files)
@@ -211,11 +211,26 @@ def test_a_file_and_its_quantization_set_are_found_with_their_stored_speeds(tmp_
     assert len(flat) == 1 + 2 * 4
 
 
+def test_rows_of_two_models_are_told_apart_however_long_their_names(tmp_path: Path) -> None:
+    stem = "some-lab-model-of-a-long-name-30b-a3b-instruct-2507"
+    paths = [
+        write_small(tmp_path / f"{stem}-{name}.gguf", n_rows=rows, general__file_type=kind)
+        for name, rows, kind in (("first", 4, 7), ("second", 5, 2))
+    ]
+    results = tmp_path / "results"
+    store(results, *(describe(path, path.name, None, sha256_of(path)) for path in paths))
+    text = CliRunner().invoke(command, [*map(str, paths), "--results", str(results)]).stdout
+    lines = text.splitlines()
+    for path in paths:
+        assert lines.count(path.name) >= 2, text
+    assert max(map(len, lines)) <= 80
+
+
 def test_stored_speeds_and_distances_decide_what_to_take(tmp_path: Path) -> None:
     results = tmp_path / "results"
     paths = [
-        write_small(tmp_path / f"mine-{name}.gguf", n_rows=rows, general__file_type=kind)
-        for name, rows, kind in (("F16", 7, 1), ("Q8_0", 6, 7), ("Q4_0", 5, 2))
+        write_small(tmp_path / f"mine-{name}.gguf", general__file_type=kind, general__name="x" * n)
+        for name, n, kind in (("F16", 700, 1), ("Q8_0", 600, 7), ("Q4_0", 500, 2))
     ]
     files = [describe(path, path.name, None, sha256_of(path)) for path in paths]
     store(results, *files)

@@ -13,7 +13,8 @@ from harness.files import atomic_write
 def rescued(name: str, data: bytes) -> Path | None:
     """Where `data` is kept instead, under its own name; None where even that is refused."""
     with suppress(OSError):
-        folder = Path(tempfile.mkdtemp(prefix="harness-kept-"))
+        # It is to stay.
+        folder = Path(tempfile.mkdtemp(prefix="harness-kept-"))  # noqa: TID251
         try:
             with atomic_write(folder / name) as part:
                 part.write_bytes(data)

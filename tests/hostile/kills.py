@@ -108,6 +108,15 @@ COMMANDS = (
     ),
     Command("import", lambda d: ("import", "rows.json", "--results", d.results), is_resumed=True),
     Command("pull", lambda _: ("pull", "owner/small:Q8_0"), is_resumed=True),
+    Command(
+        "gate",
+        lambda _: ("gate", "--baseline", "best", "--inconclusive", "pass", "--junit", "gate.xml",
+                   "--results", "stored"),
+    ),
+    Command(
+        "export",
+        lambda _: ("export", "latest", "--to", "made/rows.jsonl", "--force", "--results", "stored"),
+    ),
     Command("fit", lambda d: ("fit", "tiny-random", "--results", d.results)),
     Command("calibrate", lambda _: ("machine", "--calibrate", "--force")),
 )  # fmt: skip
@@ -143,6 +152,7 @@ def _desk(folder: Path, endpoint: str) -> Desk:
     for arguments in (
         ("pull", "tiny-random"),
         ("quantize", "tiny-random", "--to", "Q4_K_M,Q5_K_M", "--dir", "made"),
+        *[("run", "tiny-random", "--runs", "1", *_QUICK, "--results", "stored")] * 2,
     ):
         with home.started(*arguments) as started:
             assert started.done().exit_code == 0

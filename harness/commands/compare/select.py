@@ -4,7 +4,7 @@ Which stored cases a few words on the command line mean.
 A selector is one or more terms with commas (or the pages' middle dots) between them, all of which
 must hold:
 
-    smollm2-135m:Q4_1           a model, or a part of its name, or a quantization
+    smollm2-135m:Q4_1           a model by any of its names, or a part of one, or a quantization
     latest, 3f9a, FILE.jsonl    an experiment, as `harness show` takes it
     build=c1b9e2a               of the engine: its commit, or the version of its binding
     machine=17887f              an id or its beginning, or a part of the processor's name
@@ -19,8 +19,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness.errors import ResultsInvalid, UsageError
+from harness.errors import HarnessError, ResultsInvalid, UsageError
 from harness.files import is_file
+from harness.models.catalog.catalog import load_catalog
+from harness.models.hub.files import HubReference
+from harness.models.resolve import FileHere, is_of_one_file, resolve
 from harness.records.listing import (
     Listing,
     StoredConfiguration,
@@ -143,26 +146,30 @@ def _test(folder: Path, listings: Sequence[Listing], term: str) -> Test:
     term = term.removeprefix("--")
     name, equals, value = term.partition("=")
     if equals:
-        return _named(folder, name.strip().lower(), value.strip())
+        return _named(folder, listings, name.strip().lower(), value.strip())
     if term == "latest":
         return _in_experiment(latest(listings).path)
     if term.endswith(".jsonl"):
         return _in_experiment(find(folder, term))
     if any(_is_model(term, case.model.key, "") for case in _cases(listings)):
-        return _of_model(term)
+        return _of_model(term, listings)
     if any(listing.id.startswith(term) for listing in listings):
         return _in_experiment(find(folder, term))
     name, _, value = term.partition(" ")
     is_named = value and name.lower() in (*_FACTS, *FIELDS)
-    return _named(folder, name.lower(), value.strip()) if is_named else _of_model(term)
+    return (
+        _named(folder, listings, name.lower(), value.strip())
+        if is_named
+        else _of_model(term, listings)
+    )
 
 
-def _named(folder: Path, name: str, value: str) -> Test:
+def _named(folder: Path, listings: Sequence[Listing], name: str, value: str) -> Test:
     wanted = value.lower()
     if name == "experiment":
         return _in_experiment(find(folder, value))
     if name == "model":
-        return _of_model(value)
+        return _of_model(value, listings)
     if name == "machine":
         return lambda case: (
             case.experiment.machine.id.startswith(wanted)
@@ -181,8 +188,31 @@ def _in_experiment(path: Path) -> Test:
     return lambda case: case.path.resolve() == chosen
 
 
-def _of_model(text: str) -> Test:
-    return lambda case: _is_model(text, case.model.key, case.model.quantization)
+def _of_model(text: str, listings: Sequence[Listing]) -> Test:
+    def is_meant(case: StoredConfiguration) -> bool:
+        return _is_model(text, case.model.key, case.model.quantization)
+
+    if any(is_meant(case) for case in _cases(listings)):
+        return is_meant
+    names = _other_names(text)  # reads the catalogue, which takes some tenths of a second
+    return lambda case: any(
+        _is_model(name, case.model.key, "") or name == case.model.file_name for name in names
+    )
+
+
+def _other_names(text: str) -> set[str]:
+    """What records may call the model that `text` names, as far as that is known here."""
+    try:
+        catalog = load_catalog()
+        located = resolve(text, catalog)
+    except HarnessError:
+        return set()  # a quantization, a word that means nothing: whoever asks says so
+    if isinstance(located, FileHere):
+        # Earlier versions called what was made here by its file.
+        return {located.key, located.path.name}
+    if isinstance(located, HubReference):
+        return {str(located)}
+    return {located.key if is_of_one_file(text, located, catalog) else located.spec.name}
 
 
 def _is_model(text: str, key: str, quantization: str) -> bool:

@@ -154,6 +154,11 @@ def _partner(
 ) -> Measured | None:
     """Of the same model and Settings; or of the same model, where it has one Settings on each."""
     of_model = [each for each in baseline if each.model.key == side.model.key]
+    # A file that was called otherwise when the baseline was kept is the same file.
+    digest, called = side.model.sha256, {each.model.key for each in candidate}
+    of_model = of_model or [
+        it for it in baseline if digest and it.model.sha256 == digest and it.model.key not in called
+    ]
     for each in of_model:
         if each.settings == side.settings:
             return each

@@ -341,6 +341,18 @@ def test_the_newest_experiment_of_this_machine_counts(tmp_path: Path) -> None:
     assert measured.problems == []
 
 
+def test_a_quantization_that_was_made_here_counts_for_its_model(tmp_path: Path) -> None:
+    made = make_model(key="smollm2-135m:Q3_K_M", quantization="Q3_K_M", sha256="b" * 64)
+    stored(tmp_path, 40.0, model=made)
+    measured = here(tmp_path)
+    assert (rate_of(measured), measured.cells["smollm2-135m"].variant) == (40, "Q3_K_M")
+    stored(tmp_path / "usual", 30.0)
+    # Ollama's word behind the colon is no quantization of the model before it.
+    other = make_model(key="deepseek-r1:7b", quantization="Q4_K_M", sha256="c" * 64)
+    stored(tmp_path / "other", 40.0, model=other)
+    assert "deepseek-r1-671b" not in here(tmp_path / "other").cells
+
+
 def test_trying_slower_settings_takes_nothing_back(tmp_path: Path) -> None:
     slower = Settings(n_threads=2, n_cpu_moe=12)
     stored(tmp_path, 50.0, id="plain1", started_at="2026-11-20T10:00:00+00:00")

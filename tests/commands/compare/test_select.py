@@ -55,6 +55,16 @@ def test_the_newest_experiment_that_holds_both_is_taken(tmp_path: Path) -> None:
     assert ids(tmp_path, "Q4_0", "Q8_0") == [("m:Q4_0@2", "m:Q8_0@2")]
 
 
+def test_a_model_is_selected_by_any_of_its_names(tmp_path: Path) -> None:
+    gemma = make_model(key="gemma-3-270m-it:Q8_0", quantization="Q8_0")
+    hub = make_model(key="lab/Tiny-GGUF:Q4_0", quantization="Q4_0", file_name="Tiny-Q4_0.gguf")
+    store(tmp_path, 1, (gemma, hub))
+    for name in ("gemma3:270m", "gemma3:270m-q8_0", "GEMMA-3-270M-IT"):
+        assert [it.model.key for it in select_cases(tmp_path, name)] == [gemma.key]
+    for name in ("hf.co/lab/Tiny-GGUF:Q4_0", "lab/Tiny-GGUF:Q4_0"):
+        assert [it.model.key for it in select_cases(tmp_path, name)] == [hub.key]
+
+
 def test_without_one_each_side_is_its_newest(tmp_path: Path) -> None:
     store(tmp_path, 1, (Q4,))
     store(tmp_path, 2, (Q4,))

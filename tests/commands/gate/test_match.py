@@ -203,3 +203,11 @@ def test_the_best_of_many_looks_better_than_it_is_and_one_alone_does_not() -> No
     # Expected largest of ten normal values: 1.539 standard deviations (Harter 1961, table 1).
     scores = [0.01 * step for step in (-1.5, -1, -0.7, -0.4, -0.1, 0.1, 0.4, 0.7, 1, 1.5)]
     assert selection_bias(scores) == pytest.approx(1.539 * stdev(scores), rel=0.02)
+
+
+def test_a_file_that_has_another_name_by_now_is_the_same_file() -> None:
+    before = make_candidate("base01", day=1, models=(model_called("m-Q4_0-from-Q8_0.gguf"),))
+    assert matched(before, make_candidate(models=(model_called("m:Q4_0"),))) == (
+        [("m-Q4_0-from-Q8_0.gguf", "m:Q4_0")],
+        [],
+    )

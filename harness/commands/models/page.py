@@ -53,9 +53,7 @@ def hint(result: ModelsResult) -> Page:
             f"engine where that was close; {result.n_left_out} others left out."
         )
     if isinstance(result, LocalModels) and result.files:
-        return notes(
-            "`harness run NAME` measures one where it lies; every command that takes a model does."
-        )
+        return notes("Every command takes these names: `harness run NAME` measures one in place.")
     return ()
 
 
@@ -188,7 +186,7 @@ def _cache(work: Work) -> str:
 def _local(here: LocalModels) -> Page:
     """Models that other programs hold, below the program's name."""
     files = here.files
-    passed = notes(f"{told_of(here.passed_over)}.") if here.passed_over else ()
+    passed = notes(f"Passed over: {told_of(here.passed_over)}.") if here.passed_over else ()
     if not files:
         return (*notes(_NONE_HERE), *passed)
     order = list(dict.fromkeys(file.origin for file in files))

@@ -59,7 +59,7 @@ def _missing(result: Fetched | FilesStatus) -> Page:
 
 def _passed_over(files: Sequence[PassedOver]) -> Page:
     """Of the repositories, what was taken for no model."""
-    return notes(told_of(files)) if files else ()
+    return notes(f"Passed over: {told_of(files)}.") if files else ()
 
 
 def _row(model: ModelState, file: FileState) -> tuple[Cell, ...]:

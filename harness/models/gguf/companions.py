@@ -54,10 +54,10 @@ class PassedOver:
 
 
 def told_of(passed: Sequence[PassedOver]) -> str:
-    """Which files were passed over and why, and how to take one all the same; no full stop."""
+    """Which files were passed over, each with why, and how to take one all the same."""
     names = ", ".join(map(str, passed[:_SHOWN_NAMES]))
     more = f" and {len(passed) - _SHOWN_NAMES} more" if len(passed) > _SHOWN_NAMES else ""
-    return f"passed over: {names}{more}; a whole file name takes one of them"
+    return f"{names}{more}; a whole file name takes one of them"
 
 
 def companions(

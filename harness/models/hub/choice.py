@@ -204,7 +204,7 @@ def _whole_name(models: Sequence[Chosen]) -> str:
 
 def _describe_nothing(reference: HubReference, n_sets: int, passed: Sequence[PassedOver]) -> str:
     if passed:
-        return f"{reference.repo} has no file that is a model for certain here; {told_of(passed)}"
+        return f"{reference.repo}: nothing here is surely a model; passed over: {told_of(passed)}"
     if n_sets:
         return f"{reference.repo} has only parts of models, none of them whole; choose another"
     return (
@@ -216,7 +216,7 @@ def _describe_nothing(reference: HubReference, n_sets: int, passed: Sequence[Pas
 def _describe_others(
     reference: HubReference, models: Sequence[Chosen], passed: Sequence[PassedOver]
 ) -> str:
-    told = f"; {told_of(passed)}" if passed else ""
+    told = f"; passed over: {told_of(passed)}" if passed else ""
     if reference.wanted:
         return f"{reference.repo} has no {reference.wanted}: it has {quantizations(models)}{told}"
     return (

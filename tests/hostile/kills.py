@@ -211,13 +211,21 @@ class _Trial:
         faults = [self._answer_fault(done.exit_code, done.stderr), _orphan_fault(children)]
         is_killed = self.number == signal.SIGKILL
         if is_killed or self.command.is_resumed:
-            faults.append(remains(home, self.desk.results, is_killed=True))
+            faults.append(self._remains(may_be_temporary=is_killed))
             again = self._again()
             faults.append(again and f"the next one: {again}")
-        faults.append(remains(home, self.desk.results, is_killed=is_killed))
+        faults.append(self._remains(may_be_temporary=False))
         if self.command.name == "pull":
             shutil.rmtree(self.desk.hub_cache, ignore_errors=True)
         return "; ".join(fault for fault in faults if fault) or None
+
+    def _remains(self, *, may_be_temporary: bool) -> str | None:
+        return remains(
+            self.desk.home,
+            self.desk.results,
+            may_be_cut_short=self.number == signal.SIGKILL,
+            may_be_temporary=may_be_temporary,
+        )
 
     def _send(self, pid: int) -> None:
         try:

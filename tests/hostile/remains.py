@@ -18,14 +18,16 @@ from harness.records.store import load
 _TEMPORARY = re.compile(r"\.harness-tmp$|\.[0-9]+\.part$|^calibrating-|\.link$|\.ref$|\.fetching$")
 
 
-def remains(home: Home, results: str, *, is_killed: bool) -> str | None:
+def remains(
+    home: Home, results: str, *, may_be_cut_short: bool, may_be_temporary: bool
+) -> str | None:
     """
     What is left, damaged or locked; None if nothing is.
 
-    With `is_killed` temporary files may be there, and records without an end.
+    A kill cuts records short, and leaves temporary files until the next command of the kind.
     """
-    faults = [*_damaged(home.folder / results, is_killed=is_killed), *_half_models(home.folder)]
-    if not is_killed:
+    faults = [*_damaged(home.folder / results, may_be_cut_short), *_half_models(home.folder)]
+    if not may_be_temporary:
         faults += _temporary(home)
     try:
         with machine_held("the next", lock_file=home.lock):
@@ -35,14 +37,14 @@ def remains(home: Home, results: str, *, is_killed: bool) -> str | None:
     return "; ".join(faults) or None
 
 
-def _damaged(results: Path, *, is_killed: bool) -> Iterator[str]:
+def _damaged(results: Path, may_be_cut_short: bool) -> Iterator[str]:
     for path in results.glob("*.jsonl"):
         try:
             stored = load(path)
         except HarnessError as error:
             yield f"unreadable: {error}"
             continue
-        if not is_killed and (stored.end is None or stored.n_torn):
+        if not may_be_cut_short and (stored.end is None or stored.n_torn):
             yield f"without an end: {path.name}"
     yield from (each.problem for each in list_qualities(results) if each.problem)
 

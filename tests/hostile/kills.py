@@ -2,124 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import psutil
-from cli.commandline import ONE_THREAD, Done, Home
+from cli.commandline import Done
 from make.bench_rows import make_row
 from make.hub_server import Repository, random_bytes, running_hub
 
 from harness.records.store import load
 from hostile.attempt import Attempt
+from hostile.desk import COMMANDS, N_ROWS, Command, Desk, new_desk
 from hostile.remains import clear, remains
 
-_QUICK = ("--trials", "1", "-w", "tg8", *ONE_THREAD)
 _MODEL_BYTES = 3_000_000
 # A pull of some seconds, so that a signal meets it.
 _PULL_BYTES_PER_S = 1_500_000
-_N_ROWS = 2_000
 _LIMIT_S = 8
 # Python is up after a tenth of that, and catches nothing of what comes before.
 _START_S = 5
 _END_S = 60
 _OTHERS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 SIGNALS = (*_OTHERS, "SIGKILL")
-
-
-@dataclass
-class Desk:
-    """Somebody's folder with what the commands need."""
-
-    home: Home
-    endpoint: str
-    n: int = 0
-    durations_s: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def results(self) -> str:
-        """Where this attempt keeps its results."""
-        return f"results-{self.n}"
-
-    @property
-    def hub_cache(self) -> Path:
-        return self.home.folder / "hf"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "HF_ENDPOINT": self.endpoint,
-            "HF_HOME": str(self.hub_cache),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-        }
-
-
-@dataclass(frozen=True)
-class Command:
-    """
-    What is done to whom.
-
-    `is_resumed`: what was begun is there after the next one, so that is tried after every signal.
-    """
-
-    name: str
-    arguments: Callable[[Desk], tuple[str, ...]]
-    is_resumed: bool = False
-
-
-COMMANDS = (
-    Command(
-        "run",
-        lambda d: ("run", "tiny-random", "--runs", "2", *_QUICK, "--results", d.results),
-    ),
-    Command(
-        "rehearse",
-        lambda d: ("rehearse", "tiny-random", "--offline", "--dir", "twins", "--runs", "1",
-                   *_QUICK, "--results", d.results),
-    ),
-    Command(
-        "compare",
-        lambda d: ("compare", "tiny-random", "--runs", "2", *_QUICK, "--batch-size", "64,128",
-                   "--results", d.results),
-    ),
-    Command(
-        "quality",
-        lambda d: ("quality", "tiny-random", "--ctx", "64", "--chunks", "3", "--text", "text.txt",
-                   *ONE_THREAD, "--results", d.results),
-    ),
-    Command(
-        "frontier",
-        lambda d: ("frontier", "tiny-random", "--dir", "made", "--measure", "--runs", "1",
-                   "--trials", "1", "-w", "pp16,tg8", *ONE_THREAD, "--chunks", "2",
-                   "--results", d.results),
-    ),
-    Command(
-        "quantize",
-        lambda _: ("quantize", "tiny-random", "--to", "Q4_K_M,Q5_K_M", "--dir", "made", "--force"),
-    ),
-    Command("import", lambda d: ("import", "rows.json", "--results", d.results), is_resumed=True),
-    Command("pull", lambda _: ("pull", "owner/small:Q8_0"), is_resumed=True),
-    Command(
-        "gate",
-        lambda _: ("gate", "--baseline", "best", "--inconclusive", "pass", "--junit", "gate.xml",
-                   "--results", "stored"),
-    ),
-    Command(
-        "export",
-        lambda _: ("export", "latest", "--to", "made/rows.jsonl", "--force", "--results", "stored"),
-    ),
-    Command("fit", lambda d: ("fit", "tiny-random", "--results", d.results)),
-    Command("calibrate", lambda _: ("machine", "--calibrate", "--force")),
-)  # fmt: skip
 
 
 def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
@@ -130,7 +42,7 @@ def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
     content = random_bytes(_MODEL_BYTES)
     with running_hub(**{"owner/small": Repository({"small-Q8_0.gguf": content})}) as hub:
         hub.bytes_per_s = _PULL_BYTES_PER_S
-        desk = _desk(folder, hub.endpoint)
+        desk = new_desk(folder, hub.endpoint)
         while True:
             command, name = rng.choice(COMMANDS), rng.choice(SIGNALS)
             if command.name not in desk.durations_s:
@@ -141,22 +53,6 @@ def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
             yield Attempt(f"{name} to {command.name} at {moment:.0%}", fault)
             shutil.rmtree(desk.home.folder / desk.results, ignore_errors=True)
             clear(desk.home)
-
-
-def _desk(folder: Path, endpoint: str) -> Desk:
-    home = Home(folder / "home", folder / "cache")
-    desk = Desk(home, endpoint)
-    (home.folder / "text.txt").write_text("A bee is a bee, and a flower is not. " * 60)
-    rows = [make_row(n_gen=8 + index) for index in range(_N_ROWS)]
-    (home.folder / "rows.json").write_text(json.dumps(rows))
-    for arguments in (
-        ("pull", "tiny-random"),
-        ("quantize", "tiny-random", "--to", "Q4_K_M,Q5_K_M", "--dir", "made"),
-        *[("run", "tiny-random", "--runs", "1", *_QUICK, "--results", "stored")] * 2,
-    ):
-        with home.started(*arguments) as started:
-            assert started.done().exit_code == 0
-    return desk
 
 
 def _alone(desk: Desk, command: Command) -> str | None:
@@ -261,8 +157,8 @@ class _Trial:
             paths = (home.folder / self.desk.results).glob("*.jsonl")
             found = sum(len(run.trials) for path in paths for run in load(path).runs)
             found //= len(make_row()["samples_ns"])
-            if found != _N_ROWS:
-                return f"{found} of {_N_ROWS} rows"
+            if found != N_ROWS:
+                return f"{found} of {N_ROWS} rows"
         return None
 
 

@@ -2,13 +2,20 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from random import Random
 from time import sleep
 
 import click
+import psutil
 import pytest
+from make.records import make_machine
+from make.work import make_work
 
+from benchmarks import planted_load
 from benchmarks.busy import Interval, Timeline, bursts, load
 from benchmarks.llama_bench import parse_llama_bench
+from benchmarks.memory_load import KINDS
+from harness.analysis.speed.known_bandwidth import MemoryReading
 from harness.schema.settings import Settings
 
 # `llama-bench -o json -r 3 -p 512 -n 0 -t 2` of ggml 0.25.3, the fields that are read.
@@ -62,3 +69,37 @@ def test_a_load_comes_and_goes_and_tells_when() -> None:
     assert len(timeline.bursts) > 1
     assert all(burst.length_ns > 0 for burst in timeline.bursts)
     assert all(a.end_ns < b.start_ns for a, b in pairwise(timeline.bursts))
+
+
+def test_ranges_are_held_to_speeds_in_quiet_beside_each_planted_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reading(kind: str, n: int, *_: object) -> MemoryReading:
+        share = 0.02 if kind == "none" else 0.2 * n
+        return MemoryReading(
+            bytes_per_s=round(30e9 * (1 - share)),
+            read_at="2026-12-01T00:00:00+00:00",
+            others_ratio=share,
+        )
+
+    monkeypatch.setattr(planted_load, "_reading", reading)
+    work = make_work(weights_bytes=2 * 10**9, token_read_bytes=2 * 10**9)
+    truth = planted_load.Truth("m", "tg64", work, 10.0)
+    arguments = ([truth], make_machine(), Settings(n_threads=2), 1, Random(1))
+    cases = list(planted_load._cases(*arguments))
+    assert len(cases) == 13
+    assert all(case.holds("alone") and case.holds("stored") for case in cases)
+    # As it was, a range followed the load of the minute.
+    assert not all(case.holds("before") for case in cases)
+    rows = planted_load._table(cases).splitlines()[2:]
+    assert [row.split()[:2] for row in rows] == [
+        ["none", "1"], ["compute", "4"], ["read", "4"], ["copy", "4"], ["all", "13"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_memory_load_lasts_as_long_as_the_block(kind: str) -> None:
+    with planted_load._planted(kind, 1):
+        mine = [it for it in psutil.Process().children() if kind in it.cmdline()]
+        assert [it.is_running() for it in mine] == [True]
+    assert not any(it.is_running() for it in mine)

@@ -94,13 +94,13 @@ def _for_programs(table: Table) -> Table:
 
 
 def _sweep_notes(groups: Sequence[Measured]) -> Iterator[tuple[str, str]]:
-    """Which rows have no figure that counts, and why; one sentence where several share it."""
+    """Rows without a figure that counts or of another kind than most, and why; each said once."""
     told: dict[str, dict[str, list[str]]] = {}
     for group in groups:
-        for case in group.cases:
-            if note := _note(case):
-                of_note = told.setdefault(note, {})
-                of_note.setdefault(_distinct(group, groups), []).append(case.workload)
+        noted = [(case.workload, note) for case in group.cases if (note := _note(case))]
+        for workload, note in (*noted, *_throughputs(group)):
+            of_note = told.setdefault(note, {})
+            of_note.setdefault(_distinct(group, groups), []).append(workload)
     for note, names in told.items():
         yield "; ".join(f"{name} {', '.join(tests)}" for name, tests in names.items()), note
 
@@ -198,11 +198,17 @@ def _sentences(group: Measured) -> Iterator[str]:
         # Most machines have no counter that may be read; that is not worth a line in each table.
         if metric != energy.METRIC
     ]
-    if group.model.kind != "generates":
-        throughput = MODEL_KINDS[group.model.kind].throughput
-        told += [(name, f"{throughput}: a text read at once") for name in group.workloads]
+    told += _throughputs(group)
     for note in dict.fromkeys(note for _, note in told):
         yield f"{', '.join(workload for workload, it in told if it == note)}  {note}"
+
+
+def _throughputs(group: Measured) -> list[tuple[str, str]]:
+    """Of a model that does not write, what the rates of its workloads are of."""
+    if group.model.kind == "generates":
+        return []
+    throughput = MODEL_KINDS[group.model.kind].throughput
+    return [(name, f"{throughput}: a text read at once") for name in group.workloads]
 
 
 def _note(case: Case) -> str:

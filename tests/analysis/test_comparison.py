@@ -252,3 +252,13 @@ def test_another_file_of_the_same_name_is_remarked() -> None:
     changed = Measured(Configuration(model, a.settings), a.experiment, a.runs)
     assert "not the same file" in " ".join(each.text for each in differences(a, changed))
     assert differences(a, b) == []
+
+
+def test_that_a_prompts_rate_is_of_another_kind_is_said() -> None:
+    made = experiment()
+    encoder = make_model(key="e", architecture="bert")
+    settings = made.plan.settings[0]
+    a, b = (Measured(Configuration(model, settings), made, ()) for model in (SLOW, encoder))
+    texts = [each.text for each in differences(a, b)]
+    assert "a prompt's tok/s is prefill against embedding throughput" in texts
+    assert not any("a prompt's tok/s" in each.text for each in differences(a, a))

@@ -228,3 +228,15 @@ def test_harmless_text_keeps_its_length_and_prints(text: str) -> None:
 
 def test_wrapped_lines_hang_below_their_lead() -> None:
     assert wrapped("one two three", lead="tg128  ", width=16) == ["tg128  one two", "       three"]
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["each in full", "side by side"])
+def test_what_does_not_write_is_called_what_it_is_wherever_it_stands(*, is_full: bool) -> None:
+    models = (make_model(key="encoder", architecture="bert"), make_model())
+    runs = [make_run(0, ("pp512",), model="encoder"), make_run(1)]
+    result = result_of(runs, ("pp512", "tg128"), models=models)
+    text = " ".join(shown(result, is_full=is_full).split())
+    assert "embedding throughput: a text read at once" in text
+    assert "encoder: no verdict: it is an embedding model, which reads a text at once" in text
+    flat = records(shown(result, "csv"))
+    assert {row["workload"] for row in flat if row["model"] == "encoder"} <= {"pp512", ""}

@@ -241,3 +241,11 @@ def test_the_form_of_each_output_is_that_of_llama_bench_itself() -> None:
     first = json.loads("\n".join(theirs["json"]))[0]
     mine = json.loads("\n".join(ours["json"]))[0]
     assert {key: type(first[key]) for key in keys} == {key: type(mine[key]) for key in keys}
+
+
+def test_what_reads_a_text_at_once_is_a_row_with_embeddings() -> None:
+    (row,) = export(stored(make_model(architecture="bert"), runs=make_runs(1))).rows
+    assert (row.record.n_prompt, row.record.n_gen) == (512, 0)
+    assert row.record.embeddings
+    (prompt, _) = export(stored(runs=make_runs(1))).rows
+    assert not prompt.record.embeddings

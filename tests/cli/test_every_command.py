@@ -127,6 +127,9 @@ WITHOUT_EFFECT = [
     "models --country Germany",
     "models --lab Nowhere",
     "models --max-size 5",
+    "models nosuch/model.gguf --fits",
+    "gate --baseline main --metric need --max-slowdown 3%",
+    "gate --baseline main --metric tok_per_s --max-memory 3%",
     "models --json --format csv",
     "run tiny-random --budget 5",
 ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from make.hub_at_hand import hub_at_hand
 from make.hub_server import Hub, Repository, random_bytes
 
 from harness.commands.cache.command import command
-from harness.errors import FetchFailed, ModelNotFound
+from harness.errors import FetchFailed, ModelNotFound, UsageError
 from harness.models.cache import Kept, contents, find_kept, remove
 from harness.models.catalog.catalog import load_catalog
 
@@ -168,3 +169,14 @@ def test_it_does_not_ask_when_told_so(hub: Hub) -> None:
     local = downloaded("tiny-random", None, CATALOG)
     assert harness_cache("rm", "--yes", "tiny-random-Q8_0.gguf").exit_code == 0
     assert not local.path.exists()
+
+
+def test_without_anybody_to_ask_the_option_is_named(hub: Hub) -> None:
+    downloaded("tiny-random", None, CATALOG)
+    done = harness_cache("rm", "tiny-random-Q8_0.gguf")
+    assert isinstance(done.exception, UsageError)
+    assert "--yes" in str(done.exception)
+    (kept,) = [each for each in contents() if each.kind == "model"]
+    document = json.loads(harness_cache("rm", "tiny-random-Q8_0.gguf", "--yes", "--json").stdout)
+    assert [each["n_bytes"] for each in document["removed"]] == [kept.n_bytes]
+    assert kept.name not in by_name()

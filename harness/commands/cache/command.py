@@ -62,4 +62,5 @@ def _agreed() -> bool:
     except click.Abort:
         if stream.has_person():
             raise
+        stream.write("", err=True)  # the end of the question's line
         raise UsageError("nobody is here to be asked; --yes removes it without asking") from None

@@ -14,7 +14,7 @@ from harness.commandline.places import NEW_FILE
 from harness.commands.gate.ci import require_place, tell_github, write_junit
 from harness.commands.gate.document import document
 from harness.commands.gate.gate import GateRequest, gate
-from harness.commands.gate.judge import Limits
+from harness.commands.gate.judge import Limits, limit_of
 from harness.commands.gate.match import ACROSS
 from harness.commands.gate.page import page
 
@@ -77,7 +77,10 @@ _LIMIT = options.Parsed("share", units.parse_limit)
 @click.option("--junit", type=NEW_FILE, metavar="FILE", help="Write JUnit XML too.")
 @options.results_option
 @output_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     experiment: str,
     baseline: str,
     max_slowdown: float,
@@ -95,14 +98,16 @@ def command(
     Say whether EXPERIMENT is worse than a baseline by more than is allowed.
 
     EXPERIMENT is a stored one: `latest` (the default; the newest even if it failed), an id or its
-    beginning, or a path. The
-    baseline is what `harness baseline save NAME` kept, an experiment file, or an earlier comparable
-    experiment: the `latest` or the `best`.
+    beginning, or a path. The baseline is what `harness baseline save NAME` kept, an experiment
+    file, or an earlier comparable experiment: the `latest` or the `best`.
 
     Exit code 0: everything is within the limits, surely. 3: something is surely beyond them. 4:
     neither is sure, a case failed, or there is nothing to compare with. In GitHub Actions the
     verdict is also written to the summary and shown as annotations.
     """
+    unused = {"max_slowdown", "max_memory"} - set(map(limit_of, wanted or GATED))
+    why = f"limits none of the metrics {', '.join(wanted or GATED)}; leave it away"
+    options.refuse_unused(options.typed(context), unused, why)
     if junit:
         require_place(junit)
     limits = Limits(max_slowdown, max_memory, max_kl)

@@ -64,7 +64,13 @@ class Limits:
 
     def of(self, metric: str) -> float:
         """The limit that `metric` is held to."""
-        return self.max_memory if METRICS[metric].unit == "bytes" else self.max_slowdown
+        limit: float = getattr(self, limit_of(metric))
+        return limit
+
+
+def limit_of(metric: str) -> str:
+    """Which of the Limits `metric` is held to, by the name of the field."""
+    return "max_memory" if METRICS[metric].unit == "bytes" else "max_slowdown"
 
 
 @dataclass(frozen=True, slots=True)

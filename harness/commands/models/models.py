@@ -97,24 +97,30 @@ def find_models(request: ModelsRequest, catalog: Catalog, on_progress: OnProgres
     name = request.name
     if name and request.has_filters:
         raise UsageError(f"{name} is one model, there is nothing to filter; leave one of them away")
+    is_entry = name is not None and _is_entry(name, catalog)
+    if name and request.has_fits and not is_entry:
+        raise UsageError(
+            f"--fits is for the catalogue; `harness fit {name}` tells whether that model fits"
+        )
     capacity = _capacity() if request.has_fits else None
     is_fitting = _is_fitting(capacity, catalog) if capacity else None
     memory = capacity.fast_bytes + capacity.slow_bytes if capacity else None
-    if not name:
+    if name is None:
         wanted = ChoiceRequest(request.country, request.lab, request.max_bytes)
         choices = choose(catalog.models, wanted, is_fitting)
         rows = tuple(_row(choice, is_fitting) for choice in choices)
         return CatalogList(rows, len(catalog.models) - len(rows), memory)
-    # A model without files has a page too; a variant behind the name must be one.
-    spec_name, quantization = catalog.split(name)
-    is_entry = catalog.knows(name) and (
-        not quantization or isinstance(resolve(name, catalog), Entry)
-    )
     if not is_entry:
         return find(name, catalog, on_progress=on_progress)
-    spec = catalog.spec(spec_name)
+    spec = catalog.spec(catalog.split(name)[0])
     usual = spec.variants[0] if spec.variants else None
     return CatalogModel(_row(Choice(spec, usual), is_fitting), memory)
+
+
+def _is_entry(name: str, catalog: Catalog) -> bool:
+    """Whether the catalogue has a page of it; a variant behind the name must be one."""
+    _, quantization = catalog.split(name)
+    return catalog.knows(name) and (not quantization or isinstance(resolve(name, catalog), Entry))
 
 
 def _row(choice: Choice, is_fitting: IsFitting | None) -> CatalogRow:

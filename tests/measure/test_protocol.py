@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.errors import HarnessError
@@ -18,7 +20,8 @@ NO_TEXT = "mod\udcc3\udca9le.gguf"
 )
 def test_a_path_that_is_no_text_is_one_clear_line(kind: type[Job]) -> None:
     (field, *_) = [name for name in kind.model_fields if name.endswith("path")]
-    job = kind.model_construct(**{field: NO_TEXT})
+    facts: dict[str, Any] = {field: NO_TEXT}
+    job = kind.model_construct(**facts)
     with pytest.raises(HarnessError, match=r"LC_ALL=C\.UTF-8"):
         job.line()
 

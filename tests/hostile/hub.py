@@ -65,24 +65,25 @@ def _fault(port: int, verb: str, home: Path) -> str | None:
         "HARNESS_CONFIG": str(home / "settings"),
         "PYTHONPATH": str(_ROOT),
     }
-    client = Path(__file__).with_name("hub_client.py")
+    client, peak = Path(__file__).with_name("hub_client.py"), home / "peak"
+    started_s = time.monotonic()
     with (home / "stderr").open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, str(client), verb, f"{_REPO}:Q4_K_M"],
+            [sys.executable, str(client), str(peak), verb, f"{_REPO}:Q4_K_M"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=err,
         )
-    timer = threading.Timer(_LONGEST_S, process.kill)
-    timer.start()
-    started_s = time.monotonic()
-    _, status, usage = os.wait4(process.pid, 0)
-    timer.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    resident_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    try:
+        process.wait(_LONGEST_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    took_s = time.monotonic() - started_s
     said = (home / "stderr").read_text("utf-8", "backslashreplace")
-    return _judged(process.returncode, said, time.monotonic() - started_s, resident_bytes)
+    resident_bytes = int(peak.read_text()) * 1024 if peak.exists() else 0
+    return _judged(process.returncode, said, took_s, resident_bytes)
 
 
 def _judged(exit_code: int, said: str, took_s: float, resident_bytes: int) -> str | None:

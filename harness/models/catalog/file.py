@@ -17,6 +17,7 @@ from harness.models.catalog.yaml_bounds import MOST_BYTES, refuse_endless
 from harness.schema.record import Record
 
 _MOST_DIGITS = 64
+_SHOWN_CHARACTERS = 200
 
 
 def _number(kind: str) -> Callable[[yaml.SafeLoader, yaml.Node], Any]:
@@ -80,10 +81,9 @@ def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:
         return record.model_validate(data)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise HarnessError(f"{name}:{line}: {error.problem or error.context}; mend it") from error
+        raise _mistake(f"{name}:{line}", str(error.problem or error.context)) from error
     except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise HarnessError(f"{name} is not YAML ({reason}); mend it") from error
+        raise _mistake(name, f"it is not YAML ({' '.join(str(error).split())})") from error
     except ValueError as error:
         raise _described(error, root, name) from error
     finally:
@@ -94,11 +94,21 @@ def parse_record(record: type[_RecordT], text: str, name: str) -> _RecordT:
 def _described(error: ValueError, root: yaml.Node | None, name: str) -> HarnessError:
     if not isinstance(error, ValidationError):
         # A number that is none, such as "0x_", which PyYAML refuses without a place.
-        return HarnessError(f"{name}: {error}; mend it")
+        return _mistake(name, str(error))
     first = error.errors()[0]
     found = _find(root, first["loc"])
     what = first["msg"].removeprefix("Value error, ")
-    return HarnessError(f"{name}:{found.line}: {found.keys}: {what}; mend it")
+    return _mistake(f"{name}:{found.line}", f"{_short(found.keys)}: {what}")
+
+
+def _mistake(place: str, what: str) -> HarnessError:
+    return HarnessError(f"{place}: {_short(what)}; mend it")
+
+
+def _short(text: str) -> str:
+    """`text`, which may quote the file, in one line that is not as long as the file."""
+    shown = "".join(char if char.isprintable() else "?" for char in text[:_SHOWN_CHARACTERS])
+    return shown if len(text) <= _SHOWN_CHARACTERS else f"{shown}…"
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,7 @@ def _refuse_repeated_keys(node: yaml.Node, name: str) -> None:
                 continue  # a list as a key, which the constructor refuses with its place
             if key.value in seen:
                 line = key.start_mark.line + 1
-                raise HarnessError(f"{name}:{line}: {key.value} stands there twice; mend it")
+                raise _mistake(f"{name}:{line}", f"{_short(key.value)} stands there twice")
             seen.add(key.value)
             _refuse_repeated_keys(value, name)
     elif isinstance(node, yaml.SequenceNode):

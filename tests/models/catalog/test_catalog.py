@@ -217,7 +217,7 @@ def test_any_other_text_is_refused_in_one_line(text: str) -> None:
 
 
 def test_a_control_character_is_an_error_of_the_file() -> None:
-    with pytest.raises(HarnessError, match=r"m\.yaml is not YAML"):
+    with pytest.raises(HarnessError, match=r"^m\.yaml: it is not YAML"):
         parse_catalog("schema: \x00", "m.yaml")
 
 

@@ -12,6 +12,7 @@ import click
 
 from harness import __version__, interrupts, scratch
 from harness.commandline import stream
+from harness.commandline.refusal import refusal
 from harness.errors import ExitCode, HarnessError
 from harness.models.hub.address import require_endpoint
 
@@ -114,6 +115,11 @@ def _answer() -> NoReturn:
         _fail(error.format_message(), ExitCode.ERROR)
     except HarnessError as error:
         _fail(str(error), error.exit_code)
+    except (OSError, MemoryError, RuntimeError) as error:
+        told = refusal(error)
+        if told is None:
+            raise
+        _fail(told, ExitCode.ERROR)
     _end(exit_code if isinstance(exit_code, int) else ExitCode.DONE)
 
 

@@ -24,6 +24,13 @@ _GPU_SETTINGS: dict[str, tuple[object, ...]] = {
 }
 """What only says something where there is a GPU, with the values that are true without one."""
 
+# At every step all threads wait for the last one, whose turn comes after all others on its CPU:
+# with 300 of them a CPU one Run of tiny-random was not over after a minute. Four times as many as
+# there are CPUs show what too many do; sixteen are no burden anywhere.
+_THREADS_PER_CPU = 4
+_MANY_THREADS = 16
+_ENGINE_THREADS = 512  # GGML_MAX_N_THREADS of ggml.h
+
 _PLAIN_TYPES = ("f32", "f16", "bf16")
 _USUAL = Settings(n_threads=1)
 
@@ -46,6 +53,18 @@ def impossible_options(settings: Sequence[Settings], workloads: Sequence[str]) -
             yield (
                 f"{_written(each, 'n_ubatch')} has no effect: it is more than "
                 f"{_written(each, 'n_batch')}, of which it is to be a part; ask for no more"
+            )
+
+
+def impossible_threads(settings: Sequence[Settings], n_logical: int) -> Iterator[str]:
+    """A sentence for each number of threads of which nothing could be learned on so many CPUs."""
+    most = max(_MANY_THREADS, _THREADS_PER_CPU * n_logical)
+    for each in settings:
+        if each.n_threads > min(most, _ENGINE_THREADS):
+            yield (
+                f"{_written(each, 'n_threads')} is too much for the {n_logical} CPUs of this "
+                f"machine, where all threads wait for each other at every step; take up to "
+                f"{min(most, _ENGINE_THREADS)}"
             )
 
 

@@ -15,6 +15,7 @@ import itertools
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -90,6 +91,25 @@ def asks_for_json(arguments: Sequence[str]) -> bool:
 def has_person() -> bool:
     """Whether somebody can answer a question."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def give_up() -> str | None:
+    """
+    The standard stream that cannot be written, if it is one; nothing more is written to it.
+
+    Python would try the rest at the end, and answer with an exit code of its own.
+    """
+    found = None
+    for name, each in (("standard output", sys.stdout), ("standard error", sys.stderr)):
+        try:
+            each.flush()
+        except OSError:
+            found = found or name
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, each.fileno())
+                os.close(nowhere)
+    return found
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

@@ -10,8 +10,10 @@ from harness.analysis.impossible import (
     impossible_for_kind,
     impossible_for_model,
     impossible_options,
+    impossible_threads,
 )
 from harness.errors import UsageError
+from harness.machine.probe import probe_machine
 from harness.measure import runner
 from harness.measure.schedule import settings_product
 from harness.schema.experiment import ModelFile
@@ -33,8 +35,10 @@ def require_possible(lists: Mapping[str, Sequence[object]], workloads: Sequence[
         UsageError: A combination cannot be, or a setting would change nothing.
         HarnessError: The engine cannot be loaded.
     """
-    # Of threads anything will do here; the machine's own number takes a look at it.
+    # Where no number of threads is asked for, any will do here.
     settings = settings_product({"n_threads": (1,), **lists})
+    if "n_threads" in lists:
+        _refuse(impossible_threads(settings, probe_machine().n_cores_logical))
     _refuse(impossible_options(settings, workloads))
     if asks_for_devices(settings):
         _refuse(impossible_for_engine(settings, runner.describe_engine()))

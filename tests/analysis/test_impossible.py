@@ -13,6 +13,7 @@ from harness.analysis.impossible import (
     impossible_for_kind,
     impossible_for_model,
     impossible_options,
+    impossible_threads,
 )
 from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Device
@@ -149,3 +150,21 @@ def test_of_a_part_of_another_model_nothing_is_measured() -> None:
     (why,) = impossible_for_kind([of()], ("pp64",), make_model(key="m", architecture="eagle3"))
     assert "m is a draft head" in why
     assert "nothing of it can be measured alone" in why
+
+
+@pytest.mark.parametrize(
+    ("n_threads", "n_logical", "is_refused"),
+    [
+        (16, 1, False),
+        (17, 2, True),
+        (128, 32, False),
+        (129, 32, True),
+        (512, 256, False),
+        (513, 256, True),
+    ],
+)
+def test_threads_that_would_only_wait_for_each_other_are_refused(
+    n_threads: int, n_logical: int, is_refused: bool
+) -> None:
+    told = list(impossible_threads([Settings(n_threads=n_threads)], n_logical))
+    assert bool(told) == is_refused

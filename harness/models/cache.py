@@ -101,25 +101,25 @@ def _kept_of_model(name: str, kept: Sequence[Kept], catalog: Catalog) -> list[Ke
         elif isinstance(located, Entry) and not isinstance(located.variant.source, HubSource):
             path = cached_path(located.spec, located.variant)
         else:
-            plan = cached_plan(request_of(located))
-            path = plan.paths[0]
-            return [_of_repository(plan, path, kept)]
+            return [_of_repository(cached_plan(request_of(located)), kept)]
     except (ModelNotFound, ModelInvalid, FetchFailed):
         return []
     found = [each for each in kept if each.path.absolute() == path.absolute()]
     if not found and isinstance(located, FileHere):
-        raise ModelNotFound(f"{path} is another program's, or your own; remove it there")
+        raise ModelNotFound(
+            f"{located.key} is another program's, or your own: {path}; remove it there"
+        )
     return found
 
 
-def _of_repository(plan: HubPlan, path: Path, kept: Sequence[Kept]) -> Kept:
+def _of_repository(plan: HubPlan, kept: Sequence[Kept]) -> Kept:
     """The file, of a split model all its parts; the whole repository if it holds nothing else."""
     repository = next(each for each in kept if each.path == plan.repository.folder)
-    parts = shard_paths(path)
+    parts = plan.paths
     others = [it for it in _below(repository.path / "snapshots") if is_gguf(it.name)]
     if {it.name for it in others} <= {it.name for it in parts}:
         return repository
-    return Kept(plan.key, "file", plan.chosen.n_bytes, len(parts), path)
+    return Kept(plan.key, "file", plan.chosen.n_bytes, len(parts), parts[0])
 
 
 def remove(each: Kept) -> None:

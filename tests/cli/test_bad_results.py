@@ -39,8 +39,8 @@ def test_a_results_folder_that_cannot_be_read_is_named(home: Home) -> None:
     home.results.touch()
     done = home.harness("show")
 
-    assert done.exit_code == 1
-    assert "results" in done.error()
+    assert done.exit_code == 2
+    assert "results is a file; name a folder" in done.error()
 
 
 def test_a_lock_that_cannot_be_taken_is_named(home: Home) -> None:

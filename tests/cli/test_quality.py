@@ -115,7 +115,7 @@ def test_logits_that_are_no_numbers_are_a_row_and_the_rest_goes_on(desk: Desk) -
     ("arguments", "exit_code", "said"),
     [
         (("--spill",), 2, "--reference"),
-        (("--text", "none.txt"), 2, "cannot be read"),
+        (("--text", "none.txt"), 2, "there is no file none.txt"),
         (("--text", "fine.gguf"), 2, "not UTF-8"),
         (("--ctx", "512"), 2, "takes 512"),
         (("--ctx", "100000"), 2, "trained for 8192"),

@@ -19,7 +19,7 @@ def test_a_results_folder_that_is_a_file_is_refused_before_measuring(home: Home)
     (home.folder / "taken").touch()
     done = home.harness("run", "-q", "tiny-random", *QUICK, "--results", "taken")
 
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     error = done.error()
     assert "taken" in error
     assert "--results" in error
@@ -30,7 +30,7 @@ def test_a_results_folder_that_cannot_be_made_is_refused_before_measuring(home: 
     (home.folder / "file").touch()
     done = home.harness("run", "-q", "tiny-random", *QUICK, "--results", "file/results")
 
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "file/results" in done.error()
     assert "--results" in done.error()
 

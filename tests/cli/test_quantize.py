@@ -101,5 +101,5 @@ def test_types_that_cannot_be_made_are_refused_with_the_reason(
 def test_a_folder_that_cannot_be_made_is_one_clear_line(home: Home) -> None:
     (home.folder / "file").write_text("in the way")
     done = home.harness("quantize", "tiny-random", "--to", "Q4_0", "--dir", Path("file", "x"), "-q")
-    assert done.exit_code == 1
-    assert "cannot be made" in done.stderr
+    assert done.exit_code == 2
+    assert "is no folder" in done.stderr

@@ -30,7 +30,7 @@ _SPELT = {
     "─": "-", "━": "-", "│": "|", "├": "|", "└": "`", "╸": "-", "╺": "-", "\N{NO-BREAK SPACE}": " ",
 }  # fmt: skip
 
-
+_NAMES = ("standard output", "standard error")
 _has_answered = False
 
 
@@ -52,7 +52,11 @@ def write(text: str, *, err: bool = False, end: str = "\n") -> None:
     """`text`, of any number of lines, to stdout or stderr, without what is not printed."""
     global _has_answered
     _has_answered = _has_answered or not err
-    click.echo(printable(text) + end, nl=False, err=err)
+    try:
+        click.echo(printable(text) + end, nl=False, err=err)
+    except OSError as error:
+        error.filename = _NAMES[err]
+        raise
 
 
 def write_error(message: str) -> None:
@@ -100,7 +104,7 @@ def give_up() -> str | None:
     Python would try the rest at the end, and answer with an exit code of its own.
     """
     found = None
-    for name, each in (("standard output", sys.stdout), ("standard error", sys.stderr)):
+    for name, each in zip(_NAMES, (sys.stdout, sys.stderr), strict=True):
         try:
             each.flush()
         except OSError:

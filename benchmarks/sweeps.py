@@ -74,7 +74,7 @@ def swept(
     Raises:
         ClickException: A Run failed: there is nothing to compare then.
     """
-    experiment = session.new_experiment(plan, machine)
+    experiment = session.new_experiment(plan, machine, ())
     with (
         tempfile.TemporaryDirectory() as folder,
         ExperimentWriter(Path(folder), experiment) as writer,

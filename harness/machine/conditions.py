@@ -30,12 +30,15 @@ BUSY_GPU_PERCENT = 10
 _N_NAMED = 3
 
 
-def read_conditions(machine: Machine) -> Conditions:
+def read_conditions(
+    machine: Machine, others: tuple[BusyProcess, ...] | None = None, *, names_others: bool = True
+) -> Conditions:
     """The state of `machine` now; watches the other processes for half a second."""
     return judge(
         machine,
         read_state(),
-        others=read_others(),
+        others=read_others() if others is None else others,
+        names_others=names_others,
         memory_available_bytes=available_memory_bytes(),
         swap_used_bytes=read_swap_used_bytes(),
         load_average_1m=_load_average(),
@@ -97,6 +100,7 @@ def judge(
     swap_used_bytes: int | None,
     load_average_1m: float | None,
     core_limit: str = "CPU affinity",
+    names_others: bool = True,
 ) -> Conditions:
     """The conditions those readings make, with all warnings, the gravest first."""
     unknown = dict(state.unknown)
@@ -111,7 +115,13 @@ def judge(
     warnings.extend(_memory_warnings(machine, memory_available_bytes))
     if limited := limited_cores(machine, core_limit):
         warnings.append(limited)
-    warnings.extend(_other_warnings(others, state.gpu_busy_percent))
+    if others:
+        shares = named(others) if names_others else _shares(others)
+        warnings.append(
+            f"Other processes use the CPU, in percent of a core: {shares}. "
+            "Stop them or wait for them to end."
+        )
+    warnings.extend(_gpu_warnings(state.gpu_busy_percent))
     return Conditions(
         power_source=state.power_source,
         battery_percent=state.battery_percent,
@@ -135,15 +145,23 @@ def _memory_warnings(machine: Machine, available_bytes: int) -> list[str]:
     ]
 
 
-def _other_warnings(others: tuple[BusyProcess, ...], gpu_busy_percent: int | None) -> list[str]:
+def named(others: tuple[BusyProcess, ...]) -> str:
+    """The busiest with their names and what they use; to be told, not to be kept."""
+    listed = ", ".join(f"{p.name} ({p.core_ratio * 100:.0f} %)" for p in others[:_N_NAMED])
+    return listed + _more(others)
+
+
+def _shares(others: tuple[BusyProcess, ...]) -> str:
+    """The same without names, which say what somebody does with the machine."""
+    return ", ".join(f"{p.core_ratio * 100:.0f} %" for p in others[:_N_NAMED]) + _more(others)
+
+
+def _more(others: tuple[BusyProcess, ...]) -> str:
+    return f" and {len(others) - _N_NAMED} more" if len(others) > _N_NAMED else ""
+
+
+def _gpu_warnings(gpu_busy_percent: int | None) -> list[str]:
     warnings = []
-    if others:
-        named = ", ".join(f"{p.name} ({p.core_ratio * 100:.0f} %)" for p in others[:_N_NAMED])
-        more = f" and {len(others) - _N_NAMED} more" if len(others) > _N_NAMED else ""
-        warnings.append(
-            f"Other processes use the CPU, in percent of a core: {named}{more}. "
-            "Stop them or wait for them to end."
-        )
     if gpu_busy_percent is not None and gpu_busy_percent > BUSY_GPU_PERCENT:
         warnings.append(
             f"The GPU is {gpu_busy_percent} % busy with other work: stop it or wait for its end."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from harness.schema.experiment import Outcome, Reason
 from harness.units import duration
 
 _TAIL_BYTES = 16_384
+_ROOT = r"(?:~|[A-Za-z]:)?[\\/]"
+# A folder's name may hold blanks where the path is quoted, and ends at one where it is not.
+_QUOTED_PATH = re.compile(rf"""(["'`]){_ROOT}(?:[^"'`]*[\\/])?([^"'`\\/]*)\1""")
+_FOLDERS = re.compile(rf"""(?<![\w.~:/\\]){_ROOT}(?:[^\s\\/:"'`()]+[\\/])*(?=[^\s\\/])""")
 _TAIL_LINES = 12
 _WINDOWS_CRASHES = {
     0xC0000005: "access violation",
@@ -25,7 +30,7 @@ _WINDOWS_ABORT = 3  # what the C runtime's abort() leaves behind
 
 
 def log_tail(log: Path) -> tuple[str, ...]:
-    """The last lines of a worker's log, without the user's home folder in them."""
+    """The last lines of a worker's log, of every path the last part alone: it may be shared."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
@@ -33,8 +38,13 @@ def log_tail(log: Path) -> tuple[str, ...]:
     except OSError:
         return ()  # it was never written, or removed meanwhile
     lines = [line for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
-    home = str(Path.home())
-    return tuple((line.replace(home, "~") if len(home) > 1 else line)[:500] for line in lines)
+    return tuple(without_folders(line)[:500] for line in lines)
+
+
+def without_folders(line: str) -> str:
+    """The line with every absolute path cut to its last part, which says nothing of a person."""
+    line = _QUOTED_PATH.sub(r"\1\2\1", line)
+    return _FOLDERS.sub("", line)
 
 
 def of_exit(exit_code: int, where: str, tail: tuple[str, ...]) -> Outcome:

@@ -17,8 +17,9 @@ from typing import Protocol
 from harness import __version__
 from harness.errors import ExitCode, UsageError
 from harness.interrupts import held
-from harness.machine.conditions import read_conditions
+from harness.machine.conditions import named, read_conditions, read_others
 from harness.machine.probe import default_threads, probe_machine
+from harness.machine.processes import BusyProcess
 from harness.measure import runner
 from harness.measure.possible import require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
@@ -121,12 +122,16 @@ class Session:
             ResultsUnwritable: The record cannot be begun.
         """
         results, plan = self.request.results, self.plan
-        predicted = predict(new_experiment(plan, self.machine), paths, results)
+        others = read_others()
+        predicted = predict(new_experiment(plan, self.machine, others), paths, results)
         for refusal in predicted.refusals:
             raise UsageError(f"{refusal}; leave that setting away")
         experiment = predicted.experiment
         for warning in warnings(predicted):
             observer.warn(warning)
+        if others:
+            # Said and not kept: a record may be shared, and tells nobody what else was running.
+            observer.warn(f"The other processes are {named(others)}.")
         with (
             held(),
             ExperimentWriter(results, experiment) as writer,
@@ -181,7 +186,7 @@ def _kept_elsewhere(experiment: Experiment, result: Result, name: str) -> Sessio
     return SessionResult(experiment, result, path)
 
 
-def new_experiment(plan: Plan, machine: Machine) -> Experiment:
+def new_experiment(plan: Plan, machine: Machine, others: tuple[BusyProcess, ...]) -> Experiment:
     """
     An experiment about to begin: what measures, on what, in which condition.
 
@@ -192,7 +197,7 @@ def new_experiment(plan: Plan, machine: Machine) -> Experiment:
         id=uuid.uuid4().hex[:8],
         started_at=now(),
         machine=machine,
-        conditions=read_conditions(machine),
+        conditions=read_conditions(machine, others, names_others=False),
         provenance=Provenance(
             harness_version=__version__,
             python_version=platform.python_version(),

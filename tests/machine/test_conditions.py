@@ -313,3 +313,22 @@ def _is_alive(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_what_is_kept_of_other_processes_is_what_they_use_and_no_name() -> None:
+    others = (BusyProcess("secret, (7 %)", 0.98), BusyProcess("other", 0.41))
+    kept, said = (
+        judge(
+            MACHINE,
+            QUIET,
+            others=others,
+            memory_available_bytes=MACHINE.memory_bytes,
+            swap_used_bytes=0,
+            load_average_1m=1.4,
+            names_others=names_others,
+        ).warnings[-1]
+        for names_others in (False, True)
+    )
+    assert "98 %, 41 %" in kept
+    assert not any(process.name in kept for process in others)
+    assert all(process.name in said for process in others)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.analysis import energy, formulas
-from harness.analysis.findings import Finding
+from harness.analysis.finding import Finding
 from harness.analysis.measured import Absence, Lack, Measured, Round
 from harness.analysis.metrics import COMPARED, METRICS, Metric, headline
 from harness.analysis.stats import interval as stats

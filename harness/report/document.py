@@ -10,7 +10,8 @@ from typing import Literal
 from harness.analysis import disturbance
 from harness.analysis.cases import Case, CaseOutcome
 from harness.analysis.energy import CaseEnergy
-from harness.analysis.findings import Finding, case_findings, tally
+from harness.analysis.finding import Finding
+from harness.analysis.findings import case_findings, tally
 from harness.analysis.measured import Measured
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict

@@ -9,7 +9,8 @@ from pathlib import Path
 from harness import units
 from harness.analysis import disturbance, energy
 from harness.analysis.cases import Case
-from harness.analysis.findings import Finding, findings
+from harness.analysis.finding import Finding
+from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.verdict import Verdict

@@ -16,7 +16,8 @@ from make.records import (
 )
 from make.trials import disturbed_counters, make_counters, make_trial
 
-from harness.analysis.findings import Finding, case_findings, findings, tally
+from harness.analysis.finding import Finding
+from harness.analysis.findings import case_findings, findings, tally
 from harness.analysis.measured import measured_of
 from harness.schema.experiment import Run
 from harness.schema.machine import Counters

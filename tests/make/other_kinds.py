@@ -14,7 +14,8 @@ import numpy as np
 
 from harness.models.gguf.part import made_part
 from harness.models.gguf.write import KeyValue, header_bytes
-from harness.models.twin.twin import stocks_for, write_twin
+from harness.models.twin.stocks import stocks_for
+from harness.models.twin.twin import write_twin
 from harness.schema.model_kind import ModelKind
 
 Shapes = dict[str, tuple[int, ...]]

@@ -10,7 +10,8 @@ import numpy as np
 from harness.models.gguf.part import HeaderPart, made_part
 from harness.models.gguf.tensor_types import FILE_TYPE_NUMBERS
 from harness.models.gguf.write import KeyValue, bare_keys, header_bytes
-from harness.models.twin.twin import stocks_for, write_twin
+from harness.models.twin.stocks import stocks_for
+from harness.models.twin.twin import write_twin
 
 
 @dataclass(frozen=True)

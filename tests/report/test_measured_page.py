@@ -22,7 +22,7 @@ from make.shown import PATH, result_of, shown, shown_of
 from make.trials import disturbed_counters, make_trial
 
 from harness.analysis.cases import Case, CaseOutcome
-from harness.analysis.findings import Finding
+from harness.analysis.finding import Finding
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.interval import estimate

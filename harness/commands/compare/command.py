@@ -13,6 +13,7 @@ from harness.commandline import options
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, output_options
 from harness.commands.compare.compare import (
+    Compared,
     CompareRequest,
     compare_stored,
     prepare_comparison,
@@ -101,11 +102,7 @@ def command(
             raise UsageError("--across is for --stored; what is measured now may differ in all")
         if until and "runs" not in typed:
             request = replace(request, n_runs_max=_MANY_RUNS)
-        with Fetching(output.console) as fetching:
-            catalog = load_catalog(catalogs)
-            comparison = prepare_comparison(question, request, catalog, fetching.report)
-        with machine_held(comparison.title, request.wait_ns, output.tell):
-            compared = comparison.measure(Progress(output.console))
+        compared = _measured(question, request, catalogs, output)
     for warning in compared.warnings:
         output.tell(warning)
     told = aside(compared.measured) if compared.measured else ()
@@ -113,3 +110,13 @@ def command(
     output.show(shown, found, aside=told)
     # Asked after it is shown: where the record could not be kept, this is an error.
     return compared.exit_code
+
+
+def _measured(
+    question: CompareRequest, request: MeasureRequest, catalogs: tuple[Path, ...], output: Output
+) -> Compared:
+    with Fetching(output.console) as fetching:
+        catalog = load_catalog(catalogs)
+        comparison = prepare_comparison(question, request, catalog, fetching.report)
+    with machine_held(comparison.title, request.wait_ns, output.tell):
+        return comparison.measure(Progress(output.console))

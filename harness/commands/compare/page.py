@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from harness import units
 from harness.analysis.comparison import ComparedFigure, Mismatch, State
-from harness.analysis.findings import Finding, findings
+from harness.analysis.finding import Finding
+from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.analysis.findings import Finding
+from harness.analysis.finding import Finding
 from harness.analysis.metrics import METRICS
 from harness.commands.gate.gate import GateResult, JudgedExperiment
 from harness.commands.gate.judge import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
-from harness.analysis.findings import Finding
+from harness.analysis.finding import Finding
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import GATED, METRICS
 from harness.commands.gate.baselines import baseline_path, offered

@@ -12,7 +12,7 @@ from harness.analysis.comparison import (
     mismatches,
     power_differences,
 )
-from harness.analysis.findings import Finding
+from harness.analysis.finding import Finding
 from harness.analysis.measured import Measured
 from harness.commands.gate.judge import LEAST_RUNS, Check, unjudged
 from harness.schema.experiment import Experiment

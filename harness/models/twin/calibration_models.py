@@ -16,7 +16,8 @@ import numpy as np
 from harness.models.gguf.part import made_part
 from harness.models.gguf.tensor_types import TYPES_BY_NAME
 from harness.models.gguf.write import KeyValue, bare_keys, header_bytes
-from harness.models.twin.twin import stocks_for, write_twin
+from harness.models.twin.stocks import stocks_for
+from harness.models.twin.twin import write_twin
 
 # Weights that fit into the last cache are not read from memory. At four times its size a quarter
 # could lie there at most, and plain reads no longer gain from it (see analysis/bandwidth.py).

@@ -13,7 +13,7 @@ from make.gate import make_candidate, make_rounds, make_sides, model_called
 from make.pages import HOSTILE
 from make.shown import read
 
-from harness.analysis.findings import Finding
+from harness.analysis.finding import Finding
 from harness.analysis.measured import measured_of
 from harness.commands.gate.annotations import safe, workflow_commands
 from harness.commands.gate.ci import junit_text, summary_text

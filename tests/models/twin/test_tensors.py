@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.models.gguf.header import Tensor
-from harness.models.twin.twin import Stocks
+from harness.models.twin.stocks import Stocks
 
 
 def test_a_table_of_experts_names_different_ones_for_each_token() -> None:

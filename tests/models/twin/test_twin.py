@@ -22,9 +22,9 @@ from harness.models.gguf.shards import check_parts
 from harness.models.gguf.tensor_types import TYPES_BY_NAME
 from harness.models.model import Model
 from harness.models.twin import twin
+from harness.models.twin.stocks import Stocks
 from harness.models.twin.twin import (
     _PIECE_BYTES,
-    Stocks,
     _Pieces,
     twin_file,
     twin_of,

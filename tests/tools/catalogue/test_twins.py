@@ -10,7 +10,8 @@ import pytest
 from make.probe import probed
 from make.shapes import DEEP_MIXTURES, spec_of
 
-from harness.models.twin.twin import stocks_for, write_twin
+from harness.models.twin.stocks import stocks_for
+from harness.models.twin.twin import write_twin
 from tools.catalogue.architectures.known import LAYOUTS
 from tools.catalogue.shapes import layout_of
 

@@ -21,7 +21,7 @@ from harness.analysis.stats import interval as stats
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import Experiment, ModelFile, Run
 from harness.schema.figure import Figure, exact
-from harness.schema.model_kind import workloads_of
+from harness.schema.model_kind import MODEL_KINDS, workloads_of
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
@@ -69,6 +69,15 @@ class Measured:
     def settings(self) -> Settings:
         """The configuration's."""
         return self.configuration.settings
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What stands beside its name: how it is no model that writes, measured here."""
+        return (
+            *(["rehearsed"] if self.model.is_twin else []),
+            *([MODEL_KINDS[self.model.kind].noun] if self.model.kind != "generates" else []),
+            *(["imported from llama-bench"] if self.experiment.origin == "llama-bench" else []),
+        )
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:

@@ -131,9 +131,7 @@ def heading(group: Measured, groups: Sequence[Measured]) -> str:
         model.key,
         model.quantization,
         units.file_size(model.n_bytes),
-        *(["rehearsed"] if model.is_twin else []),
-        *([MODEL_KINDS[model.kind].noun] if model.kind != "generates" else []),
-        *(["imported from llama-bench"] if group.experiment.origin == "llama-bench" else []),
+        *group.marks,
         settings_text(group.settings, [other.settings for other in groups]),
         *([f"on {', '.join(group.gpus)}"] if group.gpus else []),
     ]

@@ -64,7 +64,7 @@ def shown_figures(groups: Sequence[Measured]) -> Iterator[tuple[str, Figure]]:
 
 
 def _model(group: Measured) -> str:
-    return f"{group.model.key} · rehearsed" if group.model.is_twin else group.model.key
+    return " · ".join((group.model.key, *group.marks))
 
 
 def _of_case(case: Case, *, has_ttft: bool) -> tuple[Cell, ...]:

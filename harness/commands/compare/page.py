@@ -99,11 +99,7 @@ def verdict_word(metric: str, comparison: Comparison) -> str:
 
 def side_text(side: Measured, other: Measured) -> str:
     """What a side is, with the Settings in which it differs from the other."""
-    parts = [side.model.key, settings_text(side.settings, [other.settings])]
-    if side.model.is_twin:
-        parts.insert(1, "rehearsed")
-    if side.experiment.origin == "llama-bench":
-        parts.insert(1, "imported from llama-bench")
+    parts = [side.model.key, *side.marks, settings_text(side.settings, [other.settings])]
     if side.experiment.id != other.experiment.id:
         engine = side.experiment.provenance.engine
         parts += [

@@ -144,6 +144,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_after_the_table(home: Home, tiny_disk: Path) -> None:
     # Two hundred step times and more: no Run fits beside the experiment's first line.
     done = home.harness("run", "tiny-random", *QUICK, "-w", "tg200", "--results", tiny_disk)

@@ -132,7 +132,14 @@ def test_what_a_killed_import_left_is_made_whole(home: Home) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_an_import_that_is_ended_left_all_or_nothing(home: Home, sent: signal.Signals) -> None:
     rows = [make_row(n_prompt=n, n_gen=0) for n in range(1, 2000)]
     (home.folder / "rows.jsonl").write_bytes(as_jsonl(*rows))

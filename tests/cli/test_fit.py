@@ -74,6 +74,7 @@ def test_fit_as_json_is_one_document(home: Home) -> None:
     assert [each["n_ctx"] for each in model["largest"]] == [8192, 8192]
 
 
+@pytest.mark.slow
 def test_fit_says_what_the_load_of_the_minute_leaves_open(home: Home, tmp_path: Path) -> None:
     with load(4, 1000, 1000):
         done = home.harness(

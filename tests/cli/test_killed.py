@@ -51,6 +51,7 @@ def interrupted(new_home: Callable[[], Home]) -> Interrupted:
     return Interrupted(home, worker, done, refused, waited)
 
 
+@pytest.mark.slow
 def test_a_second_measurement_is_refused_and_told_who_holds_the_machine(
     interrupted: Interrupted,
 ) -> None:
@@ -60,11 +61,13 @@ def test_a_second_measurement_is_refused_and_told_who_holds_the_machine(
     assert "--wait" in error
 
 
+@pytest.mark.slow
 def test_a_second_measurement_can_wait_for_the_first(interrupted: Interrupted) -> None:
     assert interrupted.waited.exit_code == 0, interrupted.waited.stderr
     assert "run  1  tiny-random:Q8_0" in interrupted.waited.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_and_shows_what_is_measured(interrupted: Interrupted) -> None:
     done = interrupted.first
     assert done.exit_code == 130
@@ -75,10 +78,12 @@ def test_ctrl_c_keeps_and_shows_what_is_measured(interrupted: Interrupted) -> No
     assert f"Record: results/{interrupted.home.record().name}" in done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_worker(interrupted: Interrupted) -> None:
     assert is_gone(interrupted.worker)
 
 
+@pytest.mark.slow
 def test_ctrl_c_closes_the_record_with_its_end(interrupted: Interrupted) -> None:
     stored = load(interrupted.home.record())
     assert stored.end

@@ -23,6 +23,7 @@ def test_an_answer_that_cannot_be_written_is_one_line(home: Home, command: tuple
     assert done.error().startswith("standard output: No space left on device")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
 @pytest.mark.parametrize("n_files", [8, 16])
 def test_few_files_that_may_be_open_are_one_line(home: Home, n_files: int) -> None:

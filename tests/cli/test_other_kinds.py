@@ -66,6 +66,7 @@ def test_its_header_says_what_it_is(home: Home, encoder: Path) -> None:
     assert home.harness("models", encoder, "--json").document["file"]["kind"] == "embeds"
 
 
+@pytest.mark.slow
 def test_it_is_fitted_without_a_speed(home: Home, encoder: Path) -> None:
     done = home.harness("fit", encoder)
     assert done.exit_code == 0
@@ -77,6 +78,7 @@ def test_it_is_fitted_without_a_speed(home: Home, encoder: Path) -> None:
     assert model["contexts"][0]["fits"] == "yes"
 
 
+@pytest.mark.slow
 def test_of_itself_only_its_embedding_throughput_is_measured(measured: tuple[Home, Done]) -> None:
     _, done = measured
     assert done.exit_code == 0, done.stderr
@@ -87,6 +89,7 @@ def test_of_itself_only_its_embedding_throughput_is_measured(measured: tuple[Hom
     assert {**case["metrics"], **case["disturbed"]}["tok_per_s"]["value"] > 0
 
 
+@pytest.mark.slow
 def test_there_is_no_verdict_on_it(measured: tuple[Home, Done]) -> None:
     home, done = measured
     (verdict,) = done.document["verdicts"]
@@ -98,6 +101,7 @@ def test_there_is_no_verdict_on_it(measured: tuple[Home, Done]) -> None:
     assert "decode" not in shown.stdout
 
 
+@pytest.mark.slow
 def test_its_memory_was_foretold_to_the_byte(measured: tuple[Home, Done]) -> None:
     home, _ = measured
     pairs = home.harness("fit", "--audit", "--json").document["pairs"]

@@ -65,6 +65,7 @@ def test_the_same_seed_repeats_order_and_tokens(two_models: Swept, home: Home, c
     assert [run["seed"] for run in again] == [run["seed"] for run in before]
 
 
+@pytest.mark.slow
 def test_a_list_is_swept_and_settings_reach_the_engine(home: Home) -> None:
     arguments = (*QUICK, "-ctk", "f16,q8_0", "--load-mode", "none", "--repack", "off")
     done = home.harness("run", "tiny-random", *arguments, "--json")

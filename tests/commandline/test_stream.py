@@ -61,16 +61,26 @@ def test_a_code_page_loses_no_table(tmp_path: Path, code_page: str) -> None:
     poor = experiment.model_dump(mode="json")
     poor["plan"]["models"][0] |= model
     write_whole(tmp_path, type(experiment).model_validate(poor), runs, make_end())
-    for name in (*FORMATS, "json"):
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", "show", "latest", "--format", name],
-            env=os.environ
-            | {"HARNESS_RESULTS": str(tmp_path), "PYTHONIOENCODING": f"{code_page}:strict"},
-            capture_output=True,
-            check=True,
-        )
-        # Where a terminal claims to know ASCII alone, click writes UTF-8 all the same.
-        assert "smollm2-135m" in done.stdout.decode("utf-8" if code_page == "ascii" else code_page)
+    done = subprocess.run(
+        [sys.executable, "-c", _SHOW_ALL, *FORMATS, "json"],
+        env=os.environ
+        | {"HARNESS_RESULTS": str(tmp_path), "PYTHONIOENCODING": f"{code_page}:strict"},
+        capture_output=True,
+        check=True,
+    )
+    # Where a terminal claims to know ASCII alone, click writes UTF-8 all the same.
+    text = done.stdout.decode("utf-8" if code_page == "ascii" else code_page)
+    assert text.count("smollm2-135m") >= len(FORMATS) + 1
+
+
+_SHOW_ALL = """
+import sys
+from harness import cli
+from harness.commandline import stream
+stream.prepare()
+for name in sys.argv[1:]:
+    cli.group.main(["show", "latest", "--format", name], standalone_mode=False)
+"""
 
 
 def _texts(tree: ast.Module) -> list[str]:

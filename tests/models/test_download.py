@@ -274,11 +274,11 @@ def test_a_pipe_is_refused_without_waiting_for_it(here: Path) -> None:
 
 
 def test_a_file_without_permission_is_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, mode: str = "r") -> NoReturn:
+    def refuse(path: Path, flags: int) -> NoReturn:
         raise PermissionError(13, "Permission denied")
 
     catalog = small_catalog()
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(ModelInvalid, match=r"tiny\.gguf cannot be read \(Permission denied\)"):
         downloaded("tiny.gguf", None, catalog)
 

@@ -388,7 +388,7 @@ def test_the_document_of_few_runs_has_null_for_what_is_unknown() -> None:
 
 
 def test_everything_that_can_stand_in_the_way_has_a_sentence() -> None:
-    candidate = make_candidate(models=(model(), model_called("m:new")))
+    candidate = make_candidate(models=(model(), model_called("m:new", sha256="c2" * 32)))
     failed = Outcome(status="failed", reason="hung", message="It said nothing for 20 minutes.")
     sides = measured_of(candidate, make_rounds(candidate, n_runs=1, outcome=failed))
     base = make_candidate("base01", models=(model(), model_called("m:old")))

@@ -68,6 +68,7 @@ def test_every_model_has_one_line_in_the_order_of_the_file() -> None:
     assert names(said()) == [spec.name for spec in CATALOG.models]
 
 
+@pytest.mark.slow
 def test_no_line_of_the_list_or_of_a_page_is_too_wide_for_a_terminal(memory: None) -> None:
     listed = said().splitlines() + said("--fits").splitlines()
     # One of each lab and kind, and the longest names: every page takes a tenth of a second.

@@ -114,6 +114,7 @@ def mixed(new_home: Callable[[], Home], good: bytes) -> Done:
     return home.harness("run", path, *doubtful, "tiny-random", *QUICK, "--json")
 
 
+@pytest.mark.slow
 def test_an_unknown_architecture_is_a_failed_row(mixed: Done) -> None:
     (case,) = (case for case in mixed.document["cases"] if case["model"] == "alien.gguf")
 
@@ -124,6 +125,7 @@ def test_an_unknown_architecture_is_a_failed_row(mixed: Done) -> None:
     assert reasons["alien.gguf"] == "failed"
 
 
+@pytest.mark.slow
 def test_what_the_header_check_lets_pass_does_not_stop_the_models_after_it(mixed: Done) -> None:
     assert "Traceback" not in mixed.stderr
     outcomes = {case["model"]: case["outcome"] for case in mixed.document["cases"]}

@@ -34,6 +34,7 @@ def cells_of(document: dict[str, Any], model: str) -> dict[str, dict[str, Any]]:
     return {cell["machine"]: cell for cell in row["cells"]}
 
 
+@pytest.mark.slow
 def test_every_model_is_judged_here_and_on_every_reference_machine(claim: Done) -> None:
     assert claim.exit_code == 0, claim.stderr
     document = claim.document
@@ -42,6 +43,7 @@ def test_every_model_is_judged_here_and_on_every_reference_machine(claim: Done) 
     assert [machine["name"] for machine in document["reference_machines"]] == MACHINES[1:]
 
 
+@pytest.mark.slow
 def test_what_was_measured_here_stands_in_the_place_of_a_prediction(claim: Done) -> None:
     cells = cells_of(claim.document, "tiny-random")
 
@@ -50,6 +52,7 @@ def test_what_was_measured_here_stands_in_the_place_of_a_prediction(claim: Done)
     assert claim.document["conclusion"]["evidence"]["measured"] == 1
 
 
+@pytest.mark.slow
 def test_the_conclusion_names_both_sides_and_what_it_stands_on(claim: Done) -> None:
     conclusion = claim.document["conclusion"]
 
@@ -60,6 +63,7 @@ def test_the_conclusion_names_both_sides_and_what_it_stands_on(claim: Done) -> N
     assert "Are the leading Chinese open-weight models larger" in conclusion["sentences"][0]
 
 
+@pytest.mark.slow
 def test_a_verdict_ends_the_table_of_what_was_measured(measured: Home) -> None:
     done = measured.harness("show", "latest")
     document = measured.harness("show", "latest", "--json").document

@@ -72,6 +72,7 @@ def test_the_best_of_earlier_experiments_is_found_by_itself(home: Home) -> None:
     assert latest.exit_code == 4  # there is none before it
 
 
+@pytest.mark.slow
 def test_another_machine_is_not_compared_unless_asked(kept: Home) -> None:
     other = make_candidate("other1")
     put(
@@ -110,6 +111,7 @@ def test_a_report_without_a_folder_is_refused_before_anything_else(home: Home) -
     assert "there is no folder missing; make it first" in done.error()
 
 
+@pytest.mark.slow
 def test_an_unknown_baseline_is_told_with_those_that_are_there(kept: Home) -> None:
     put(kept.results, make_candidate("cand01"))
     for options in ((), ("--inconclusive", "pass")):
@@ -126,6 +128,7 @@ def test_an_unknown_baseline_is_told_with_those_that_are_there(kept: Home) -> No
     assert "main" in json.dumps(first.document["checks"])
 
 
+@pytest.mark.slow
 def test_baselines_are_listed_kept_and_removed(kept: Home) -> None:
     again = kept.harness("baseline", "save", "main", "base01")
     assert again.exit_code == 2

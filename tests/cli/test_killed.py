@@ -105,7 +105,7 @@ def test_ctrl_c_in_the_only_run_is_not_taken_for_the_end_of_the_plan(home: Home)
 @pytest.mark.parametrize(
     ("name", "exit_code"),
     [
-        ("SIGTERM", 143),
+        pytest.param("SIGTERM", 143, marks=pytest.mark.slow),
         pytest.param("SIGHUP", 129, marks=pytest.mark.slow),
         pytest.param("SIGQUIT", 131, marks=pytest.mark.slow),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from make.records import make_experiment, make_machine
 from make.small_models import odd_rows, write_small_model
 
@@ -18,6 +19,7 @@ def refusals(path: Path, *settings: dict[str, Any]) -> tuple[str, ...]:
     return predict(made, {model.key: path}).refusals
 
 
+@pytest.mark.slow
 def test_settings_that_the_engine_refuses_for_this_model_are_named(tmp_path: Path) -> None:
     odd = write_small_model(tmp_path / "odd.gguf", odd_rows("F16"))
 

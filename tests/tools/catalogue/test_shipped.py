@@ -23,18 +23,21 @@ def collected(catalog: Catalog) -> Collected:
     return collect(catalog, shipped_copies(catalog))
 
 
+@pytest.mark.slow
 def test_the_shipped_file_says_what_would_be_written_today(collected: Collected) -> None:
     # Not the compressed bytes: another zlib may come to others.
     shipped = gzip.decompress(LAYOUTS_FILE.read_bytes())
     assert shipped == gzip.decompress(packed(document_of(collected.layouts)))
 
 
+@pytest.mark.slow
 def test_the_file_does_not_tell_when_it_was_written(collected: Collected) -> None:
     document = document_of(collected.layouts)
     assert packed(document) == packed(json.loads(json.dumps(document)))
     assert LAYOUTS_FILE.read_bytes()[4:8] == bytes(4)  # RFC 1952: the time of modification
 
 
+@pytest.mark.slow
 def test_the_reader_gives_what_was_laid_out(collected: Collected) -> None:
     assert len(collected.layouts) > 190
     for entry, layout in collected.layouts:
@@ -44,6 +47,7 @@ def test_the_reader_gives_what_was_laid_out(collected: Collected) -> None:
         assert list(read.shapes) == list(layout.shapes), entry.key
 
 
+@pytest.mark.slow
 def test_every_variant_has_a_layout_or_a_reason(catalog: Catalog, collected: Collected) -> None:
     keys = {entry.key for entry, _ in collected.layouts}
     assert keys | set(collected.missing) == {entry.key for entry in catalog.entries()}

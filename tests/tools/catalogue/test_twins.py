@@ -26,6 +26,7 @@ def small_twin(
     return path
 
 
+@pytest.mark.slow
 def test_the_engine_decodes_finite_logits_from_every_architecture(tmp_path: Path) -> None:
     answers = probed([small_twin(tmp_path, architecture) for architecture in LAYOUTS])
     for architecture, answer in zip(LAYOUTS, answers, strict=True):

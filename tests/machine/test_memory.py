@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 from pathlib import Path
@@ -78,7 +79,9 @@ def test_a_mac_has_footprint_and_resident_size_but_no_kinds() -> None:
 @linux_only
 def test_what_this_process_takes_shows_as_anonymous() -> None:
     before = read_memory("start")
-    block = b"\1" * (64 * MIB)
+    # New pages for sure: what malloc gives may be what an earlier test gave back.
+    block = mmap.mmap(-1, 64 * MIB)
+    block[:] = bytes(len(block))
     after = read_memory("end")
     assert before.anonymous_bytes is not None
     assert after.anonymous_bytes is not None

@@ -144,9 +144,16 @@ def shared_workloads(a: Measured, b: Measured) -> list[str]:
 
 
 def is_decided(figures: Sequence[ComparedFigure]) -> bool:
-    """Whether every comparison has a verdict; False where nothing is compared."""
+    """Whether every comparison has a verdict; False where nothing is compared, or not yet."""
     judged = [each.comparison for each in figures if each.comparison]
-    return bool(judged) and all(each.verdict != "inconclusive" for each in judged)
+    return bool(judged) and not any(map(is_open, figures))
+
+
+def is_open(figure: ComparedFigure) -> bool:
+    """Whether more rounds may give a verdict; also where all trials so far were disturbed."""
+    if figure.comparison:
+        return figure.comparison.verdict == "inconclusive"
+    return "disturbed" in (figure.a_state, figure.b_state)
 
 
 ByRound = Mapping[Round, float]

@@ -134,6 +134,16 @@ def test_a_side_that_was_always_disturbed_is_told_so() -> None:
     assert figure.note == "B had no clean trial in n = 1"
 
 
+def test_what_was_disturbed_so_far_is_not_decided_by_the_rest() -> None:
+    a, b = sides()
+    need = compare(a, b, wanted=("need",))
+    trial = make_trial("tg128", 90.0, counters=disturbed_counters())
+    run = run_of(trial, model=b.model.key, settings=b.settings)
+    rate = by_name(compare(a, with_runs(b, run)))["tg128", "tok_per_s"]
+    assert is_decided(need)
+    assert not is_decided([*need, rate])
+
+
 def test_a_figure_that_one_side_lacks_is_no_failure() -> None:
     a, b = sides()
     answers: list[dict[str, Any]] = [{}, {"ttft_ns": None}]

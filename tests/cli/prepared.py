@@ -74,6 +74,12 @@ class Prepared:
             self._server = None
             raise
 
+    def close(self) -> None:
+        """Ends it."""
+        if self._server is not None:
+            self._server.communicate()  # which closes what it reads from
+            self._server = None
+
     def _ask(self, line: str) -> str:
         assert self._server is not None
         assert self._server.stdin is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -34,4 +34,4 @@ class Kind:
     """
 
     name: str
-    attempts: Callable[[Path, Random], Iterator[Attempt]]
+    attempts: Callable[[Path, Random], Generator[Attempt, None, None]]

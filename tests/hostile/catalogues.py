@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from random import Random
 from time import thread_time
@@ -35,7 +35,7 @@ models:
 """
 
 
-def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
+def attempts(folder: Path, rng: Random) -> Generator[Attempt, None, None]:
     """Good catalogues damaged, texts built to cost without end, and what is no file at all."""
     for number in range(1 << 60):
         path = folder / f"{number}.yaml"

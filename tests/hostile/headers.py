@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from random import Random
 from time import thread_time
@@ -31,7 +31,7 @@ _EXPERTS: dict[str, Value] = {
 }
 
 
-def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
+def attempts(folder: Path, rng: Random) -> Generator[Attempt, None, None]:
     """Good files, some of whose bytes are turned over, written anew, repeated or cut off."""
     good = [_made(SMALL), _made(SMALL | _EXPERTS), _tiny(folder)]
     while True:

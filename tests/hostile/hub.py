@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,7 +34,7 @@ _ENDLESS_BYTES = 3 << 30
 Act = Callable[["_Handler"], None]
 
 
-def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
+def attempts(folder: Path, rng: Random) -> Generator[Attempt, None, None]:
     """Pulls and fits of one model, at whose hub one stage or several answer with harm."""
     server = _Server(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

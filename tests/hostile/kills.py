@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ _OTHERS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 SIGNALS = (*_OTHERS, "SIGKILL")
 
 
-def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
+def attempts(folder: Path, rng: Random) -> Generator[Attempt, None, None]:
     """Each command in turn with a signal of each kind, at moments of all its length."""
     for name in _OTHERS:
         if signal.getsignal(signal.Signals[name]) is signal.SIG_IGN:

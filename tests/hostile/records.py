@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -98,12 +98,19 @@ _CLAIM = ("claim",)
 _CLAIM_KIB = 500 * 1024
 
 
-def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
+def attempts(folder: Path, rng: Random) -> Generator[Attempt, None, None]:
     """Whole records of each kind, one to three of which are damaged, then read by a command."""
     if not CAN_FORK:
         return
     stage = _set_up(folder)
     commands = [_CLAIM] + [each for each in _COMMANDS for _ in range(_weight(stage, each))]
+    try:
+        yield from _harmed(stage, commands, rng)
+    finally:
+        stage.prepared.close()
+
+
+def _harmed(stage: _Stage, commands: list[tuple[str, ...]], rng: Random) -> Iterator[Attempt]:
     while True:
         harmed = rng.sample(list(stage.good), rng.randint(1, 3))
         done = [_harm(path, rng) for path in harmed]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -81,7 +81,7 @@ _ARGUMENTS = (
 )
 
 
-def attempts(folder: Path, rng: Random) -> Iterator[Attempt]:
+def attempts(folder: Path, rng: Random) -> Generator[Attempt, None, None]:
     """A payload in a random place, and what a terminal gets of a command that reads there."""
     home = Home(folder / "home", folder / "cache")
     places = (

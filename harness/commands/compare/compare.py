@@ -11,6 +11,7 @@ from harness.analysis.comparison import (
     compare,
     differences,
     is_decided,
+    is_open,
     mismatches,
     shared_workloads,
 )
@@ -243,9 +244,11 @@ def _is_decided(request: CompareRequest, experiment: Experiment, runs: Sequence[
     """
     n_rounds = max(run.round for run in runs) + 1
     pairs = [pair.figures for pair in _pairs(request, experiment, runs)]
-    open_pairs = [figures for figures in pairs if any(each.comparison for each in figures)]
-    if not open_pairs:
+    comparable = [
+        figures for figures in pairs if any(each.comparison or is_open(each) for each in figures)
+    ]
+    if not comparable:
         return n_rounds >= _ROUNDS_TO_GIVE_UP
     if not request.until_decided or n_rounds < min_values():
         return False
-    return all(is_decided(figures) for figures in open_pairs)
+    return all(is_decided(figures) for figures in comparable)

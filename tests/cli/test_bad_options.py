@@ -101,10 +101,12 @@ def test_what_cannot_be_is_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
+    cache: Path,
     arguments: tuple[str, ...],
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(cache))
     monkeypatch.setenv("HARNESS_RESULTS", str(tmp_path / "results"))
     monkeypatch.setattr(sys, "argv", ["harness", *arguments])
     with pytest.raises(SystemExit) as exited:

@@ -99,7 +99,7 @@ class Coming(sweeps.Watcher):
         if self._order[number - 1] == "loaded":
             self._timeline = self._stack.enter_context(self._new_load())
 
-    def event(self, event: Event) -> None:
+    def event(self, number: int, event: Event) -> None:  # noqa: ARG002
         """Notes a trial's stretch of time."""
         if isinstance(event, TrialEvent) and not event.trial.is_warm_up:
             counters = event.trial.counters

@@ -25,9 +25,9 @@ from tabulate import tabulate
 from benchmarks import sweeps
 from harness import cli, units
 from harness.measure import runner
+from harness.measure.conversation import Report
 from harness.measure.jobs.measure import ContextEvent, MeasureJob, TrialEvent
 from harness.measure.protocol import Event, Job
-from harness.measure.runner import Report
 
 _ASKED_RATIO = 0.01
 

@@ -54,8 +54,8 @@ class Watcher:
     def run_started(self, number: int, configuration: Configuration) -> None:
         """Run `number` (from 1) begins."""
 
-    def event(self, event: Event) -> None:
-        """The worker told something, and waits."""
+    def event(self, number: int, event: Event) -> None:
+        """The worker of Run `number` told something, and waits."""
 
     def run_finished(self, run: Run, stop: Stop | None) -> None:
         """A Run is complete."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.analysis import energy, formulas
+from harness.analysis import energy, formulas, neighbours
 from harness.analysis.finding import Finding
-from harness.analysis.measured import Absence, Lack, Measured, Round
+from harness.analysis.measured import Absence, Lack, Measured
 from harness.analysis.metrics import COMPARED, METRICS, Metric, headline
+from harness.analysis.neighbours import ByRound
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import (
     CONFIDENCE,
@@ -126,13 +127,15 @@ def compare(
     """
     Every figure in `wanted` that A or B has, in the order of the workloads of A's plan.
 
-    Paired by rounds where both were measured in one experiment; apart from that unpaired.
+    Paired by rounds where both were measured in one experiment, and where their trials took turns
+    by those; apart from that unpaired.
     """
     found = []
     for workload in (*shared_workloads(a, b), ""):
         values = _compared(a, workload), _compared(b, workload)
+        ratios = neighbours.ratios(a, b, workload)
         found += [
-            _figure(workload, metric, values, (threshold, confidence), (a, b))
+            _figure(workload, metric, values, ratios.get(metric), (threshold, confidence), (a, b))
             for metric in _metrics(workload, values, wanted)
         ]
     return found
@@ -156,7 +159,6 @@ def is_open(figure: ComparedFigure) -> bool:
     return "disturbed" in (figure.a_state, figure.b_state)
 
 
-ByRound = Mapping[Round, float]
 _Values = tuple[Mapping[str, ByRound], Mapping[str, ByRound]]
 
 
@@ -186,6 +188,7 @@ def _figure(
     workload: str,
     metric: str,
     values: _Values,
+    ratios: ByRound | None,
     limits: tuple[float, float],
     sides: tuple[Measured, Measured],
 ) -> ComparedFigure:
@@ -195,7 +198,7 @@ def _figure(
         unlike = _unlike(workload, metric, sides)
         if unlike:
             return replace(plain, note=unlike)
-        return replace(plain, comparison=_judged(METRICS[metric], (a, b), limits))
+        return replace(plain, comparison=_judged(METRICS[metric], (a, b), ratios, limits))
     lacks = [
         None if mine else Lack("absent", "has no such figure") if others else side.lack(workload)
         for side, mine, others in zip(sides, (a, b), values, strict=True)
@@ -230,7 +233,10 @@ def _counters(side: Measured, workload: str) -> set[str]:
 
 
 def _judged(
-    metric: Metric, values: tuple[ByRound, ByRound], limits: tuple[float, float]
+    metric: Metric,
+    values: tuple[ByRound, ByRound],
+    ratios: ByRound | None,
+    limits: tuple[float, float],
 ) -> Comparison | None:
     a, b = values
     more, (threshold, confidence) = metric.is_more_better, limits
@@ -238,6 +244,12 @@ def _judged(
         n = min(len(a), len(b))
         first = next(iter(a.values())), next(iter(b.values()))
         return compare_exact(*first, n, is_more_better=more, threshold=threshold)
+    if ratios:
+        moved = neighbours.with_ratios(a, b, ratios)
+        found = compare_rounds(
+            *moved, is_more_better=more, threshold=threshold, confidence=confidence
+        )
+        return found and replace(found, pairing="turns")
     paired = compare_rounds(a, b, is_more_better=more, threshold=threshold, confidence=confidence)
     return paired or compare_apart(
         list(a.values()),

@@ -87,6 +87,11 @@ def run_values(
     return values if joules is None else values | {energy.METRIC: joules}
 
 
+def trial_values(trial: Trial) -> Values:
+    """What one trial says by itself: metric name to value, energy left out."""
+    return _FORMULAS[type(parse_workload(trial.workload))]([trial])
+
+
 def run_energy(run: Run, workload: str, machine: MachineFacts) -> PerToken:
     """The joules per token of one Run with all that is to be said of them, or the reason."""
     return energy.per_token(run, _trials(run, workload, machine, "clean"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -12,7 +12,7 @@ from harness.analysis.stats.interval import min_values
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
 from harness.measure.possible import require_possible
-from harness.measure.session import MeasureRequest
+from harness.measure.session import InTurns, MeasureRequest
 from harness.schema.workload import FORMS, USUAL_WORKLOADS
 
 _WHAT = (
@@ -82,10 +82,21 @@ _PRECISION = click.option(
 )
 
 
+def _in_turns(default: InTurns) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--in-turns",
+        type=click.Choice(get_args(InTurns)),
+        default=default,
+        show_default=True,
+        help="Whether all sides of a round are alive together and their trials alternate, which "
+        "tells smaller differences in fewer rounds; auto: where memory holds them all.",
+    )
+
+
 MEASURING = frozenset(
     (
         *("workloads", "runs", "trials", "budget", "precision", "seed", "cold_loads"),
-        *("timeout", "wait", *ENGINE_OPTIONS),
+        *("timeout", "wait", "in_turns", *ENGINE_OPTIONS),
     )
 )
 """The parameters that say how to measure, which nothing else has a use for."""
@@ -98,12 +109,22 @@ def _refuse_precision(given: Mapping[str, Any]) -> None:
         options.refuse_unused(options.typed(click.get_current_context()), ("precision",), why)
 
 
-def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """All of them, which reach `function` as one argument, `request`; and `catalogs`."""
-    return _PRECISION(comparing_options(function))
+def measuring_options(
+    function: Callable[..., Any], in_turns: InTurns = "never"
+) -> Callable[..., Any]:
+    """
+    All of them, which reach `function` as one argument, `request`; and `catalogs`.
+
+    Args:
+        function: The command's.
+        in_turns: What --in-turns is by default: "auto" where sides are going to be compared.
+    """
+    return _PRECISION(comparing_options(function, in_turns))
 
 
-def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def comparing_options(
+    function: Callable[..., Any], in_turns: InTurns = "auto"
+) -> Callable[..., Any]:
     """The same but the precision, where it is a question that decides when to stop."""
 
     @functools.wraps(function)
@@ -121,6 +142,7 @@ def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
             budget_ns=given.pop("budget"),
             silence_ns=given.pop("timeout"),
             wait_ns=given.pop("wait") or 0,
+            in_turns=given.pop("in_turns"),
             seed=given.pop("seed"),
             results=given.pop("results"),
             **{name: given.pop(name) for name in ("precision",) if name in given},
@@ -128,6 +150,11 @@ def comparing_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments, request=request, **given)
 
     decorated: Callable[..., Any] = with_request
-    for option in (*reversed(_HOW), engine_lists(*ENGINE_OPTIONS), *reversed(_WHAT)):
+    for option in (
+        *reversed(_HOW),
+        _in_turns(in_turns),
+        engine_lists(*ENGINE_OPTIONS),
+        *reversed(_WHAT),
+    ):
         decorated = option(decorated)
     return decorated

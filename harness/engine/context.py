@@ -16,7 +16,8 @@ from harness.schema.experiment import Buffer
 
 class Context:
     """
-    A context and its cache. `buffers` are the engine's own figures.
+    A context and its cache. `buffers` are the engine's own figures; of `n_ctx` positions it is
+    given `n_batch` in one call at most, and computes `n_ubatch` at once.
 
     With `reads_whole` a text goes in at once, and nothing can be decoded behind it.
     """
@@ -30,7 +31,8 @@ class Context:
         self._saved: ctypes.Array[ctypes.c_uint8] | None = None
         self.n_ctx = int(lib.llama_n_ctx(handle))
         self.n_batch = int(lib.llama_n_batch(handle))
-        self._n_at_once = int(lib.llama_n_ubatch(handle)) if reads_whole else None
+        self.n_ubatch = int(lib.llama_n_ubatch(handle))
+        self._n_at_once = self.n_ubatch if reads_whole else None
         has_encoder = bool(lib.llama_model_has_encoder(lib.llama_get_model(handle)))
         self._encodes = has_encoder or not self._memory
 

@@ -62,7 +62,7 @@ def quantize(
     n_threads: int,
     keys: Mapping[str, str],
     allows_requantizing: bool,
-    on_tensor: Callable[[str], None],
+    on_tensor: Callable[[str], object],
 ) -> None:
     """
     The file at `target`, of all parts of `source`.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.device_memory import SYSTEM, MemoryNeed
 from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import HarnessError
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
@@ -16,11 +17,13 @@ from harness.measure.memory import (
     plan_workloads,
     planned_need,
     shortage,
+    together,
 )
 from harness.measure.speed_here import known_speed
 from harness.models.find import local_model
 from harness.models.model import Model
 from harness.schema.experiment import Experiment, ModelKey, Plan, StoredPrediction
+from harness.schema.figure import exact
 from harness.schema.machine import Machine
 from harness.schema.model_kind import workloads_of
 from harness.schema.prediction import Component, Prediction
@@ -32,6 +35,9 @@ _KINDS: dict[Component, tuple[str, ...]] = {
     "kv_bytes": ("kv", "kv-sliding", "recurrent"),
     "compute_bytes": ("compute", "output"),
 }
+# A worker's own memory, beside what the engine takes for the model: interpreter, numpy and the
+# engine's libraries (anonymous memory of a worker with tiny-random: 51 MiB).
+_WORKER_BYTES = 64 << 20
 Speeds = Mapping[int, MachineSpeed | None]
 """What is known of this machine's speed, by the engine's threads."""
 
@@ -41,12 +47,14 @@ class PredictedExperiment:
     """
     An experiment with its predictions and the Works of its models; and of models that will not go
     into the memory that is free, under some of their settings, why. `refusals` are of settings that
-    the engine cannot do on a model which it can do under its usual ones, one a model.
+    the engine cannot do on a model which it can do under its usual ones, one a model. `why_apart`
+    says why not all models under all settings can be in memory at once; None: they can.
     """
 
     experiment: Experiment
     shortages: Mapping[ModelKey, str]
     refusals: tuple[str, ...] = ()
+    why_apart: str | None = None
 
 
 def predict(
@@ -69,14 +77,17 @@ def predict(
     works: dict[ModelKey, Work] = {}
     shortages: dict[ModelKey, str] = {}
     refusals: list[str] = []
+    planned: list[MemoryPlan | None] = []
     for key in (model.key for model in experiment.plan.models):
         try:
             model = local_model(paths[key], key)
             work = model.work
         except HarnessError:
+            planned += [None] * len(experiment.plan.settings)
             continue  # the worker will say what is wrong with it
         works[key] = work
         plans = _plans(model, paths[key], experiment.plan)
+        planned += [plans[memory_settings(each)] for each in experiment.plan.settings]
         found += _of_model(model, plans, experiment, speeds)
         refusals += _refusals(model, paths[key], experiment.plan, plans)
         for plan in plans.values():
@@ -85,7 +96,27 @@ def predict(
             if need is not None and (why := shortage(need, capacity)):
                 shortages.setdefault(key, why)
     made = experiment.model_copy(update={"predictions": tuple(found), "works": works})
-    return PredictedExperiment(made, shortages, tuple(refusals))
+    why_apart = _why_apart(planned, _machine_of(experiment))
+    return PredictedExperiment(made, shortages, tuple(refusals), why_apart)
+
+
+def _why_apart(planned: Sequence[MemoryPlan | None], machine: Machine) -> str | None:
+    """
+    Why workers with these plans do not go into memory together; None where they do.
+
+    A file that several of them map is counted for each: they may share it, or may have repacked it.
+    """
+    if len(planned) < 2:
+        return None
+    needs = [most_needed(plan) if plan else None for plan in planned]
+    known = [need for need in needs if need is not None]
+    if len(known) < len(needs):
+        return "what they need together cannot be planned"
+    own_bytes = _WORKER_BYTES * len(known)
+    processes = MemoryNeed(exact(own_bytes, "bytes"), {SYSTEM: own_bytes})
+    devices = next(plan.devices for plan in planned if plan)
+    why = shortage(together([*known, processes]), capacity_here(machine, devices))
+    return why and why.replace("it needs", "together they need", 1)
 
 
 def _plans(model: Model, path: Path, plan: Plan) -> dict[Settings, MemoryPlan]:

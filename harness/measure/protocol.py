@@ -2,8 +2,8 @@
 What parent and worker say to each other, one JSON document a line.
 
 The parent sends a Job on the worker's stdin. The worker sends events on a private copy of its
-stdout, and after each of them waits for a line `go`: so nothing that the parent does in answer
-(redraw, write) ever falls into a timed region.
+stdout, and after each of them waits for a line with an Answer: so nothing that the parent does
+meanwhile (redraw, write, let another worker measure) ever falls into a timed region.
 
 What a worker can do is a type. Each Job, and the events that only it has, stand in jobs/ beside
 the parent's half of the work; here is what all of them share.
@@ -23,11 +23,18 @@ from harness.errors import HarnessError
 from harness.schema.experiment import EngineInfo, Reason
 from harness.schema.record import Record
 
-GO = "go"
+Answer = Literal["go", "enough"]
+"""
+What the parent says to an event: go on, or end what you have begun. A worker that has told
+something waits, asleep, for as long as it takes; so one of several can be kept waiting its turn.
+"""
+GO: Answer = "go"
+ENOUGH: Answer = "enough"
 
-VERSION = 3
+VERSION = 4
 """Of the protocol; a worker of another Python environment may speak another one."""
 # History, newest first. Raise it whenever a job or an event changes.
+# 4 (2026-11): measuring in turns: a worker is told before each trial whether to make it.
 # 3 (2026-11): several models are planned by one worker.
 # 2 (2026-11): measuring tells that it repeats, what disturbed a trial, and the counters of the Run.
 # 1 (2026-11): each job is a type of its own.
@@ -44,7 +51,7 @@ class Event(Record):
         return None
 
 
-Send = Callable[[Event], None]
+Send = Callable[[Event], Answer]
 """How a worker tells an event: it returns when the parent has done what it does about it."""
 
 

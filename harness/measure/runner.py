@@ -11,28 +11,18 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TypeVar
-
-from pydantic import ValidationError
+from time import perf_counter_ns
+from typing import IO, Self, TypeVar
 
 from harness import interrupts, scratch
 from harness.errors import HarnessError, ResultsUnwritable
 from harness.files import cannot
-from harness.measure import outcome, protocol
-from harness.measure.protocol import (
-    GO,
-    DescribeJob,
-    DoneEvent,
-    Event,
-    FailedEvent,
-    FailureEvent,
-    HelloEvent,
-    Job,
-)
-from harness.schema.experiment import EngineInfo, Outcome
+from harness.measure import outcome
+from harness.measure.conversation import Conversation, Report, Unreadable
+from harness.measure.protocol import GO, Answer, DescribeJob, Event, Job
+from harness.schema.experiment import EngineInfo
 
 # -P: a folder of the user's that happens to hold a numpy.py must not be imported.
 WORKER = (sys.executable, "-P", "-m", "harness.measure.worker")
@@ -51,59 +41,146 @@ _ENVIRONMENT = {
 }
 
 
+_NOTHING: Mapping[str, str] = {}
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True)
-class Report:
-    """What one worker told, however it ended."""
+class Worker:
+    """
+    One fresh process that does one job; a context manager, at whose end it is gone.
 
-    outcome: Outcome
-    engine: EngineInfo | None = None
-    events: tuple[Event, ...] = ()
+    It works only within `hear`. Between two calls it waits for its answer, asleep: its engine's
+    threads do too (a waiting worker takes less than a thousandth of a core).
 
-    def told(self, kind: type[E]) -> tuple[E, ...]:
-        """The events of that kind, in their order."""
-        return tuple(event for event in self.events if isinstance(event, kind))
+    Attributes:
+        active_ns: How long it has worked so far, starting included.
 
-    def raise_if_interrupted(self) -> None:
-        """KeyboardInterrupt, if that is what ended it."""
-        if self.outcome.reason == "interrupted":
-            raise KeyboardInterrupt
+    Args:
+        job: What to do.
+        log: File for everything that the process and its libraries print.
+        silence_ns: A worker that says nothing for so long is ended.
+        command: The worker's command line.
+        environment: Variables that it has beside this process's.
 
+    Raises:
+        ResultsUnwritable: The log cannot be written.
+        HarnessError: A path of the job is no text.
+    """
 
-@dataclass
-class _Conversation:
-    """What has been told so far, and by it what the worker is doing and how it will have ended."""
+    def __init__(
+        self,
+        job: Job,
+        *,
+        log: Path,
+        silence_ns: int = SILENCE_NS,
+        command: Sequence[str] = WORKER,
+        environment: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        self.active_ns = 0
+        self._told = Conversation(job)
+        self._message = job.line()
+        self._log = log
+        self._silence_ns = silence_ns
+        self._is_settled = False
+        with _opened(log) as stream:
+            self._process = _started(command, stream, environment)
+        self._watchdog = _Watchdog(self._process, silence_ns)
 
-    outcome: Outcome = field(default_factory=lambda: Outcome(status="ok"))
-    engine: EngineInfo | None = None
-    events: list[Event] = field(default_factory=list)
-    activity: str = "while starting"
-    is_over: bool = False
+    def hear(
+        self,
+        on_event: Callable[[Event], None] = lambda _: None,
+        *,
+        until: type[E] | None = None,
+        answer: Answer = GO,
+    ) -> E | None:
+        """
+        What it says next, and what that answers.
 
-    def take(self, event: Event) -> None:
-        """Adds what `event` tells."""
-        self.events.append(event)
-        self.activity = event.activity or self.activity
-        if isinstance(event, HelloEvent):
-            self.engine = event.engine
-        # The first failure is the one that the others follow from.
-        if isinstance(event, FailureEvent) and self.outcome.status == "ok":
-            self.outcome = Outcome(status="failed", reason=event.reason, message=event.message)
-        self.is_over = isinstance(event, (DoneEvent, FailedEvent))
+        Args:
+            on_event: Called for each event while the worker waits.
+            until: The event to return, before it is answered.
+            answer: To the event that the last call returned.
 
-    def fail(self, message: str) -> None:
-        """It cannot go on, and that is neither the engine's fault nor the model's."""
-        self.outcome = Outcome(status="failed", reason="worker-error", message=message)
+        Returns:
+            That event; None when the worker is over, however it ended. A signal to this process
+            ends it too.
+        """
+        started_ns = perf_counter_ns()
+        try:
+            # Held, a signal must come where it is taken for the outcome.
+            with interrupts.allowed():
+                return self._hear(on_event, until, answer)
+        except KeyboardInterrupt:
+            self.interrupt()
+        except Unreadable as error:
+            self._told.fail(str(error))
+            self._is_settled = True
+            self._end()
+        finally:
+            self._watchdog.stop()
+            self.active_ns += perf_counter_ns() - started_ns
+        return None
+
+    def _hear(
+        self, on_event: Callable[[Event], None], until: type[E] | None, answer: Answer
+    ) -> E | None:
+        assert self._process.stdout
+        if self._process.stdout.closed:
+            return None
+        _say(self._process, answer if self._told.events else self._message)
+        self._watchdog.restart()
+        for line in self._process.stdout:
+            self._watchdog.stop()
+            event = self._told.read(line)
+            on_event(event)
+            if until is not None and isinstance(event, until):
+                return event
+            self._watchdog.restart()
+            _say(self._process, GO)
+        self._process.wait()
+        return None
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the user ended it."""
+        return self._told.outcome.reason == "interrupted"
+
+    def interrupt(self) -> None:
+        """Ends it as a signal to this process would have, unless it is over already."""
+        if not self._is_settled and self._process.poll() is None:
+            self._told.outcome = outcome.interrupted(self._told.activity)
+            self._is_settled = True
+        self._end()
 
     def report(self) -> Report:
-        """All of it."""
-        return Report(self.outcome, self.engine, tuple(self.events))
+        """What it told, once it is over."""
+        told = self._told
+        if self._is_settled:
+            return told.report()
+        self._is_settled = True
+        tail = outcome.log_tail(self._log)
+        if self._watchdog.has_bitten:
+            told.outcome = outcome.hung(self._silence_ns, told.activity, tail)
+        elif not told.is_over:
+            told.outcome = outcome.of_exit(self._process.wait(), told.activity, tail)
+        elif told.outcome.status == "failed":
+            told.outcome = told.outcome.model_copy(update={"log_tail": tail})
+        return told.report()
 
+    def __enter__(self) -> Self:
+        return self
 
-class _OtherVersion(Exception):
-    """The worker speaks another version of the protocol."""
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.stop()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def run_worker(
@@ -128,33 +205,9 @@ def run_worker(
         ResultsUnwritable: The log cannot be written.
         HarnessError: A path of the job is no text.
     """
-    told, message = _Conversation(), job.line()
-    with _opened(log) as stream, _process(command, stream) as process:
-        watchdog = _Watchdog(process, silence_ns)
-        try:
-            # Held, a signal must come where it is taken for the outcome.
-            with interrupts.allowed():
-                _converse(process, job, message, told, watchdog, on_event)
-                exit_code = process.wait()
-        except KeyboardInterrupt:
-            told.outcome = outcome.interrupted(told.activity)
-            return told.report()
-        except ValidationError as error:
-            told.fail(f"the worker's message could not be read: {error.errors()[0]['msg']}")
-            return told.report()
-        except _OtherVersion as error:
-            told.fail(str(error))
-            return told.report()
-        finally:
-            watchdog.stop()
-    tail = outcome.log_tail(log)
-    if watchdog.has_bitten:
-        told.outcome = outcome.hung(silence_ns, told.activity, tail)
-    elif not told.is_over:
-        told.outcome = outcome.of_exit(exit_code, told.activity, tail)
-    elif told.outcome.status == "failed":
-        told.outcome = told.outcome.model_copy(update={"log_tail": tail})
-    return told.report()
+    with Worker(job, log=log, silence_ns=silence_ns, command=command) as worker:
+        worker.hear(on_event)
+        return worker.report()
 
 
 def _opened(log: Path) -> IO[bytes]:
@@ -222,38 +275,6 @@ class _Watchdog:
         self._process.kill()
 
 
-def _converse(
-    process: subprocess.Popen[bytes],
-    job: Job,
-    message: str,
-    told: _Conversation,
-    watchdog: _Watchdog,
-    on_event: Callable[[Event], None],
-) -> None:
-    assert process.stdout
-    _say(process, message)
-    watchdog.restart()
-    for line in process.stdout:
-        watchdog.stop()
-        event = _read(line, job, is_first=not told.events)
-        told.take(event)
-        on_event(event)
-        watchdog.restart()
-        _say(process, GO)
-
-
-def _read(line: bytes, job: Job, *, is_first: bool) -> Event:
-    # Before anything else of it is read: what else a hello holds is up to its version.
-    if is_first and (version := protocol.version_of(line)) not in (None, protocol.VERSION):
-        raise _OtherVersion(
-            f"the worker speaks version {version} of the protocol and this harness version "
-            f"{protocol.VERSION}: its Python environment holds another harness; install the same "
-            "version in both"
-        )
-    event: Event = job.EVENTS.validate_json(line)
-    return event
-
-
 def _say(process: subprocess.Popen[bytes], text: str) -> None:
     assert process.stdin
     # A worker that is gone already is noticed by the end of its output.
@@ -262,24 +283,16 @@ def _say(process: subprocess.Popen[bytes], text: str) -> None:
         process.stdin.flush()
 
 
-@contextlib.contextmanager
-def _process(command: Sequence[str], log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """The running worker; ended at the end whatever happened. Ctrl-C does not reach it directly."""
-    process = subprocess.Popen(
+def _started(
+    command: Sequence[str], log: IO[bytes], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """The running worker. Ctrl-C does not reach it directly."""
+    return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env=os.environ | _ENVIRONMENT,
+        env={**os.environ, **_ENVIRONMENT, **environment},
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()

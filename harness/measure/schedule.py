@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.schema.configuration import Configuration
+from harness.schema.experiment import ModelKey
 from harness.schema.settings import Settings
 
 
@@ -50,3 +51,22 @@ def shuffled(configurations: Sequence[Configuration], rng: Generator) -> Iterato
 def shuffled_names(names: Sequence[str], rng: Generator) -> tuple[str, ...]:
     """The workloads of one Run in a random order."""
     return tuple(names[index] for index in rng.permutation(len(names)))
+
+
+def loading_order(
+    models: Sequence[ModelKey], round_index: int, n_cold_loads: int, rng: Generator
+) -> list[tuple[int, bool]]:
+    """
+    Of workers that will be alive together, the place in `models` of each and whether it loads from
+    the disk, in the order in which they load.
+
+    A file that one of them holds cannot leave the page cache, so of each model one loads from the
+    disk in a round, ahead of the others, until each has done so `n_cold_loads` times.
+    """
+    order = [int(index) for index in rng.permutation(len(models))]
+    cold = set()
+    for model in dict.fromkeys(models):
+        of_model = [index for index, key in enumerate(models) if key == model]
+        if round_index < n_cold_loads * len(of_model):
+            cold.add(of_model[round_index % len(of_model)])
+    return [(index, index in cold) for index in sorted(order, key=lambda index: index not in cold)]

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from harness import __version__
 from harness.errors import ExitCode, UsageError
@@ -23,13 +23,16 @@ from harness.machine.processes import BusyProcess
 from harness.measure import runner
 from harness.measure.possible import require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
+from harness.measure.rounds import Observer, now
 from harness.measure.schedule import settings_product
-from harness.measure.sweep import Observer, Result, Sweep, now
+from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
 from harness.schema.experiment import End, Experiment, ModelFile, ModelKey, Plan, Provenance, Run
 from harness.schema.machine import Machine
 from harness.schema.model_kind import usual_workloads
+
+InTurns = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class MeasureRequest:
     No `workloads` are the usual ones, as far as a model can be measured in them. `settings` holds
     a list of values for each field of Settings; a field that is left out is as the machine or
     llama-bench has it. A `silence_ns` without a word ends a worker; for `wait_ns` another
-    measurement is waited for. Without a `seed` one is drawn.
+    measurement is waited for. Without a `seed` one is drawn. `in_turns` says whether the trials of
+    what is measured take turns, "auto": where all of it goes into memory together.
     """
 
     workloads: tuple[str, ...]
@@ -54,6 +58,7 @@ class MeasureRequest:
     silence_ns: int = runner.SILENCE_NS
     wait_ns: int = 0
     seed: int | None = None
+    in_turns: InTurns = "never"
 
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
@@ -72,11 +77,17 @@ class SessionObserver(Observer, Protocol):
 
 @dataclass(frozen=True)
 class SessionResult:
-    """What came of it, and where it is kept; None where nothing could be written any more."""
+    """
+    What came of it, and where it is kept; None where nothing could be written any more.
+
+    `why_apart` says why the sides were measured one after the other, where they were meant to take
+    turns.
+    """
 
     experiment: Experiment
     result: Result
     path: Path | None
+    why_apart: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -127,8 +138,11 @@ class Session:
         for refusal in predicted.refusals:
             raise UsageError(f"{refusal}; leave that setting away")
         experiment = predicted.experiment
+        is_in_turns, why_apart = self._sides(predicted)
         for warning in warnings(predicted):
             observer.warn(warning)
+        if why_apart:
+            observer.warn(f"The sides are measured one after the other: {why_apart}.")
         if others:
             # Said and not kept: a record may be shared, and tells nobody what else was running.
             observer.warn(f"The other processes are {named(others)}.")
@@ -144,11 +158,20 @@ class Session:
                 observer,
                 silence_ns=self.request.silence_ns,
                 is_decided=partial(is_decided, experiment) if is_decided else None,
+                is_in_turns=is_in_turns,
             )
             result = sweep.measure()
         if result.error is None:
-            return SessionResult(experiment, result, writer.path)
+            return SessionResult(experiment, result, writer.path, why_apart)
         return _kept_elsewhere(experiment, result, writer.path.name)
+
+    def _sides(self, predicted: PredictedExperiment) -> tuple[bool, str | None]:
+        """Whether they take turns; and why they do not, where they were meant to."""
+        n_sides = len(self.plan.models) * len(self.plan.settings)
+        if n_sides == 1 or self.request.in_turns == "never":
+            return False, None
+        is_forced = self.request.in_turns == "always"
+        return is_forced or predicted.why_apart is None, None if is_forced else predicted.why_apart
 
 
 def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:

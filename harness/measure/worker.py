@@ -33,7 +33,7 @@ from harness.measure.jobs.quantize import PlanFilesJob, QuantizeJob
 from harness.measure.jobs.quantize_worker import plan_files_job, quantize_job
 from harness.measure.jobs.score import ScoreJob, TokenizeJob
 from harness.measure.jobs.score_worker import score_job, tokenize_job
-from harness.measure.protocol import DescribeJob, Event, Send
+from harness.measure.protocol import ENOUGH, GO, Answer, DescribeJob, Event, Send
 
 _Job = Annotated[
     DescribeJob
@@ -51,7 +51,7 @@ _JOB: TypeAdapter[_Job] = TypeAdapter(_Job)
 
 
 class Line:
-    """The line to the parent: events out, `go` back; an end of input ends the process."""
+    """The line to the parent: events out, answers back; an end of input ends the process."""
 
     def __init__(self) -> None:
         self._out = os.dup(1)
@@ -72,10 +72,10 @@ class Line:
             self._write(json.dumps({"event": "hello", "protocol": protocol.VERSION}))
         return _JOB.validate_json(text)
 
-    def send(self, event: Event) -> None:
+    def send(self, event: Event) -> Answer:
         """Tells the parent and waits until it has done what it does about it."""
         self._write(event.model_dump_json())
-        self._in.get()
+        return ENOUGH if self._in.get().strip() == ENOUGH else GO
 
     def _write(self, text: str) -> None:
         os.write(self._out, text.encode() + b"\n")

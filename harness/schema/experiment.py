@@ -29,9 +29,10 @@ from harness.schema.settings import Settings
 from harness.schema.work import Work
 from harness.schema.workload import WorkloadName
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 6 (2026-11): is_in_turns of a Run.
 # 5 (2026-11): what a cached position adds is told by the works alone; TTFT is predicted in ns;
 #   predictions corrected by what was measured here are by "local-results"; a chat trial says
 #   whether the model's template was applied; energy_obstacles are energy_reasons_missing; counters
@@ -187,7 +188,11 @@ class Run(Record):
     `devices_loaded` bracket the loading, so their difference is the memory it took. `idle_energy`
     was taken in a short rest before loading; `energy_reasons_missing` say of a source why it tells
     nothing. `counters` are those from before loading to behind the last trial; None where the
-    worker ended before.
+    worker ended before, and where it was not the only one.
+
+    With `is_in_turns` the workers of a round were alive together and their trials took turns:
+    trials of a round, a workload and an `index` are neighbours. `duration_ns` leaves out how long
+    it waited for the others.
     """
 
     kind: Literal["run"] = "run"
@@ -199,6 +204,7 @@ class Run(Record):
     seed: NonNegativeInt
     started_at: Moment
     duration_ns: NonNegativeInt
+    is_in_turns: bool = False
     outcome: Outcome
     case_failures: tuple[CaseFailure, ...] = ()
     load: Load | None = None

@@ -7,6 +7,8 @@ import pytest
 from make.records import make_experiment, make_machine
 from make.small_models import odd_rows, write_small_model
 
+from harness.analysis.device_memory import MemoryCapacity
+from harness.measure import predictions
 from harness.measure.predictions import predict
 from harness.models.find import local_model
 from harness.schema.settings import Settings
@@ -39,3 +41,39 @@ def test_a_model_that_the_engine_refuses_anyway_is_left_to_the_worker(
     made = make_experiment(("tg8",), machine=make_machine())
 
     assert predict(made, {made.plan.models[0].key: cut}).refusals == ()
+
+
+@pytest.mark.parametrize(("mib", "fit"), [(60, False), (100, False), (140, True)])
+def test_whether_all_sides_go_into_memory_together_is_planned(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, mib: int, *, fit: bool
+) -> None:
+    # A worker with tiny-random takes 64 MiB and 2; so one fits beside 70 MiB, and two do not.
+    capacity = MemoryCapacity(free_bytes=mib << 20, total_bytes=1 << 40)
+    monkeypatch.setattr(predictions, "capacity_here", lambda *_: capacity)
+    model = local_model(tiny_model, "m")
+    settings = tuple(Settings(n_threads=n) for n in (1, 2))
+    made = make_experiment(
+        ("tg8",), models=(model.file,), settings=settings, machine=make_machine()
+    )
+
+    why = predict(made, {"m": tiny_model}).why_apart
+
+    assert (why is None) == fit
+    if why:
+        assert why.startswith("together they need 13")
+        assert f"{mib}" in why.split(" and ")[1]
+
+
+def test_one_side_needs_no_room_beside_it(tiny_model: Path) -> None:
+    model = local_model(tiny_model, "m")
+    made = make_experiment(("tg8",), models=(model.file,), machine=make_machine())
+    assert predict(made, {"m": tiny_model}).why_apart is None
+
+
+def test_what_cannot_be_planned_is_measured_apart(tmp_path: Path, tiny_model: Path) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(tiny_model.read_bytes()[:100])
+    settings = tuple(Settings(n_threads=n) for n in (1, 2))
+    made = make_experiment(("tg8",), settings=settings, machine=make_machine())
+    why = predict(made, {made.plan.models[0].key: cut}).why_apart
+    assert why == "what they need together cannot be planned"

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from make.records import make_model
 
 from harness.errors import UsageError
-from harness.measure.schedule import settings_product, shuffled, shuffled_names
+from harness.measure.schedule import (
+    loading_order,
+    settings_product,
+    shuffled,
+    shuffled_names,
+)
 from harness.schema.configuration import Configuration
 
 LISTS = st.fixed_dictionaries(
@@ -72,3 +77,25 @@ def test_workloads_of_a_run_are_shuffled_too() -> None:
         ("chat", "pp512", "tg128"),
         ("chat", "tg128", "pp512"),
     }
+
+
+@given(
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=6),
+    st.integers(0, 3),
+    st.integers(0, 2**31),
+)
+def test_each_loads_from_the_disk_as_often_as_asked_and_then_before_its_like(
+    models: list[str], n_cold: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    n_rounds = n_cold * len(models) + 1
+    times = dict.fromkeys(range(len(models)), 0)
+    for number in range(n_rounds):
+        order = loading_order(models, number, n_cold, rng)
+        assert sorted(place for place, _ in order) == list(range(len(models)))
+        loaded = set()
+        for place, is_cold in order:
+            assert not (is_cold and models[place] in loaded)
+            loaded.add(models[place])
+            times[place] += is_cold
+    assert set(times.values()) == {n_cold}

@@ -12,7 +12,7 @@ import pytest
 from make.records import SETTINGS, make_experiment, make_model, make_run
 
 from harness.errors import HarnessError, ResultsUnwritable
-from harness.measure import sweep as sweeps
+from harness.measure import rounds
 from harness.measure.jobs.measure import MeasureJob, MeasureReport
 from harness.measure.protocol import Event
 from harness.measure.sweep import Result, Sweep
@@ -37,7 +37,7 @@ Decided = Callable[[Sequence[Run]], bool]
 class Silent:
     def run_started(self, number: int, configuration: Configuration) -> None: ...
 
-    def event(self, event: Event) -> None: ...
+    def event(self, number: int, event: Event) -> None: ...
 
     def run_finished(self, run: Run, stop: Stop | None) -> None: ...
 
@@ -53,7 +53,7 @@ def failed(reason: str, message: str = "it broke") -> Outcome:
 
 @pytest.fixture
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr(sweeps, "read_now", lambda *_: (BANDWIDTH, None))
+    monkeypatch.setattr(rounds, "read_now", lambda *_: (BANDWIDTH, None))
 
     def run(
         worker: Answer, experiment: Experiment, is_decided: Decided | None = None
@@ -64,7 +64,7 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
             jobs.append(job)
             return worker(job, len(jobs) - 1)
 
-        monkeypatch.setattr(sweeps, "measure", measured)
+        monkeypatch.setattr(rounds, "measure", measured)
         paths = {model.key: Path(model.key) for model in experiment.plan.models}
         with ExperimentWriter(tmp_path, experiment) as writer:
             sweep = Sweep(experiment, paths, writer, Silent(), is_decided=is_decided)
@@ -222,7 +222,7 @@ def test_without_a_bandwidth_the_run_stands(measure: Any, monkeypatch: pytest.Mo
     def refuse(*_: object) -> BandwidthSample:
         raise HarnessError("no memory for the buffer")
 
-    monkeypatch.setattr(sweeps, "read_now", refuse)
+    monkeypatch.setattr(rounds, "read_now", refuse)
     result, _, _ = measure(lambda job, i: answer(), experiment())
     assert all(run.bandwidth_before is None for run in result.runs)
     assert reasons(result) == ["precise"]

@@ -23,9 +23,10 @@ from harness.commands.quantize.files import (
 from harness.commands.quantize.quantize import warnings
 from harness.errors import FetchFailed, HarnessError, ModelInvalid
 from harness.files import FetchProgress, untold
+from harness.measure.conversation import Report
 from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.protocol import Job
-from harness.measure.runner import Report, run_worker
+from harness.measure.runner import run_worker
 from harness.models.catalog.catalog import load_catalog
 from harness.models.gguf.header import read_header
 from harness.models.precision import is_quantized, precision_rank

@@ -22,6 +22,7 @@ GOLD_2 = GOLD.with_name("experiment-2.jsonl")
 GOLD_3 = GOLD.with_name("experiment-3.jsonl")
 GOLD_4 = GOLD.with_name("experiment-4.jsonl")
 GOLD_5 = GOLD_4.with_name("experiment-5.jsonl")
+GOLD_6 = GOLD_4.with_name("experiment-6.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -299,6 +300,13 @@ def test_files_of_schema_5_tell_what_a_token_reads_by_their_works_alone() -> Non
     assert [run.outcome.status for run in stored.runs] == ["ok", "ok"]
     assert {trial.workload for trial in stored.runs[0].trials} == {"pp16", "tg8", "tg8@d64"}
     assert load(GOLD_4).experiment.plan.models[0].kv_read_bytes_per_position == 23_040
+    assert not any(run.is_in_turns for run in stored.runs)
+
+
+def test_files_of_schema_6_tell_which_trials_were_neighbours() -> None:
+    one, other = load(GOLD_6).runs
+    assert (one.is_in_turns, other.is_in_turns, one.round, other.round) == (True, True, 0, 0)
+    assert [trial.index for trial in one.trials] == [trial.index for trial in other.trials]
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

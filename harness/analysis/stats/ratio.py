@@ -22,7 +22,7 @@ from harness.analysis.stats.student import t_quantile
 
 _Round = TypeVar("_Round", bound=Hashable)
 Verdict = Literal["better", "worse", "same", "inconclusive"]
-Pairing = Literal["rounds", "unpaired", "exact"]
+Pairing = Literal["turns", "rounds", "unpaired", "exact"]
 
 # One comparison in a hundred may err: a table has ten of them, and a gate runs every day.
 CONFIDENCE = 0.99
@@ -46,7 +46,8 @@ class Comparison:
         low: Lower end of its interval; 0 where nothing is known.
         high: Upper end; infinite where nothing is known.
         n: Rounds, or the Runs of the side that has fewer.
-        pairing: "rounds": side by side. "unpaired": at different times. "exact": the same in
+        pairing: "turns": in rounds whose trials took turns, by neighbours. "rounds": by the values
+            of Runs of one round. "unpaired": at different times. "exact": the same in
             every Run, so nothing had to be estimated.
         is_more_better: True for tokens per second, False for times and bytes.
         means: The geometric means of A and of B that it is the ratio of, over just these rounds or

@@ -57,8 +57,9 @@ class ComparedFigureDocument:
         ratio: B / A; `n` counts rounds, or the Runs of the side that has fewer.
         confidence: Of the ratio's interval.
         threshold: The share up to which both are the same.
-        pairing: "rounds": side by side. "unpaired": at different times. "exact": the same in every
-            Run, nothing was estimated.
+        pairing: "turns": in rounds whose trials took turns, by the ratios of neighbouring trials.
+            "rounds": by the values of Runs of one round. "unpaired": at different times. "exact":
+            the same in every Run, nothing was estimated.
         minimum_detectable_ratio: The least true difference, as a share, that this data would have
             shown as often as not.
         note: Why nothing was compared.

@@ -37,13 +37,20 @@ _COLUMNS = (
 )
 _ABSENT: dict[State, str] = {"failed": "failed", "disturbed": "disturbed"}
 _PAIRINGS = {
-    "rounds": "A and B are geometric means over the rounds that both have, measured side by side. "
-    "B / A is the geometric mean of the ratios of single rounds, with its {confidence} interval; "
-    "n counts rounds.",
+    "turns": "Trials of A and B took turns in each round. B / A is the geometric mean over rounds "
+    "of the median ratio of neighbouring trials, with its {confidence} interval; A and B are "
+    "geometric means over the same rounds; n counts rounds.",
+    "rounds": "A and B are geometric means over the rounds that both have, one process after the "
+    "other in each. B / A is the geometric mean of the ratios of single rounds, with its "
+    "{confidence} interval; n counts rounds.",
     "unpaired": "A and B were measured at different times: they are geometric means over Runs, B / "
     "A is the ratio of these, and its {confidence} interval knows how far Runs differ, not what "
     "else changed between the two; n counts the Runs of the side that has fewer.",
 }
+_BESIDE_TURNS = (
+    "What no single trial tells, as loading and memory: by the ratios of the Runs of a round, with "
+    "their {confidence} interval."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ def aside(measured: SessionResult) -> Page:
         Note(
             (
                 f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}",
+                *([f"One after the other: {measured.why_apart}"] if measured.why_apart else []),
                 *record_line(measured.path),
             ),
             is_whole=True,
@@ -193,7 +201,10 @@ def _sentences(figures: Sequence[ComparedFigure]) -> Iterator[str]:
 def _legend(pairs: Sequence[ComparedPair]) -> list[str]:
     found = [figure.comparison for pair in pairs for figure in pair.figures if figure.comparison]
     lines: list[str] = []
-    for pairing, sentence in _PAIRINGS.items():
+    pairings = dict(_PAIRINGS)
+    if any(each.pairing == "turns" for each in found):
+        pairings["rounds"] = _BESIDE_TURNS
+    for pairing, sentence in pairings.items():
         of_kind = [each for each in found if each.pairing == pairing]
         if of_kind:
             shares = dict.fromkeys(f"{each.confidence * 100:.4g} %" for each in of_kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -46,7 +47,7 @@ from harness.report.progress.scoring import QualityProgress
     type=FOLDER_THERE,
     help="Where `harness quantize --dir` put its files. Default: the harness's cache folder.",
 )
-@measuring_options
+@partial(measuring_options, in_turns="auto")
 @output_options
 @click.pass_context
 def command(

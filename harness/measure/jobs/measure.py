@@ -9,7 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
+from harness.analysis import disturbance
+from harness.analysis.disturbance import Disturbance
 from harness.measure import runner
+from harness.measure.conversation import Report
 from harness.measure.protocol import CommonEvent, Event, FailureEvent, Job
 from harness.schema.experiment import (
     Buffer,
@@ -45,6 +48,17 @@ class ContextEvent(Event):
     def activity(self) -> str:
         """Its trials."""
         return f"during {self.context.workload}"
+
+
+class ReadyEvent(Event):
+    """
+    In turns: what a trial of a workload needs is there; the answer says whether to make one.
+
+    "enough" ends the workload. Nothing of the trial is done before the answer.
+    """
+
+    event: Literal["ready"] = "ready"
+    workload: str
 
 
 class TrialEvent(Event):
@@ -105,8 +119,10 @@ class MeasureJob(Job):
 
     `started_ns` and `deadline_ns` are readings of the system-wide perf_counter. Trials that
     others disturbed are repeated until `n_trials` clean ones are there, `n_trials_max` were made
-    or the deadline has passed. With `reads_energy` the worker looks for the machine's energy
-    counters, and rests before loading if there are any. `kind` is the model's, by its header.
+    or the deadline has passed; with `is_in_turns` the parent decides that, trial by trial, so that
+    it can let another worker make one in between. With `reads_energy` the worker looks for the
+    machine's energy counters, and rests before loading if there are any. `kind` is the model's, by
+    its header.
     """
 
     EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
@@ -114,6 +130,7 @@ class MeasureJob(Job):
             CommonEvent
             | LoadedEvent
             | ContextEvent
+            | ReadyEvent
             | TrialEvent
             | RepeatEvent
             | CountersEvent
@@ -133,11 +150,21 @@ class MeasureJob(Job):
     n_trials_max: PositiveInt = 1
     seed: NonNegativeInt = 0
     is_cold: bool = False
+    is_in_turns: bool = False
     reads_energy: bool = False
     n_cores_logical: PositiveInt = 1
     n_cores_usable: PositiveInt = 1
     started_ns: int
     deadline_ns: int
+
+    def why_disturbed(self, trial: Trial) -> Disturbance | None:
+        """What takes a trial of this job out of the headline, if anything."""
+        return disturbance.why_disturbed(
+            trial.counters,
+            n_logical=self.n_cores_logical,
+            n_threads=self.settings.n_threads,
+            n_usable=self.n_cores_usable,
+        )
 
 
 @dataclass(frozen=True)
@@ -168,9 +195,13 @@ def measure(
     command: Sequence[str] = runner.WORKER,
 ) -> MeasureReport:
     """What one fresh worker measured, however it ended; the arguments are those of `run_worker`."""
-    report = runner.run_worker(
-        job, log=log, on_event=on_event, silence_ns=silence_ns, command=command
+    return measure_report(
+        runner.run_worker(job, log=log, on_event=on_event, silence_ns=silence_ns, command=command)
     )
+
+
+def measure_report(report: Report) -> MeasureReport:
+    """The same of what any worker of a MeasureJob told."""
     loaded = next(iter(report.told(LoadedEvent)), None)
     energy = next(iter(report.told(EnergyEvent)), None)
     counted = next(iter(report.told(CountersEvent)), None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -31,12 +32,13 @@ from harness.measure.jobs.measure import (
     LoadedEvent,
     MeasureJob,
     MemoryEvent,
+    ReadyEvent,
     RepeatEvent,
     TrialEvent,
     WorkloadFailedEvent,
 )
 from harness.measure.jobs.trial_worker import Bench
-from harness.measure.protocol import Send
+from harness.measure.protocol import GO, Send
 from harness.schema.experiment import ContextFacts, Load, Trial
 from harness.schema.machine import Device
 from harness.schema.workload import Workload, parse_workload
@@ -87,8 +89,9 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
                 )
             )
     after = counters.snapshot()
-    whole = counters.between(before, after, counters.reference_loop_ns())
-    send(CountersEvent(counters=whole))
+    if not job.is_in_turns:  # else what the system did meanwhile was the other worker's, too
+        whole = counters.between(before, after, counters.reference_loop_ns())
+        send(CountersEvent(counters=whole))
     send(MemoryEvent(memory=memory.read_memory("end")))
     model.close()
 
@@ -155,23 +158,36 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
 
 
 def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
+    """A warm-up, then the trials."""
+    send(TrialEvent(trial=_trial(bench, job, meters, index=0, is_warm_up=True)))
+    if job.is_in_turns:
+        _measure_in_turns(bench, job, send, meters)
+    else:
+        _measure_alone(bench, job, send, meters)
+
+
+def _measure_in_turns(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
+    """One trial whenever the parent says so; between two of them others may have measured."""
+    ready = ReadyEvent(workload=bench.workload.name)
+    for index in itertools.count():
+        if send(ready) != GO:
+            return
+        trial = _trial(bench, job, meters, index=index, is_warm_up=False)
+        disturbed = job.why_disturbed(trial)
+        send(TrialEvent(trial=trial, disturbed_by=disturbed.text if disturbed else None))
+
+
+def _measure_alone(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
     """
-    A warm-up, then trials until enough are clean, `n_trials_max` are made or time is up.
+    Trials until enough are clean, `n_trials_max` are made or time is up.
 
     At least one trial is made, however late it is: a slow model must answer too.
     """
-    warm_up = _trial(bench, meters, index=0, is_warm_up=True)
-    send(TrialEvent(trial=warm_up))
     n_wanted, n_most = map(bench.workload.n_trials, (job.n_trials, job.n_trials_max))
     found: list[Disturbance] = []
     for n_made in range(1, n_most + 1):
-        trial = _trial(bench, meters, index=n_made - 1, is_warm_up=False)
-        disturbed = disturbance.why_disturbed(
-            trial.counters,
-            n_logical=job.n_cores_logical,
-            n_threads=job.settings.n_threads,
-            n_usable=job.n_cores_usable,
-        )
+        trial = _trial(bench, job, meters, index=n_made - 1, is_warm_up=False)
+        disturbed = job.why_disturbed(trial)
         found += [disturbed] if disturbed else []
         send(TrialEvent(trial=trial, disturbed_by=disturbed.text if disturbed else None))
         if n_made - len(found) >= n_wanted or perf_counter_ns() > job.deadline_ns:
@@ -188,9 +204,10 @@ def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
             )
 
 
-def _trial(bench: Bench, meters: Meters, *, index: int, is_warm_up: bool) -> Trial:
+def _trial(bench: Bench, job: MeasureJob, meters: Meters, *, index: int, is_warm_up: bool) -> Trial:
     measure = bench.plan(is_warm_up=is_warm_up)
-    bench.prepare()
+    # Behind another worker's trial the caches hold what is not ours.
+    bench.prepare(is_settled=job.is_in_turns)
     gc.disable()  # a collection inside a step would be ours, not the engine's
     meters.begin()
     before = counters.snapshot()

@@ -15,6 +15,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from harness.analysis.device_memory import SYSTEM, added, weights_by_device
 from harness.measure import runner
+from harness.measure.conversation import Report
 from harness.measure.protocol import CommonEvent, Event, Job
 from harness.models.gguf.header import Header
 from harness.models.gguf.kind import header_kind
@@ -183,7 +184,7 @@ def plan_job_of(
     )
 
 
-def plan_of(report: runner.Report, headers: Sequence[Header], job: PlanJob) -> MemoryPlan:
+def plan_of(report: Report, headers: Sequence[Header], job: PlanJob) -> MemoryPlan:
     """The plan that a worker told."""
     laid_out = next(iter(report.told(PlannedModelEvent)), None)
     if report.engine is None or laid_out is None:

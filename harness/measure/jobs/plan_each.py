@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter
 
 from harness.measure import runner
+from harness.measure.conversation import Report
 from harness.measure.jobs.plan import (
     SILENCE_NS,
     ContextRequest,
@@ -118,7 +119,7 @@ def _of_one_worker(
     if report.outcome.status == "failed":
         outcomes[-1] = report.outcome
     return [
-        plan_of(runner.Report(outcome, report.engine, tuple(events)), request.headers, request.job)
+        plan_of(Report(outcome, report.engine, tuple(events)), request.headers, request.job)
         for outcome, events, request in zip(outcomes, told, requests[: len(told)], strict=True)
     ]
 

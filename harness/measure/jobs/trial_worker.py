@@ -67,14 +67,24 @@ class Bench:
     _depth_tokens: list[int] = field(default_factory=list)
     _has_state: bool = False
 
-    def prepare(self) -> None:
+    def prepare(self, *, is_settled: bool = False) -> None:
         """
         The cache empty or at the workload's depth, and threads awake for steps. Never timed.
 
         Call it last before the clock starts: the threads fall asleep again within milliseconds.
+
+        Args:
+            is_settled: One batch or step of the workload's own shape is computed first, so that
+                caches and clocks are as this trial leaves them, whatever was computed before.
         """
         self._reset()
-        if not self.workload.n_prompt and self.model.can_rewind:
+        n_prompt = self.workload.n_prompt
+        if is_settled and n_prompt:
+            n_free = self.context.n_ctx - self.workload.depth
+            n_tokens = min(n_prompt, self.context.n_ubatch, n_free)
+            self.context.prompt(self._random_tokens(n_tokens, with_bos=True))()
+            self._reset()
+        elif is_settled or (not n_prompt and self.model.can_rewind):
             self.context.wake()
             self._reset()
 

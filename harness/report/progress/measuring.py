@@ -7,6 +7,7 @@ line when it is complete.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -48,9 +49,9 @@ class Progress:
         self._live: Live | None = None
         self._drawn_s = 0.0
         self._line = ""
-        self._title = ""
+        self._titles: dict[int, str] = {}
         self._told_repeat_s: float | None = None
-        self._n_disturbed = 0
+        self._n_disturbed: Counter[int] = Counter()
 
     @contextmanager
     def shown(self, plan: Plan) -> Iterator[None]:
@@ -72,22 +73,22 @@ class Progress:
 
     def run_started(self, number: int, configuration: Configuration) -> None:
         """Names the Run that begins."""
-        self._n_disturbed = 0
         name = self._named(configuration.model.key, configuration.settings)
-        self._title = f"run {number} of {self._n_runs_max} at most · {name}"
-        self._draw(f"{self._title} · memory bandwidth", is_urgent=True)
+        self._titles[number] = f"run {number} of {self._n_runs_max} at most · {name}"
+        self._draw(f"{self._titles[number]} · memory bandwidth", is_urgent=True)
 
-    def event(self, event: Event) -> None:
+    def event(self, number: int, event: Event) -> None:
         """Shows what the worker told; it waits for us meanwhile."""
+        title = self._titles[number]
         match event:
             case HelloEvent():
-                self._draw(f"{self._title} · loading", is_urgent=True)
+                self._draw(f"{title} · loading", is_urgent=True)
             case ContextEvent():
-                self._draw(f"{self._title} · {event.context.workload}")
+                self._draw(f"{title} · {event.context.workload}")
             case TrialEvent():
-                self._n_disturbed += event.disturbed_by is not None
+                self._n_disturbed[number] += event.disturbed_by is not None
                 why = f" · {event.disturbed_by}" if event.disturbed_by else ""
-                self._draw(f"{self._title} · {_told(event.trial)}{why}")
+                self._draw(f"{title} · {_told(event.trial)}{why}")
             case RepeatEvent():
                 self._tell_repeat(event)
             case _:
@@ -98,7 +99,7 @@ class Progress:
         failed = f" · {run.outcome.message}" if run.outcome.status == "failed" else ""
         ended = f" · {STOPS[stop.reason]}" if stop else ""
         n_trials = sum(not trial.is_warm_up for trial in run.trials)
-        n_disturbed = self._n_disturbed
+        n_disturbed = self._n_disturbed[run.index + 1]
         disturbed = f" · {n_disturbed} of {n_trials} trials disturbed" if n_disturbed else ""
         text = Text(
             f"run {run.index + 1:2}  {self._named(run.model, run.settings)}  {_figures(run)}"

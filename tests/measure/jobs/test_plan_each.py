@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.measure import runner
+from harness.measure.conversation import Report
 from harness.measure.jobs.plan import ContextRequest, plan_memory
 from harness.measure.jobs.plan_each import PlanRequest, plan_each
 from harness.measure.protocol import Job
@@ -39,7 +40,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     started: list[Job] = []
     whole = runner.run_unlogged
 
-    def counted(job: Job, **options: Any) -> runner.Report:
+    def counted(job: Job, **options: Any) -> Report:
         started.append(job)
         return whole(job, **options)
 

@@ -39,7 +39,7 @@ def told(
             (mine,) = [it for it in configurations_of(planned) if it.is_of(run)]
             progress.run_started(number, mine)
             for event in events:
-                progress.event(event)
+                progress.event(number, event)
             progress.run_finished(run, None)
     return output.getvalue()
 

@@ -1,0 +1,254 @@
+"""
+The Runs of a round: fresh workers, one after the other or with their trials in turns, and what is
+kept of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Protocol
+
+from numpy.random import Generator
+
+from harness import interrupts
+from harness.errors import HarnessError
+from harness.measure import runner
+from harness.measure.bandwidth_here import read_now
+from harness.measure.jobs.measure import MeasureJob, MeasureReport, measure
+from harness.measure.protocol import Event
+from harness.measure.turns import Side, measure_in_turns
+from harness.records.store import logs_folder
+from harness.schema.configuration import Configuration
+from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop
+from harness.schema.machine import BandwidthSample, Machine
+
+ATTEMPTS_PER_TRIAL = 3
+"""How often a disturbed trial is tried again: with a busy process two thirds of the time, three
+attempts still find a quiet one as often as not."""
+
+# Two samples this close together would measure the same moment.
+_SAME_MOMENT_NS = 2_000_000_000
+
+
+class Observer(Protocol):
+    """Told what happens, while no worker measures."""
+
+    def run_started(self, number: int, configuration: Configuration) -> None:
+        """Run `number` (from 1) of the experiment begins."""
+
+    def event(self, number: int, event: Event) -> None:
+        """The worker of Run `number` told something, and waits."""
+
+    def run_finished(self, run: Run, stop: Stop | None) -> None:
+        """A Run is complete and stored; with `stop`, it was the last of its configuration."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    One Run that is to be made.
+
+    Attributes:
+        index: Of the Run in the experiment, from 0.
+        workloads: In the order in which they are measured.
+        seed: Draws its tokens, and in turns the arrangement of its memory.
+        is_cold: Whether it loads from the disk.
+        left_ns: What is left of its model's budget.
+    """
+
+    index: int
+    round_index: int
+    configuration: Configuration
+    workloads: tuple[str, ...]
+    seed: int
+    is_cold: bool
+    left_ns: int
+
+
+class RunMaker:
+    """
+    Makes the Runs of an experiment; none of them is kept here.
+
+    Attributes:
+        is_interrupted: A signal came behind the last Run, which is whole.
+
+    Args:
+        paths: Where each model of the plan lies.
+        record: The experiment's file; the workers' logs lie beside it.
+        observer: Told what happens.
+        silence_ns: A worker that says nothing for so long is ended.
+        command: The workers' command line.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        paths: Mapping[ModelKey, Path],
+        record: Path,
+        observer: Observer,
+        silence_ns: int = runner.SILENCE_NS,
+        command: Sequence[str] = runner.WORKER,
+    ) -> None:
+        self._plan: Plan = experiment.plan
+        assert isinstance(experiment.machine, Machine)  # of this machine, so told in full
+        self._machine = experiment.machine
+        self._paths = paths
+        self._logs = logs_folder(record)
+        self._observer = observer
+        self._silence_ns = silence_ns
+        self._command = command
+        self._bandwidth: tuple[int, BandwidthSample] | None = None
+        self.is_interrupted = False
+        self._logs.mkdir(parents=True, exist_ok=True)
+
+    def alone(self, task: Task) -> Run:
+        """One worker, and nothing beside it."""
+        self._observer.run_started(task.index + 1, task.configuration)
+        before = self._sample_bandwidth(task.configuration)
+        started_at, started_ns = now(), perf_counter_ns()
+        report = measure(
+            self._job(task, started_ns),
+            log=self._log(task),
+            on_event=partial(self._observer.event, task.index + 1),
+            silence_ns=self._silence_ns,
+            command=self._command,
+        )
+        duration_ns = perf_counter_ns() - started_ns
+        after = self._sample_bandwidth_after([report], task.configuration)
+        return self._run(task, report, started_at, duration_ns, (before, after))
+
+    def in_turns(
+        self, tasks: Sequence[Task], workloads: Sequence[str], rng: Generator
+    ) -> list[Run]:
+        """
+        A worker for each task, all alive together; Runs in the order of `tasks`, without those that
+        had not begun when a signal ended it.
+
+        Args:
+            tasks: In the order in which they load; their indices follow each other.
+            workloads: Of all of them, in the order that each has its own in.
+            rng: Draws whose trial comes first.
+        """
+        befores = []
+        for task in tasks:
+            self._observer.run_started(task.index + 1, task.configuration)
+            befores.append(self._sample_bandwidth(task.configuration))
+        started_at = now()
+        sides = [
+            Side(
+                self._job(task, perf_counter_ns(), is_in_turns=True),
+                self._log(task),
+                partial(self._observer.event, task.index + 1),
+                self._command,
+            )
+            for task in tasks
+        ]
+        turns = measure_in_turns(sides, workloads, rng, silence_ns=self._silence_ns)
+        reports = [each.report for each in turns]
+        return [
+            self._run(
+                task,
+                each.report,
+                started_at,
+                each.active_ns,
+                (before, self._sample_bandwidth_after(reports, task.configuration)),
+                is_in_turns=True,
+            )
+            for task, each, before in zip(tasks, turns, befores, strict=False)
+        ]
+
+    def _log(self, task: Task) -> Path:
+        return self._logs / f"run-{task.index + 1:03}.log"
+
+    def _run(
+        self,
+        task: Task,
+        report: MeasureReport,
+        started_at: str,
+        duration_ns: int,
+        bandwidths: tuple[BandwidthSample | None, BandwidthSample | None],
+        *,
+        is_in_turns: bool = False,
+    ) -> Run:
+        return Run(
+            index=task.index,
+            round=task.round_index,
+            model=task.configuration.model.key,
+            settings=task.configuration.settings,
+            workloads=task.workloads,
+            seed=task.seed,
+            started_at=started_at,
+            duration_ns=duration_ns,
+            is_in_turns=is_in_turns,
+            outcome=report.outcome,
+            case_failures=report.case_failures,
+            load=report.load,
+            weights=report.weights,
+            contexts=report.contexts,
+            memory=report.memory,
+            devices_before=report.devices_before,
+            devices_loaded=report.devices_loaded,
+            bandwidth_before=bandwidths[0],
+            bandwidth_after=bandwidths[1],
+            idle_energy=report.idle_energy,
+            energy_reasons_missing=report.energy_reasons_missing,
+            counters=report.counters,
+            trials=report.trials,
+            log=f"{self._logs.name}/{self._log(task).name}",
+        )
+
+    def _job(self, task: Task, started_ns: int, *, is_in_turns: bool = False) -> MeasureJob:
+        configuration = task.configuration
+        return MeasureJob(
+            model_path=str(self._paths[configuration.model.key]),
+            kind=configuration.model.kind,
+            settings=configuration.settings,
+            workloads=task.workloads,
+            n_trials=self._plan.n_trials,
+            n_trials_max=self._plan.n_trials * ATTEMPTS_PER_TRIAL,
+            seed=task.seed,
+            is_cold=task.is_cold,
+            is_in_turns=is_in_turns,
+            reads_energy=True,
+            n_cores_logical=self._machine.n_cores_logical,
+            n_cores_usable=self._machine.n_cores_usable,
+            started_ns=started_ns,
+            deadline_ns=started_ns + task.left_ns,
+        )
+
+    def _sample_bandwidth_after(
+        self, reports: Sequence[MeasureReport], configuration: Configuration
+    ) -> BandwidthSample | None:
+        if any(report.outcome.reason == "interrupted" for report in reports):
+            return None
+        try:
+            return self._sample_bandwidth(configuration)
+        except KeyboardInterrupt:
+            # The Run is complete, and would be lost with the sample.
+            self.is_interrupted = True
+            return None
+
+    def _sample_bandwidth(self, configuration: Configuration) -> BandwidthSample | None:
+        """The bandwidth now: with as many threads as the engine uses; None where it fails."""
+        n_threads = configuration.settings.n_threads
+        if self._bandwidth is not None:
+            taken_ns, sample = self._bandwidth
+            if perf_counter_ns() - taken_ns < _SAME_MOMENT_NS and sample.n_threads == n_threads:
+                return sample
+        try:
+            with interrupts.allowed():
+                sample, _ = read_now(self._machine, n_threads)
+        except HarnessError:
+            return None  # a measurement without its ceiling is still a measurement
+        self._bandwidth = (perf_counter_ns(), sample)
+        return sample
+
+
+def now() -> str:
+    """The present moment, as records keep it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

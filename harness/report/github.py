@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from harness.report.cells import text_columns, text_of
-from harness.report.page import Facts, Note, Page, Table
+from harness.report.page import Facts, Note, Page, Table, shown_as_text
 from harness.report.text import sanitize
 
 # All that Markdown, GitHub's formulas and mentions, or HTML would take for their own; between
@@ -17,7 +17,7 @@ _SPECIAL = re.compile(r"[\\`*\[\]<>|~$&]|:(?=:)|(?<=:):|[_@#](?![A-Za-z0-9])|(?<
 
 def render(page: Page) -> str:
     """The page as Markdown, its parts an empty line apart; without a line break at the end."""
-    blocks = [_block(part) for part in page if not isinstance(part, Table) or part.is_shown]
+    blocks = [_block(part) for part in shown_as_text(page)]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 

@@ -1,5 +1,5 @@
 """
-What a command shows, as values: tables, facts and notes, without a word on how they look.
+What a command shows, as values: tables, facts, notes and pictures, not a word on how they look.
 
 A command makes one Page, and every renderer can write it: for a terminal, as Markdown, as lines of
 raw numbers. So cells hold values and not text wherever there is one. This is not a layout language:
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.report.picture import Picture
 from harness.schema.figure import Figure
 
 
@@ -118,10 +119,17 @@ class Note:
     is_whole: bool = False
 
 
-Page = tuple[Table | Facts | Note, ...]
+Part = Table | Facts | Note | Picture
+Page = tuple[Part, ...]
 
 
 def notes(*paragraphs: str | Sequence[str], level: Literal["text", "finding"] = "text") -> Page:
     """A Note for each paragraph, which is one sentence or a list; empty ones are left out."""
     found = [(each,) if isinstance(each, str) else tuple(each) for each in paragraphs if each]
     return tuple(Note(lines, level) for lines in found)
+
+
+def shown_as_text(page: Page) -> list[Table | Facts | Note]:
+    """Its parts without pictures, whose tables say the same, and without what is for programs."""
+    parts = [part for part in page if not isinstance(part, Picture)]
+    return [part for part in parts if not isinstance(part, Table) or part.is_shown]

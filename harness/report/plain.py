@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.report.cells import TextColumn, text_columns, text_of
 from harness.report.columns import cut, fitted, width_of
-from harness.report.page import Facts, Note, Page, Table
+from harness.report.page import Facts, Note, Page, Table, shown_as_text
 from harness.report.text import WIDTH, inert, sanitize, wrapped
 
 _LEADS = {"text": "", "finding": "  - ", "warning": "!  "}
@@ -16,7 +16,7 @@ _INDENT = "  "
 
 def render(page: Page) -> str:
     """The page, its parts an empty line apart; without a line break at the end."""
-    blocks = [_block(part) for part in page if not isinstance(part, Table) or part.is_shown]
+    blocks = [_block(part) for part in shown_as_text(page)]
     return "\n\n".join("\n".join(map(inert, block)) for block in blocks if block)
 
 

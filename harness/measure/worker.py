@@ -60,8 +60,9 @@ class Line:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        for text in sys.stdin:
-            self._in.put(text)
+        # Bytes: sys.stdin would take what the parent writes for text of this system's code page.
+        for line in sys.stdin.buffer:
+            self._in.put(line.decode("utf-8"))
         os._exit(1)  # the parent is gone: nobody is left to measure for
 
     def receive_job(self) -> _Job:

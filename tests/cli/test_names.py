@@ -11,6 +11,7 @@ import click
 import pytest
 
 from cli.commandline import ONE_THREAD, Done, Home
+from cli.prepared import CAN_FORK
 from harness import cli
 
 HEX = "0123456789abcdef" * 4
@@ -118,3 +119,14 @@ def test_pages_show_names_and_no_digests(stocked: Stocked) -> None:
     done = stocked.harness("run", "tiny", *MEASURED)
     assert done.stdout.startswith("tiny:latest · ")
     assert HEX not in done.stdout
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="the command's own streams would have the encoding too")
+@pytest.mark.parametrize("encoding", ["latin-1", "cp932", "utf-16"])
+def test_a_name_beyond_ascii_is_measured_under_any_code_page(
+    home: Home, tiny_model: Path, encoding: str
+) -> None:
+    shutil.copy(tiny_model, home.folder / "mö-模型.gguf")
+    done = home.harness("run", "./mö-模型.gguf", *MEASURED, "--json", PYTHONIOENCODING=encoding)
+    assert done.exit_code == 0, done.stderr
+    assert [case["model"] for case in done.document["cases"]] == ["mö-模型.gguf"]

@@ -58,15 +58,16 @@ def read_text(path: Path) -> QualityText:
         UsageError: It cannot be read, is empty, is too large, or is not UTF-8.
     """
     try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise UsageError(
-                f"{path} has {file_size(size)}, and --text takes up to {file_size(_MOST_BYTES)}; "
-                "cut a piece out of it"
-            )
-        data = path.read_bytes()
+        # Not all of it: what is no ordinary file has no size, and may never end.
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(cannot("read", path, error, "--text takes a file of text")) from error
+    if len(data) > _MOST_BYTES:
+        raise UsageError(
+            f"{path} has more than {file_size(_MOST_BYTES)}, and --text takes no more; cut a piece "
+            "out of it"
+        )
     if not data.strip():
         raise UsageError(f"{path} holds no text; --text takes a file of some thousand words")
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.measure.jobs import score_text
 from harness.measure.jobs.score_text import default_text, read_text
 
 
@@ -55,3 +56,10 @@ def test_a_file_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(UsageError, match="cut a piece"):
         read_text(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_a_text_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_text, "_MOST_BYTES", 1_000_000)
+    with pytest.raises(UsageError, match=r"/dev/zero has more than 1\.00 MB"):
+        read_text(Path("/dev/zero"))

@@ -19,7 +19,7 @@ class Place(click.ParamType):  # type: ignore[type-arg]  # generic only in new v
     Args:
         kind: A "file" must be there, or whatever else is read like one; a "new file" may be.
         must_exist: Of a folder, whether it has to be there.
-        takes_dash: Whether "-" is stdin.
+        takes_dash: Whether "-" is stdin, of a new file stdout.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class Place(click.ParamType):  # type: ignore[type-arg]  # generic only in new v
     def _objection(self, text: str) -> str | None:
         if text == "-" and self._takes_dash:
             return None
+        if text == "-" and self._kind == "new file":
+            return "- means stdout elsewhere, and nothing here; a file of that name is ./-"
         if not text:
             return f"nothing is no name of a {self.name}; the current folder is ."
         try:
@@ -67,3 +69,4 @@ FOLDER_THERE = Place("folder", must_exist=True)
 FILE = Place("file")
 FILE_OR_STDIN = Place("file", takes_dash=True)
 NEW_FILE = Place("new file")
+NEW_FILE_OR_STDOUT = Place("new file", takes_dash=True)

@@ -37,6 +37,14 @@ def test_export_writes_rows_to_stdout_and_what_it_left_out_to_stderr(measured: H
     assert done.stderr == ("Left out: smollm2-135m:Q4_1 chat (llama-bench has no such workload).\n")
 
 
+def test_a_dash_is_stdout_for_export_and_no_file_for_junit(measured: Home) -> None:
+    plain, dashed = measured.harness("export"), measured.harness("export", "--to", "-")
+    assert dashed == plain
+    assert measured.harness("export", "--to", "-", "--force").exit_code == 2
+    assert "./-" in measured.harness("gate", "--baseline", "best", "--junit", "-").error()
+    assert not (measured.folder / "-").exists()
+
+
 def test_export_never_overwrites_without_being_told_to(measured: Home) -> None:
     out = measured.folder / "out.csv"
     first = measured.harness("export", "latest", "--output", "csv", "--to", out)

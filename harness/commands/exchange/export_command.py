@@ -8,7 +8,7 @@ import click
 
 from harness.commandline import options, stream
 from harness.commandline.output import Output
-from harness.commandline.places import NEW_FILE
+from harness.commandline.places import NEW_FILE_OR_STDOUT
 from harness.commands.exchange.document import export_document
 from harness.commands.exchange.export_answer import WRITERS, ExportRequest, answer
 from harness.errors import ResultsUnwritable, UsageError
@@ -33,7 +33,9 @@ from harness.report.page import notes
     is_flag=True,
     help="Write each quantization as a build, so that compare-llama-bench.py compares them.",
 )
-@click.option("--to", type=NEW_FILE, metavar="FILE", help="Instead of stdout.")
+@click.option(
+    "--to", type=NEW_FILE_OR_STDOUT, metavar="FILE", help="Instead of stdout, which is -."
+)
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @options.json_option
 def command(
@@ -54,6 +56,8 @@ def command(
     (with -t llama-bench). Each pp and tg workload becomes a row, whose samples are the clean
     trials of all Runs.
     """
+    if to == Path("-"):
+        to = None
     if force and to is None:
         raise UsageError("--force is for --to FILE, which is not asked for; leave it away")
     if to and to.exists() and not force:

@@ -220,13 +220,21 @@ def _describe_missing(path: Path) -> str:
     if path.is_symlink():
         return f"{path} is a link to {path.readlink()}, which does not exist; mend the link"
     if not path.parent.is_dir():
-        return f"there is no folder {path.parent}; check the path"
+        return f"there is no folder {path.parent}; check the path{_hub_name(path)}"
     found = _gguf_names(path.parent)
     by_fold = {name.lower(): name for name in found}
     near = difflib.get_close_matches(path.name.lower(), list(by_fold), n=_SHOWN_NAMES, cutoff=0.4)
     names = [by_fold[name] for name in near] or found[:_SHOWN_NAMES]
     there = f"that folder has {', '.join(names)}" if names else "that folder has no .gguf files"
     return f"there is no file {path}; {there}"
+
+
+def _hub_name(path: Path) -> str:
+    """How a file of the hub is named, if the path may have been meant as one."""
+    owner, *rest = path.parts
+    name = f"{owner}/{rest[0]}:{'/'.join(rest[1:])}" if len(rest) > 1 else ""
+    is_one = parse_reference(name) and not Path(owner).exists()
+    return f", or write {name} for a file of the hub" if is_one else ""
 
 
 def _gguf_names(directory: Path) -> list[str]:

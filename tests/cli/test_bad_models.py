@@ -42,6 +42,15 @@ def test_a_missing_file_is_named(home: Home) -> None:
     assert "no file weights.gguf" in refused(home, "weights.gguf")
 
 
+def test_a_missing_file_in_no_folder_is_told_as_a_file_of_the_hub_is_named(home: Home) -> None:
+    error = refused(home, "owner/model-GGUF/sub/model-Q8_0.gguf")
+    assert "there is no folder" in error
+    assert "write owner/model-GGUF:sub/model-Q8_0.gguf for a file of the hub" in error
+    assert "of the hub" not in refused(home, home.folder / "none" / "sub" / "model-Q8_0.gguf")
+    (home.folder / "models").mkdir()
+    assert "of the hub" not in refused(home, "models/none/model-Q8_0.gguf")
+
+
 def test_a_folder_is_answered_with_the_models_in_it(home: Home, good: bytes) -> None:
     gguf_damage.write(home.folder, "this-one.gguf", good)
     assert "this-one.gguf" in refused(home, home.folder)

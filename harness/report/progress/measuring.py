@@ -7,8 +7,8 @@ line when it is complete.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -18,6 +18,7 @@ from rich.text import Text
 from harness import units
 from harness.measure.jobs.measure import ContextEvent, RepeatEvent, TrialEvent
 from harness.measure.protocol import Event, HelloEvent
+from harness.report.legend import DISTURBED_MARK
 from harness.report.terminal import Stderr
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import ModelKey, Plan, Run, Stop, Trial
@@ -51,7 +52,7 @@ class Progress:
         self._line = ""
         self._titles: dict[int, str] = {}
         self._told_repeat_s: float | None = None
-        self._n_disturbed: Counter[int] = Counter()
+        self._disturbed: defaultdict[int, list[Trial]] = defaultdict(list)
 
     @contextmanager
     def shown(self, plan: Plan) -> Iterator[None]:
@@ -86,7 +87,8 @@ class Progress:
             case ContextEvent():
                 self._draw(f"{title} · {event.context.workload}")
             case TrialEvent():
-                self._n_disturbed[number] += event.disturbed_by is not None
+                if event.disturbed_by:
+                    self._disturbed[number].append(event.trial)
                 why = f" · {event.disturbed_by}" if event.disturbed_by else ""
                 self._draw(f"{title} · {_told(event.trial)}{why}")
             case RepeatEvent():
@@ -99,11 +101,11 @@ class Progress:
         failed = f" · {run.outcome.message}" if run.outcome.status == "failed" else ""
         ended = f" · {STOPS[stop.reason]}" if stop else ""
         n_trials = sum(not trial.is_warm_up for trial in run.trials)
-        n_disturbed = self._n_disturbed[run.index + 1]
-        disturbed = f" · {n_disturbed} of {n_trials} trials disturbed" if n_disturbed else ""
+        disturbed = self._disturbed.pop(run.index + 1, [])
+        why = f" · {len(disturbed)} of {n_trials} trials disturbed" if disturbed else ""
         text = Text(
-            f"run {run.index + 1:2}  {self._named(run.model, run.settings)}  {_figures(run)}"
-            f"{units.duration(run.duration_ns)}{disturbed}{failed}{ended}"
+            f"run {run.index + 1:2}  {self._named(run.model, run.settings)}  "
+            f"{_figures(run, disturbed)}{units.duration(run.duration_ns)}{why}{failed}{ended}"
         )
         if failed:
             text.stylize("yellow")
@@ -142,8 +144,15 @@ def _rate(trial: Trial) -> str:
     return f"{units.significant(trial.n_tokens / trial.total_ns * 1e9)} tok/s"
 
 
-def _figures(run: Run) -> str:
-    """The last trial of each workload, in the order of the names: a glimpse, not a result."""
-    last = {trial.workload: trial for trial in run.trials if not trial.is_warm_up}
-    parts = [f"{name} {_rate(last[name])}" for name in sorted(last)]
+def _figures(run: Run, disturbed: Collection[Trial]) -> str:
+    """The last clean trial of each workload, by name; a "?" where none is. No result yet."""
+    trials = [trial for trial in run.trials if not trial.is_warm_up]
+    last = {trial.workload: trial for trial in trials}
+    clean = {trial.workload: trial for trial in trials if trial not in disturbed}
+    parts = [
+        f"{name} {_rate(clean[name])}"
+        if name in clean
+        else f"{name} {_rate(last[name])}{DISTURBED_MARK}"
+        for name in sorted(last)
+    ]
     return " · ".join(parts) + " · " if parts else ""

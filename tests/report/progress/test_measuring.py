@@ -80,3 +80,14 @@ def test_every_line_of_a_sweep_names_the_setting_that_tells_its_run(is_terminal:
 
 def test_one_configuration_alone_is_not_told_from_others() -> None:
     assert f"run  1  {KEY}  tg128 " in told([(make_run(0, ("tg128",)), ())])
+
+
+def test_the_figure_of_a_run_is_of_a_clean_trial_and_else_marked() -> None:
+    run = make_run(0, ("tg128",))
+    clean, slow = make_trial("tg128", 120.0), make_trial("tg128", 0.12, index=1)
+    mixed = run.model_copy(update={"trials": (clean, slow)})
+    alone = run.model_copy(update={"trials": (slow,)})
+    events = [TrialEvent(trial=slow, disturbed_by="others took 40.0 % of the CPUs")]
+
+    assert "tg128 120 tok/s · " in told([(mixed, events)])
+    assert "tg128 0.12 tok/s ? · " in told([(alone, events)])

@@ -38,6 +38,11 @@ def count(n: float) -> str:
     return significant(n)
 
 
+def counted(n: int, noun: str) -> str:
+    """How many of what: "1 Run", "3 Runs"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def file_size(n_bytes: float, digits: int = 3) -> str:
     """Decimal size, as downloads are counted: 98362432 -> "98.4 MB"."""
     return _scaled(n_bytes, 1000, ("B", "kB", "MB", "GB", "TB"), digits)

@@ -24,6 +24,10 @@ def test_significant_keeps_three_digits_and_no_exponent(value: float, text: str)
     assert units.significant(value) == text
 
 
+def test_one_is_no_plural() -> None:
+    assert [units.counted(n, "Run") for n in (0, 1, 2)] == ["0 Runs", "1 Run", "2 Runs"]
+
+
 def test_files_are_decimal_and_memory_is_binary() -> None:
     assert units.file_size(98_362_432) == "98.4 MB"
     assert units.memory_size(1 << 30) == "1.00 GiB"

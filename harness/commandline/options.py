@@ -114,7 +114,7 @@ def workload_name(text: str) -> str:
 def typed(context: click.Context) -> dict[str, str]:
     """Of what stands on the command line, each parameter's name to how the option is written."""
     return {
-        name: parameter.opts[-1]
+        name: parameter.opts[-1] if isinstance(parameter, click.Option) else name.upper()
         for parameter in context.command.params
         if (name := parameter.name or "")
         and context.get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -137,8 +137,9 @@ def find(folder: Path, selector: str, *, may_lack_result: bool = False) -> Path:
     if len(matching) == 1:
         return matching[0].path
     how_many = f"{len(matching)} experiments" if matching else "No experiment"
+    verb = "match" if matching else "matches"
     raise ResultsInvalid(
-        f"{how_many} in {folder} match {selector!r}. There: {_offered(matching or readable)}."
+        f"{how_many} in {folder} {verb} {selector!r}. There: {_offered(matching or readable)}."
     )
 
 
@@ -216,5 +217,6 @@ def _age_key(listing: Listing) -> tuple[bool, datetime, str]:
 
 def _offered(listings: list[Listing]) -> str:
     newest_first = [listing.id for listing in reversed(listings)]
-    more = ", ..." if len(newest_first) > _N_OFFERED else ""
+    n_more = len(newest_first) - _N_OFFERED
+    more = f" and {n_more} more" if n_more > 0 else ""
     return ", ".join(newest_first[:_N_OFFERED]) + more

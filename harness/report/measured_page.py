@@ -211,19 +211,16 @@ def _throughputs(group: Measured) -> list[tuple[str, str]]:
 
 
 def _note(case: Case) -> str:
+    runs = units.counted(case.n_runs, "Run")
     if case.outcome.status != "ok":
         word = "failed" if case.outcome.status == "failed" else "not run"
-        kept = f" Figures are from {_runs(case.n_runs)} that had trials." if case.metrics else ""
+        kept = f" Figures are from {runs} that had trials." if case.metrics else ""
         return f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}"
     if case.disturbed:
-        return f"no clean trial in {_runs(case.n_runs)}: {disturbance.in_all(case.disturbances)}"
+        return f"no clean trial in {runs}: {disturbance.in_all(case.disturbances)}"
     if case.n_runs_without_value:
-        return f"{case.n_runs_without_value} of {_runs(case.n_runs)} had no clean trial"
+        return f"{case.n_runs_without_value} of {runs} had no clean trial"
     return ""
-
-
-def _runs(n: int) -> str:
-    return f"{n} Run" if n == 1 else f"{n} Runs"
 
 
 # ------------------------------------------------------------------ what it means

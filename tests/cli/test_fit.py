@@ -124,6 +124,12 @@ def test_what_to_fit_must_be_said_one_way(home: Home, arguments: tuple[str, ...]
     assert done.error()
 
 
+def test_what_an_audit_does_not_use_is_named_as_it_is_typed(home: Home) -> None:
+    for typed, name in (("tiny-random", "MODELS"), ("--offline", "--offline")):
+        error = home.harness("fit", "--audit", typed).error()
+        assert error.startswith(f"{name} has no effect on --audit")
+
+
 @pytest.mark.slow
 def test_a_run_keeps_what_was_predicted_and_the_audit_judges_it(home: Home) -> None:
     measured = home.harness("run", "tiny-random", *QUICK, "--threads", "1,2", "-q")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness import units
 from harness.commands.exchange.convert import ImportedExperiment
 from harness.commands.exchange.import_answer import TakenOver
 from harness.report.page import Cell, Column, Page, Table
@@ -26,7 +27,7 @@ def _row(taken: TakenOver, each: ImportedExperiment) -> tuple[Cell, ...]:
     return (
         experiment.id,
         ", ".join(model.key for model in experiment.plan.models),
-        f"{n_runs} {'Run' if n_runs == 1 else 'Runs'} of llama-bench {build}",
+        f"{units.counted(n_runs, 'Run')} of llama-bench {build}",
         taken.paths[experiment.id],
         "imported before" if experiment.id in taken.here else "new",
         experiment.machine.id,

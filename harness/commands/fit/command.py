@@ -70,7 +70,9 @@ def command(
     if is_audit:
         typed = options.typed(context)
         unused = set(typed) - {"is_audit", "results", "table_format", "as_json", "quiet"}
-        options.refuse_unused(typed, unused, "is for a model, and --audit reads what is stored")
+        options.refuse_unused(
+            typed, unused, "has no effect on --audit, which reads what is stored; leave it away"
+        )
         return _show_audit(results, output)
     if bool(models) == is_all:
         raise UsageError("name models, as `harness run` takes them, or pass --all alone")

@@ -146,7 +146,7 @@ def _rivals(
 
 def _too_little(usable: Sequence[Option], known: Sequence[Option]) -> str:
     if not usable:
-        return "no quantization of it runs here"
+        return "none of its quantizations could be measured here: --measure tries again"
     if len(usable) == 1:
         return f"{usable[0].name} is the only quantization here; `harness quantize` makes others"
     has_speed = [option for option in usable if "decode" in option.figures]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness import units
 from harness.analysis.measured import Measured
 from harness.commands.frontier.advice import Advice, advise
 from harness.commands.frontier.candidates import Candidate
@@ -114,12 +115,12 @@ def _conditions(
         side = next(iter(sides.values()))
         engine = side.experiment.provenance.engine
         runs = [speed.n_runs for speed in speeds.values()]
-        n = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
+        least = "" if min(runs) == max(runs) else f"{min(runs)} to "
         experiments = {it.experiment.id for it in sides.values()}
         together = "in common rounds" if len(experiments) == 1 else "not all side by side"
         lines.append(
             f"Speeds: {settings_text(side.settings)}, {engine.binding} {engine.binding_version}, "
-            f"{n} Runs each, {together}."
+            f"{least}{units.counted(max(runs), 'Run')} each, {together}."
         )
     if quality.reference:
         lines.append(

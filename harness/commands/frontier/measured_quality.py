@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness import units
 from harness.analysis.quality import quality_of
 from harness.commands.frontier.qualities import MeasuredQuality
 from harness.schema.figure import Figure
@@ -27,7 +28,7 @@ def measured_quality(record: QualityRecord) -> MeasuredQuality | None:
         alike=(
             f"{record.text.name} {record.text.sha256[:8]}",
             f"tokens {record.tokenization.tokens_sha256[:8]}",
-            f"{len(record.chunks)} chunks of {record.n_ctx}",
+            f"{units.counted(len(record.chunks), 'chunk')} of {record.n_ctx}",
         ),
         at=record.started_at,
         kl=_figure(distance.mean_kld),

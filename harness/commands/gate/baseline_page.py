@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness import units
 from harness.analysis.measured import measured_of
 from harness.commands.gate.match import unusable
 from harness.records.listing import Listing
@@ -33,8 +34,8 @@ def saved_page(name: str, stored: StoredExperiment) -> Page:
     models = " ".join(model.key for model in facts.plan.models)
     text = (
         f"Baseline {name}: experiment {facts.id} of {facts.started_at[:10]}, {models} "
-        f"({', '.join(facts.plan.workloads)}), {len(stored.runs)} Runs, machine "
-        f"{facts.machine.id}."
+        f"({', '.join(facts.plan.workloads)}), "
+        f"{units.counted(len(stored.runs), 'Run')}, machine {facts.machine.id}."
     )
     return *notes(text), Note((f"Kept as {stored.path}",), is_whole=True)
 

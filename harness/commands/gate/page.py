@@ -149,7 +149,7 @@ def _text(judged: JudgedExperiment) -> str:
     engine = experiment.provenance.engine
     parts = [
         f"experiment {experiment.id} of {experiment.started_at[:10]}",
-        f"{judged.n_runs} Runs",
+        units.counted(judged.n_runs, "Run"),
         f"build {engine.library_commit or engine.binding_version}",
         f"machine {experiment.machine.id}",
     ]

@@ -90,7 +90,9 @@ def _heading(model: ScoredModel) -> str:
     if record.reference:
         parts.append(f"against {_title(record.reference)}")
     if quality:
-        parts.append(f"{quality.n_chunks} chunks, {quality.n_scored} tokens scored")
+        parts.append(
+            f"{units.counted(quality.n_chunks, 'chunk')}, {quality.n_scored} tokens scored"
+        )
     return "; ".join(parts)
 
 

@@ -281,7 +281,7 @@ def test_without_a_figure_it_says_which_is_missing(missing: str, says: str) -> N
 def test_one_alone_or_none_is_no_choice() -> None:
     assert "`harness quantize` makes others" in advise(Frontier((option("a", 0.001, 30),))).text
     killed = replace(option("a", 0.001, 30), reason_missing="killed")
-    assert "no quantization of it runs here" in advise(Frontier((killed,))).text
+    assert "could be measured here: --measure tries again" in advise(Frontier((killed,))).text
 
 
 def test_only_one_with_both_figures_is_no_choice() -> None:

@@ -15,7 +15,13 @@ from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.planning import Planning
 
 
-@click.command("claim")
+@click.command(
+    "claim",
+    epilog=options.examples(
+        "harness claim",
+        "harness claim --machine laptop-32",
+    ),
+)
 @click.option(
     "--machine",
     "machines",

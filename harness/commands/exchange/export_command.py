@@ -16,7 +16,13 @@ from harness.files import atomic_write, cannot
 from harness.report.page import notes
 
 
-@click.command("export")
+@click.command(
+    "export",
+    epilog=options.examples(
+        "harness export latest --output md",
+        "harness export latest --to results.sql --output sql",
+    ),
+)
 @click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...")
 @options.results_option
 @click.option(

@@ -36,5 +36,12 @@ def show_measured(measured: SessionResult, output: Output, *, is_full: bool) -> 
 
 def show_result(result: MeasuredResult, output: Output, *, is_full: bool) -> int:
     """Shows an experiment, measured now or stored; the exit code of that."""
-    page = measured_page(result, is_full=is_full)
-    return output.show(page, document(result), aside=measured_aside(result))
+    shown = measured_page(result, is_full=is_full)
+    names = dict.fromkeys(group.model.key for group in result.groups)
+    return output.show(
+        shown,
+        document(result),
+        aside=measured_aside(result),
+        title=", ".join(names),
+        html_page=measured_page(result, is_full=True) if output.html else None,
+    )

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import functools
+import shlex
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.commandline import stream
+from harness.commandline.places import NEW_FILE, require_new, write_text
 from harness.errors import ExitCode, UsageError
 from harness.report import json, plain
 from harness.report.formats import FORMATS
-from harness.report.page import Page
+from harness.report.page import Note, Page, with_pictures
 
 if TYPE_CHECKING:
     from harness.report.terminal import Stderr
+
+_HTML = "--html"
+_FORCE = "is_replacing"
+ANSWERING = frozenset(("table_format", "as_json", "quiet", "html", _FORCE))
+"""The parameters that say how to answer, which every question leaves open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """
-    What --format, --json and --quiet ask for.
+    What --format, --json, --quiet and --html ask for.
 
     Data goes to stdout, everything about it (progress, warnings, how far to trust it) to stderr.
     """
 
     format: str = "plain"
     is_quiet: bool = False
+    html: Path | None = None
 
     @property
     def is_json(self) -> bool:
@@ -69,6 +79,9 @@ class Output:
         *,
         aside: Page = (),
         hint: Page = (),
+        title: str = "",
+        pictures: Page = (),
+        html_page: Page | None = None,
     ) -> int:
         """
         Prints what a command found, and hands back what it answers with.
@@ -79,6 +92,12 @@ class Output:
             exit_code: Of the command.
             aside: What else to know, on stderr unless quiet.
             hint: What to do next, and what the document says anyway; where that is not shown.
+            title: Of the file that --html asks for, of commands that have this option.
+            pictures: What that file shows above its first table.
+            html_page: What stands in it in the place of `page`, where it has more room.
+
+        Raises:
+            ResultsUnwritable: That file cannot be written; all else is shown.
         """
         text = json.render(document) if self.is_json else self._written(page)
         if text:
@@ -87,7 +106,20 @@ class Output:
         if said and not self.is_quiet:
             # Both streams lead to one terminal, where the answer has an end.
             stream.write(("\n" if text else "") + plain.render(said), err=True)
+        if self.html:
+            shown = with_pictures(html_page or page, pictures)
+            self._write_html(self.html, title, (*shown, *aside, *hint))
         return exit_code
+
+    def _write_html(self, path: Path, title: str, page: Page) -> None:
+        # Imported here: few answers become a file.
+        from harness.report import html
+
+        command = shlex.join(["harness", *sys.argv[1:]])
+        write_text(path, _HTML, html.document(title, [html.Section("", page, (command,))]))
+        if not self.is_quiet:
+            told = Note((f"Page: {path}",), is_whole=True)
+            stream.write(plain.render((told,)), err=True)
 
     def _written(self, page: Page) -> str:
         return FORMATS[self.format](page) if page else ""
@@ -123,3 +155,35 @@ _OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings."),
 )
+
+
+def html_options(
+    function: Callable[..., Any], *, own_force: str | None = None
+) -> Callable[..., Any]:
+    """
+    --html FILE and --force, which reach `function` in its `output`; FILE is refused before it.
+
+    Args:
+        function: The command's, below `output_options`.
+        own_force: Its own parameter of --force, if it has one; that is for FILE too.
+    """
+
+    @functools.wraps(function)
+    def with_html(*arguments: Any, html: Path | None, output: Output, **given: Any) -> Any:
+        if own_force is None:
+            is_replacing = given.pop(_FORCE)
+        else:
+            is_replacing = html is not None and given[own_force]
+        require_new(html, _HTML, is_replacing=is_replacing)
+        return function(*arguments, output=replace(output, html=html), **given)
+
+    decorated: Callable[..., Any] = with_html
+    if own_force is None:
+        decorated = click.option("--force", _FORCE, is_flag=True, help="Overwrite FILE.")(decorated)
+    return click.option(
+        _HTML,
+        "html",
+        type=NEW_FILE,
+        metavar="FILE",
+        help="Also write the answer as a page for a browser, with pictures; it needs no network.",
+    )(decorated)

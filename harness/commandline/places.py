@@ -1,4 +1,4 @@
-"""How folders and files are named on the command line, and what cannot be one."""
+"""How folders and files are named on the command line, what cannot be one, and writing one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import click
 
-from harness.files import system_reason
+from harness import scratch
+from harness.errors import ResultsUnwritable, UsageError
+from harness.files import atomic_write, cannot, system_reason
 
 
 class Place(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
@@ -70,3 +72,55 @@ FILE = Place("file")
 FILE_OR_STDIN = Place("file", takes_dash=True)
 NEW_FILE = Place("new file")
 NEW_FILE_OR_STDOUT = Place("new file", takes_dash=True)
+
+
+def require_new(path: Path | None, option: str, *, is_replacing: bool) -> None:
+    """
+    Nothing, if a file can be written at `path`; better known before measuring than after.
+
+    Args:
+        path: What `option` named, if anything.
+        option: The option's name: "--html".
+        is_replacing: Whether --force is given.
+
+    Raises:
+        UsageError: It cannot be a file there, one is there that was not to be replaced, or --force
+            has nothing to replace.
+        ResultsUnwritable: The system lets nobody write there.
+    """
+    if path is None:
+        if is_replacing:
+            raise UsageError(f"--force is for {option} FILE, which is not asked for; leave it away")
+        return
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{option} {path} is no file that could be replaced; name another one")
+    if path.exists() and not is_replacing:
+        raise UsageError(f"{path} exists; --force overwrites it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}; make it first")
+    try:
+        # Asked by doing it: root may write where the mode says no, and not on a read-only disk.
+        with scratch.own_file(path.name, path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, option, error) from error
+
+
+def write_text(path: Path, option: str, text: str) -> None:
+    """
+    `text` at `path`, which `option` named, whole or not at all.
+
+    Raises:
+        ResultsUnwritable: It cannot be written.
+    """
+    try:
+        with atomic_write(path) as part:
+            part.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        raise _unwritable(path, option, error) from error
+
+
+def _unwritable(path: Path, option: str, error: OSError) -> ResultsUnwritable:
+    return ResultsUnwritable(
+        cannot("written", path, error, f"choose another place with {option} FILE")
+    )

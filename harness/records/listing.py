@@ -147,7 +147,8 @@ def latest(listings: Sequence[Listing]) -> Listing:
     """
     The newest of `listings`, oldest first, that has a result; where none has, the newest.
 
-    One that turns out to be damaged has none.
+    Raises:
+        ResultsInvalid: One that may be it is damaged.
     """
     return next((each for each in reversed(listings) if _has_result(each)), listings[-1])
 
@@ -156,11 +157,7 @@ def _has_result(listing: Listing) -> bool:
     """Whether anything of it was measured, were it disturbed; a last line does not tell."""
     if listing.has_failed or listing.experiment is None:
         return False
-    try:
-        runs = store.load(listing.path).runs
-    except ResultsInvalid:
-        return False  # whoever asks for it by its id is told why
-    trials = (trial for run in runs for trial in run.trials)
+    trials = (trial for run in store.load(listing.path).runs for trial in run.trials)
     return any(not trial.is_warm_up for trial in trials)
 
 

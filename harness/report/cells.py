@@ -24,6 +24,7 @@ class TextColumn:
         is_bound: Whether it says more of the column before it, and stays beside that.
         may_be_cut: Whether a part of its texts will do where room is short.
         has_paths: Whether it holds something to be copied whole.
+        cells: What `texts` are made of; of bounds, which are in the column before, nothing.
     """
 
     header: str
@@ -32,6 +33,7 @@ class TextColumn:
     is_bound: bool = False
     may_be_cut: bool = False
     has_paths: bool = False
+    cells: tuple[Cell, ...] = ()
 
 
 def text_columns(table: Table) -> list[TextColumn]:
@@ -52,6 +54,7 @@ def text_columns(table: Table) -> list[TextColumn]:
                 column.align,
                 may_be_cut=all(isinstance(cell, str) for cell in cells),
                 has_paths=any(isinstance(cell, Path) for cell in cells),
+                cells=tuple(cells),
             )
         )
         if column.interval is not None and any(map(_is_uncertain, cells)):

@@ -11,14 +11,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, field
 from importlib import resources
+from itertools import groupby
 
-from harness.report.cells import NOTHING, text_columns, text_of
-from harness.report.page import Facts, Judged, Note, Page, Part, Table
+from harness.report.cells import text_of
+from harness.report.html_table import html_table, html_text
+from harness.report.page import Facts, Note, Page, Part, Table
 from harness.report.picture import Picture
-from harness.report.text import sanitize
 
 Draw = Callable[[Picture], str | None]
 """A picture as an SVG element; None where nothing can draw."""
@@ -60,17 +60,18 @@ def document(title: str, sections: Sequence[Section], draw: Draw = undrawn) -> s
     style = (resources.files("harness.data") / "page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    named = [each for each in sections if each.title]
-    body = [f"<h1>{_text(title)}</h1>", *_contents(named)]
-    for section in sections:
-        body += _section(section, draw)
+    writer = _Writer(draw)
+    anchors = [writer.anchor(each.title) for each in sections]
+    body = [f"<h1>{html_text(title)}</h1>", *_contents(sections, anchors)]
+    for section, anchor in zip(sections, anchors, strict=True):
+        body += writer.section(section, anchor)
     return "\n".join(
         (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{_text(title)}</title>\n<style>{style}</style>\n</head>",
+            f"<title>{html_text(title)}</title>\n<style>{style}</style>\n</head>",
             '<body>\n<main id="top">',
             *body,
             "</main>\n</body>\n</html>\n",
@@ -78,113 +79,113 @@ def document(title: str, sections: Sequence[Section], draw: Draw = undrawn) -> s
     )
 
 
-def _contents(sections: Sequence[Section]) -> list[str]:
-    if len(sections) < 2:
-        return []
-    items = [f'<li><a href="#{_anchor(it.title)}">{_text(it.title)}</a></li>' for it in sections]
-    return ['<nav aria-label="Contents">\n<ul>', *items, "</ul>\n</nav>"]
-
-
-def _section(section: Section, draw: Draw) -> list[str]:
-    parts = [line for part in section.page for line in _part(part, draw)]
-    commands = [f"<pre><code>{escape(line)}</code></pre>" for line in section.commands]
-    if not section.title:
-        return parts + commands
-    anchor = _anchor(section.title)
-    head = f'<section aria-labelledby="{anchor}">\n<h2 id="{anchor}">{_text(section.title)}</h2>'
-    return [head, *parts, *commands, "</section>"]
-
-
-def _part(part: Part, draw: Draw) -> list[str]:
-    match part:
-        case Table():
-            return _table(part) if part.is_shown else []
-        case Facts():
-            return _facts(part)
-        case Note():
-            return _note(part)
-        case Picture():
-            return _picture(part, draw)
-
-
-def _note(note: Note) -> list[str]:
-    lines = [_text(line) for line in note.lines]
-    if not lines and not note.title:
-        return []
-    head = [f"<h3>{_text(note.title)}</h3>"] if note.title else []
-    kind = {"text": "note", "finding": "note finding", "warning": "note warning"}[note.level]
-    return [*head, f'<div class="{kind}">', *(f"<p>{line}</p>" for line in lines), "</div>"]
-
-
-def _facts(facts: Facts) -> list[str]:
-    shown = [(name, cell) for name, cell in facts.items if cell not in (None, "")]
-    head = [f"<h3>{_text(facts.title)}</h3>"] if facts.title else []
-    if not shown:
-        return head
-    rows = [f"<dt>{_text(name)}</dt><dd>{_text(text_of(cell))}</dd>" for name, cell in shown]
-    return [*head, "<dl>", *rows, "</dl>"]
-
-
-def _picture(picture: Picture, draw: Draw) -> list[str]:
-    drawn = draw(picture) if picture.marks else None
-    if drawn is None:
-        return []
-    title = _text(picture.title)
-    return [f'<figure class="picture">\n{drawn}\n<figcaption>{title}</figcaption>\n</figure>']
-
-
-# ------------------------------------------------------------------ tables
-
-
-def _table(table: Table) -> list[str]:
-    columns = text_columns(table) if table.rows else []
-    if not columns:
-        return [f"<h3>{_text(table.title)}</h3>"] if table.title else []
-    judged = [next((it for it in row if isinstance(it, Judged)), None) for row in table.rows]
-    head = "".join(
-        f'<th scope="col"{_aligned(it.align)}>{_text(it.header)}</th>'
-        if it.header
-        else f"<td{_aligned(it.align)}></td>"
-        for it in columns
-    )
-    body = []
-    last = None
-    for number, texts in enumerate(zip(*(it.texts for it in columns), strict=True)):
-        verdict = judged[number]
-        status = f' class="{verdict.status}"' if verdict else ""
-        shown = list(texts)
-        if table.is_grouped and texts[0] == last:
-            shown[0] = ""
-        last = texts[0]
-        cells = [_cell(text, it.align) for text, it in zip(shown[1:], columns[1:], strict=True)]
-        first = f'<th scope="row">{_text(texts[0])}</th>'
-        if not shown[0]:
-            first = f'<th scope="row" class="again">{_text(texts[0])}</th>'
-        body.append(f"<tr{status}>{first}{''.join(cells)}</tr>")
-    caption = f"<caption>{_text(table.title)}</caption>" if table.title else ""
-    label = _text(table.title or "Figures")
-    return [
-        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">',
-        f"<table>{caption}<thead><tr>{head}</tr></thead>",
-        f"<tbody>{chr(10).join(body)}</tbody></table>",
-        "</div>",
-        *(f'<p class="legend">{_text(line)}</p>' for line in table.legend),
+def _contents(sections: Sequence[Section], anchors: Sequence[str]) -> list[str]:
+    items = [
+        f'<li><a href="#{anchor}">{html_text(each.title)}</a></li>'
+        for each, anchor in zip(sections, anchors, strict=True)
+        if each.title
     ]
+    return ['<nav aria-label="Contents">\n<ul>', *items, "</ul>\n</nav>"] if items[1:] else []
 
 
-def _cell(text: str, align: str) -> str:
-    quiet = ' class="nothing"' if text == NOTHING else _aligned(align)
-    return f"<td{quiet}>{_text(text)}</td>"
+def _commands(commands: Sequence[str]) -> list[str]:
+    if not commands:
+        return []
+    lines = [f"<pre><code>{html_text(line)}</code></pre>" for line in commands]
+    return ['<div class="commands">\n<p>Made by</p>', *lines, "</div>"]
 
 
-def _aligned(align: str) -> str:
-    return ' class="number"' if align == "right" else ""
+@dataclass(slots=True)
+class _Writer:
+    """
+    Writes the parts of one document, in which no two anchors and no two regions have one name.
 
+    Attributes:
+        level: Of the next headings of parts.
+        names: Those given so far.
+    """
 
-def _text(text: str) -> str:
-    """Whatever it is, shown and not obeyed."""
-    return escape(sanitize(text))
+    draw: Draw
+    level: int = 2
+    names: set[str] = field(default_factory=lambda: {"top"})
 
+    def anchor(self, title: str) -> str:
+        """Where a section is reached."""
+        return self._new(re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section", "-")
 
-def _anchor(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
+    def section(self, section: Section, anchor: str) -> list[str]:
+        """The section; without a title its parts stand directly below the document's."""
+        self.level = 3 if section.title else 2
+        self.names.add(section.title)
+        body = [*self._parts(section.page), *_commands(section.commands)]
+        if not section.title:
+            return body
+        heading = f'<h2 id="{anchor}">{html_text(section.title)}</h2>'
+        return [f'<section aria-labelledby="{anchor}">', heading, *body, "</section>"]
+
+    def _parts(self, page: Page) -> list[str]:
+        lines: list[str] = []
+        for are_pictures, parts in groupby(page, lambda part: isinstance(part, Picture)):
+            written = [line for part in parts for line in self._part(part)]
+            # Pictures that follow each other stand side by side where there is room.
+            is_row = are_pictures and written
+            lines += ['<div class="pictures">', *written, "</div>"] if is_row else written
+        return lines
+
+    def _part(self, part: Part) -> list[str]:
+        match part:
+            case Table():
+                return self._table(part) if part.is_shown else []
+            case Facts():
+                return self._facts(part)
+            case Note():
+                return self._note(part)
+            case Picture():
+                return self._picture(part)
+
+    def _table(self, table: Table) -> list[str]:
+        if not table.rows:
+            return self._heading(table.title)
+        legend = [f'<p class="legend">{html_text(line)}</p>' for line in table.legend]
+        return [*self._scrolled(table.title or "Figures", html_table(table)), *legend]
+
+    def _facts(self, facts: Facts) -> list[str]:
+        shown = [(name, text_of(cell)) for name, cell in facts.items if cell not in (None, "")]
+        rows = [f"<dt>{html_text(name)}</dt><dd>{html_text(text)}</dd>" for name, text in shown]
+        return [*self._heading(facts.title), *(["<dl>", *rows, "</dl>"] if rows else [])]
+
+    def _note(self, note: Note) -> list[str]:
+        if not note.lines:
+            return self._heading(note.title)
+        kind = {"text": "note", "finding": "note finding", "warning": "note warning"}[note.level]
+        lines = [html_text(line) for line in note.lines]
+        if note.level == "warning":
+            # Its colour alone tells nothing to those who do not see it.
+            lines[0] = f"<strong>Warning:</strong> {lines[0]}"
+        body = [f"<p>{line}</p>" for line in lines]
+        return [*self._heading(note.title), f'<div class="{kind}">', *body, "</div>"]
+
+    def _picture(self, picture: Picture) -> list[str]:
+        drawn = self.draw(picture) if picture.marks else None
+        if drawn is None:
+            return []
+        caption = f"<figcaption>{html_text(picture.title)}</figcaption>"
+        return ["<figure>", caption, *self._scrolled(picture.title, drawn), "</figure>"]
+
+    def _scrolled(self, label: str, element: str) -> list[str]:
+        """What may be wider than the window, and then is reached by keyboard too."""
+        name = html_text(self._new(label, " "))
+        start = f'<div class="scroll" role="region" aria-label="{name}" tabindex="0">'
+        return [start, element, "</div>"]
+
+    def _heading(self, title: str) -> list[str]:
+        return [f"<h{self.level}>{html_text(title)}</h{self.level}>"] if title else []
+
+    def _new(self, wanted: str, joint: str) -> str:
+        """The name, or with a number behind it where something has it."""
+        name, n = wanted, 1
+        while name in self.names:
+            n += 1
+            name = f"{wanted}{joint}{n}"
+        self.names.add(name)
+        return name

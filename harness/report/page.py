@@ -133,3 +133,11 @@ def shown_as_text(page: Page) -> list[Table | Facts | Note]:
     """Its parts without pictures, whose tables say the same, and without what is for programs."""
     parts = [part for part in page if not isinstance(part, Picture)]
     return [part for part in parts if not isinstance(part, Table) or part.is_shown]
+
+
+def with_pictures(page: Page, pictures: Page) -> Page:
+    """`page` with pictures above the first table that people see, behind what is said before it."""
+    first = next(
+        (at for at, part in enumerate(page) if isinstance(part, Table) and part.is_shown), len(page)
+    )
+    return (*page[:first], *pictures, *page[first:])

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import Output, html_options, output_options
+from harness.errors import ResultsUnwritable, UsageError
 from harness.report.formats import FORMATS
 from harness.report.json import SCHEMA
 from harness.report.page import Column, Note, Table
@@ -54,3 +58,85 @@ def test_quiet_leaves_the_answer_alone() -> None:
     result = run("-q")
     assert (result.exit_code, result.stderr) == (3, "")
     assert result.stdout.startswith("name")
+
+
+@click.command()
+@output_options
+@html_options
+def paged(output: Output) -> None:
+    output.tell("halfway")
+    output.show(
+        PAGE, Document("x"), aside=(Note(("Trust it.",)),), hint=(Note(("Go on.",)),), title="A < B"
+    )
+
+
+def write_page(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(paged, ["--html", str(path), *arguments])
+
+
+def test_the_page_holds_the_answer_and_what_to_know_and_its_place_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    result = write_page(path, "--format", "csv")
+    assert (result.exit_code, result.stdout) == (0, FORMATS["csv"](PAGE) + "\n")
+    assert result.stderr == f"halfway\n\nTrust it.\n\nGo on.\nPage: {path}\n"
+    text = path.read_text("utf-8")
+    for told in ("<h1>A &lt; B</h1>", "Trust it.", "Go on.", '<th scope="row">a</th>'):
+        assert told in text
+
+
+def test_the_page_names_the_command_that_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/harness", "run", "a b<script>"])
+    write_page(tmp_path / "a.html")
+    assert "harness run &#x27;a b&lt;script&gt;&#x27;" in (tmp_path / "a.html").read_text("utf-8")
+
+
+def test_beside_the_document_of_a_quiet_command_the_page_is_written_in_silence(
+    tmp_path: Path,
+) -> None:
+    result = write_page(tmp_path / "a.html", "--json", "-q")
+    assert (json.loads(result.stdout)["name"], result.stderr) == ("x", "")
+    assert (tmp_path / "a.html").exists()
+
+
+def test_a_page_that_is_there_is_replaced_by_force_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_text("old")
+    refused = write_page(path)
+    assert isinstance(refused.exception, UsageError)
+    assert "a.html exists; --force overwrites it" in str(refused.exception)
+    assert (refused.output, path.read_text()) == ("", "old")
+    assert write_page(path, "--force").exit_code == 0
+    assert path.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.html"]
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [("missing/a.html", "there is no folder"), (os.devnull, "no file that could be replaced")],
+)
+def test_no_page_can_lie_there(tmp_path: Path, place: str, why: str) -> None:
+    refused = write_page(tmp_path / place, "--force")
+    assert isinstance(refused.exception, UsageError)
+    assert why in str(refused.exception)
+    assert refused.output == ""
+
+
+def test_a_folder_that_refuses_is_told_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)  # root may write whatever the mode of the folder
+    refused = write_page(tmp_path / "a.html")
+    assert isinstance(refused.exception, ResultsUnwritable)
+    assert "cannot be written (Read-only file system); choose another" in str(refused.exception)
+    assert refused.output == ""
+
+
+def test_force_without_a_page_is_refused() -> None:
+    refused = CliRunner().invoke(paged, ["--force"])
+    assert isinstance(refused.exception, UsageError)
+    assert "--force is for --html FILE" in str(refused.exception)

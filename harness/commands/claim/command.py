@@ -7,21 +7,17 @@ from pathlib import Path
 import click
 
 from harness.commandline import options
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import Output, html_options, output_options
 from harness.commands.claim.claim import ClaimRequest, examine
 from harness.commands.claim.document import document
 from harness.commands.claim.page import page
 from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.planning import Planning
 
+_TITLE = "Which open-weight models a consumer can run"
 
-@click.command(
-    "claim",
-    epilog=options.examples(
-        "harness claim",
-        "harness claim --machine laptop-32",
-    ),
-)
+
+@click.command("claim")
 @click.option(
     "--machine",
     "machines",
@@ -32,6 +28,7 @@ from harness.report.progress.planning import Planning
 @options.catalog_option
 @options.results_option
 @output_options
+@html_options
 def command(
     machines: tuple[str, ...], catalogs: tuple[Path, ...], results: Path, output: Output
 ) -> int:
@@ -45,4 +42,6 @@ def command(
     request, catalog = ClaimRequest(machines, results), load_catalog(catalogs)
     with Planning(output.console) as planning:
         result = examine(request, catalog, planning.warn, planning.report)
-    return output.show(page(result, is_wide=output.is_wide), document(result))
+    shown = page(result, is_wide=output.is_wide)
+    in_words = page(result, is_wide=True)
+    return output.show(shown, document(result), title=_TITLE, html_page=in_words)

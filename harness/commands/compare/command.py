@@ -11,7 +11,7 @@ from harness.analysis.comparison import KINDS
 from harness.analysis.metrics import COMPARED
 from harness.commandline import options
 from harness.commandline.measuring_options import comparing_options
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import Output, html_options, output_options
 from harness.commands.compare.compare import (
     Compared,
     CompareRequest,
@@ -32,13 +32,7 @@ from harness.report.progress.measuring import Progress
 _MANY_RUNS = 1000
 
 
-@click.command(
-    "compare",
-    epilog=options.examples(
-        "harness compare smollm2-135m:Q4_1 smollm2-135m:Q8_0",
-        "harness compare --stored latest,threads=1 latest,threads=2",
-    ),
-)
+@click.command("compare")
 @click.argument("what", nargs=-1, required=True, metavar="A B...")
 @click.option("--stored", is_flag=True, help="Measure nothing: A and B select stored results.")
 @click.option(
@@ -67,6 +61,7 @@ _MANY_RUNS = 1000
 )
 @comparing_options
 @output_options
+@html_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -113,7 +108,7 @@ def command(
         output.tell(warning)
     told = aside(compared.measured) if compared.measured else ()
     shown, found = page(compared.pairs), document(compared.pairs)
-    output.show(shown, found, aside=told)
+    output.show(shown, found, aside=told, title=" against ".join(what))
     # Asked after it is shown: where the record could not be kept, this is an error.
     return compared.exit_code
 

@@ -18,6 +18,7 @@ from harness.analysis.comparison import (
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.interval import min_values
 from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
+from harness.commandline.output import ANSWERING
 from harness.commands.compare.page import ComparedPair
 from harness.commands.compare.select import select_pairs
 from harness.errors import ExitCode, NotComparable, UsageError
@@ -30,10 +31,7 @@ from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelKey, Run
 
 # Of the options, those that --stored has a use for; the rest says how to measure.
-_FOR_STORED = {
-    *("what", "stored", "threshold", "wanted", "across"),
-    *("results", "table_format", "as_json", "quiet"),
-}
+_FOR_STORED = {"what", "stored", "threshold", "wanted", "across", "results"} | ANSWERING
 # As often as a sweep tries a model that fails.
 _ROUNDS_TO_GIVE_UP = 2
 

@@ -8,21 +8,13 @@ import click
 
 from harness.commandline import options, stream
 from harness.commandline.output import Output
-from harness.commandline.places import NEW_FILE_OR_STDOUT
+from harness.commandline.places import NEW_FILE_OR_STDOUT, require_new, write_text
 from harness.commands.exchange.document import export_document
 from harness.commands.exchange.export_answer import WRITERS, ExportRequest, answer
-from harness.errors import ResultsUnwritable, UsageError
-from harness.files import atomic_write, cannot
 from harness.report.page import notes
 
 
-@click.command(
-    "export",
-    epilog=options.examples(
-        "harness export latest --output md",
-        "harness export latest --to results.sql --output sql",
-    ),
-)
+@click.command("export")
 @click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...")
 @options.results_option
 @click.option(
@@ -64,24 +56,12 @@ def command(
     """
     if to == Path("-"):
         to = None
-    if force and to is None:
-        raise UsageError("--force is for --to FILE, which is not asked for; leave it away")
-    if to and to.exists() and not force:
-        raise UsageError(f"{to} exists; --force overwrites it")
+    require_new(to, "--to", is_replacing=force)
     request = ExportRequest(experiments or ("latest",), results, target, output, is_as_builds, to)
     export = answer(request)
     if to:
-        _write(to, export.text)
+        write_text(to, "--to", export.text)
     if to is None and not as_json:
         stream.write(export.text, end="")
     shown = Output("json" if as_json else "plain")
     shown.show((), export_document(export), aside=notes([*export.remarks]))
-
-
-def _write(to: Path, text: str) -> None:
-    try:
-        with atomic_write(to) as part:
-            part.write_bytes(text.encode("utf-8"))
-    except OSError as error:
-        advice = "choose another place with --to FILE"
-        raise ResultsUnwritable(cannot("written", to, error, advice)) from error

@@ -10,11 +10,12 @@ import click
 
 from harness.commandline import options
 from harness.commandline.engine_options import engine_lists, engine_values
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import ANSWERING, Output, html_options, output_options
 from harness.commands.fit.audit import audit
 from harness.commands.fit.document import audit_document, document
 from harness.commands.fit.fit import FitRequest, fit
 from harness.commands.fit.page import audit_page, hint, page
+from harness.commands.fit.picture import pictures
 from harness.errors import UsageError
 from harness.measure.possible import require_possible
 from harness.models.catalog.catalog import load_catalog
@@ -23,13 +24,7 @@ from harness.report.progress.fetching import Fetching
 from harness.report.progress.planning import Planning
 
 
-@click.command(
-    "fit",
-    epilog=options.examples(
-        "harness fit gpt-oss-20b",
-        "harness fit qwen3-4b:Q4_K_M --ctx 4096,32768 --cache-type-k q8_0",
-    ),
-)
+@click.command("fit")
 @click.argument("models", nargs=-1)
 @click.option(
     "--all", "is_all", is_flag=True, help="Every entry of the catalogue with a shape; offline."
@@ -50,6 +45,7 @@ from harness.report.progress.planning import Planning
 @options.catalog_option
 @options.results_option
 @output_options
+@html_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -75,7 +71,7 @@ def command(
     """
     if is_audit:
         typed = options.typed(context)
-        unused = set(typed) - {"is_audit", "results", "table_format", "as_json", "quiet"}
+        unused = set(typed) - {"is_audit", "results"} - ANSWERING
         options.refuse_unused(
             typed, unused, "has no effect on --audit, which reads what is stored; leave it away"
         )
@@ -90,11 +86,22 @@ def command(
         result = fit(request, load_catalog(catalogs), fetching.report, planning.report)
     for note in result.notes:
         output.warn(note)
-    return output.show(page(result), document(result), result.exit_code, hint=hint(result))
+    return output.show(
+        page(result),
+        document(result),
+        result.exit_code,
+        hint=hint(result),
+        title=f"Will it run here: {', '.join(models) or 'the catalogue'}",
+        pictures=pictures(result),
+    )
 
 
 def _show_audit(results: Path, output: Output) -> int:
     found = audit(results)
     return output.show(
-        audit_page(found), audit_document(found), found.exit_code, aside=notes([*found.problems])
+        audit_page(found),
+        audit_document(found),
+        found.exit_code,
+        aside=notes([*found.problems]),
+        title="How wrong stored predictions were",
     )

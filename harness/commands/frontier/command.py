@@ -9,7 +9,7 @@ import click
 
 from harness.commandline import options
 from harness.commandline.measuring_options import MEASURING, measuring_options
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import Output, html_options, output_options
 from harness.commandline.places import FOLDER_THERE
 from harness.commands.frontier.candidates import candidates
 from harness.commands.frontier.document import document
@@ -25,13 +25,7 @@ from harness.report.progress.measuring import Progress
 from harness.report.progress.scoring import QualityProgress
 
 
-@click.command(
-    "frontier",
-    epilog=options.examples(
-        "harness frontier smollm2-135m",
-        "harness frontier smollm2-135m --measure --budget 2m",
-    ),
-)
+@click.command("frontier")
 @click.argument("models", nargs=-1, required=True)
 @click.option(
     "--measure",
@@ -55,6 +49,7 @@ from harness.report.progress.scoring import QualityProgress
 )
 @partial(measuring_options, in_turns="auto")
 @output_options
+@html_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -87,4 +82,6 @@ def command(
             progress = Progress(output.console), QualityProgress(output.console)
             code = measure_missing(found, n_chunks, request, *progress)
     result = frontier(", ".join(models), found, request.results)
-    return output.show(page(result), document(result), code)
+    return output.show(
+        page(result), document(result), code, title=f"Quantizations of {result.model}"
+    )

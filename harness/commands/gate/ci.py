@@ -7,11 +7,12 @@ from pathlib import Path
 
 from harness import __version__
 from harness.commandline import stream
+from harness.commandline.places import write_text
 from harness.commands.gate.annotations import workflow_commands
 from harness.commands.gate.gate import GateResult
 from harness.commands.gate.page import details, page, verdict
-from harness.errors import ResultsUnwritable, UsageError
-from harness.files import atomic_write, cannot
+from harness.errors import UsageError
+from harness.files import cannot
 from harness.report import github, junit
 
 
@@ -38,13 +39,7 @@ def write_junit(path: Path, result: GateResult) -> None:
     Raises:
         ResultsUnwritable: It cannot be written.
     """
-    text = junit_text(result)
-    try:
-        with atomic_write(path) as part:
-            part.write_text(text, encoding="utf-8")
-    except OSError as error:
-        advice = "choose another place with --junit FILE"
-        raise ResultsUnwritable(cannot("written", path, error, advice)) from error
+    write_text(path, "--junit", junit_text(result))
 
 
 def junit_text(result: GateResult) -> str:

@@ -21,13 +21,7 @@ from harness.commands.gate.page import page
 _LIMIT = options.Parsed("share", units.parse_limit)
 
 
-@click.command(
-    "gate",
-    epilog=options.examples(
-        "harness gate --baseline main",
-        "harness gate latest --baseline best --max-slowdown 2% --junit gate.xml",
-    ),
-)
+@click.command("gate")
 @click.argument("experiment", default="latest")
 @click.option(
     "--baseline",

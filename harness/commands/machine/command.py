@@ -10,13 +10,7 @@ from harness.commands.machine.machine import MachineRequest, look
 from harness.commands.machine.page import page
 
 
-@click.command(
-    "machine",
-    epilog=options.examples(
-        "harness machine",
-        "harness machine --calibrate",
-    ),
-)
+@click.command("machine")
 @click.option(
     "--calibrate",
     "is_calibrating",

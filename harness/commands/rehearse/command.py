@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import Output, html_options, output_options
 from harness.commandline.places import FOLDER
 from harness.commands.rehearse.rehearse import RehearseRequest, prepare_rehearsal
 from harness.measure.lock import machine_held
@@ -21,13 +22,7 @@ from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 
 
-@click.command(
-    "rehearse",
-    epilog=options.examples(
-        "harness rehearse qwen3-4b:Q4_K_M",
-        "harness rehearse qwen3-4b:Q4_K_M --dir /dev/shm --offline",
-    ),
-)
+@click.command("rehearse")
 @click.argument("models", nargs=-1, required=True)
 @click.option("--keep", is_flag=True, help="Leave the twins on the disk, for the next rehearsal.")
 @click.option(
@@ -36,11 +31,14 @@ from harness.report.progress.measuring import Progress
     type=FOLDER,
     help="Where twins are written; a RAM disk will do. Default: the harness's cache folder.",
 )
-@click.option("--force", is_flag=True, help="Also what cannot fit into memory.")
+@click.option(
+    "--force", is_flag=True, help="Also what cannot fit into memory; and overwrite FILE of --html."
+)
 @click.option("--offline", is_flag=True, help="Ask no hub: what is here, and the catalogue.")
 @measuring_options
 @options.verbose_option
 @output_options
+@partial(html_options, own_force="force")
 def command(
     models: tuple[str, ...],
     directory: Path | None,

@@ -9,7 +9,7 @@ import click
 from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import Output, html_options, output_options
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest, prepare
 from harness.models.catalog.catalog import load_catalog
@@ -18,17 +18,12 @@ from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 
 
-@click.command(
-    "run",
-    epilog=options.examples(
-        "harness run",
-        "harness run smollm2-135m model.gguf --threads 1,2 --budget 2m",
-    ),
-)
+@click.command("run")
 @click.argument("models", nargs=-1)
 @measuring_options
 @options.verbose_option
 @output_options
+@html_options
 def command(
     models: tuple[str, ...],
     catalogs: tuple[Path, ...],

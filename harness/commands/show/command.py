@@ -7,25 +7,20 @@ from pathlib import Path
 import click
 
 from harness.commandline import options
-from harness.commandline.output import Output, output_options
+from harness.commandline.output import Output, html_options, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
 from harness.errors import UsageError
 from harness.records.listing import find, list_experiments, listing_of
 from harness.records.store import load
 
 
-@click.command(
-    "show",
-    epilog=options.examples(
-        "harness show",
-        "harness show latest --verbose",
-    ),
-)
+@click.command("show")
 @click.argument("experiment", required=False)
 @options.results_option
 @click.option("--all", "is_all", is_flag=True, help=f"List more than the newest {MOST}.")
 @options.verbose_option
 @output_options
+@html_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -46,7 +41,8 @@ def command(
         if is_full:
             raise UsageError("--verbose is about one experiment; name it, as in `show latest`")
         listed = StoredList(results, tuple(list_experiments(results)), is_all)
-        return output.show(page(listed), list_document(listed), hint=hint(listed))
+        shown = page(listed), list_document(listed)
+        return output.show(*shown, hint=hint(listed), title="Stored results")
     why = "is for the list; leave it away, or the experiment"
     options.refuse_unused(options.typed(context), ("is_all",), why)
     # Imported here: a list should not wait for all that figures are made with.

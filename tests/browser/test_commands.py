@@ -1,0 +1,54 @@
+"""The pages that commands write of real measurements, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli.commandline import QUICK, Home
+
+from browser.conftest import Look
+from browser.window import PHONE, WIDE, Scheme, obstacles
+
+COMMANDS = {
+    "run": ("run", "tiny-random", *QUICK),
+    "sweep": ("run", "tiny-random", *QUICK, "-ctk", "f16,q8_0"),
+    "compare": ("compare", "tiny-random", *QUICK, "-ctk", "f16,q8_0"),
+    "frontier": ("frontier", "tiny-random"),
+    "claim": ("claim",),
+    "fit": ("fit", "tiny-random", "--offline"),
+    "show": ("show", "latest"),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A user's folder with a page of each command."""
+    home = Home(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("cache"))
+    for name, arguments in COMMANDS.items():
+        done = home.harness(*arguments, "--html", f"{name}.html", "-q")
+        assert (done.exit_code, done.stderr) == (0, "")
+    return home
+
+
+@pytest.fixture(params=COMMANDS)
+def page(home: Home, request: pytest.FixtureRequest) -> Path:
+    return home.folder / f"{request.param}.html"
+
+
+@pytest.mark.slow
+def test_it_is_still_and_alone_and_says_what_made_it(look: Look, page: Path) -> None:
+    window = look(page)
+    assert window.messages == []
+    assert window.requests == [page.as_uri()]
+    made_by = window.page.locator(".commands code").inner_text()
+    assert made_by == " ".join(("harness", *COMMANDS[page.stem], "--html", page.name, "-q"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_everybody_can_read_it(look: Look, page: Path, width: int, scheme: Scheme) -> None:
+    window = look(page, width, scheme, obeys=False)
+    assert window.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert obstacles(window.page) == []

@@ -1,0 +1,75 @@
+"""A page as a browser shows it: whole, still, and readable everywhere and by everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from browser.conftest import Look
+from browser.pages import HOSTILE, examples, hostile, measured
+from browser.window import PHONE, WIDE, Scheme, obstacles
+from harness.analysis.metrics import METRICS
+from harness.report.cells import text_of
+from harness.report.text import sanitize
+
+Made = Callable[[], str]
+PAGES: dict[str, Made] = {"measured": lambda: measured(examples()[0]), "hostile": hostile}
+each_page = pytest.mark.parametrize("made", PAGES.values(), ids=PAGES)
+
+
+@each_page
+def test_nothing_is_said_and_nothing_is_asked_for(look: Look, made: Made) -> None:
+    window = look(made())
+    assert window.messages == []
+    assert window.requests == [window.page.url]
+
+
+@each_page
+def test_on_a_phone_tables_scroll_and_the_page_does_not(look: Look, made: Made) -> None:
+    page = look(made(), PHONE).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+    assert page.locator("table").count() > 0
+
+
+def test_names_that_would_do_harm_are_shown(look: Look) -> None:
+    page = look(hostile()).page
+    assert page.title() == HOSTILE[0]
+    assert page.locator("script, img, h1:has-text('forged')").count() == 0
+    text = page.locator("body").inner_text()
+    assert [name for name in HOSTILE if sanitize(name) not in text] == []
+    assert not set(text) & {"\u202e", "\u2066", "\x1b"}
+
+
+def test_every_figure_of_the_record_stands_in_its_row(look: Look) -> None:
+    result = examples()[0]
+    page = look(measured(result)).page
+    lines = page.locator("table").first.inner_text().splitlines()
+    shown = {tuple(cell.strip() for cell in line.split("\t"))[:3] for line in lines}
+    expected = {
+        (case.workload, METRICS[name].label, text_of(figure))
+        for case in result.groups[0].cases
+        for name, figure in case.metrics.items()
+    }
+    assert expected
+    assert expected <= shown
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_ground_is_as_the_reader_has_it_and_paper_is_white(look: Look, scheme: Scheme) -> None:
+    page = look(hostile(), scheme=scheme).page
+    colours = (
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    white, black = "rgb(255, 255, 255)", "rgb(28, 32, 36)"
+    assert (page.evaluate(colours) == [white, black]) is (scheme == "light")
+    page.emulate_media(media="print")
+    assert page.evaluate(colours) == [white, black]
+
+
+@pytest.mark.slow
+@each_page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_axe_finds_no_obstacle(look: Look, made: Made, width: int, scheme: Scheme) -> None:
+    assert obstacles(look(made(), width, scheme, obeys=False).page) == []

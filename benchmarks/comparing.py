@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Literal
 
 import click
@@ -19,7 +19,7 @@ from numpy.random import Generator
 from tabulate import tabulate
 
 from benchmarks import busy, sweeps
-from benchmarks.comparing_power import MOST_ROUNDS, of_way
+from benchmarks.comparing_power import MOST_ROUNDS, deviation, of_way
 from harness.analysis import neighbours
 from harness.analysis.formulas import trials_of, why_disturbed
 from harness.analysis.measured import Measured, measured_of
@@ -215,24 +215,26 @@ def _pair_logs(sides: Sequence[Measured], workload: str) -> dict[int, list[float
 
 def _parts(
     recordings: Mapping[Way, Recording], workload: str, pairs: Mapping[int, Sequence[float]]
-) -> dict[str, float | None]:
+) -> dict[str, float]:
     """
-    How a round's spread divides, as standard deviations of its log ratio.
+    How a round's spread divides, as deviations of its log ratio, all by the middle half of values.
 
     Within a process: what the pairs of a round differ by, carried over to their median. Between
     processes: the rest of what rounds in turns differ by. Drift: what is more than that, apart.
     """
-    # The median of n values varies pi / 2 times as much as their mean, for many of them.
-    own = [variance(each) / len(each) * math.pi / 2 for each in pairs.values() if len(each) > 2]
+    several = [each for each in pairs.values() if len(each) > 1]
     logs = {way: [*recordings[way].logs(way, workload, 1).values()] for way in _WAYS}
-    if not own or min(map(len, logs.values())) < 2:
+    if not several or min(map(len, logs.values())) < 2:
         return {}
-    within = fmean(own)
-    turns, apart = variance(logs["in turns"]), variance(logs["apart"])
+    n_pairs = fmean(map(len, several))
+    rest = [log - fmean(each) for each in several for log in each]
+    # The mean of a round took one of its n values; a median varies pi / 2 times as much as a mean.
+    within = deviation(rest) * math.sqrt(n_pairs / (n_pairs - 1) * math.pi / 2 / n_pairs)
+    turns, apart = deviation(logs["in turns"]), deviation(logs["apart"])
     return {
-        "within a process": math.sqrt(within),
-        "between processes": math.sqrt(max(0.0, turns - within)),
-        "drift": math.sqrt(max(0.0, apart - turns)),
+        "within a process": within,
+        "between processes": math.sqrt(max(0.0, turns**2 - within**2)),
+        "drift": math.sqrt(max(0.0, apart**2 - turns**2)),
     }
 
 

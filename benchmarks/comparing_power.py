@@ -35,7 +35,7 @@ def of_way(
     found: dict[str, object] = {
         "rounds": len(logs),
         "spread": stdev(logs),
-        "middle half": float(np.subtract(*np.percentile(logs, [75, 25]))),
+        "without outliers": deviation(logs),
         "slowed": math.exp(-fmean(slowed)),
     }
     for length in _LENGTHS:
@@ -43,6 +43,11 @@ def of_way(
         found[f"found at {length}"] = _share(centred, -effect, length, rng)
     found["rounds for 90 %"] = _rounds_for(centred, -effect, rng)
     return found
+
+
+def deviation(values: Sequence[float]) -> float:
+    """The standard deviation of normal values with this middle half, whatever the others are."""
+    return float(np.subtract(*np.percentile(values, [75, 25]))) / 1.349
 
 
 def _rounds_for(logs: Sequence[float], effect: float, rng: Generator) -> int | None:

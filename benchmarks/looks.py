@@ -74,7 +74,7 @@ def verdicts(logs: Array, halves: Halves) -> tuple[Array, Array]:
 
 
 @click.command(help=_HELP)
-@click.option("--comparisons", default=4000, show_default=True)
+@click.option("--comparisons", default=20000, show_default=True)
 @click.option("--rounds", default=1000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 def main(comparisons: int, rounds: int, seed: int) -> None:

@@ -16,27 +16,38 @@ from harness.commandline.refusal import refusal
 from harness.errors import ExitCode, HarnessError
 from harness.models.hub.address import require_endpoint
 
-# Verb to its one-line help. The modules are imported when their verb is used: `--help` must not
-# wait for numpy.
-_COMMANDS = {
-    "run": "Measure models on this machine: tokens per second, latency, memory.",
-    "rehearse": "Measure random-weight twins of models, without downloading them.",
-    "machine": "What this machine is, how fast its memory really is, what could spoil a figure.",
-    "models": "What can be fetched, whose it is, how big it is, and what is here already.",
-    "fit": "Will a model run here, with how much memory, how fast: before any download.",
-    "pull": "Fetch models, verified, without measuring them.",
-    "cache": "What the models on this disk take, and removing them.",
-    "compare": "Which of two is faster: measured side by side, or as stored.",
-    "gate": "Is a result worse than its baseline by more than allowed? For CI.",
-    "baseline": "Results kept under a name, for `harness gate`.",
-    "quantize": "Make other quantizations of a model, from the best file at hand.",
-    "quality": "What a quantization costs: perplexity, KL divergence, same-top tokens.",
-    "frontier": "The quantizations of a model on one page, and which to take here.",
-    "show": "The stored results, as tables.",
-    "export": "The stored results in llama-bench's own formats.",
-    "import": "Results of llama-bench, to be shown and compared with one's own.",
-    "claim": "Which open-weight models a consumer can run: all of them, on several machines.",
+# What people want to do, and the verbs for it with their one-line help. The modules are imported
+# when their verb is used: `--help` must not wait for numpy.
+_GROUPS = {
+    "Before a download": {
+        "models": "What can be fetched, whose it is, how big it is, and what is here already.",
+        "fit": "Will a model run here, with how much memory, how fast: before any download.",
+        "rehearse": "Measure random-weight twins of models, without downloading them.",
+        "claim": "Which open-weight models a consumer can run: all of them, on several machines.",
+    },
+    "Fetch and measure": {
+        "pull": "Fetch models, verified, without measuring them.",
+        "run": "Measure models on this machine: tokens per second, latency, memory.",
+        "quality": "What a quantization costs: perplexity, KL divergence, same-top tokens.",
+    },
+    "Compare and choose": {
+        "compare": "Which of two is faster: measured side by side, or as stored.",
+        "quantize": "Make other quantizations of a model, from the best file at hand.",
+        "frontier": "The quantizations of a model on one page, and which to take here.",
+        "gate": "Is a result worse than its baseline by more than allowed? For CI.",
+        "baseline": "Results kept under a name, for `harness gate`.",
+    },
+    "Keep and pass on": {
+        "show": "The stored results, as tables.",
+        "export": "The stored results in llama-bench's own formats.",
+        "import": "Results of llama-bench, to be shown and compared with one's own.",
+    },
+    "This machine": {
+        "machine": "What this machine is, how fast its memory is, what could spoil a figure.",
+        "cache": "What the models on this disk take, and removing them.",
+    },
 }
+_COMMANDS = {verb: told for verbs in _GROUPS.values() for verb, told in verbs.items()}
 
 # Commands that share a package with others.
 _ELSEWHERE = {
@@ -76,8 +87,10 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         # click would import every command for its help.
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        width = max(map(len, _COMMANDS))
+        for heading, verbs in _GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(verb.ljust(width), told) for verb, told in verbs.items()])
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,7 +99,8 @@ def group() -> None:
     """
     Is this open-weight model really runnable on this machine? Measured, with evidence.
 
-    `harness run` measures the default model; `harness models` shows what else there is.
+    `harness run` measures the default model; `harness models` shows what else there is. Each
+    command has a --help of its own, with examples.
     """
 
 

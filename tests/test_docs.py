@@ -108,6 +108,14 @@ def test_the_readme_links_every_command_to_a_guide_that_shows_it(name: str) -> N
     assert f"harness {name}" in code_of((ROOT / row[1]).read_text("utf-8"))
 
 
+def test_the_readme_lists_the_commands_as_help_does() -> None:
+    rows = re.findall(r"^\| (?:\[`harness (\w+)`\]\(.*|\*\*(.+)\*\* \| )\|$", README, re.MULTILINE)
+    help = cli.group.get_help(click.Context(cli.group, info_name="harness"))
+    listed = re.findall(r"^(?:  (\w+)  .*|(.+):)$", help, re.MULTILINE)
+
+    assert rows == listed[listed.index(("", "Options")) + 1 :]
+
+
 def test_the_readme_is_an_overview() -> None:
     assert len(README.split()) <= 1000
 

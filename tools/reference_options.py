@@ -47,6 +47,8 @@ def _section(context: click.Context) -> str:
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     parts = [f"## {context.command_path}", f"```\n{usage}\n```", _prose(command.help or "")]
+    if lines := examples(command):
+        parts.append("\n".join(["```sh", *lines, "```"]))
     records = [parameter.get_help_record(context) for parameter in command.params]
     rows = [
         f"| <code>{_cell(names)}</code> | {_cell(meaning)} |"
@@ -56,6 +58,12 @@ def _section(context: click.Context) -> str:
     if rows:
         parts.append("\n".join(["| option | meaning |", "|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
+
+
+def examples(command: click.Command) -> list[str]:
+    """The command lines that its help ends with."""
+    _, _, text = (command.epilog or "").partition(":\n")
+    return [line.strip() for line in text.splitlines()]
 
 
 def _prose(text: str) -> str:

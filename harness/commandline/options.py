@@ -111,6 +111,11 @@ def workload_name(text: str) -> str:
     return parse_workload(text).name
 
 
+def examples(*lines: str) -> str:
+    """The epilog of a command's help: whole command lines as a person would type them."""
+    return "\n".join(["\b", "Examples:" if lines[1:] else "Example:", *(f"  {it}" for it in lines)])
+
+
 def typed(context: click.Context) -> dict[str, str]:
     """Of what stands on the command line, each parameter's name to how the option is written."""
     return {

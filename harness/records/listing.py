@@ -147,8 +147,7 @@ def latest(listings: Sequence[Listing]) -> Listing:
     """
     The newest of `listings`, oldest first, that has a result; where none has, the newest.
 
-    Raises:
-        ResultsInvalid: One that may be it is damaged.
+    One that turns out to be damaged has none.
     """
     return next((each for each in reversed(listings) if _has_result(each)), listings[-1])
 
@@ -157,7 +156,11 @@ def _has_result(listing: Listing) -> bool:
     """Whether anything of it was measured, were it disturbed; a last line does not tell."""
     if listing.has_failed or listing.experiment is None:
         return False
-    trials = (trial for run in store.load(listing.path).runs for trial in run.trials)
+    try:
+        runs = store.load(listing.path).runs
+    except ResultsInvalid:
+        return False  # whoever asks for it by its id is told why
+    trials = (trial for run in runs for trial in run.trials)
     return any(not trial.is_warm_up for trial in trials)
 
 

@@ -396,6 +396,11 @@ def test_latest_is_the_latest_with_a_result(tmp_path: Path) -> None:
     assert find(tmp_path, "latest", may_lack_result=True) == in_vain
     assert find(tmp_path, "h2") == failed
     assert [each.has_failed for each in list_experiments(tmp_path)] == [False, True, False]
+    damaged = at(4, make_run(0), reason="max-runs")
+    damaged.write_bytes(damaged.read_bytes().replace(b'"total_ns":', b'"total_ns":-', 1))
+    assert find(tmp_path, "latest") == measured
+    assert find(tmp_path, "latest", may_lack_result=True) == damaged
+    damaged.unlink()
     measured.unlink()
     assert find(tmp_path, "latest") == in_vain
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from harness import units
-from harness.commandline import stream
+from harness.commandline import options, stream
 from harness.commandline.output import Output, output_options
 from harness.commands.cache.page import CacheResult, RemovedResult, page
 from harness.errors import UsageError
@@ -16,7 +16,14 @@ from harness.models.digest import cache_dir
 from harness.models.hub.cache import cache_root
 
 
-@click.group("cache", invoke_without_command=True)
+@click.group(
+    "cache",
+    invoke_without_command=True,
+    epilog=options.examples(
+        "harness cache",
+        "harness cache rm smollm2-135m",
+    ),
+)
 @output_options
 @click.pass_context
 def command(context: click.Context, output: Output) -> None:

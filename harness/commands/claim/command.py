@@ -17,7 +17,13 @@ from harness.report.progress.planning import Planning
 _TITLE = "Which open-weight models a consumer can run"
 
 
-@click.command("claim")
+@click.command(
+    "claim",
+    epilog=options.examples(
+        "harness claim",
+        "harness claim --machine laptop-32",
+    ),
+)
 @click.option(
     "--machine",
     "machines",

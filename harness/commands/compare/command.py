@@ -32,7 +32,13 @@ from harness.report.progress.measuring import Progress
 _MANY_RUNS = 1000
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    epilog=options.examples(
+        "harness compare smollm2-135m:Q4_1 smollm2-135m:Q8_0",
+        "harness compare --stored latest,threads=1 latest,threads=2",
+    ),
+)
 @click.argument("what", nargs=-1, required=True, metavar="A B...")
 @click.option("--stored", is_flag=True, help="Measure nothing: A and B select stored results.")
 @click.option(

@@ -14,7 +14,13 @@ from harness.commands.exchange.export_answer import WRITERS, ExportRequest, answ
 from harness.report.page import notes
 
 
-@click.command("export")
+@click.command(
+    "export",
+    epilog=options.examples(
+        "harness export latest --output md",
+        "harness export latest --to results.sql --output sql",
+    ),
+)
 @click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...")
 @options.results_option
 @click.option(

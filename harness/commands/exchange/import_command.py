@@ -20,7 +20,13 @@ from harness.report.page import notes
 from harness.report.text import sanitize
 
 
-@click.command("import")
+@click.command(
+    "import",
+    epilog=options.examples(
+        "llama-bench -m model.gguf -o jsonl | harness import -",
+        "harness import results.jsonl",
+    ),
+)
 @click.argument("file", type=FILE_OR_STDIN)
 @options.results_option
 @output_options

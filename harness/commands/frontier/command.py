@@ -25,7 +25,13 @@ from harness.report.progress.measuring import Progress
 from harness.report.progress.scoring import QualityProgress
 
 
-@click.command("frontier")
+@click.command(
+    "frontier",
+    epilog=options.examples(
+        "harness frontier smollm2-135m",
+        "harness frontier smollm2-135m --measure --budget 2m",
+    ),
+)
 @click.argument("models", nargs=-1, required=True)
 @click.option(
     "--measure",

@@ -24,7 +24,14 @@ from harness.commands.gate.baselines import list_baselines, remove_baseline, sav
 from harness.records.listing import find
 
 
-@click.group("baseline", invoke_without_command=True)
+@click.group(
+    "baseline",
+    invoke_without_command=True,
+    epilog=options.examples(
+        "harness baseline save main",
+        "harness baseline remove main",
+    ),
+)
 @options.results_option
 @output_options
 @click.pass_context

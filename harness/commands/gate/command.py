@@ -21,7 +21,13 @@ from harness.commands.gate.page import page
 _LIMIT = options.Parsed("share", units.parse_limit)
 
 
-@click.command("gate")
+@click.command(
+    "gate",
+    epilog=options.examples(
+        "harness gate --baseline main",
+        "harness gate latest --baseline best --max-slowdown 2% --junit gate.xml",
+    ),
+)
 @click.argument("experiment", default="latest")
 @click.option(
     "--baseline",

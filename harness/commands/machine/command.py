@@ -10,7 +10,13 @@ from harness.commands.machine.machine import MachineRequest, look
 from harness.commands.machine.page import page
 
 
-@click.command("machine")
+@click.command(
+    "machine",
+    epilog=options.examples(
+        "harness machine",
+        "harness machine --calibrate",
+    ),
+)
 @click.option(
     "--calibrate",
     "is_calibrating",

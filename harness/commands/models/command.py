@@ -16,7 +16,13 @@ from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.fetching import Fetching
 
 
-@click.command("models")
+@click.command(
+    "models",
+    epilog=options.examples(
+        "harness models --fits",
+        "harness models qwen3-4b",
+    ),
+)
 @click.argument("name", required=False)
 @click.option("--fits", "has_fits", is_flag=True, help="Only what should run here, by its size.")
 @click.option("--country", metavar="CN", help="Only from this country, by its two letters.")

@@ -17,7 +17,13 @@ from harness.models.download import DEFAULT_JOBS, DownloadRequest
 from harness.report.progress.fetching import Fetching
 
 
-@click.command("pull")
+@click.command(
+    "pull",
+    epilog=options.examples(
+        "harness pull qwen3-4b:Q4_K_M",
+        "harness pull unsloth/Qwen3-4B-GGUF:Q4_K_M --list",
+    ),
+)
 @click.argument("models", nargs=-1, required=True)
 @click.option(
     "--jobs",

@@ -29,7 +29,13 @@ from harness.report.progress.scoring import QualityProgress
 _CHUNKS = 32
 
 
-@click.command("quality")
+@click.command(
+    "quality",
+    epilog=options.examples(
+        "harness quality qwen3-4b:Q4_K_M --reference qwen3-4b:Q8_0",
+        "harness quality a.gguf b.gguf --budget 10m",
+    ),
+)
 @click.argument("models", nargs=-1, required=True)
 @click.option("--reference", help="The model to compare with, the most precise one at hand.")
 @click.option(

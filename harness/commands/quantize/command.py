@@ -45,7 +45,13 @@ def _file_type(text: str) -> str:
     return name
 
 
-@click.command("quantize")
+@click.command(
+    "quantize",
+    epilog=options.examples(
+        "harness quantize smollm2-135m --list",
+        "harness quantize smollm2-135m --to Q8_0,Q4_K_M",
+    ),
+)
 @click.argument("model")
 @click.option(
     "--to",

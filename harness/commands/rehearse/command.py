@@ -22,7 +22,13 @@ from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 
 
-@click.command("rehearse")
+@click.command(
+    "rehearse",
+    epilog=options.examples(
+        "harness rehearse qwen3-4b:Q4_K_M",
+        "harness rehearse qwen3-4b:Q4_K_M --dir /dev/shm --offline",
+    ),
+)
 @click.argument("models", nargs=-1, required=True)
 @click.option("--keep", is_flag=True, help="Leave the twins on the disk, for the next rehearsal.")
 @click.option(

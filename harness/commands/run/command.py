@@ -18,7 +18,13 @@ from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 
 
-@click.command("run")
+@click.command(
+    "run",
+    epilog=options.examples(
+        "harness run",
+        "harness run smollm2-135m model.gguf --threads 1,2 --budget 2m",
+    ),
+)
 @click.argument("models", nargs=-1)
 @measuring_options
 @options.verbose_option

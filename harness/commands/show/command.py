@@ -14,7 +14,13 @@ from harness.records.listing import find, list_experiments, listing_of
 from harness.records.store import load
 
 
-@click.command("show")
+@click.command(
+    "show",
+    epilog=options.examples(
+        "harness show",
+        "harness show latest --verbose",
+    ),
+)
 @click.argument("experiment", required=False)
 @options.results_option
 @click.option("--all", "is_all", is_flag=True, help=f"List more than the newest {MOST}.")

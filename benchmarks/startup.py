@@ -1,5 +1,6 @@
 """
-How long a person waits for `harness --help` and `harness show`, beside Python's own start.
+How long a person waits for `harness --help`, `harness show` and the Tab key, beside Python's own
+start.
 
     python -m benchmarks.startup
 """
@@ -28,7 +29,8 @@ from harness.schema.moment import utc_time
 
 _BARE = "python -c pass"
 _SAME = 0.05
-_ASKED_NS = {"harness --help": 200_000_000, "harness show": 500_000_000}
+_TAB = "Tab behind harness run smollm2-135m:"
+_ASKED_NS = {"harness --help": 200_000_000, "harness show": 500_000_000, _TAB: 300_000_000}
 
 _HELP = """
 Time whole commands, interleaved with `python -c pass` in random order.
@@ -107,12 +109,14 @@ def _harness() -> tuple[str, ...]:
 def _commands(results: Path) -> dict[str, list[str]]:
     at = ["--results", str(results)]
     harness = [*_harness()]
+    line = ("env", "_HARNESS_COMPLETE=bash_complete", f"COMP_LINE={_TAB.partition('behind ')[2]}")
     return {
         _BARE: [sys.executable, "-c", "pass"],
         "harness --help": [*harness, "--help"],
         "harness run --help": [*harness, "run", "--help"],
         "harness show": [*harness, "show", *at],
         "harness show latest": [*harness, "show", "latest", *at],
+        **({} if sys.platform == "win32" else {_TAB: [*line, *harness]}),
     }
 
 

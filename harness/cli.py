@@ -45,6 +45,7 @@ _GROUPS = {
     "This machine": {
         "machine": "What this machine is, how fast its memory is, what could spoil a figure.",
         "cache": "What the models on this disk take, and removing them.",
+        "completion": "The script with which bash, zsh or fish completes commands and values.",
     },
 }
 _COMMANDS = {verb: told for verbs in _GROUPS.values() for verb, told in verbs.items()}
@@ -63,9 +64,13 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
+        if ctx.resilient_parsing:  # a shell asks what may follow, and waits for the answer
+            from harness.commandline.shells import completing
+
+            return completing(cmd_name)
         require_endpoint()  # else importing what asks the hub could end in a traceback
         module = _ELSEWHERE.get(cmd_name, f"{cmd_name}.command")
         command = importlib.import_module(f"harness.commands.{module}").command
@@ -77,6 +82,8 @@ class _Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         # click looks for what is meant among commands that are imported.
         if args[0] not in _COMMANDS:
+            if ctx.resilient_parsing:
+                return None, None, args
             near = difflib.get_close_matches(args[0], _COMMANDS)
             meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{meant}")
@@ -115,6 +122,10 @@ def main() -> None:
 
 
 def _answer() -> NoReturn:
+    if "_HARNESS_COMPLETE" in os.environ:
+        from harness.commandline.shells import prepare_shells
+
+        prepare_shells()
     try:
         # Named, or `python -m harness` would call itself that in its help.
         exit_code = group.main(prog_name="harness", standalone_mode=False)

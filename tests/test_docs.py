@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from harness import cli
+from harness.commandline import surface
 from harness.errors import ExitCode
-from tools import reference_options, terminal_picture
+from tools import command_table, reference_options, terminal_picture
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -161,6 +162,11 @@ def test_the_page_of_exit_codes_has_every_one_a_command_can_answer() -> None:
 def test_the_page_of_options_is_what_the_commands_help_says() -> None:
     # Otherwise: make reference
     assert reference_options.PAGE.read_text("utf-8") == reference_options.page()
+
+
+def test_the_command_line_as_data_is_what_the_commands_say() -> None:
+    # Otherwise: make reference
+    assert surface.FILE.read_text("utf-8") == command_table.text()
 
 
 def test_the_page_of_options_has_every_option_of_every_command() -> None:

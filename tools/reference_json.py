@@ -21,6 +21,7 @@ from harness.analysis.metrics import METRICS, Metric
 from harness.commands.cache.page import CacheResult, RemovedResult
 from harness.commands.claim.document import ClaimDocument
 from harness.commands.compare.document import ComparisonDocument
+from harness.commands.completion.command import CompletionDocument
 from harness.commands.exchange.document import ExportDocument, ImportDocument
 from harness.commands.fit.document import AuditDocument, FitDocument
 from harness.commands.frontier.document import FrontierDocument
@@ -64,6 +65,7 @@ DOCUMENTS: Mapping[str, type] = {
     "cache": CacheResult,
     "cache rm": RemovedResult,
     "machine": MachineResult,
+    "completion": CompletionDocument,
     "export": ExportDocument,
     "import": ImportDocument,
     "COMMAND, where it fails": Failure,

@@ -1,7 +1,8 @@
 """
-Writes docs/reference/options.md from the commands' own help: `python -m tools.reference_options`.
+Writes docs/reference/options.md from the commands' own help, and with it the same as data
+(tools/command_table.py): `python -m tools.reference_options`.
 
-tests/test_docs.py holds the page against what would be written, so it is never old.
+tests/test_docs.py holds both against what would be written, so they are never old.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import click
 
 from harness import cli
+from tools import command_table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "options.md"
 _HEAD = """\
@@ -84,3 +86,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8", newline="\n")
+    command_table.write()

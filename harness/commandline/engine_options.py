@@ -86,7 +86,7 @@ ENGINE_OPTIONS: Mapping[str, EngineOption] = {
         help="How weights come into memory; `none` needs the least of it.",
     ),
     "repack": _parsed(
-        None, "on/off", options.on_off, "Rearrange weights for this CPU while loading."
+        None, "on/off", options.OnOff(), "Rearrange weights for this CPU while loading."
     ),
 }
 """Of every field of Settings, in their order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -12,18 +13,36 @@ from click.core import ParameterSource
 from harness import units
 from harness.commandline.places import FILE, FOLDER
 from harness.errors import UsageError
-from harness.schema.workload import parse_workload
+from harness.schema.workload import KINDS, parse_workload
+
+
+class Word(click.types.StringParamType):
+    """
+    Any text, of which a shell can offer what it may stand for.
+
+    Args:
+        kind: Of what, as commandline/candidates.py knows it: "model", "experiment" ...
+        fields: Of a selector what may stand before its "=", to the field of a record.
+    """
+
+    def __init__(self, kind: str, fields: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self.fields = dict(fields or {})
 
 
 class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
     """
     Values separated by commas, each read by `parse`; a sweep measures all of them.
 
-    `parse` raises ValueError with a sentence for the user.
+    `parse` raises ValueError with a sentence for the user. `choices` are values to offer, to what
+    they mean; those of `one_of` need not be named.
     """
 
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+    def __init__(
+        self, name: str, parse: Callable[[str], Any], choices: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
+        self.choices = choices or dict.fromkeys(getattr(parse, "choices", ()), "")
         self._parse = parse
 
     def convert(
@@ -44,6 +63,7 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only in new 
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
+        self.choices = dict.fromkeys(getattr(parse, "choices", ()), "")
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -54,6 +74,30 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only in new 
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A reader of one of `choices`, in any case."""
+
+    choices: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """The choice."""
+        if text.lower() not in self.choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(self.choices)}")
+        return text.lower()
+
+
+@dataclass(frozen=True)
+class OnOff:
+    """A reader of "on" and "off": True and False."""
+
+    choices = ("on", "off")
+
+    def __call__(self, text: str) -> bool:
+        """Whether it is "on"."""
+        return OneOf(self.choices)(text) == "on"
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -71,20 +115,9 @@ def whole_number(least: int) -> Callable[[str], int]:
     return parse
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
+def one_of(*choices: str) -> OneOf:
     """A reader of one of `choices`, in any case."""
-
-    def parse(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
-        return text.lower()
-
-    return parse
-
-
-def on_off(text: str) -> bool:
-    """True for "on", False for "off"."""
-    return one_of("on", "off")(text) == "on"
+    return OneOf(choices)
 
 
 def devices(text: str) -> tuple[str, ...]:
@@ -143,11 +176,17 @@ def refuse_unused(typed: Mapping[str, str], unused: Collection[str], why: str) -
             raise UsageError(f"{option} {why}")
 
 
-WORKLOADS = Listed("list", workload_name)
+WORKLOADS = Listed(
+    "list", workload_name, {example: kind.form for kind in KINDS for example in kind.examples}
+)
 DURATION = Parsed("duration", units.parse_duration_ns)
 RATIO = Parsed("share", units.parse_ratio)
 SIZE = Parsed("size", units.parse_size_bytes)
 COUNTS = Listed("list", whole_number(1))
+
+MODEL = Word("model")
+EXPERIMENT = Word("experiment")
+BASELINE = Word("baseline")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 

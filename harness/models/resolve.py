@@ -35,7 +35,7 @@ from harness.models.quantization_sets import (
     quantized_at,
     quantized_file,
 )
-from harness.models.stores import store_key_of, stored_file
+from harness.models.store_names import store_key_of, stored_file
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 # Enough to recognise a file's format (file_kind.py).

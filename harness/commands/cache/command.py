@@ -41,7 +41,7 @@ def command(context: click.Context, output: Output) -> None:
 
 
 @command.command("rm")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", type=options.Word("kept"), nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output_options
 def remove_command(names: Sequence[str], yes: bool, output: Output) -> int:

@@ -27,6 +27,7 @@ _TITLE = "Which open-weight models a consumer can run"
 @click.option(
     "--machine",
     "machines",
+    type=options.Word("machine"),
     multiple=True,
     metavar="NAME",
     help="Only this machine: `here`, or one of the reference machines. May be repeated.",

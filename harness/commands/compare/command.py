@@ -21,6 +21,7 @@ from harness.commands.compare.compare import (
 )
 from harness.commands.compare.document import document
 from harness.commands.compare.page import aside, page
+from harness.commands.compare.select import FIELDS_OF_SELECTORS
 from harness.errors import UsageError
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
@@ -39,7 +40,13 @@ _MANY_RUNS = 1000
         "harness compare --stored latest,threads=1 latest,threads=2",
     ),
 )
-@click.argument("what", nargs=-1, required=True, metavar="A B...")
+@click.argument(
+    "what",
+    type=options.Word("selector", FIELDS_OF_SELECTORS),
+    nargs=-1,
+    required=True,
+    metavar="A B...",
+)
 @click.option("--stored", is_flag=True, help="Measure nothing: A and B select stored results.")
 @click.option(
     "--until",

@@ -38,6 +38,12 @@ from harness.schema.settings import FIELDS, Settings, option_name, settings_text
 
 _FACTS = ("experiment", "model", "machine", "build")
 
+FIELDS_OF_SELECTORS: dict[str, str] = {
+    **{fact: fact for fact in _FACTS},
+    **{option_name(field): field for field in Settings.model_fields},
+}
+"""What a term may name before its "=": a fact, or what the command line calls a setting."""
+
 # More lines than these push the question itself off the screen.
 _N_OFFERED = 12
 

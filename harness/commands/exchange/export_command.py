@@ -21,7 +21,7 @@ from harness.report.page import notes
         "harness export latest --to results.sql --output sql",
     ),
 )
-@click.argument("experiments", nargs=-1, metavar="[EXPERIMENT]...")
+@click.argument("experiments", type=options.EXPERIMENT, nargs=-1, metavar="[EXPERIMENT]...")
 @options.results_option
 @click.option(
     "--format", "target", type=click.Choice(["llama-bench"]), default="llama-bench",

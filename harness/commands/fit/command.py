@@ -31,7 +31,7 @@ from harness.report.progress.planning import Planning
         "harness fit qwen3-4b:Q4_K_M --ctx 4096,32768 --cache-type-k q8_0",
     ),
 )
-@click.argument("models", nargs=-1)
+@click.argument("models", type=options.MODEL, nargs=-1)
 @click.option(
     "--all", "is_all", is_flag=True, help="Every entry of the catalogue with a shape; offline."
 )

@@ -32,7 +32,7 @@ from harness.report.progress.scoring import QualityProgress
         "harness frontier smollm2-135m --measure --budget 2m",
     ),
 )
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", type=options.MODEL, nargs=-1, required=True)
 @click.option(
     "--measure",
     "is_measuring",

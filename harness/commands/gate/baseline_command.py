@@ -58,8 +58,8 @@ def list_command(results: Path, output: Output) -> None:
 
 
 @command.command("save")
-@click.argument("name")
-@click.argument("experiment", default="latest")
+@click.argument("name", type=options.BASELINE)
+@click.argument("experiment", type=options.EXPERIMENT, default="latest")
 @options.results_option
 @click.option("--force", is_flag=True, help="Replace the baseline of that name.")
 @output_options
@@ -77,7 +77,7 @@ def save_command(name: str, experiment: str, results: Path, force: bool, output:
 
 
 @command.command("remove")
-@click.argument("name")
+@click.argument("name", type=options.BASELINE)
 @options.results_option
 @output_options
 def remove_command(name: str, results: Path, output: Output) -> None:

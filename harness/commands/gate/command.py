@@ -28,9 +28,10 @@ _LIMIT = options.Parsed("share", units.parse_limit)
         "harness gate latest --baseline best --max-slowdown 2% --junit gate.xml",
     ),
 )
-@click.argument("experiment", default="latest")
+@click.argument("experiment", type=options.EXPERIMENT, default="latest")
 @click.option(
     "--baseline",
+    type=options.Word("judged against"),
     required=True,
     metavar="NAME|FILE|ID|latest|best",
     help="What EXPERIMENT is judged against.",

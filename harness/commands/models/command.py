@@ -23,7 +23,7 @@ from harness.report.progress.fetching import Fetching
         "harness models qwen3-4b",
     ),
 )
-@click.argument("name", required=False)
+@click.argument("name", type=options.MODEL, required=False)
 @click.option("--fits", "has_fits", is_flag=True, help="Only what should run here, by its size.")
 @click.option("--country", metavar="CN", help="Only from this country, by its two letters.")
 @click.option("--lab", metavar="NAME", help="Only from this lab; a part of its name is enough.")

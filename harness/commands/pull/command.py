@@ -24,7 +24,7 @@ from harness.report.progress.fetching import Fetching
         "harness pull unsloth/Qwen3-4B-GGUF:Q4_K_M --list",
     ),
 )
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", type=options.MODEL, nargs=-1, required=True)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 32),

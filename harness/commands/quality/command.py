@@ -36,8 +36,12 @@ _CHUNKS = 32
         "harness quality a.gguf b.gguf --budget 10m",
     ),
 )
-@click.argument("models", nargs=-1, required=True)
-@click.option("--reference", help="The model to compare with, the most precise one at hand.")
+@click.argument("models", type=options.MODEL, nargs=-1, required=True)
+@click.option(
+    "--reference",
+    type=options.MODEL,
+    help="The model to compare with, the most precise one at hand.",
+)
 @click.option(
     "--text",
     "text_path",

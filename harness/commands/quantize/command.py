@@ -52,11 +52,11 @@ def _file_type(text: str) -> str:
         "harness quantize smollm2-135m --to Q8_0,Q4_K_M",
     ),
 )
-@click.argument("model")
+@click.argument("model", type=options.MODEL)
 @click.option(
     "--to",
     "file_types",
-    type=options.Listed("list", _file_type),
+    type=options.Listed("list", _file_type, dict.fromkeys(_TYPES, "")),
     default=_DEFAULT,
     show_default=True,
     help="What to make, in this order.",

@@ -29,7 +29,7 @@ from harness.report.progress.measuring import Progress
         "harness rehearse qwen3-4b:Q4_K_M --dir /dev/shm --offline",
     ),
 )
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", type=options.MODEL, nargs=-1, required=True)
 @click.option("--keep", is_flag=True, help="Leave the twins on the disk, for the next rehearsal.")
 @click.option(
     "--dir",

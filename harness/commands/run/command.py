@@ -25,7 +25,7 @@ from harness.report.progress.measuring import Progress
         "harness run smollm2-135m model.gguf --threads 1,2 --budget 2m",
     ),
 )
-@click.argument("models", nargs=-1)
+@click.argument("models", type=options.MODEL, nargs=-1)
 @measuring_options
 @options.verbose_option
 @output_options

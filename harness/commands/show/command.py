@@ -21,7 +21,7 @@ from harness.records.store import load
         "harness show latest --verbose",
     ),
 )
-@click.argument("experiment", required=False)
+@click.argument("experiment", type=options.EXPERIMENT, required=False)
 @options.results_option
 @click.option("--all", "is_all", is_flag=True, help=f"List more than the newest {MOST}.")
 @options.verbose_option

@@ -8,18 +8,17 @@ settings, and more can be named; a model in a later one takes the place of that 
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import platformdirs
 from pydantic import Field, model_validator
 
 from harness.errors import HarnessError, ModelNotFound
 from harness.models.catalog.file import parse_record, read_catalog_text
+from harness.models.catalog.names import SHIPPED_PLACES, user_catalog_path
 from harness.models.catalog.spec import (
     GeneratedSource,
     HubSource,
@@ -47,10 +46,6 @@ __all__ = [
     "parse_catalog",
     "user_catalog_path",
 ]
-
-_PACKAGE = Path(__file__).resolve().parents[2]
-# An installed wheel carries the file inside the package; a checkout has it beside the package.
-_PLACES = (_PACKAGE / "models.yaml", _PACKAGE.parent / "models.yaml")
 
 
 @dataclass(frozen=True)
@@ -178,7 +173,7 @@ def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
     Raises:
         HarnessError: One is missing, unreadable or wrong; the message names file, line and key.
     """
-    shipped = next((place for place in _PLACES if place.is_file()), None)
+    shipped = next((place for place in SHIPPED_PLACES if place.is_file()), None)
     if shipped is None:
         raise HarnessError("models.yaml is missing from this installation; install harness again")
     catalog = parse_catalog(read_catalog_text(shipped, "install harness again"), str(shipped))
@@ -187,14 +182,6 @@ def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
         text = read_catalog_text(path, "check the path and its permissions")
         catalog = catalog.updated(parse_catalog(text, str(path)))
     return catalog
-
-
-def user_catalog_path() -> Path:
-    """Where the user's own catalogue lies, if they have one; HARNESS_CONFIG moves the folder."""
-    override = os.environ.get("HARNESS_CONFIG")
-    if override:
-        return Path(override).expanduser().absolute() / "models.yaml"
-    return platformdirs.user_config_path("harness", appauthor=False) / "models.yaml"
 
 
 def parse_catalog(text: str, name: str) -> Catalog:

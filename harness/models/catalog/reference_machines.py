@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from harness.errors import UsageError
 from harness.models.catalog.file import parse_record, read_catalog_text
+from harness.models.catalog.names import REFERENCE_MACHINES
 from harness.models.catalog.spec import refuse_repeats
 from harness.schema.record import Record
 
-_FILE = Path(__file__).resolve().parents[2] / "data" / "reference_machines.yaml"
 _GIB = 1 << 30
 
 
@@ -81,8 +80,8 @@ def load_reference_machines() -> tuple[ReferenceMachine, ...]:
     Raises:
         HarnessError: The file is missing or wrong; the message names line and key.
     """
-    text = read_catalog_text(_FILE, "install harness again")
-    return parse_record(_Machines, text, str(_FILE)).machines
+    text = read_catalog_text(REFERENCE_MACHINES, "install harness again")
+    return parse_record(_Machines, text, str(REFERENCE_MACHINES)).machines
 
 
 def chosen(

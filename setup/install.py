@@ -103,7 +103,35 @@ def set_up(root: Path, *, has_dev_tools: bool, is_pinned: bool, environ: Mapping
     )
     if engine.version_that_loads(python, environ) is None:
         raise SetupError(f"{wanted.engine} was installed but does not load; see {log}")
+    add_pictures(root, python, uv, is_pinned=is_pinned, log=log, environ=environ)
     _write_state(venv, wanted)
+
+
+def add_pictures(
+    root: Path,
+    python: Path,
+    uv: str | None,
+    *,
+    is_pinned: bool,
+    log: Path,
+    environ: Mapping[str, str],
+) -> None:
+    """
+    What draws pictures installed where it comes ready-made; elsewhere one line says that it is not.
+
+    All else works without it, and where it would have to be compiled that takes a Rust compiler.
+    """
+    declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = declared.get("optional-dependencies", {}).get("report", [])
+    if not wanted:
+        return
+    command = [*_installer(root, python, uv, is_pinned=is_pinned), "--only-binary", ":all:"]
+    try:
+        run_logged(
+            [*command, *wanted], label="Installing what draws pictures", log=log, environ=environ
+        )
+    except SetupError as error:
+        print(f"setup: pages will have no pictures: {error}", file=sys.stderr)
 
 
 def wanted_state(
@@ -198,15 +226,17 @@ def install_command(
     The tools are named one by one: pip knows dependency groups from 25.1 on, and the pip that
     comes with Python 3.11 is older.
     """
-    installer = (
-        [uv, "pip", "install", "--python", str(python)]
-        if uv
-        else [str(python), "-m", "pip", "install", "--no-input"]
-    )
-    pins = ["--constraint", str(root / "setup/constraints.txt")] if is_pinned else []
+    installer = _installer(root, python, uv, is_pinned=is_pinned)
     declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     tools = declared["dependency-groups"]["dev"] if has_dev_tools else []
-    return [*installer, *pins, "--editable", str(root), *tools]
+    return [*installer, "--editable", str(root), *tools]
+
+
+def _installer(root: Path, python: Path, uv: str | None, *, is_pinned: bool) -> list[str]:
+    pins = ["--constraint", str(root / "setup/constraints.txt")] if is_pinned else []
+    if uv:
+        return [uv, "pip", "install", "--python", str(python), *pins]
+    return [str(python), "-m", "pip", "install", "--no-input", *pins]
 
 
 def _has_engine(

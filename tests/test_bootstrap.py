@@ -387,6 +387,20 @@ def test_uv_installs_when_it_is_there_and_pip_otherwise(tree: Path) -> None:
     assert by_pip == [str(python), "-m", "pip", "install", "--no-input", "--editable", str(tree)]
 
 
+@posix_only
+def test_a_set_up_without_what_draws_pictures_goes_on_and_says_so(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = program(tmp_path, "python", 'echo "no wheel for: $*"; exit 1')
+
+    install.add_pictures(
+        tree, python, None, is_pinned=True, log=tmp_path / "log", environ=os.environ
+    )
+
+    assert "setup: pages will have no pictures: " in capsys.readouterr().err
+    assert "--only-binary :all: altair" in (tmp_path / "log").read_text("utf-8")
+
+
 # ----------------------------------------------------------- the long command
 
 

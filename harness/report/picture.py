@@ -19,7 +19,8 @@ What is drawn of the marks.
 "intervals": a row for each `y`, its value along x with its bounds, single Runs as small points.
 "lines": a line for each series over a numeric x, bounds as a band. "stack": a bar for each `y`, its
 parts (series) one behind the other along x. "scatter": points, shaded by `shade`. "histogram": how
-often along x, a series for each y. "cells": a board of words, x by y, shaded by series.
+often along x, a series for each y; or bars made already, from low to high, y of them, a row for
+each series. "cells": a board of words, x by y, shaded by series.
 """
 
 
@@ -33,13 +34,16 @@ class Mark:
         y: Along the vertical axis; text for a category.
         label: All that it says, in words: shown on hover, and read aloud.
         series: What it belongs to, where several are drawn into one picture.
-        low: Lower end of its interval, along the axis of its value; None: it has none.
+        low: Lower end of its interval, along the axis of its value, which is y of "lines" and
+            "scatter" and x of all others; None: it has none.
         high: Upper end.
         evidence: Where it comes from.
         shade: A third value, where the picture has one.
         is_single: One Run among those whose figure stands beside it.
         is_disturbed: Others took the CPU; it counts for nothing.
         is_faint: It is there to be seen, and others are better in everything.
+        name: Short for it: beside its point of "scatter" where there is room, in its cell of
+            "cells". Without one the beginning of its label, in a cell its series.
     """
 
     x: float | str
@@ -53,6 +57,7 @@ class Mark:
     is_single: bool = False
     is_disturbed: bool = False
     is_faint: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +80,18 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A line across the picture: a limit, a ceiling, a ratio of 1."""
+    """
+    A line across the picture: a limit, a ceiling, a ratio of 1.
+
+    Attributes:
+        axis: Which axis its value lies on. "ratio" and "product", of "scatter" and "lines": the
+            line on which y / x, or y × x, is its value; 1 is where both agree, a bandwidth is
+            what rate × bytes cannot exceed.
+    """
 
     value: float
     label: str
-    axis: Literal["x", "y"] = "x"
+    axis: Literal["x", "y", "ratio", "product"] = "x"
 
 
 @dataclass(frozen=True, slots=True)

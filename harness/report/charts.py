@@ -1,0 +1,125 @@
+"""
+Pictures drawn: as an SVG element of a page, as an SVG file, as a PNG.
+
+Altair says what is drawn and vl-convert draws it (the extra `report`); both are loaded when the
+first picture is asked for, as they take longer to start than most commands run. Without them there
+is None, and the table beside each picture holds all that it shows.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from importlib.util import find_spec
+from typing import Any
+
+from harness.report.drawing.scale import colour, palette, placed
+from harness.report.drawing.svg import element
+from harness.report.picture import Picture
+from harness.report.text import sanitize
+
+MISSING = (
+    "Pictures are left out, as altair and vl-convert-python are missing: "
+    "`pip install altair vl-convert-python`, or harness with its extra `report`"
+)
+_FILE_WIDTH_PX = "800"
+_TITLE_LETTERS = 62
+
+
+def can_draw() -> bool:
+    """Whether what draws is installed."""
+    return all(find_spec(name) is not None for name in ("altair", "vl_convert"))
+
+
+def svg(picture: Picture) -> str | None:
+    """
+    An `<svg>` for a page of report/html.py, whose colours it takes, light or dark.
+
+    Each mark is an element with an `aria-label` and a `<title>`, the words of its label; of a
+    histogram each bar is. It has no script, no style, no id and no address of anything.
+
+    Returns:
+        None where nothing can draw, or no mark has a place on paper.
+    """
+    names = {value: f"var(--{name})" for name, value in palette(is_dark=False).items()}
+    return _element(picture, names, "100%", has_title=False)
+
+
+def svg_file(picture: Picture, *, is_dark: bool = False) -> str | None:
+    """An SVG file with its title in it and colours of its own; None as with `svg`."""
+    return _element(picture, _inks(is_dark), _FILE_WIDTH_PX, has_title=True)
+
+
+def png(picture: Picture, *, is_dark: bool = False, width_px: int = 1200) -> bytes | None:
+    """A PNG file with its title in it; None as with `svg`."""
+    drawn = svg_file(picture, is_dark=is_dark)
+    if drawn is None:
+        return None
+    import vl_convert
+
+    return vl_convert.svg_to_png(drawn, scale=width_px / int(_FILE_WIDTH_PX))
+
+
+def _inks(is_dark: bool) -> dict[str, str]:
+    shown = palette(is_dark=is_dark)
+    return {value: shown[name] for name, value in palette(is_dark=False).items()}
+
+
+def _element(
+    picture: Picture, colours: dict[str, str], width: str, *, has_title: bool
+) -> str | None:
+    if not can_draw() or not placed(picture):
+        return None
+    import altair as alt
+    import vl_convert
+
+    from harness.report.drawing import histogram, lines, rows, scatter
+
+    draw = {
+        "intervals": rows.intervals,
+        "stack": rows.stack,
+        "cells": rows.cells,
+        "histogram": histogram.histogram,
+        "scatter": scatter.scatter,
+        "lines": lines.lines,
+    }[picture.drawing]
+    if picture.drawing == "histogram":
+        picture = histogram.binned(picture)
+    # It holds each part against the schema, which takes ten times as long as the drawing does.
+    with alt.utils.schemapi.debug_mode(False):
+        spec = draw(picture).to_dict(validate=False)
+    spec["config"] = _config()
+    if has_title:
+        title = textwrap.wrap(sanitize(picture.title), _TITLE_LETTERS, max_lines=3, placeholder="…")
+        spec["title"] = {"text": title, "anchor": "start", "frame": "bounds"}
+    drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return element(drawn, picture.title, picture.marks, colours, width)
+
+
+def _config() -> dict[str, Any]:
+    """How every picture looks."""
+    words = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+    return {
+        "background": colour("ground"),
+        "font": "Arial",
+        "padding": 6,
+        "view": {"stroke": None},
+        "title": {"fontSize": 15, "color": colour("text"), "offset": 10},
+        "axis": {
+            **words,
+            "labelColor": colour("quiet"),
+            "titleColor": colour("quiet"),
+            "gridColor": colour("line"),
+            "gridOpacity": 0.6,
+            "domainColor": colour("line"),
+            "tickColor": colour("line"),
+            "aria": False,
+        },
+        "legend": {
+            **words,
+            "labelColor": colour("text"),
+            "titleColor": colour("quiet"),
+            "symbolStrokeWidth": 0,
+            "layout": {"top": {"direction": "vertical", "anchor": "start", "margin": 4}},
+            "aria": False,
+        },
+    }

@@ -1,0 +1,196 @@
+"""Where the values of a picture go on paper, in which colours, and in how many letters."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from harness.report.picture import Axis, Mark, Picture
+from harness.report.text import sanitize
+
+# Units of a picture's own: at 390 px of a phone its letters are 9 px high, at the 42 rem that
+# page.css lets it grow to they are as large as the text around them.
+WIDTH = 500
+FONT = 13
+SMALL = 12
+# Beyond these, differences and ratios of two are no numbers any more.
+_LARGEST, _SMALLEST = 1e300, 1e-300
+# Arial's digits and an average of its letters, in ems; wide ones are as wide as they are high.
+_LETTER, _WIDE_LETTER = 0.56, 1.0
+
+
+@cache
+def palette(*, is_dark: bool) -> dict[str, str]:
+    """The colours of page.css by the names of its variables: {"text": "#1c2024", ...}."""
+    style = (resources.files("harness.data") / "page.css").read_text("utf-8")
+    light, dark, *_ = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    return dict(re.findall(r"--([a-z]+\d?): (#[0-9a-f]{6});", dark if is_dark else light))
+
+
+def colour(name: str) -> str:
+    """A colour as every picture is drawn at first; svg.recoloured puts others in its place."""
+    return palette(is_dark=False)[name]
+
+
+SERIES = ("c1", "c2", "c3", "c4", "c5", "c6")
+SHADES = ("s1", "s2", "s3", "s4", "s5")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What one axis covers, and where its ticks are; without any the renderer chooses."""
+
+    low: float
+    high: float
+    is_log: bool = False
+    ticks: tuple[float, ...] = ()
+
+    def share(self, value: float) -> float:
+        """How far along `value` lies: 0 at the low end, 1 at the high one."""
+        if self.is_log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def inside(self, value: float) -> float:
+        """`value`, or the end that it lies beyond."""
+        return min(max(value, self.low), self.high)
+
+    def value(self, share: float) -> float:
+        """What lies at `share`."""
+        if self.is_log:
+            return self.low * math.exp(math.log(self.high / self.low) * share)
+        return self.low + (self.high - self.low) * share
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """
+    A mark that can be drawn.
+
+    Attributes:
+        number: Its place among the picture's.
+        x: As a number where its axis has numbers.
+    """
+
+    number: int
+    mark: Mark
+    x: float = 0.0
+    y: float = 0.0
+    low: float | None = None
+    high: float | None = None
+
+
+def placed(picture: Picture) -> list[Placed]:
+    """
+    The marks that have a place on paper.
+
+    One that is no number, is not above 0 on a logarithmic axis or below 0 where lengths are drawn
+    has none; the table beside the picture holds it.
+    """
+    found = []
+    for number, mark in enumerate(picture.marks):
+        x = number_on(mark.x, picture.x) if has_numbers(picture, "x") else 0.0
+        y = number_on(mark.y, picture.y) if has_numbers(picture, "y") else 0.0
+        if x is None or y is None or (picture.drawing == "stack" and x < 0):
+            continue
+        axis = picture.y if picture.drawing in ("lines", "scatter") else picture.x
+        low, high = number_on(mark.low, axis, 0.0), number_on(mark.high, axis)
+        if low is None or high is None or low > high:
+            low = high = None
+        found.append(Placed(number, mark, x, y, low, high))
+    return found
+
+
+def has_numbers(picture: Picture, axis: str) -> bool:
+    """Whether places along "x" or "y" are numbers, and not categories."""
+    match picture.drawing:
+        case "cells":
+            return False
+        case "intervals" | "stack":
+            return axis == "x"
+        case "scatter":
+            return True
+        case "lines":
+            return axis == "y" or not any(isinstance(it.x, str) for it in picture.marks)
+        case "histogram":
+            return axis == "x" or not any(isinstance(it.y, str) for it in picture.marks)
+
+
+def number_on(value: float | str | None, axis: Axis, least: float | None = None) -> float | None:
+    """
+    `value` where `axis` can show it.
+
+    Args:
+        value: As a mark has it.
+        axis: That it lies along.
+        least: What stands in for what a logarithmic axis cannot show; None: nothing does.
+    """
+    if value is None or isinstance(value, str) or not abs(value) <= _LARGEST:
+        return None
+    if axis.is_log and value < _SMALLEST:
+        return least
+    return float(value)
+
+
+def span(values: Iterable[float], axis: Axis, *, is_length: bool = False) -> Span:
+    """What `axis` has to cover for all `values`, with some air; `is_length` begins it at 0."""
+    found = sorted(it for it in values if not axis.is_log or it > 0)
+    low, high = (found[0], found[-1]) if found else (1.0, 1.0)
+    if axis.is_log:
+        ratio = max(math.exp((math.log(high) - math.log(low)) * 0.05), 1.08)
+        low, high = low / ratio, high * ratio
+        return Span(low, high, True, _log_ticks(low, high, found))
+    if axis.includes_zero or is_length:
+        low, high = min(low, 0.0), max(high, 0.0)
+    air = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    starts = 0.0 if (axis.includes_zero or is_length) and low == 0 else air
+    ends = 0.0 if (axis.includes_zero or is_length) and high == 0 and low < 0 else air
+    return Span(low - starts, high + ends)
+
+
+def _log_ticks(low: float, high: float, values: Sequence[float]) -> tuple[float, ...]:
+    """At most eight round numbers; the values themselves where all are powers of two."""
+    distinct = sorted(set(values))
+    if 2 <= len(distinct) <= 8 and all(it >= 1 and math.log2(it).is_integer() for it in distinct):
+        return tuple(distinct)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
+        found = [s * 10.0**p for p in range(first, last + 1) for s in steps]
+        shown = [it for it in found if low <= it <= high]
+        if len(shown) <= 8:
+            # Within less than a factor of two there may be none: round steps of their own.
+            return tuple(shown) if len(shown) >= 3 else ()
+    every = -(-(last - first) // 7)
+    return tuple(10.0**p for p in range(first, last + 1, every) if low <= 10.0**p <= high)
+
+
+# ------------------------------------------------------------------ order and words
+
+
+def in_order(names: Iterable[str], order: Sequence[str] = ()) -> list[str]:
+    """Each once: first as `order` has them, then as they come."""
+    found = list(dict.fromkeys(names))
+    return [it for it in dict.fromkeys(order) if it in found] + [
+        it for it in found if it not in order
+    ]
+
+
+def width_px(text: str, size: float = FONT) -> float:
+    """About how wide `text` is drawn."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return size * (_LETTER * (len(text) - wide) + _WIDE_LETTER * wide)
+
+
+def cut(text: str, room_px: float = WIDTH - 10, size: float = FONT) -> str:
+    """`text` as it may be shown; of a long one the middle goes, as names differ at their ends."""
+    text = sanitize(text)
+    if width_px(text, size) <= room_px:
+        return text
+    kept = max(2, int(len(text) * room_px / width_px(text, size)) - 1)
+    tail = kept * 2 // 5
+    return f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"

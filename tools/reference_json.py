@@ -36,6 +36,7 @@ from harness.commands.models.document import CatalogDocument, HeaderDocument, Lo
 from harness.commands.pull.document import FilesDocument, PulledDocument
 from harness.commands.quality.document import QualityDocument
 from harness.commands.quantize.document import QuantizeDocument
+from harness.commands.share.share import ShareDocument
 from harness.commands.show.page import ListDocument
 from harness.report.document import MeasuredDocument
 from harness.report.failure import Failure
@@ -66,6 +67,7 @@ DOCUMENTS: Mapping[str, type] = {
     "cache rm": RemovedResult,
     "machine": MachineResult,
     "completion": CompletionDocument,
+    "share": ShareDocument,
     "export": ExportDocument,
     "import": ImportDocument,
     "COMMAND, where it fails": Failure,

@@ -144,9 +144,9 @@ class ExperimentWriter:
         self.require_whole()
 
 
-def whole(experiment: Experiment, runs: Iterable[Run], end: End) -> bytes:
-    """All that the file of an experiment holds that is over."""
-    return b"".join(map(lines.encode, (experiment, *runs, end)))
+def whole(experiment: Experiment, runs: Iterable[Run], end: End | None) -> bytes:
+    """All that the file of an experiment holds that is over; without `end` it was cut short."""
+    return b"".join(map(lines.encode, (experiment, *runs, *([end] if end else []))))
 
 
 def write_whole(folder: Path, experiment: Experiment, runs: Iterable[Run], end: End) -> Path:

@@ -91,6 +91,7 @@ _COMMANDS: tuple[tuple[str, ...], ...] = (
     ("fit", _KEY),
     ("fit", "smollm2-135m:Q4_1", "--json"),
     ("export", "--to", "jsonl"),
+    ("share", "--force"),
 )
 
 _CLAIM = ("claim",)

@@ -44,6 +44,7 @@ __all__ = [
     "WheelSource",
     "load_catalog",
     "parse_catalog",
+    "shipped_catalog",
     "user_catalog_path",
 ]
 
@@ -173,15 +174,25 @@ def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
     Raises:
         HarnessError: One is missing, unreadable or wrong; the message names file, line and key.
     """
-    shipped = next((place for place in SHIPPED_PLACES if place.is_file()), None)
-    if shipped is None:
-        raise HarnessError("models.yaml is missing from this installation; install harness again")
-    catalog = parse_catalog(read_catalog_text(shipped, "install harness again"), str(shipped))
+    catalog = shipped_catalog()
     own = user_catalog_path()
     for path in ((own,) if own.exists() else ()) + tuple(extra):
         text = read_catalog_text(path, "check the path and its permissions")
         catalog = catalog.updated(parse_catalog(text, str(path)))
     return catalog
+
+
+def shipped_catalog() -> Catalog:
+    """
+    The catalogue that came with the harness, which everybody has.
+
+    Raises:
+        HarnessError: It is missing or damaged.
+    """
+    shipped = next((place for place in SHIPPED_PLACES if place.is_file()), None)
+    if shipped is None:
+        raise HarnessError("models.yaml is missing from this installation; install harness again")
+    return parse_catalog(read_catalog_text(shipped, "install harness again"), str(shipped))
 
 
 def parse_catalog(text: str, name: str) -> Catalog:

@@ -71,6 +71,18 @@ def duration(ns: float) -> str:
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"
 
 
+def time_left(ns: float) -> str:
+    """A time nobody knows to the second, rounded up: "10 s", "90 s", "5 min", "2 h 10 min"."""
+    seconds = math.ceil(ns / 1e9)
+    if seconds <= 90:
+        return f"{max(1, math.ceil(seconds / 10)) * 10} s"
+    minutes = math.ceil(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(math.ceil(minutes / 10) * 10, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
 def percent(ratio: float) -> str:
     """A ratio as a percentage: 0.0213 -> "2.1 %"."""
     return f"{ratio * 100:.1f} %"

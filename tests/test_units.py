@@ -64,6 +64,23 @@ def test_an_unknown_unit_is_shown_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "10 s"),
+        (31, "40 s"),
+        (91, "2 min"),
+        (300, "5 min"),
+        (301, "6 min"),
+        (7200, "2 h"),
+        (7201, "2 h 10 min"),
+        (10_200, "2 h 50 min"),
+    ],
+)
+def test_a_time_left_is_rounded_up(seconds: int, text: str) -> None:
+    assert units.time_left(seconds * 1e9) == text
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [("90s", 90), ("5m", 300), ("1.5h", 5400), ("250ms", 0.25), (" 2 m ", 120)],
 )

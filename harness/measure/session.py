@@ -71,8 +71,8 @@ class SessionObserver(Observer, Protocol):
     def warn(self, message: str) -> None:
         """Something that the user should know, and that hinders nothing."""
 
-    def shown(self, plan: Plan) -> AbstractContextManager[None]:
-        """In force for as long as it measures what was planned."""
+    def shown(self, experiment: Experiment) -> AbstractContextManager[None]:
+        """In force for as long as it measures what `experiment` plans."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Session:
         with (
             held(),
             ExperimentWriter(results, experiment) as writer,
-            observer.shown(plan),
+            observer.shown(experiment),
         ):
             sweep = Sweep(
                 experiment,

@@ -17,6 +17,7 @@ from harness import interrupts
 from harness.analysis.measured import Measured
 from harness.errors import ResultsUnwritable
 from harness.measure import runner, schedule
+from harness.measure.budget import Budget
 from harness.measure.rounds import Observer, RunMaker, Task, now
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration, configurations_of
@@ -79,7 +80,7 @@ class Sweep:
         self._rng = np.random.default_rng(experiment.plan.seed)
         self._result = Result()
         self._states = {each: _State() for each in configurations_of(self._plan)}
-        self._spent_ns = dict.fromkeys((file.key for file in self._plan.models), 0)
+        self._budget = Budget(self._plan)
 
     def measure(self) -> Result:
         """Everything, round by round, until each configuration has its reason to stop."""
@@ -104,7 +105,7 @@ class Sweep:
         return self._result
 
     def _measure_round(self, round_index: int, unfinished: Sequence[Configuration]) -> None:
-        if self._is_decided and round_index > 0 and not all(map(self._has_time, unfinished)):
+        if self._is_decided and round_index > 0 and not all(map(self._budget.has_time, unfinished)):
             self._stop_all("budget")
             return
         if self._is_in_turns:
@@ -129,7 +130,7 @@ class Sweep:
         is_cold = round_index < self._plan.n_cold_loads
         started_ns = perf_counter_ns()
         run = self._maker.alone(self._task(0, round_index, configuration, workloads, is_cold))
-        self._spent_ns[configuration.model.key] += perf_counter_ns() - started_ns
+        self._budget.take(run, perf_counter_ns() - started_ns)
         self._take([run])
 
     def _take_turns(self, round_index: int, going: Sequence[Configuration]) -> None:
@@ -144,7 +145,7 @@ class Sweep:
             tasks.append(self._task(len(tasks), round_index, going[place], own, is_cold))
         runs = self._maker.in_turns(tasks, workloads, self._rng)
         for run in runs:
-            self._spent_ns[run.model] += run.duration_ns
+            self._budget.take(run)
         self._take(runs)
 
     def _task(
@@ -163,7 +164,7 @@ class Sweep:
             workloads=workloads,
             seed=int(self._rng.integers(2**31)),
             is_cold=is_cold,
-            left_ns=max(0, self._plan.budget_ns - self._spent_ns[configuration.model.key]),
+            left_ns=self._budget.left_ns(configuration.model.key),
         )
 
     def _require_going_on(self) -> None:
@@ -178,14 +179,8 @@ class Sweep:
         for configuration, state in self._states.items():
             state.stop = state.stop or _stop(configuration, reason, len(state.runs))
 
-    def _has_time(self, configuration: Configuration) -> bool:
-        """Whether one more Run, as long as its others have been, fits into the model's budget."""
-        durations = [run.duration_ns for run in self._states[configuration].runs]
-        expected_ns = int(np.median(durations)) if durations else 0
-        return self._spent_ns[configuration.model.key] + expected_ns <= self._plan.budget_ns
-
     def _is_late(self, configuration: Configuration, round_index: int) -> bool:
-        return round_index > 0 and not self._is_decided and not self._has_time(configuration)
+        return round_index > 0 and not self._is_decided and not self._budget.has_time(configuration)
 
     def _take(self, runs: Sequence[Run]) -> None:
         """Keeps the Runs; what else is to be done comes behind that."""

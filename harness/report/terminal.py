@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
-from harness.report.text import printable
+from harness.report.text import printable, sanitize
 
 
 class Stderr(Console):
@@ -39,3 +40,10 @@ class Stderr(Console):
     def warn(self, sentence: str) -> None:
         """The same of something that the user should know."""
         self.print(f"Warning: {sentence}", style="yellow", soft_wrap=True)
+
+
+def shortened(text: str, n_columns: int) -> str:
+    """`text` in one line, its end cut off where it takes more columns than that."""
+    cut = Text(sanitize(text))
+    cut.truncate(n_columns, overflow="ellipsis")
+    return cut.plain

@@ -47,16 +47,18 @@ def test_no_color_is_obeyed_on_a_terminal(home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_on_a_terminal_has_a_status_line_that_goes_away(home: Home) -> None:
+def test_a_run_on_a_terminal_has_a_small_block_that_goes_away(home: Home) -> None:
     stdout, received = on_a_terminal(home, "run", "tiny-random", *QUICK, NO_COLOR="1")
 
     assert "\x1b" not in stdout
     assert stdout.startswith("tiny-random:Q8_0")
-    assert "run 1 of 1 at most · tiny-random:Q8_0" in received
+    assert "Measuring takes at most 5 min; " in received
+    assert "round 1 of 1 at most · about 5 min left at most" in received
+    assert "run 1 · tiny-random:Q8_0 · loading" in received
     assert "run  1  tiny-random:Q8_0" in received
     assert not _COLOUR.search(received)
     # At most once a second, and where something new begins: not at every trial.
-    assert received.count("run 1 of 1 at most") < 10
+    assert received.count("round 1 of 1 at most") < 10
     assert received.count("\x1b[?25l") == received.count("\x1b[?25h")  # the cursor is back
 
 

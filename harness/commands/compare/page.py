@@ -16,7 +16,7 @@ from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
 from harness.measure.session import SessionResult
 from harness.report.measured_page import record_line
 from harness.report.page import Cell, Column, Facts, Note, Page, Quantity, Table, notes
-from harness.report.progress.measuring import STOPS
+from harness.report.run_line import STOPS
 from harness.schema.figure import Figure
 from harness.schema.settings import settings_text
 

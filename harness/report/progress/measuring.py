@@ -1,16 +1,16 @@
 """
 What a person sees while it measures: on stderr, and only while no worker measures.
 
-On a terminal one line is kept up to date, at most once a second; elsewhere each Run gets a plain
-line when it is complete.
+On a terminal a small block is kept up to date, at most once a second: which round, how long it may
+still take, what happens, the figures so far. Elsewhere each Run gets a plain line when it is
+complete, as it does above the block.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, monotonic_ns
 
 from rich.live import Live
 from rich.text import Text
@@ -18,26 +18,18 @@ from rich.text import Text
 from harness import units
 from harness.measure.jobs.measure import ContextEvent, RepeatEvent, TrialEvent
 from harness.measure.protocol import Event, HelloEvent
-from harness.report.legend import DISTURBED_MARK
-from harness.report.terminal import Stderr
+from harness.report.progress.so_far import SoFar, told_apart
+from harness.report.run_line import rate, run_line
+from harness.report.terminal import Stderr, shortened
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import ModelKey, Plan, Run, Stop, Trial
-from harness.schema.settings import Settings, difference_text
+from harness.schema.experiment import Experiment, Plan, Run, Stop, Trial
 
 _REDRAW_S = 1.0
 
+_LEAST_NAME = 8
+
 _TELL_AGAIN_S = 60.0
 """Between two lines on repeated trials: whoever waits sees why, and a log is not full of it."""
-
-STOPS = {
-    "precise": "precise enough",
-    "max-runs": "all runs made",
-    "budget": "budget spent",
-    "decided": "decided",
-    "failed": "gave up",
-    "interrupted": "interrupted",
-}
-"""Why measuring stopped, in words."""
 
 
 class Progress:
@@ -45,20 +37,19 @@ class Progress:
 
     def __init__(self, console: Stderr) -> None:
         self._console = console
-        self._n_runs_max = 0
-        self._settings: Sequence[Settings] = ()
         self._live: Live | None = None
         self._drawn_s = 0.0
-        self._line = ""
-        self._titles: dict[int, str] = {}
+        self._names: dict[int, str] = {}
+        self._begun_ns: dict[int, int] = {}
         self._told_repeat_s: float | None = None
-        self._disturbed: defaultdict[int, list[Trial]] = defaultdict(list)
 
     @contextmanager
-    def shown(self, plan: Plan) -> Iterator[None]:
-        """Keeps the status line on the terminal for as long as the block runs."""
-        self._n_runs_max = plan.n_runs_max * len(plan.settings) * len(plan.models)
-        self._settings = plan.settings
+    def shown(self, experiment: Experiment) -> Iterator[None]:
+        """Keeps the block on the terminal for as long as the block of code runs."""
+        self._experiment = experiment
+        self._so_far = SoFar(experiment)
+        self._reckon()
+        self._console.tell(_before(experiment.plan, self._so_far.most_left_ns))
         if not self._console.is_terminal:
             yield
             return
@@ -74,23 +65,21 @@ class Progress:
 
     def run_started(self, number: int, configuration: Configuration) -> None:
         """Names the Run that begins."""
-        name = self._named(configuration.model.key, configuration.settings)
-        self._titles[number] = f"run {number} of {self._n_runs_max} at most · {name}"
-        self._draw(f"{self._titles[number]} · memory bandwidth", is_urgent=True)
+        self._names[number] = told_apart(configuration, self._experiment.plan)
+        self._begun_ns[number] = monotonic_ns()
+        self._round = self._so_far.round_of(configuration)
+        self._draw(number, "memory bandwidth", is_urgent=True)
 
     def event(self, number: int, event: Event) -> None:
         """Shows what the worker told; it waits for us meanwhile."""
-        title = self._titles[number]
         match event:
             case HelloEvent():
-                self._draw(f"{title} · loading", is_urgent=True)
+                self._draw(number, "loading", is_urgent=True)
             case ContextEvent():
-                self._draw(f"{title} · {event.context.workload}")
+                self._draw(number, event.context.workload)
             case TrialEvent():
-                if event.disturbed_by:
-                    self._disturbed[number].append(event.trial)
                 why = f" · {event.disturbed_by}" if event.disturbed_by else ""
-                self._draw(f"{title} · {_told(event.trial)}{why}")
+                self._draw(number, f"{_told(event.trial)}{why}")
             case RepeatEvent():
                 self._tell_repeat(event)
             case _:
@@ -98,22 +87,19 @@ class Progress:
 
     def run_finished(self, run: Run, stop: Stop | None) -> None:
         """One line for the finished Run."""
-        failed = f" · {run.outcome.message}" if run.outcome.status == "failed" else ""
-        ended = f" · {STOPS[stop.reason]}" if stop else ""
-        n_trials = sum(not trial.is_warm_up for trial in run.trials)
-        disturbed = self._disturbed.pop(run.index + 1, [])
-        why = f" · {len(disturbed)} of {n_trials} trials disturbed" if disturbed else ""
-        text = Text(
-            f"run {run.index + 1:2}  {self._named(run.model, run.settings)}  "
-            f"{_figures(run, disturbed)}{units.duration(run.duration_ns)}{why}{failed}{ended}"
-        )
-        if failed:
+        taken_ns = monotonic_ns() - self._begun_ns[run.index + 1]
+        # Of those that took turns each has waited for the others.
+        self._so_far.take(run, stop, run.duration_ns if run.is_in_turns else taken_ns)
+        self._reckon()
+        text = Text(run_line(run, self._experiment, stop))
+        if run.outcome.status == "failed":
             text.stylize("yellow")
         self._console.print(text, soft_wrap=True)
 
-    def _named(self, key: ModelKey, settings: Settings) -> str:
-        """What is measured, told from everything else of the plan."""
-        return " · ".join(filter(None, (key, difference_text(settings, self._settings))))
+    def _reckon(self) -> None:
+        """Works out what is drawn until the next Run is over."""
+        self._ends_ns = monotonic_ns() + self._so_far.most_left_ns
+        self._figures = self._so_far.lines(self._console.width)
 
     def _tell_repeat(self, event: RepeatEvent) -> None:
         now_s = monotonic()
@@ -124,35 +110,36 @@ class Progress:
                 f"({event.disturbed_by}); repeating, up to {event.n_trials_max} trials."
             )
 
-    def _draw(self, line: str, *, is_urgent: bool = False) -> None:
+    def _draw(self, number: int, what: str, *, is_urgent: bool = False) -> None:
         if self._live is None:
             return
-        self._line = line
         if is_urgent or monotonic() - self._drawn_s >= _REDRAW_S:
             self._drawn_s = monotonic()
-            self._live.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
+            n_rounds = self._experiment.plan.n_runs_max
+            head = f"round {self._round} of {n_rounds} at most · {self._left()}"
+            # Of a narrow terminal the name gives way, which stands below as well.
+            room = self._console.width - len(f"run {number} ·  · {what}")
+            name = shortened(self._names[number], max(_LEAST_NAME, room))
+            block = "\n".join((head, f"run {number} · {name} · {what}", *self._figures))
+            self._live.update(Text(block, overflow="ellipsis", no_wrap=True), refresh=True)
+
+    def _left(self) -> str:
+        left_ns = self._ends_ns - monotonic_ns()
+        if left_ns <= 0:
+            return "over time, this Run is finished"
+        return f"about {units.time_left(left_ns)} left at most"
+
+
+def _before(plan: Plan, most_ns: int) -> str:
+    """How long it will take, before anybody waits for it."""
+    n_models = len(plan.models)
+    each = f", {units.time_left(plan.budget_ns)} for each of {n_models} models"
+    return (
+        f"Measuring takes at most {units.time_left(most_ns)}{each if n_models > 1 else ''}; "
+        "one Run of each case is finished however long it takes."
+    )
 
 
 def _told(trial: Trial) -> str:
     which = "warm-up" if trial.is_warm_up else f"trial {trial.index + 1}"
-    return f"{trial.workload} · {which} · {_rate(trial)}"
-
-
-def _rate(trial: Trial) -> str:
-    if trial.ttft_ns is not None:
-        return f"first token {units.duration(trial.ttft_ns)}"
-    return f"{units.significant(trial.n_tokens / trial.total_ns * 1e9)} tok/s"
-
-
-def _figures(run: Run, disturbed: Collection[Trial]) -> str:
-    """The last clean trial of each workload, by name; a "?" where none is. No result yet."""
-    trials = [trial for trial in run.trials if not trial.is_warm_up]
-    last = {trial.workload: trial for trial in trials}
-    clean = {trial.workload: trial for trial in trials if trial not in disturbed}
-    parts = [
-        f"{name} {_rate(clean[name])}"
-        if name in clean
-        else f"{name} {_rate(last[name])}{DISTURBED_MARK}"
-        for name in sorted(last)
-    ]
-    return " · ".join(parts) + " · " if parts else ""
+    return f"{trial.workload} · {which} · {rate(trial)}"

@@ -1,0 +1,67 @@
+"""A finished Run in one line: while it is measured, and where its record is followed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from harness import units
+from harness.analysis import formulas
+from harness.report.legend import DISTURBED_MARK
+from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop, Trial
+from harness.schema.settings import Settings, difference_text
+
+STOPS = {
+    "precise": "precise enough",
+    "max-runs": "all runs made",
+    "budget": "budget spent",
+    "decided": "decided",
+    "failed": "gave up",
+    "interrupted": "interrupted",
+}
+"""Why measuring stopped, in words."""
+
+
+def run_line(run: Run, experiment: Experiment, stop: Stop | None = None) -> str:
+    """
+    Which Run it was, what it measured and how it ended.
+
+    Args:
+        run: One that is over.
+        experiment: Line 1 of its file.
+        stop: Where it was the last of its configuration, why.
+    """
+    failed = f" · {run.outcome.message}" if run.outcome.status == "failed" else ""
+    ended = f" · {STOPS[stop.reason]}" if stop else ""
+    trials = [trial for trial in run.trials if not trial.is_warm_up]
+    disturbed = [it for it in trials if formulas.why_disturbed(it, run, experiment.machine)]
+    why = f" · {len(disturbed)} of {len(trials)} trials disturbed" if disturbed else ""
+    return (
+        f"run {run.index + 1:2}  {named(run.model, run.settings, experiment.plan)}  "
+        f"{_figures(run, disturbed)}{units.duration(run.duration_ns)}{why}{failed}{ended}"
+    )
+
+
+def named(key: ModelKey, settings: Settings, plan: Plan) -> str:
+    """What is measured, told from everything else of the plan."""
+    return " · ".join(filter(None, (key, difference_text(settings, plan.settings))))
+
+
+def rate(trial: Trial) -> str:
+    """How fast it was, or how soon it answered."""
+    if trial.ttft_ns is not None:
+        return f"first token {units.duration(trial.ttft_ns)}"
+    return f"{units.significant(trial.n_tokens / trial.total_ns * 1e9)} tok/s"
+
+
+def _figures(run: Run, disturbed: Collection[Trial]) -> str:
+    """The last clean trial of each workload, by name; a "?" where none is. No result yet."""
+    trials = [trial for trial in run.trials if not trial.is_warm_up]
+    last = {trial.workload: trial for trial in trials}
+    clean = {trial.workload: trial for trial in trials if trial not in disturbed}
+    parts = [
+        f"{name} {rate(clean[name])}"
+        if name in clean
+        else f"{name} {rate(last[name])}{DISTURBED_MARK}"
+        for name in sorted(last)
+    ]
+    return " · ".join(parts) + " · " if parts else ""

@@ -46,6 +46,7 @@ _GROUPS = {
     "This machine": {
         "machine": "What this machine is, how fast its memory is, what could spoil a figure.",
         "cache": "What the models on this disk take, and removing them.",
+        "config": "Defaults of options, kept in a file.",
         "completion": "The script with which bash, zsh or fish completes commands and values.",
     },
 }
@@ -57,6 +58,10 @@ _ELSEWHERE = {
     "export": "exchange.export_command",
     "import": "exchange.import_command",
 }
+
+
+# What a wrong file of defaults is mended with, and what has no use for them.
+_WITHOUT_DEFAULTS = ("config", "completion")
 
 
 class _Verbs(click.Group):
@@ -88,10 +93,12 @@ class _Verbs(click.Group):
             near = difflib.get_close_matches(args[0], _COMMANDS)
             meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{meant}")
-        found = super().resolve_command(ctx, args)
+        verb, command, rest = super().resolve_command(ctx, args)
         # Only now: what is raised while modules are made, pydantic's among them, may get lost.
         interrupts.raise_once()
-        return found
+        if command is not None and not ctx.resilient_parsing and verb not in _WITHOUT_DEFAULTS:
+            _give_defaults(args[0], command, ctx, rest)
+        return verb, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         # click would import every command for its help.
@@ -99,6 +106,20 @@ class _Verbs(click.Group):
         for heading, verbs in _GROUPS.items():
             with formatter.section(heading):
                 formatter.write_dl([(verb.ljust(width), told) for verb, told in verbs.items()])
+
+
+def _give_defaults(verb: str, command: click.Command, ctx: click.Context, rest: list[str]) -> None:
+    """What the user keeps as defaults of the command; help is shown whatever that is."""
+    from harness.commandline.config import give_defaults  # with pydantic, as most commands have it
+
+    try:
+        give_defaults(verb, command, ctx)
+    except HarnessError:
+        if not {"-h", "--help"} & {*rest}:
+            raise
+    kept = (ctx.default_map or {}).get(verb, {})
+    if kept.get("table_format") == "json" and not any(it.startswith("--format") for it in rest):
+        stream.expect_json()
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -22,6 +22,8 @@ from harness.commands.cache.page import CacheResult, RemovedResult
 from harness.commands.claim.document import ClaimDocument
 from harness.commands.compare.document import ComparisonDocument
 from harness.commands.completion.command import CompletionDocument
+from harness.commands.config.edit import ForgottenDocument, KeptDocument
+from harness.commands.config.listed import ConfigDocument, PathDocument
 from harness.commands.exchange.document import ExportDocument, ImportDocument
 from harness.commands.fit.document import AuditDocument, FitDocument
 from harness.commands.frontier.document import FrontierDocument
@@ -66,6 +68,10 @@ DOCUMENTS: Mapping[str, type] = {
     "cache": CacheResult,
     "cache rm": RemovedResult,
     "machine": MachineResult,
+    "config": ConfigDocument,
+    "config set": KeptDocument,
+    "config unset": ForgottenDocument,
+    "config path": PathDocument,
     "completion": CompletionDocument,
     "share": ShareDocument,
     "export": ExportDocument,

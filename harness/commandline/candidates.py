@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,12 +42,17 @@ class Line:
     results: Path = Path("results")
     catalogs: tuple[Path, ...] = ()
     is_stored: bool = False
+    key: str = ""
     word: str = ""
     """What of the value is typed, behind its last comma."""
 
 
 def candidates(known: Parameter, line: Line, typed: str) -> list[Candidate]:
     """What can stand for `typed`, which is the beginning of it, in the order to show it."""
+    if known.kind == "kept value":
+        from harness.commandline.config import parameters_of
+
+        known = next(iter(parameters_of(line.key).values()), known)
 
     def named(word: str) -> Iterator[Candidate]:
         return _named(known, replace(line, word=word))
@@ -154,6 +160,24 @@ def _machines(_: Line) -> Iterator[Candidate]:
     yield from map(Candidate, reference_machine_names())
 
 
+# ------------------------------------------------------------------ defaults
+
+
+def _keys(_: Line) -> Iterator[Candidate]:
+    from harness.commandline.config import all_keys, parameters_of
+
+    for key in dict.fromkeys(sorted(all_keys(), key=lambda key: ("." in key, key))):
+        yield Candidate(key, next(iter(parameters_of(key).values())).help)
+
+
+def _kept_keys(_: Line) -> Iterator[Candidate]:
+    from harness.commandline.config import shown
+    from harness.commandline.config_file import ConfigInvalid, read_config
+
+    with suppress(ConfigInvalid):
+        yield from (Candidate(key, shown(it)) for key, it in read_config().values.items())
+
+
 # ------------------------------------------------------------------ what is stored
 
 
@@ -226,4 +250,6 @@ _KINDS: Mapping[str, Callable[[Line], Iterator[Candidate]]] = {
     "baseline": _baselines,
     "judged against": _judged_against,
     "device": _devices,
+    "key": _keys,
+    "kept key": _kept_keys,
 }

@@ -30,6 +30,16 @@ class Word(click.types.StringParamType):
         self.fields = dict(fields or {})
 
 
+class OwnOption(click.Option):
+    """
+    An option that shares its name, and not its meaning, with those of other commands.
+
+    Of the defaults that a user keeps, only the one for this command alone is for it.
+    """
+
+    is_own = True
+
+
 class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
     """
     Values separated by commas, each read by `parse`; a sweep measures all of them.
@@ -184,6 +194,9 @@ RATIO = Parsed("share", units.parse_ratio)
 SIZE = Parsed("size", units.parse_size_bytes)
 COUNTS = Listed("list", whole_number(1))
 
+ENVIRONMENT: Mapping[str, str] = {"results": "HARNESS_RESULTS"}
+"""Options that the environment can set, by their parameters' names."""
+
 MODEL = Word("model")
 EXPERIMENT = Word("experiment")
 BASELINE = Word("baseline")
@@ -201,11 +214,11 @@ catalog_option = click.option(
 
 
 def results_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--results DIR`, which also reads HARNESS_RESULTS."""
+    """`--results DIR`, which also reads its variable of ENVIRONMENT."""
     return click.option(
         "--results",
         type=FOLDER,
-        default=lambda: os.environ.get("HARNESS_RESULTS") or "results",
+        default=lambda: os.environ.get(ENVIRONMENT["results"]) or "results",
         show_default="./results or HARNESS_RESULTS",
         help="Folder of the experiment files.",
     )(function)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commandline import stream
+from harness.commandline import options, stream
 from harness.commandline.places import NEW_FILE, require_new, write_text
 from harness.errors import ExitCode, UsageError
 from harness.report import json, plain
@@ -132,7 +132,8 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def with_output(
         *arguments: Any, table_format: str, as_json: bool, quiet: bool, **given: Any
     ) -> Any:
-        if as_json and table_format not in ("json", _USUAL):
+        is_typed = "table_format" in options.typed(click.get_current_context())
+        if as_json and is_typed and table_format not in ("json", _USUAL):
             raise UsageError(f"--json and --format {table_format} are two answers; ask for one")
         output = Output("json" if as_json else table_format, quiet)
         return function(*arguments, output=output, **given)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from click.shell_completion import (
 )
 
 from harness.commandline.candidates import Line, candidates
+from harness.commandline.config_file import ConfigInvalid, read_config
 from harness.commandline.surface import Parameter, stand_in
 
 SHELLS = ("bash", "zsh", "fish")
@@ -196,9 +198,10 @@ def completing(name: str) -> click.Command:
 def _offered(known: Parameter, context: click.Context, typed: str) -> list[CompletionItem[str]]:
     """What click hands to the shell for a value of that parameter."""
     line = Line(
-        results=Path(_given(context, "results") or _default_results()),
+        results=_results(context),
         catalogs=tuple(map(Path, context.params.get("catalogs") or ())),
         is_stored=bool(context.params.get("stored")),
+        key=context.params.get("key") or "",
     )
     items = [
         CompletionItem(each.value, help=each.about or None)
@@ -225,5 +228,12 @@ def _given(context: click.Context | None, name: str) -> str | None:
     return None
 
 
-def _default_results() -> str:
-    return os.environ.get("HARNESS_RESULTS") or "results"
+def _results(context: click.Context) -> Path:
+    """As the command would have it."""
+    named = _given(context, "results") or os.environ.get("HARNESS_RESULTS")
+    if not named:
+        with suppress(ConfigInvalid):
+            values = read_config().values
+            kept = values.get(f"{context.info_name}.results") or values.get("results")
+            named = kept if isinstance(kept, str) else None
+    return Path(os.path.expanduser(named or "results"))  # noqa: PTH111 - ~nobody is a name, too

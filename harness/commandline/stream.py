@@ -32,6 +32,7 @@ _SPELT = {
 
 _NAMES = ("standard output", "standard error")
 _has_answered = False
+_expects_json = False
 
 
 def prepare() -> None:
@@ -40,8 +41,8 @@ def prepare() -> None:
 
     A UnicodeEncodeError would come with the table, after minutes of measuring.
     """
-    global _has_answered
-    _has_answered = False
+    global _has_answered, _expects_json
+    _has_answered = _expects_json = False
     codecs.register_error(_ERRORS, _spell)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -82,11 +83,18 @@ def has_answered() -> bool:
     return _has_answered
 
 
+def expect_json() -> None:
+    """From now on one document is asked for, whatever the command line says."""
+    global _expects_json
+    _expects_json = True
+
+
 def asks_for_json(arguments: Sequence[str]) -> bool:
     """Whether a command line asks for one document, were everything else of it wrong."""
     words = [*itertools.takewhile(lambda word: word != "--", arguments)]
     return (
-        "--json" in words
+        _expects_json
+        or "--json" in words
         or "--format=json" in words
         or ("--format", "json") in itertools.pairwise(words)
     )

@@ -112,7 +112,7 @@ def command(
         require_selectors(what, typed)
         compared = compare_stored(question)
     else:
-        if across:
+        if "across" in typed:
             raise UsageError("--across is for --stored; what is measured now may differ in all")
         if until and "runs" not in typed:
             request = replace(request, n_runs_max=_MANY_RUNS)

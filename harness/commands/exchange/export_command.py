@@ -24,13 +24,22 @@ from harness.report.page import notes
 @click.argument("experiments", type=options.EXPERIMENT, nargs=-1, metavar="[EXPERIMENT]...")
 @options.results_option
 @click.option(
-    "--format", "target", type=click.Choice(["llama-bench"]), default="llama-bench",
-    show_default=True, help="Whose format.",
-)  # fmt: skip
+    "--format",
+    "target",
+    cls=options.OwnOption,
+    type=click.Choice(["llama-bench"]),
+    default="llama-bench",
+    show_default=True,
+    help="Whose format.",
+)
 @click.option(
-    "--output", type=click.Choice(list(WRITERS)), default="jsonl", show_default=True,
+    "--output",
+    cls=options.OwnOption,
+    type=click.Choice(list(WRITERS)),
+    default="jsonl",
+    show_default=True,
     help="As llama-bench's own option of that name.",
-)  # fmt: skip
+)
 @click.option(
     "--as-builds",
     "is_as_builds",

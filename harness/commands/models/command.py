@@ -31,7 +31,10 @@ from harness.report.progress.fetching import Fetching
 @click.option("--local", "is_local", is_flag=True, help="Files other programs hold here already.")
 @options.catalog_option
 @output_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     name: str | None,
     has_fits: bool,
     country: str | None,
@@ -50,7 +53,8 @@ def command(
     positions, estimated or, where that is close, planned by the engine, with what is free now.
     """
     request = ModelsRequest(name, has_fits, country, lab, max_bytes, is_local)
-    if is_local and (name or has_fits or request.has_filters or catalogs):
+    others = {"name", "has_fits", "country", "lab", "max_bytes", "catalogs"}
+    if is_local and others & {*options.typed(context)}:
         raise UsageError("--local lists files, not the catalogue; leave the rest away")
     with Fetching(output.console) as fetching:
         result = find_models(request, load_catalog(catalogs), fetching.report)

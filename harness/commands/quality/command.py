@@ -61,6 +61,7 @@ _CHUNKS = 32
     "-c",
     "--ctx",
     "n_ctx",
+    cls=options.OwnOption,
     type=click.IntRange(16),
     default=512,
     show_default=True,

@@ -34,6 +34,7 @@ from harness.report.progress.measuring import Progress
 @click.option(
     "--dir",
     "directory",
+    cls=options.OwnOption,
     type=FOLDER,
     help="Where twins are written; a RAM disk will do. Default: the harness's cache folder.",
 )

@@ -9,12 +9,13 @@ is None, and the table beside each picture holds all that it shows.
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from harness.report.drawing.scale import colour, palette, placed
+from harness.report.drawing.scale import colour, has_place, palette, placed
 from harness.report.drawing.svg import element
-from harness.report.picture import Picture
+from harness.report.picture import Axis, Picture
 from harness.report.text import sanitize
 
 MISSING = (
@@ -67,6 +68,7 @@ def _inks(is_dark: bool) -> dict[str, str]:
 def _element(
     picture: Picture, colours: dict[str, str], width: str, *, has_title: bool
 ) -> str | None:
+    picture = _clean(picture)
     if not can_draw() or not placed(picture):
         return None
     import altair as alt
@@ -89,10 +91,44 @@ def _element(
         spec = draw(picture).to_dict(validate=False)
     spec["config"] = _config()
     if has_title:
-        title = textwrap.wrap(sanitize(picture.title), _TITLE_LETTERS, max_lines=3, placeholder="…")
+        title = textwrap.wrap(picture.title, _TITLE_LETTERS, max_lines=3, placeholder="…")
         spec["title"] = {"text": title, "anchor": "start", "frame": "bounds"}
     drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     return element(drawn, picture.title, picture.marks, colours, width)
+
+
+def _clean(picture: Picture) -> Picture:
+    """
+    The picture with its words made fit to be shown, and without rules at no number.
+
+    Before anything is drawn: a control character in a name ends the process in vl-convert.
+    """
+    marks = (
+        replace(
+            it,
+            x=sanitize(it.x) if isinstance(it.x, str) else it.x,
+            y=sanitize(it.y) if isinstance(it.y, str) else it.y,
+            label=sanitize(it.label),
+            series=sanitize(it.series),
+            name=sanitize(it.name),
+        )
+        for it in picture.marks
+    )
+    rules = (replace(it, label=sanitize(it.label)) for it in picture.rules if has_place(it.value))
+    return replace(
+        picture,
+        title=sanitize(picture.title),
+        marks=tuple(marks),
+        x=_clean_axis(picture.x),
+        y=_clean_axis(picture.y),
+        rules=tuple(rules),
+        series_title=sanitize(picture.series_title),
+        shade_title=sanitize(picture.shade_title),
+    )
+
+
+def _clean_axis(axis: Axis) -> Axis:
+    return replace(axis, title=sanitize(axis.title), order=tuple(map(sanitize, axis.order)))
 
 
 def _config() -> dict[str, Any]:

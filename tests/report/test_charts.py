@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make.pictures import ALL, decode, frontier, latency
+from make.pictures import ALL, decode, depth, frontier, latency
 
 from harness.report import charts
 from harness.report.charts import png, svg, svg_file
@@ -115,6 +115,11 @@ def test_kinds_differ_by_shape_and_the_legend_names_them() -> None:
         assert kind in said
 
 
+def test_a_legend_names_kinds_also_where_colours_are_those_of_series() -> None:
+    said = texts(read(svg(depth())))
+    assert {"measured", "predicted", "smollm2-135m:Q4_1"} <= set(said)
+
+
 def test_a_limit_far_beyond_all_values_is_named_at_the_edge() -> None:
     marks = (Mark(1.0, "a", "a"),)
     near = Picture("t", "n", "stack", marks, Axis("GiB"), Axis(""), (Rule(2.0, "limit"),))
@@ -139,6 +144,13 @@ def test_a_long_name_is_cut_where_it_is_shown_and_whole_on_hover() -> None:
     (shown,) = [it for it in texts(root) if it.startswith("first-")]
     assert len(shown) < 100
     assert shown.endswith("-last")
+
+
+@pytest.mark.parametrize("picture", ALL, ids=lambda it: it.name)
+def test_a_control_character_in_any_name_is_drawn_as_a_mark(picture: Picture) -> None:
+    # vl-convert ends the whole process over one.
+    marks = tuple(replace(it, series="\x15" + it.series, name="\x15") for it in picture.marks)
+    assert "\x15" not in str(svg(replace(picture, marks=marks, series_title="\x15")))
 
 
 def test_bars_made_already_are_drawn_as_they_are() -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 import altair as alt
 
 from harness.report.drawing import rules
-from harness.report.drawing.layers import Datum, axis, layer, rows_frame, stacked, words
+from harness.report.drawing.frame import axis, near_rules, rows_frame, rules_height
+from harness.report.drawing.layers import Datum, layer, stacked, words
 from harness.report.drawing.scale import (
     SERIES,
     Placed,
@@ -67,9 +68,9 @@ def histogram(picture: Picture) -> alt.LayerChart:
     """Bars of a `binned` picture."""
     marks = placed(picture)
     ends = [v for it in marks for v in (it.x, it.low, it.high) if v is not None]
-    x = span([*ends, *rules.near(picture, ends, "x")], picture.x)
+    x = span([*ends, *near_rules(picture, ends, "x")], picture.x)
     bars, names = list[Datum](), list[Datum]()
-    cursor = rules.height(picture)
+    cursor = rules_height(picture)
     for at, name in enumerate(in_order(it.mark.series for it in marks)):
         own = [it for it in marks if it.mark.series == name]
         most = max(it.y for it in own) or 1.0

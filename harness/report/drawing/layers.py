@@ -9,24 +9,21 @@ from typing import Any, Literal
 
 import altair as alt
 
+from harness.report.drawing.frame import Frame, Json
 from harness.report.drawing.scale import (
     FONT,
     SERIES,
     SMALL,
     WIDTH,
     Placed,
-    Span,
     colour,
     cut,
     in_order,
     width_px,
 )
-from harness.report.picture import Axis, Picture
+from harness.report.picture import Picture
 
 Datum = dict[str, str | float | None]
-# Scales, axes and legends stay plain: Altair's own classes are copied with each of their hundred
-# fields, set or not, which took longer than all else.
-Json = dict[str, Any]
 Align = Literal["left", "center", "right"]
 Layers = list[alt.Chart]
 
@@ -44,70 +41,6 @@ KINDS = {
 }
 DASHES = {"measured": [1, 0], "rehearsed": [7, 3], "predicted": [3, 3]}
 _POINT_SIZE, _RUN_SIZE = 70.0, 40.0
-
-
-@dataclass(frozen=True)
-class Frame:
-    """
-    The plane that all layers of a picture share.
-
-    Attributes:
-        top_px: Kept free of marks, for the words of rules.
-        rule_ink: The colour of rules.
-    """
-
-    x: Span
-    y: Span
-    height: int
-    x_axis: Json | None
-    y_axis: Json | None
-    width: int = WIDTH
-    top_px: int = 0
-    rule_ink: str = "quiet"
-
-    @property
-    def plot_width_px(self) -> float:
-        """About how wide the plane itself is, beside the axis of y."""
-        return self.width - (62 if self.y_axis is not None else 0)
-
-    def at(self, x: str = "x", y: str = "y") -> dict[str, Any]:
-        """The channels that put a layer's fields onto this plane."""
-        x_scale = _scale(self.x, [0, "width"])
-        y_scale = _scale(self.y, ["height", self.top_px])
-        return {
-            "x": alt.X(x, type="quantitative", scale=x_scale, axis=self.x_axis),
-            "y": alt.Y(y, type="quantitative", scale=y_scale, axis=self.y_axis),
-        }
-
-
-def rows_frame(x: Span, x_axis: Json | None, height: int, width: int = WIDTH) -> Frame:
-    """A plane whose y are pixels from its top."""
-    return Frame(x, Span(height, 0), height, x_axis, None, width)
-
-
-def _scale(span: Span, ends: Sequence[float | str]) -> Json:
-    return {
-        "type": "log" if span.is_log else "linear",
-        "domain": [span.low, span.high],
-        "range": list(ends),
-        "nice": False,
-        "zero": False,
-    }
-
-
-def axis(axis_: Axis, span: Span, *, is_x: bool, n_ticks: int = 5) -> Json:
-    """An axis of numbers."""
-    largest = max(abs(span.low), abs(span.high))
-    more = {"values": list(span.ticks)} if span.ticks else {}
-    return dict(
-        title=cut(axis_.title, 320),
-        format="~s" if largest >= 1e7 or largest < 1e-4 else ",.7~g",
-        tickCount=n_ticks,
-        grid=True,
-        labelOverlap="greedy" if is_x else True,
-        labelFlush=is_x,
-        **more,
-    )
 
 
 def layer(rows: Iterable[Datum]) -> alt.Chart:
@@ -209,6 +142,8 @@ def legend(names: Sequence[str], title: str = "") -> Json:
 def points(frame: Frame, rows: Sequence[Datum], by: Colours, kinds: Sequence[str]) -> alt.Chart:
     """Points, by shape what kind they are."""
     own = None if list(kinds) == ["measured"] else legend(kinds)
+    if own:
+        own["symbolFillColor"] = colour("quiet")
     shape = alt.Shape(
         "kind",
         type="nominal",

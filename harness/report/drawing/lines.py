@@ -8,11 +8,11 @@ from dataclasses import replace
 import altair as alt
 
 from harness.report.drawing import rules
+from harness.report.drawing.frame import Frame, plane
 from harness.report.drawing.layers import (
     DASHES,
     Colours,
     Datum,
-    Frame,
     Layers,
     bounds,
     colours,
@@ -24,7 +24,6 @@ from harness.report.drawing.layers import (
     stacked,
     words,
 )
-from harness.report.drawing.planes import plane
 from harness.report.drawing.scale import SMALL, Placed, cut, has_numbers, in_order, placed
 from harness.report.picture import Picture
 
@@ -63,8 +62,8 @@ def lines(picture: Picture) -> alt.LayerChart:
         [
             _bands(frame, band, by),
             bounds(frame, bars, by, is_upright=True),
-            _paths(frame, path, by),
-            *rules.drawn(frame, picture),
+            *_paths(frame, path, by),
+            *rules.drawn(frame, picture, [frame.place(it.x, it.y) for it in marks]),
             points(frame, drawn, by, kinds_of(marks)),
             *_categories(frame, categories),
         ],
@@ -98,20 +97,18 @@ def _line_row(it: Placed, name: str, of: Placed) -> Datum:
     return {**point(it, it.x, it.y), "line": name, "kind": evidence, "evidence": evidence}
 
 
-def _paths(frame: Frame, rows: Sequence[Datum], by: Colours) -> alt.Chart:
-    evidence = in_order(str(it["evidence"]) for it in rows)
-    dash = alt.StrokeDash(
-        "evidence",
-        type="nominal",
-        scale={"domain": evidence, "range": [DASHES[it] for it in evidence]},
-        legend=None,
-    )
-    drawn: alt.Chart = (
-        layer(rows)
-        .mark_line(strokeWidth=2, strokeJoin="round", aria=False)
-        .encode(**frame.at(), color=by.channel(), strokeDash=dash, detail=alt.Detail("line:N"))
-    )
-    return drawn
+def _paths(frame: Frame, rows: Sequence[Datum], by: Colours) -> Layers:
+    """A layer for each evidence: a scale of dashes takes the legend of shapes away."""
+    found: Layers = []
+    for evidence, dash in DASHES.items():
+        own = [it for it in rows if it["evidence"] == evidence]
+        if own:
+            found.append(
+                layer(own)
+                .mark_line(strokeWidth=2, strokeJoin="round", strokeDash=dash, aria=False)
+                .encode(**frame.at(), color=by.channel(), detail=alt.Detail("line:N"))
+            )
+    return found
 
 
 def _bands(frame: Frame, rows: Sequence[Datum], by: Colours) -> alt.Chart:

@@ -8,10 +8,9 @@ from dataclasses import replace
 import altair as alt
 
 from harness.report.drawing import rules
+from harness.report.drawing.frame import Frame, axis, near_rules, rows_frame, rules_height
 from harness.report.drawing.layers import (
     Datum,
-    Frame,
-    axis,
     bounds,
     colours,
     ends,
@@ -20,7 +19,6 @@ from harness.report.drawing.layers import (
     legend,
     point,
     points,
-    rows_frame,
     stacked,
     words,
 )
@@ -62,7 +60,7 @@ def intervals(picture: Picture) -> alt.LayerChart:
     marks = placed(picture)
     by = colours(picture, marks)
     drawn, lines, names = list[Datum](), list[Datum](), list[Datum]()
-    cursor = rules.height(picture)
+    cursor = rules_height(picture)
     for name, own in _by_row(picture, marks):
         names.append(_name_of(name, own, cursor))
         cursor += _NAME_PX
@@ -94,7 +92,7 @@ def stack(picture: Picture) -> alt.LayerChart:
     series = in_order(it.mark.series for it in marks)
     bars, names = list[Datum](), list[Datum]()
     longest = 0.0
-    cursor = rules.height(picture)
+    cursor = rules_height(picture)
     for name, own in _by_row(picture, marks):
         names.append(_name_of(name, own, cursor, has_evidence=True))
         cursor += _NAME_PX
@@ -114,7 +112,7 @@ def stack(picture: Picture) -> alt.LayerChart:
             end += it.x
         longest = max(longest, end)
         cursor += _BAR_PX + _GAP_PX
-    x = span([longest, *rules.near(picture, [longest], "x")], picture.x, is_length=True)
+    x = span([longest, *near_rules(picture, [longest], "x")], picture.x, is_length=True)
     frame = replace(rows_frame(x, axis(picture.x, x, is_x=True), cursor), rule_ink="bad")
     inks = [colour(SERIES[at % len(SERIES)]) for at in range(len(series))]
     ink = alt.Color(
@@ -190,7 +188,7 @@ def _lanes(own: Sequence[Placed]) -> list[list[Placed]]:
 
 def _frame(picture: Picture, marks: Sequence[Placed], height: int) -> Frame:
     values = [v for it in marks for v in (it.x, it.low, it.high) if v is not None]
-    x = span([*values, *rules.near(picture, values, "x")], picture.x)
+    x = span([*values, *near_rules(picture, values, "x")], picture.x)
     return rows_frame(x, axis(picture.x, x, is_x=True), height)
 
 

@@ -7,35 +7,30 @@ from typing import Any
 
 import altair as alt
 
-from harness.report.drawing.layers import Align, Datum, Frame, Layers, layer, words
+from harness.report.drawing.frame import RULE_LABEL_PX, Frame
+from harness.report.drawing.layers import Align, Datum, Layers, layer, words
 from harness.report.drawing.scale import SMALL, colour, cut, width_px
 from harness.report.picture import Picture, Rule
 
-_LABEL_PX = 15
-# Where a limit lies more than this many times beyond all that is shown, it is named at the edge
-# instead: to its scale there would be nothing to see of the rest.
-_FARTHEST = 4.0
 _N_STEPS = 64
 Points = list[tuple[float, float]]
+# Where the words of a level line may stand: at its left or right end, above or below it.
+_CORNERS = ((False, -8), (True, -8), (False, 9), (True, 9))
 
 
-def near(picture: Picture, values: Sequence[float], which: str) -> list[float]:
-    """Where the rules across axis `which` lie that can be drawn to the scale of `values`."""
-    farthest = max(map(abs, values), default=0.0) * _FARTHEST
-    return [it.value for it in picture.rules if it.axis == which and abs(it.value) <= farthest]
+def drawn(frame: Frame, picture: Picture, places: Sequence[tuple[float, float]] = ()) -> Layers:
+    """
+    All of them; one that lies outside is named at the edge that it lies beyond.
 
-
-def height(picture: Picture) -> int:
-    """What the words of upright rules take at the top, in pixels."""
-    return _LABEL_PX * sum(it.axis == "x" for it in picture.rules)
-
-
-def drawn(frame: Frame, picture: Picture) -> Layers:
-    """All of them; one that lies outside is named at the edge that it lies beyond."""
+    Args:
+        frame: Where they are drawn.
+        picture: That has them.
+        places: Where marks are, in pixels; words of level lines stay clear of them.
+    """
     found: Layers = []
     for number, rule in enumerate(it for it in picture.rules if it.axis == "x"):
-        found += _upright(frame, rule, _LABEL_PX * (number + 0.5))
-    taken: list[float] = []
+        found += _upright(frame, rule, RULE_LABEL_PX * (number + 0.5))
+    taken = list(places)
     for rule in picture.rules:
         if rule.axis == "y":
             found += _level(frame, rule, taken)
@@ -78,26 +73,40 @@ def _upright(frame: Frame, rule: Rule, label_px: float) -> Layers:
     return [label] if at != rule.value else [_rule([row], across, frame.rule_ink), label]
 
 
-def _level(frame: Frame, rule: Rule, taken: list[float]) -> Layers:
+def _level(frame: Frame, rule: Rule, taken: Points) -> Layers:
     at = frame.y.inside(rule.value)
-    share_px = frame.y.share(at) * frame.height
-    is_above = share_px < frame.height - 20 and not any(0 <= it - share_px < 30 for it in taken)
-    taken.append(share_px)
-    text = rule.label
-    if at != rule.value:
-        text = f"{text} ↑" if share_px > 0 else f"{text} ↓"
-    row: Datum = {"y": at, "words": cut(text, frame.width - 80, SMALL)}
+    is_near = at == rule.value
+    text = rule.label if is_near else f"{rule.label} {'↑' if rule.value > at else '↓'}"
+    row: Datum = {"y": at, "words": cut(text, frame.plot_width_px - 20, SMALL)}
+    wide = width_px(str(row["words"]), SMALL) + 8
+    _, line_px = frame.place(frame.x.low, at)
+    best = min(_CORNERS, key=lambda it: _n_hit(frame, it, wide, line_px, taken))
+    is_left, dy = best
+    left = 0.0 if is_left else frame.plot_width_px - wide
+    taken += [(left + part * wide / 8, line_px + dy) for part in range(9)]
     across = {"y": frame.at()["y"]}
     label = words(
         [row],
-        {**across, "x": alt.value("width")},
-        align="right",
-        dx=-4,
-        dy=-8 if is_above else 9,
+        {**across, "x": alt.value(0 if is_left else "width")},
+        align="left" if is_left else "right",
+        dx=4 if is_left else -4,
+        dy=dy,
         size=SMALL,
         ink=frame.rule_ink,
     )
-    return [label] if at != rule.value else [_rule([row], across, frame.rule_ink), label]
+    return [_rule([row], across, frame.rule_ink), label] if is_near else [label]
+
+
+def _n_hit(
+    frame: Frame, corner: tuple[bool, int], wide: float, line_px: float, taken: Points
+) -> float:
+    """How many of `taken` lie under words that stand there; they must not leave the plane."""
+    is_left, dy = corner
+    left = 0.0 if is_left else frame.plot_width_px - wide
+    y = line_px + dy
+    if y < frame.top_px + 6 or y > frame.height - 6:
+        return float("inf")
+    return sum(left - 4 <= at <= left + wide + 4 and abs(y - it) < 14 for at, it in taken)
 
 
 def _curve(frame: Frame, rule: Rule, points: Points) -> Layers:

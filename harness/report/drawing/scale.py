@@ -11,7 +11,6 @@ from functools import cache
 from importlib import resources
 
 from harness.report.picture import Axis, Mark, Picture
-from harness.report.text import sanitize
 
 # Units of a picture's own: at 390 px of a phone its letters are 9 px high, at the 42 rem that
 # page.css lets it grow to they are as large as the text around them.
@@ -121,6 +120,11 @@ def has_numbers(picture: Picture, axis: str) -> bool:
             return axis == "x" or not any(isinstance(it.y, str) for it in picture.marks)
 
 
+def has_place(value: float) -> bool:
+    """Whether it is a number that differences and ratios can be taken of."""
+    return abs(value) <= _LARGEST
+
+
 def number_on(value: float | str | None, axis: Axis, least: float | None = None) -> float | None:
     """
     `value` where `axis` can show it.
@@ -130,7 +134,7 @@ def number_on(value: float | str | None, axis: Axis, least: float | None = None)
         axis: That it lies along.
         least: What stands in for what a logarithmic axis cannot show; None: nothing does.
     """
-    if value is None or isinstance(value, str) or not abs(value) <= _LARGEST:
+    if value is None or isinstance(value, str) or not has_place(value):
         return None
     if axis.is_log and value < _SMALLEST:
         return least
@@ -139,7 +143,7 @@ def number_on(value: float | str | None, axis: Axis, least: float | None = None)
 
 def span(values: Iterable[float], axis: Axis, *, is_length: bool = False) -> Span:
     """What `axis` has to cover for all `values`, with some air; `is_length` begins it at 0."""
-    found = sorted(it for it in values if not axis.is_log or it > 0)
+    found = sorted(it for it in values if not axis.is_log or it >= _SMALLEST)
     low, high = (found[0], found[-1]) if found else (1.0, 1.0)
     if axis.is_log:
         ratio = max(math.exp((math.log(high) - math.log(low)) * 0.05), 1.08)
@@ -188,7 +192,6 @@ def width_px(text: str, size: float = FONT) -> float:
 
 def cut(text: str, room_px: float = WIDTH - 10, size: float = FONT) -> str:
     """`text` as it may be shown; of a long one the middle goes, as names differ at their ends."""
-    text = sanitize(text)
     if width_px(text, size) <= room_px:
         return text
     kept = max(2, int(len(text) * room_px / width_px(text, size)) - 1)

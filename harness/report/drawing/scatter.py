@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import altair as alt
 
 from harness.report.drawing import rules
+from harness.report.drawing.frame import Frame, plane
 from harness.report.drawing.layers import (
     Align,
     Colours,
     Datum,
-    Frame,
     Layers,
     bounds,
     colours,
@@ -23,7 +23,6 @@ from harness.report.drawing.layers import (
     stacked,
     words,
 )
-from harness.report.drawing.planes import plane
 from harness.report.drawing.scale import SHADES, SMALL, Placed, colour, cut, placed, width_px
 from harness.report.picture import Picture
 from harness.units import significant
@@ -57,7 +56,7 @@ def scatter(picture: Picture) -> alt.LayerChart:
     return stacked(
         [
             bounds(frame, bars, by, is_upright=True),
-            *rules.drawn(frame, picture),
+            *rules.drawn(frame, picture, [frame.place(it.x, it.y) for it in marks]),
             points(frame, drawn, by, kinds_of(marks)),
             *_names(marks, frame, [rules.curve(frame, it) for it in picture.rules]),
         ],
@@ -113,7 +112,7 @@ def _names(marks: Sequence[Placed], frame: Frame, curves: Sequence[rules.Points]
     taken = _taken(marks, frame, curves)
     sides: dict[_Side, list[Datum]] = {}
     for it in named:
-        x, y = _place(frame, it.x, it.y)
+        x, y = frame.place(it.x, it.y)
         text = cut(it.mark.name or _short(it.mark.label), 150, SMALL)
         wide = width_px(text, SMALL)
         for side in _SIDES:
@@ -135,20 +134,14 @@ def _taken(marks: Sequence[Placed], frame: Frame, curves: Sequence[rules.Points]
     """Where no word may lie."""
     found = []
     for it in marks:
-        x, y = _place(frame, it.x, it.y)
+        x, y = frame.place(it.x, it.y)
         found.append((x - 6, y - 6, x + 6, y + 6))
         if it.low is not None and it.high is not None:
-            top, bottom = (_place(frame, it.x, frame.y.inside(v))[1] for v in (it.high, it.low))
+            top, bottom = (frame.place(it.x, frame.y.inside(v))[1] for v in (it.high, it.low))
             found.append((x - 2, top, x + 2, bottom))
-    for x, y in (_place(frame, *place) for curve in curves for place in curve):
+    for x, y in (frame.place(*place) for curve in curves for place in curve):
         found.append((x - 4, y - 4, x + 4, y + 4))
     return found
-
-
-def _place(frame: Frame, x: float, y: float) -> tuple[float, float]:
-    """In pixels from the left and from the top, more or less."""
-    high = (1 - frame.y.share(y)) * (frame.height - frame.top_px)
-    return frame.x.share(x) * frame.plot_width_px, frame.top_px + high
 
 
 def _short(label: str) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from harness.report.picture import Mark
-from harness.report.text import sanitize
 
 _SVG = "http://www.w3.org/2000/svg"
 # As wide as each other, letter for letter, and as what the drawing was laid out with; their digits
@@ -56,7 +55,7 @@ def element(
     if width.isdigit():
         _, _, wide, high = (float(it) for it in view.split())
         root.set("height", f"{int(width) * high / wide:.0f}")
-    root.attrib.update({"role": "img", "aria-label": sanitize(title)})
+    root.attrib.update({"role": "img", "aria-label": title})
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -104,11 +103,10 @@ def _attributes(found: Mapping[str, str], colours: Mapping[str, str]) -> dict[st
 
 def _name(child: ElementTree.Element, label: str, *, is_mark: bool) -> None:
     """Its words on hover; and read aloud, where it is the one element of its mark."""
-    words = sanitize(label)
     if is_mark:
-        child.attrib.update({"role": "graphics-symbol", "aria-label": words})
+        child.attrib.update({"role": "graphics-symbol", "aria-label": label})
     title = ElementTree.Element(f"{{{_SVG}}}title")
-    title.text = words
+    title.text = label
     child.insert(0, title)
 
 

@@ -20,6 +20,9 @@ from harness.report.html_table import html_table, html_text
 from harness.report.page import Facts, Note, Page, Part, Table
 from harness.report.picture import Picture
 
+# Units of a picture's own; letters of 12 are 9 px high at 390 px then.
+_WIDEST = 560
+
 Draw = Callable[[Picture], str | None]
 """A picture as an SVG element; None where nothing can draw."""
 
@@ -86,6 +89,12 @@ def _contents(sections: Sequence[Section], anchors: Sequence[str]) -> list[str]:
         if each.title
     ]
     return ['<nav aria-label="Contents">\n<ul>', *items, "</ul>\n</nav>"] if items[1:] else []
+
+
+def _is_wide(drawn: str) -> bool:
+    """Whether a picture's words could not be read any more as narrow as a phone."""
+    view = re.search(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ', drawn)
+    return view is not None and float(view[1]) > _WIDEST
 
 
 def _commands(commands: Sequence[str]) -> list[str]:
@@ -170,7 +179,14 @@ class _Writer:
         if drawn is None:
             return []
         caption = f"<figcaption>{html_text(picture.title)}</figcaption>"
-        return ["<figure>", caption, *self._scrolled(picture.title, drawn), "</figure>"]
+        if not _is_wide(drawn):
+            return ['<figure class="picture">', caption, drawn, "</figure>"]
+        return [
+            '<figure class="picture wide">',
+            caption,
+            *self._scrolled(picture.title, drawn),
+            "</figure>",
+        ]
 
     def _scrolled(self, label: str, element: str) -> list[str]:
         """What may be wider than the window, and then is reached by keyboard too."""
@@ -179,7 +195,9 @@ class _Writer:
         return [start, element, "</div>"]
 
     def _heading(self, title: str) -> list[str]:
-        return [f"<h{self.level}>{html_text(title)}</h{self.level}>"] if title else []
+        # A colon leads to the next line of a terminal; below a heading there is one anyway.
+        text = html_text(title.removesuffix(":"))
+        return [f"<h{self.level}>{text}</h{self.level}>"] if title else []
 
     def _new(self, wanted: str, joint: str) -> str:
         """The name, or with a number behind it where something has it."""

@@ -62,8 +62,9 @@ class _Column:
         judged = self.column.cells[row] if self.column.cells else None
         if isinstance(judged, Judged):
             # Whatever a kind is, of a class it has the letters.
-            kind = re.sub("[^a-z]+", "-", judged.kind.lower())
-            text = f'<span class="judged {judged.status} kind-{kind}">{text}</span>'
+            kind = re.sub("[^a-z]+", "-", f"{judged.status} {judged.kind}".lower())
+            hint = f' title="{html_text(judged.message)}"' if judged.message else ""
+            text = f'<span class="judged {judged.status} {kind}"{hint}>{text}</span>'
         return f"<td{_attribute((*self.classes, *quiet))}>{text}</td>"
 
 
@@ -80,7 +81,9 @@ def _classes(column: TextColumn) -> Iterator[str]:
         yield "number"
     if column.is_bound:
         yield "bounds"
-    if any(len(text) > _WHOLE for text in column.texts):
+    if any(isinstance(cell, Judged) for cell in column.cells):
+        yield "verdict"
+    elif any(len(text) > _WHOLE for text in column.texts):
         yield "long"
 
 

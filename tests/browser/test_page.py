@@ -73,3 +73,9 @@ def test_the_ground_is_as_the_reader_has_it_and_paper_is_white(look: Look, schem
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 def test_axe_finds_no_obstacle(look: Look, made: Made, width: int, scheme: Scheme) -> None:
     assert obstacles(look(made(), width, scheme, obeys=False).page) == []
+
+
+@pytest.mark.slow
+def test_axe_would_find_letters_that_are_too_faint(look: Look) -> None:
+    faint = measured(examples()[0]).replace("--quiet: #57606a", "--quiet: #c0c4c8")
+    assert any(it.startswith("color-contrast") for it in obstacles(look(faint, obeys=False).page))

@@ -116,3 +116,27 @@ def test_sections_are_listed_and_reached() -> None:
     links = {value for _, name, value in reader.attributes if name == "href"}
     assert {f"#{each}" for each in targets if each != "top"} == links
     assert "harness run m" in reader.text
+
+
+def test_no_two_regions_or_anchors_have_one_name() -> None:
+    sections = (Section("Same", a_page("Same")), Section("Sa me!", (*a_page("n"), *a_page("n"))))
+    reader = read(document("Report", (*sections, Section("", a_page("Same")))))
+    for kind in ("id", "aria-label"):
+        found = [value for _, name, value in reader.attributes if name == kind]
+        assert len(found) == len(set(found))
+
+
+def test_rows_of_a_group_share_one_cell_that_names_them() -> None:
+    rows = (("a", 1), ("a", 2), ("b", 3))
+    table = Table((Column("model"), Column("n")), rows, is_grouped=True)
+    reader = read(render((table,), "Report"))
+    assert reader.text.split("model n ")[1] == "a 1 2 b 3"
+    spans = [value for tag, name, value in reader.attributes if (tag, name) == ("th", "rowspan")]
+    assert spans == ["2"]
+
+
+def test_a_picture_too_wide_for_a_phone_can_be_scrolled_by_keyboard() -> None:
+    for width, is_wide in ((500, False), (1100, True)):
+        drawn = f'<svg viewBox="0 0 {width} 300"></svg>'
+        html = render((PICTURE,), "Report", lambda _, drawn=drawn: drawn)
+        assert ('role="region"' in html) is is_wide

@@ -10,6 +10,7 @@ from harness.commandline import options
 from harness.commandline.output import Output, html_options, output_options
 from harness.commands.claim.claim import ClaimRequest, examine
 from harness.commands.claim.document import document
+from harness.commands.claim.grid import grid
 from harness.commands.claim.page import page
 from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.planning import Planning
@@ -50,5 +51,5 @@ def command(
     with Planning(output.console) as planning:
         result = examine(request, catalog, planning.warn, planning.report)
     shown = page(result, is_wide=output.is_wide)
-    in_words = page(result, is_wide=True)
-    return output.show(shown, document(result), title=_TITLE, html_page=in_words)
+    in_browser = grid(result) if len(result.hosts) > 1 else shown
+    return output.show(shown, document(result), title=_TITLE, html_page=in_browser)

@@ -17,7 +17,8 @@ from harness.commandline.places import NEW_FILE, require_new, write_text
 from harness.errors import ExitCode, UsageError
 from harness.report import json, plain
 from harness.report.formats import FORMATS
-from harness.report.page import Note, Page, with_pictures
+from harness.report.page import Note, Page, notes, with_pictures
+from harness.report.picture import Picture
 
 if TYPE_CHECKING:
     from harness.report.terminal import Stderr
@@ -113,10 +114,13 @@ class Output:
 
     def _write_html(self, path: Path, title: str, page: Page) -> None:
         # Imported here: few answers become a file.
-        from harness.report import html
+        from harness.report import charts, html
 
+        if any(isinstance(part, Picture) for part in page) and not charts.can_draw():
+            page = (*page, *notes(f"{charts.MISSING}."))
         command = shlex.join(["harness", *sys.argv[1:]])
-        write_text(path, _HTML, html.document(title, [html.Section("", page, (command,))]))
+        section = html.Section("", page, (command,))
+        write_text(path, _HTML, html.document(title, [section], charts.svg))
         if not self.is_quiet:
             told = Note((f"Page: {path}",), is_whole=True)
             stream.write(plain.render((told,)), err=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from make.pictures import ALL
+
 from harness.records.store import load
+from harness.report import charts
 from harness.report.html import Section, document
 from harness.report.measured_page import (
     MeasuredResult,
@@ -68,3 +71,8 @@ def hostile() -> str:
     """All of them, in sections that have their names."""
     sections = [Section(name, hostile_page(name), (name,)) for name in HOSTILE]
     return document(HOSTILE[0], [*sections, Section("", hostile_page(HOSTILE[1]))])
+
+
+def pictured() -> str:
+    """A page with every kind of picture."""
+    return document("Pictures", [Section("Drawn", ALL)], charts.svg)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from make.pictures import ALL
 
 from browser.conftest import Look
-from browser.pages import HOSTILE, examples, hostile, measured
+from browser.pages import HOSTILE, examples, hostile, measured, pictured
 from browser.window import PHONE, WIDE, Scheme, obstacles
 from harness.analysis.metrics import METRICS
 from harness.report.cells import text_of
 from harness.report.text import sanitize
 
 Made = Callable[[], str]
-PAGES: dict[str, Made] = {"measured": lambda: measured(examples()[0]), "hostile": hostile}
+PAGES: dict[str, Made] = {
+    "measured": lambda: measured(examples()[0]),
+    "hostile": hostile,
+    "pictured": pictured,
+}
 each_page = pytest.mark.parametrize("made", PAGES.values(), ids=PAGES)
 
 
@@ -29,7 +34,7 @@ def test_nothing_is_said_and_nothing_is_asked_for(look: Look, made: Made) -> Non
 def test_on_a_phone_tables_scroll_and_the_page_does_not(look: Look, made: Made) -> None:
     page = look(made(), PHONE).page
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
-    assert page.locator("table").count() > 0
+    assert page.locator("table, svg").count() > 0
 
 
 def test_names_that_would_do_harm_are_shown(look: Look) -> None:
@@ -53,6 +58,24 @@ def test_every_figure_of_the_record_stands_in_its_row(look: Look) -> None:
     }
     assert expected
     assert expected <= shown
+
+
+def test_every_picture_has_its_marks_with_their_words_and_its_place_on_the_page(look: Look) -> None:
+    page = look(pictured()).page
+    assert page.locator("figcaption").all_inner_texts() == [it.title for it in ALL]
+    for picture, drawn in zip(ALL, page.locator("figure").all(), strict=True):
+        assert drawn.locator("svg").get_attribute("aria-label") == picture.title
+        box = drawn.locator("svg").bounding_box()
+        assert box
+        assert box["width"] > 300
+        assert box["height"] > 60
+        said = drawn.locator("svg [aria-label]").evaluate_all(
+            "marks => marks.map(it => it.getAttribute('aria-label'))"
+        )
+        # Of a histogram each bar is one element.
+        if picture.drawing != "histogram":
+            assert sorted(said) == sorted(it.label for it in picture.marks)
+        assert said
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -12,9 +12,11 @@ from click.testing import CliRunner, Result
 
 from harness.commandline.output import Output, html_options, output_options
 from harness.errors import ResultsUnwritable, UsageError
+from harness.report import charts
 from harness.report.formats import FORMATS
 from harness.report.json import SCHEMA
 from harness.report.page import Column, Note, Table
+from harness.report.picture import Axis, Mark, Picture
 
 
 @dataclass
@@ -60,13 +62,21 @@ def test_quiet_leaves_the_answer_alone() -> None:
     assert result.stdout.startswith("name")
 
 
+PICTURE = Picture("P", "p", "stack", (Mark(1.0, "row", "one", "part"),), Axis("GiB"), Axis(""))
+
+
 @click.command()
 @output_options
 @html_options
 def paged(output: Output) -> None:
     output.tell("halfway")
     output.show(
-        PAGE, Document("x"), aside=(Note(("Trust it.",)),), hint=(Note(("Go on.",)),), title="A < B"
+        PAGE,
+        Document("x"),
+        aside=(Note(("Trust it.",)),),
+        hint=(Note(("Go on.",)),),
+        title="A < B",
+        pictures=(PICTURE,),
     )
 
 
@@ -140,3 +150,20 @@ def test_force_without_a_page_is_refused() -> None:
     refused = CliRunner().invoke(paged, ["--force"])
     assert isinstance(refused.exception, UsageError)
     assert "--force is for --html FILE" in str(refused.exception)
+
+
+def test_pictures_stand_above_the_table_and_without_what_draws_the_page_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charts, "svg", lambda picture: f"<svg>{picture.title}</svg>")
+    monkeypatch.setattr(charts, "can_draw", lambda: True)
+    write_page(tmp_path / "a.html")
+    text = (tmp_path / "a.html").read_text("utf-8")
+    assert "<svg>P</svg>" in text.split("<table>")[0]
+    assert "are missing" not in text
+    monkeypatch.setattr(charts, "svg", lambda _: None)
+    monkeypatch.setattr(charts, "can_draw", lambda: False)
+    write_page(tmp_path / "b.html")
+    text = (tmp_path / "b.html").read_text("utf-8")
+    assert charts.MISSING.split(":")[0] in text
+    assert "<svg" not in text

@@ -54,7 +54,7 @@ def _judged(row: Row, cell: Cell | None) -> Judged:
     verdict = cell.verdict if cell else None
     if cell is None or verdict is None:
         return Judged("not known", "skipped", cell.reason if cell else "")
-    more = [] if verdict.evidence == "predicted" else [verdict.evidence]
+    more: list[str] = [] if verdict.evidence == "predicted" else [verdict.evidence]
     # Where none runs, it does not matter which variant came nearest.
     if cell.variant and cell.variant != row.variant and verdict.level != "does-not-run":
         more.append(cell.variant)

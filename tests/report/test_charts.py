@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make.pictures import ALL, decode, depth, frontier, latency
+from make.pictures import ALL, board, decode, depth, frontier, latency, memory
 
 from harness.report import charts
 from harness.report.charts import png, svg, svg_file
@@ -26,6 +27,9 @@ NUMBERS = st.floats(width=64) | st.sampled_from([0.0, -1.0, 1e308, -1e308, 5e-32
 TEXTS = st.text(max_size=20) | st.sampled_from([EVIL, "a" * 300, "שלום", "模型" * 80, ""])
 # What an image is made of, and no more.
 INLINE = ["svg", "g", "path", "rect", "line", "text", "tspan", "title", "circle"]
+
+
+drawn = cache(svg)
 
 
 def read(text: str | None) -> ElementTree.Element:
@@ -52,7 +56,7 @@ def texts(root: ElementTree.Element) -> list[str]:
 
 @pytest.mark.parametrize("picture", ALL, ids=lambda it: it.name)
 def test_every_mark_is_one_element_with_its_words(picture: Picture) -> None:
-    words = named(read(svg(picture)))
+    words = named(read(drawn(picture)))
     if picture.drawing == "histogram":
         counts = [re.search(r": (\d+) of 300 in ", it) for it in words]
         assert sum(int(it[1]) for it in counts if it) == len(picture.marks)
@@ -62,7 +66,7 @@ def test_every_mark_is_one_element_with_its_words(picture: Picture) -> None:
 
 @pytest.mark.parametrize("picture", ALL, ids=lambda it: it.name)
 def test_a_picture_of_a_page_takes_its_colours_and_brings_nothing_along(picture: Picture) -> None:
-    text = svg(picture)
+    text = drawn(picture)
     root = read(text)
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == picture.title
@@ -83,7 +87,7 @@ def test_the_page_has_every_colour_in_light_and_in_dark() -> None:
 
 
 def test_the_same_picture_is_drawn_the_same_twice() -> None:
-    assert svg(decode()) == svg(decode())
+    assert svg(decode()) == drawn(decode())
     assert png(frontier()) == png(frontier())
 
 
@@ -103,7 +107,7 @@ def test_a_png_is_as_wide_as_asked() -> None:
 
 
 def test_kinds_differ_by_shape_and_the_legend_names_them() -> None:
-    root = read(svg(decode()))
+    root = read(drawn(decode()))
     shapes = {
         re.sub(r"[^A-Za-z]", "", it.attrib["d"]) + it.attrib["fill"]
         for it in root.iter()
@@ -116,7 +120,7 @@ def test_kinds_differ_by_shape_and_the_legend_names_them() -> None:
 
 
 def test_a_legend_names_kinds_also_where_colours_are_those_of_series() -> None:
-    said = texts(read(svg(depth())))
+    said = texts(read(drawn(depth())))
     assert {"measured", "predicted", "smollm2-135m:Q4_1"} <= set(said)
 
 
@@ -146,7 +150,7 @@ def test_a_long_name_is_cut_where_it_is_shown_and_whole_on_hover() -> None:
     assert shown.endswith("-last")
 
 
-@pytest.mark.parametrize("picture", ALL, ids=lambda it: it.name)
+@pytest.mark.parametrize("picture", [decode(), depth(), memory(), board()], ids=lambda it: it.name)
 def test_a_control_character_in_any_name_is_drawn_as_a_mark(picture: Picture) -> None:
     # vl-convert ends the whole process over one.
     marks = tuple(replace(it, series="\x15" + it.series, name="\x15") for it in picture.marks)

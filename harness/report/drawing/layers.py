@@ -143,7 +143,7 @@ def points(frame: Frame, rows: Sequence[Datum], by: Colours, kinds: Sequence[str
     """Points, by shape what kind they are."""
     own = None if list(kinds) == ["measured"] else legend(kinds)
     if own:
-        own["symbolFillColor"] = colour("quiet")
+        own["symbolFillColor"] = own["symbolStrokeColor"] = colour("quiet")
     shape = alt.Shape(
         "kind",
         type="nominal",

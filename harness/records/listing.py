@@ -123,10 +123,17 @@ def find(folder: Path, selector: str, *, may_lack_result: bool = False) -> Path:
         ResultsInvalid: Nothing or more than one experiment is meant; the message says which
             there are.
     """
-    for path in (Path(selector), folder / selector):
-        if path.suffix == ".jsonl" and is_file(path):
-            return path
-    listings = list_experiments(folder)
+    return _file_named(folder, selector) or find_among(
+        list_experiments(folder), folder, selector, may_lack_result=may_lack_result
+    )
+
+
+def find_among(
+    listings: Sequence[Listing], folder: Path, selector: str, *, may_lack_result: bool = False
+) -> Path:
+    """As `find`, of what `folder` is known to hold; the newest of `listings` last."""
+    if path := _file_named(folder, selector):
+        return path
     readable = [listing for listing in listings if listing.experiment]
     if not readable:
         raise ResultsInvalid(f"No experiment is stored in {folder}. Measure one: `harness run`.")
@@ -141,6 +148,11 @@ def find(folder: Path, selector: str, *, may_lack_result: bool = False) -> Path:
     raise ResultsInvalid(
         f"{how_many} in {folder} {verb} {selector!r}. There: {_offered(matching or readable)}."
     )
+
+
+def _file_named(folder: Path, selector: str) -> Path | None:
+    places = (Path(selector), folder / selector)
+    return next((it for it in places if it.suffix == ".jsonl" and is_file(it)), None)
 
 
 def latest(listings: Sequence[Listing]) -> Listing:

@@ -21,11 +21,11 @@ from harness.commands.compare.compare import (
 )
 from harness.commands.compare.document import document
 from harness.commands.compare.page import aside, page
-from harness.commands.compare.select import FIELDS_OF_SELECTORS
 from harness.errors import UsageError
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
+from harness.records.select import FIELDS_OF_SELECTORS
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 

@@ -14,8 +14,11 @@ from make.settings import SETTINGS
 
 from harness.analysis.measured import Measured
 from harness.commands.compare.page import side_text
-from harness.commands.compare.select import select_cases, select_pairs, selector_of
+from harness.commands.compare.select import select_pairs
 from harness.errors import ResultsInvalid, UsageError
+from harness.models.aliases import names_in_records
+from harness.records.listing import StoredConfiguration
+from harness.records.select import selector_of, stored_in
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment
@@ -38,6 +41,10 @@ def store(folder: Path, day: int, models: tuple[Any, ...], **changes: Any) -> Ex
     with ExperimentWriter(folder, made):
         pass
     return made
+
+
+def select_cases(folder: Path, selector: str) -> list[StoredConfiguration]:
+    return stored_in(folder, (selector,), names_in_records).matching(selector)
 
 
 def ids(folder: Path, a: str, b: str) -> list[tuple[str, str]]:

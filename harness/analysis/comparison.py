@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,13 +14,14 @@ from harness.analysis.neighbours import ByRound
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import (
     CONFIDENCE,
+    CONFIDENCE_OF_EACH_LOOK,
     THRESHOLD,
     Comparison,
     compare_apart,
     compare_exact,
     compare_rounds,
 )
-from harness.schema.experiment import Experiment
+from harness.schema.experiment import Experiment, Stop
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import changes_text
@@ -139,6 +140,16 @@ def compare(
             for metric in _metrics(workload, values, wanted)
         ]
     return found
+
+
+def was_asked_often(stops: Iterable[Stop]) -> bool:
+    """Whether measuring went on until there was an answer: each look might have ended it."""
+    return any(stop.reason == "decided" for stop in stops)
+
+
+def confidence_of(*, is_asked_often: bool) -> float:
+    """The confidence of a comparison that is made once, or after every round."""
+    return CONFIDENCE_OF_EACH_LOOK if is_asked_often else CONFIDENCE
 
 
 def shared_workloads(a: Measured, b: Measured) -> list[str]:

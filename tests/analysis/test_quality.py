@@ -12,8 +12,8 @@ from make.quality import Logits, make_chunks, make_record
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from harness.analysis.frontier.measured_quality import measured_quality
 from harness.analysis.quality import figures_of, is_usable, likeness, quality_of, side_by_side
-from harness.commands.frontier.measured_quality import measured_quality
 from harness.schema.experiment import Outcome
 from harness.schema.quality import ChunkScores
 

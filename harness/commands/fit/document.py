@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.device_memory import Fits, MemoryCapacity
+from harness.analysis.prediction_errors import Pair
 from harness.analysis.speed.known_bandwidth import KnownBandwidth
-from harness.commands.fit.audit import AuditResult, ComponentAudit, Pair
+from harness.commands.fit.audit import AuditResult, ComponentAudit
 from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.document_parts import HeaderOrigin, header_origin

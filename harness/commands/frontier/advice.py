@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness import units
+from harness.analysis.frontier.criteria import CRITERIA, NEEDED
+from harness.analysis.frontier.dominance import Frontier, Option, size_key
 from harness.analysis.verdict import N_PROMPT, Level, decode_level, ttft_level
-from harness.commands.frontier.criteria import CRITERIA, NEEDED
-from harness.commands.frontier.dominance import Frontier, Option, size_key
 
 # The mean KL divergence is the evidence that one token gives, on average, for telling the
 # reference from its quantization by what it writes (the expected log-likelihood ratio). Odds

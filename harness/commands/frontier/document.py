@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.commands.frontier.criteria import CRITERIA
-from harness.commands.frontier.dominance import Option
+from harness.analysis.frontier.criteria import CRITERIA
+from harness.analysis.frontier.dominance import Option
 from harness.commands.frontier.frontier import FrontierResult
 from harness.schema.figure import Figure
 

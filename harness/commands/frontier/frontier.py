@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import units
-from harness.analysis.measured import Measured
-from harness.commands.frontier.advice import Advice, advise
-from harness.commands.frontier.candidates import Candidate
-from harness.commands.frontier.criteria import CRITERIA
-from harness.commands.frontier.dominance import Frontier, Option
-from harness.commands.frontier.figures import (
+from harness.analysis.frontier.criteria import CRITERIA
+from harness.analysis.frontier.dominance import Frontier, Option
+from harness.analysis.frontier.figures import (
     SpeedFigures,
     SpeedWorkloads,
     speed_figures,
     speed_pairs,
     speed_workloads,
 )
-from harness.commands.frontier.measured_quality import measured_quality
-from harness.commands.frontier.qualities import QualityPage, quality_page
+from harness.analysis.frontier.measured_quality import measured_quality
+from harness.analysis.frontier.qualities import QualityPage, quality_page
+from harness.analysis.measured import Measured
+from harness.commands.frontier.advice import Advice, advise
+from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.stored import stored_speeds
 from harness.machine.probe import probe_machine
 from harness.models.precision import is_quantized

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.commands.frontier.criteria import CRITERIA
-from harness.commands.frontier.dominance import Option
+from harness.analysis.frontier.criteria import CRITERIA
+from harness.analysis.frontier.dominance import Option
 from harness.commands.frontier.frontier import FrontierResult
 from harness.report.legend import range_line
 from harness.report.page import Column, Note, Page, Table, notes

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from make.records import KEY, make_experiment, make_failed_run, make_model, make_run, make_runs
 from make.trials import make_trial
 
-from harness.commands.fit.audit import LABELS, Pair, audited, pairs_of
+from harness.analysis.prediction_errors import LABELS, Pair, pairs_of
+from harness.commands.fit.audit import audited
 from harness.schema.experiment import Buffer, Experiment, StoredPrediction
 
 MIB = 1 << 20

@@ -10,14 +10,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from make.figures import around, between, known
 
-from harness.analysis.stats.ratio import Comparison, compare_exact
-from harness.commands.frontier.advice import FAR_KL, NEAR_KL, advise, class_of
-from harness.commands.frontier.criteria import CRITERIA, NEEDED
-from harness.commands.frontier.dominance import (
+from harness.analysis.frontier.criteria import CRITERIA, NEEDED
+from harness.analysis.frontier.dominance import (
     Frontier,
     Option,
     Pairs,
 )
+from harness.analysis.stats.ratio import Comparison, compare_exact
+from harness.commands.frontier.advice import FAR_KL, NEAR_KL, advise, class_of
 from harness.schema.figure import Figure, FigureKind
 
 

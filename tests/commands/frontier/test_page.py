@@ -16,11 +16,11 @@ from make.quality import make_chunks, make_record
 from make.records import make_experiment, make_run
 from make.shown import read
 
+from harness.analysis.frontier.criteria import CRITERIA
+from harness.analysis.frontier.dominance import Frontier, Option
 from harness.commands.frontier.advice import advise
 from harness.commands.frontier.command import command
-from harness.commands.frontier.criteria import CRITERIA
 from harness.commands.frontier.document import document as document_of
-from harness.commands.frontier.dominance import Frontier, Option
 from harness.commands.frontier.frontier import FrontierResult
 from harness.commands.frontier.page import page
 from harness.machine.probe import probe_machine

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from make.records import make_experiment, make_failed_run, make_machine, make_model, make_run
 
+from harness.analysis.frontier.figures import speed_figures, speed_pairs, speed_workloads
 from harness.commands.frontier.candidates import Candidate
-from harness.commands.frontier.figures import speed_figures, speed_pairs, speed_workloads
 from harness.commands.frontier.measure import is_answered
 from harness.commands.frontier.stored import has_speed, stored_speeds
 from harness.measure.session import MeasureRequest

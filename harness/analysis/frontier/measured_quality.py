@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness import units
+from harness.analysis.frontier.qualities import MeasuredQuality
 from harness.analysis.quality import quality_of
-from harness.commands.frontier.qualities import MeasuredQuality
 from harness.schema.figure import Figure
 from harness.schema.quality import QualityRecord
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from make.figures import around, between
 
-from harness.commands.frontier.qualities import MeasuredQuality, QualityPage, quality_page
+from harness.analysis.frontier.qualities import MeasuredQuality, QualityPage, quality_page
 from harness.schema.figure import exact
 
 NAMES = {"s8": "Q8_0", "s4": "Q4_K_M", "s2": "Q2_K"}

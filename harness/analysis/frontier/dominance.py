@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.analysis.frontier.criteria import CRITERIA, NEEDED
 from harness.analysis.stats.ratio import Comparison
-from harness.commands.frontier.criteria import CRITERIA, NEEDED
 from harness.schema.figure import Figure
 
 Relation = Literal["better", "same", "worse", "inconclusive"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from harness.analysis.comparison import compare
+from harness.analysis.frontier.criteria import CRITERIA, Criterion
 from harness.analysis.measured import Measured
 from harness.analysis.stats.ratio import Comparison
-from harness.commands.frontier.criteria import CRITERIA, Criterion
 from harness.schema.figure import Figure
 from harness.schema.workload import Chat, Decode, Prefill, Workload, parse_workload
 

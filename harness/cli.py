@@ -39,6 +39,7 @@ _GROUPS = {
     },
     "Keep and pass on": {
         "show": "The stored results, as tables.",
+        "report": "The stored results as one HTML file to look at and to pass on.",
         "share": "A result to pass on: without who and where, and with a picture of it.",
         "export": "The stored results in llama-bench's own formats.",
         "import": "Results of llama-bench, to be shown and compared with one's own.",

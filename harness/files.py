@@ -93,6 +93,11 @@ def is_file(path: Path | str) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - that of Path raises for a name that is too long
 
 
+def is_folder(path: Path | str) -> bool:
+    """Whether a folder lies there; `path` may be any text."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
 def cannot(done: str, what: Path | str, error: OSError, advice: str) -> str:
     """
     What to say where the system refuses: "x.gguf cannot be read (Permission denied); ADVICE".

@@ -38,6 +38,7 @@ from harness.commands.models.document import CatalogDocument, HeaderDocument, Lo
 from harness.commands.pull.document import FilesDocument, PulledDocument
 from harness.commands.quality.document import QualityDocument
 from harness.commands.quantize.document import QuantizeDocument
+from harness.commands.report.page import ReportDocument
 from harness.commands.share.share import ShareDocument
 from harness.commands.show.page import ListDocument
 from harness.report.document import MeasuredDocument
@@ -49,6 +50,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "json.md"
 DOCUMENTS: Mapping[str, type] = {
     "run, harness rehearse, harness show EXPERIMENT": MeasuredDocument,
     "show": ListDocument,
+    "report": ReportDocument,
     "compare": ComparisonDocument,
     "gate": GateDocument,
     "baseline list": BaselinesDocument,

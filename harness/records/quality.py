@@ -108,9 +108,13 @@ def load_quality(path: Path) -> QualityRecord:
         ) from error
 
 
-def list_qualities(results: Path) -> list[StoredQuality]:
+def list_qualities(results: Path, most: int | None = None) -> list[StoredQuality]:
     """
     What is stored under `results`, oldest first, damaged files with their problem first of all.
+
+    Args:
+        results: The folder of experiment files.
+        most: Read no more than so many, the newest by their names; None reads all.
 
     Raises:
         ResultsInvalid: The folder itself cannot be read.
@@ -125,7 +129,7 @@ def list_qualities(results: Path) -> list[StoredQuality]:
             cannot("read", folder, error, "choose another results folder with --results DIR")
         ) from error
     found, broken = [], []
-    for path in paths:
+    for path in paths if most is None else paths[-most:]:
         try:
             found.append(StoredQuality(path, load_quality(path)))
         except ResultsInvalid as error:

@@ -44,11 +44,16 @@ def lines(
             "be believed."
         )
     if has_disturbed:
-        explained.append(
-            f"{DISTURBED_MARK.strip()} from disturbed trials alone: a glimpse; no verdict, "
-            "comparison or gate uses it."
-        )
+        explained.append(disturbed_line())
     return explained
+
+
+def disturbed_line() -> str:
+    """What the mark of a figure from disturbed trials says."""
+    return (
+        f"{DISTURBED_MARK.strip()} from disturbed trials alone: a glimpse; no verdict, "
+        "comparison or gate uses it."
+    )
 
 
 def range_line() -> str:

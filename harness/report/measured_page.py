@@ -98,7 +98,7 @@ def _sweep_notes(groups: Sequence[Measured]) -> Iterator[tuple[str, str]]:
     """Rows without a figure that counts or of another kind than most, and why; each said once."""
     told: dict[str, dict[str, list[str]]] = {}
     for group in groups:
-        noted = [(case.workload, note) for case in group.cases if (note := _note(case))]
+        noted = [(case.workload, note) for case in group.cases if (note := case_note(case))]
         for workload, note in (*noted, *_throughputs(group)):
             of_note = told.setdefault(note, {})
             of_note.setdefault(_distinct(group, groups), []).append(workload)
@@ -167,7 +167,7 @@ def _tables(group: Measured, groups: Sequence[Measured]) -> tuple[Table, Table]:
     failures = tuple(
         (*about, case.workload, None, None, None, None, None, note, evidence)
         for case in group.cases
-        if (note := _note(case))
+        if (note := case_note(case))
     )
     unseen = tuple(Column(None, column.key) for column in _COLUMNS)
     return (
@@ -189,7 +189,7 @@ def _is_doubtful(metric: str, figure: Figure) -> bool:
 
 def _sentences(group: Measured) -> Iterator[str]:
     """Sentences behind their workloads; one that concerns several is said once."""
-    told = [(case.workload, note) for case in group.cases if (note := _note(case))]
+    told = [(case.workload, note) for case in group.cases if (note := case_note(case))]
     told += [
         (case.workload, f"no {METRICS[metric].label}: {reason}")
         for case in group.cases
@@ -210,7 +210,8 @@ def _throughputs(group: Measured) -> list[tuple[str, str]]:
     return [(name, f"{throughput}: a text read at once") for name in group.workloads]
 
 
-def _note(case: Case) -> str:
+def case_note(case: Case) -> str:
+    """Why a case has no figure, or what its figure stands on; empty of one that is as planned."""
     runs = units.counted(case.n_runs, "Run")
     if case.outcome.status != "ok":
         word = "failed" if case.outcome.status == "failed" else "not run"

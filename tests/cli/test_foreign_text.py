@@ -23,6 +23,7 @@ _ALL = "".join(PAYLOADS)
 _STORED = (
     ("show",),
     ("show", "latest"),
+    ("report", "--force"),
     ("export", "--output", "md"),
     ("compare", "--stored", "latest", "latest"),
 )

@@ -80,6 +80,8 @@ _COMMANDS: tuple[tuple[str, ...], ...] = (
     ("show", "--json"),
     ("show", "latest"),
     ("show", "e2", "--json"),
+    ("report", "--force"),
+    ("report", "--force", "results", "--json"),
     ("gate", "--baseline", "main"),
     ("gate", "--baseline", "latest", "--max-kl", "0.1"),
     ("gate", "--baseline", "best", "--across", "machine,build,settings,evidence,file"),

@@ -40,6 +40,7 @@ _READERS = (
     ("show",),
     ("show", "{id}"),
     ("show", "latest"),
+    ("report", "--force"),
     ("compare", "--stored", "{id}", "{id}"),
     ("gate", "{id}", "--baseline", "{id}"),
     ("claim",),

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from harness.analysis.comparison import (
     compare,
+    confidence_of,
     differences,
     is_decided,
     is_open,
     mismatches,
     shared_workloads,
+    was_asked_often,
 )
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.interval import min_values
-from harness.analysis.stats.ratio import CONFIDENCE, CONFIDENCE_OF_EACH_LOOK
 from harness.commandline.output import ANSWERING
 from harness.commands.compare.page import ComparedPair
 from harness.commands.compare.select import select_pairs
@@ -59,7 +60,7 @@ class CompareRequest:
                     a,
                     b,
                     threshold=self.threshold,
-                    confidence=CONFIDENCE_OF_EACH_LOOK if self.until_decided else CONFIDENCE,
+                    confidence=confidence_of(is_asked_often=self.until_decided),
                     wanted=self.metrics,
                 )
             ),
@@ -183,8 +184,8 @@ def _stored_pair(
 ) -> ComparedPair:
     """The same verdicts as when it was measured: what ended at an answer was looked at often."""
     ends = [stored[case.path].end for case in (one, other)]
-    is_decided = any(stop.reason == "decided" for end in ends if end for stop in end.stops)
-    request = replace(request, until_decided=is_decided)
+    stops = [stop for end in ends if end for stop in end.stops]
+    request = replace(request, until_decided=was_asked_often(stops))
     return request.pair(_side(one, stored), _side(other, stored))
 
 

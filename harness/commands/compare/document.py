@@ -12,8 +12,9 @@ from harness.analysis.finding import Finding
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.ratio import Pairing, Verdict
-from harness.commands.compare.page import ComparedPair, ratio_of, verdict_word
+from harness.commands.compare.page import ComparedPair
 from harness.report.document_parts import BuildDocument, FileDocument, build_document, file_document
+from harness.report.ratios import ratio_of, verdict_word
 from harness.schema.figure import Figure
 from harness.schema.settings import Settings
 

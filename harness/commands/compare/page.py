@@ -12,12 +12,12 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
-from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
+from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK
 from harness.measure.session import SessionResult
 from harness.report.measured_page import record_line
 from harness.report.page import Cell, Column, Facts, Note, Page, Quantity, Table, notes
+from harness.report.ratios import ratio_of, verdict_word
 from harness.report.run_line import STOPS
-from harness.schema.figure import Figure
 from harness.schema.settings import settings_text
 
 _COLUMNS = (
@@ -97,14 +97,6 @@ def aside(measured: SessionResult) -> Page:
     )
 
 
-def verdict_word(metric: str, comparison: Comparison) -> str:
-    """What B is, in a word that fits what was measured: "slower", "smaller", "same"."""
-    if comparison.verdict in ("same", "inconclusive"):
-        return comparison.verdict.replace("-", " ")
-    better, worse = METRICS[metric].words
-    return better if comparison.verdict == "better" else worse
-
-
 def side_text(side: Measured, other: Measured) -> str:
     """What a side is, with the Settings in which it differs from the other."""
     parts = [side.model.key, *side.marks, settings_text(side.settings, [other.settings])]
@@ -157,19 +149,6 @@ def _sides(figure: ComparedFigure) -> tuple[Cell, ...]:
     means = figure.comparison.means
     unit = METRICS[figure.metric].unit
     return (*(Quantity(mean, unit) for mean in means), *medians, *means)
-
-
-def ratio_of(comparison: Comparison) -> Figure:
-    """B / A as a figure; without bounds where nothing is known."""
-    is_known = math.isfinite(comparison.high)
-    return Figure(
-        comparison.ratio,
-        comparison.low if is_known else None,
-        comparison.high if is_known else None,
-        "factor",
-        "exact" if comparison.pairing == "exact" else "interval",
-        comparison.n,
-    )
 
 
 def _topic(figure: ComparedFigure) -> str:

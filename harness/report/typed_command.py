@@ -1,0 +1,51 @@
+"""What to type to have a stored experiment again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from harness.report.text import sanitize
+from harness.schema.experiment import Experiment
+from harness.schema.settings import Settings, option_name, value_text
+
+_USUAL_RUNS, _USUAL_TRIALS = 12, 3
+
+
+def command_line(verb: str, *arguments: str, options: Sequence[str] = ()) -> str:
+    """
+    `harness VERB ARGUMENTS OPTIONS` as a line for a shell.
+
+    Whatever a model is called, nothing of it is obeyed, by the shell or as an option.
+    """
+    is_like_option = any(argument.startswith("-") for argument in arguments)
+    words = [*options, "--", *arguments] if is_like_option else [*arguments, *options]
+    return " ".join(shlex.quote(sanitize(word)) for word in ("harness", verb, *words))
+
+
+def measuring_command(experiment: Experiment) -> str:
+    """The command that measures the same; of what was imported, that which shows it."""
+    plan = experiment.plan
+    if experiment.origin != "harness":
+        return command_line("show", experiment.id)
+    verb = "rehearse" if any(model.is_twin for model in plan.models) else "run"
+    options = ["--workload", ",".join(plan.workloads)]
+    for field in Settings.model_fields:
+        options += _option(field, plan.settings)
+    if plan.n_runs_max != _USUAL_RUNS:
+        options += ["--runs", str(plan.n_runs_max)]
+    if plan.n_trials != _USUAL_TRIALS:
+        options += ["--trials", str(plan.n_trials)]
+    return command_line(verb, *(model.key for model in plan.models), options=options)
+
+
+def _option(field: str, settings: Sequence[Settings]) -> Iterator[str]:
+    """The option with its values where they are not the usual ones; a sweep has several."""
+    values = list(dict.fromkeys(getattr(each, field) for each in settings))
+    if field != "n_threads" and values == [getattr(Settings(n_threads=1), field)]:
+        return
+    # What the machine or the workload decides is what one gets without the option.
+    typed = [value_text(value) for value in values if value not in (None, ())]
+    if typed:
+        yield f"--{option_name(field)}"
+        yield ",".join(typed)

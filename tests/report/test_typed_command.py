@@ -1,0 +1,50 @@
+"""What to type for a stored experiment: it means the same, whatever its models are called."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make.pages import HOSTILE
+from make.records import make_experiment, make_model
+from make.settings import SETTINGS
+
+from harness.commands.run.command import command
+from harness.report.text import sanitize
+from harness.report.typed_command import command_line, measuring_command
+from harness.schema.settings import Settings, value_text
+
+
+@given(st.lists(SETTINGS, min_size=1, max_size=3, unique=True))
+@settings(deadline=None, max_examples=50)
+def test_run_understands_it_as_the_settings_that_were_measured(sweep: list[Settings]) -> None:
+    made = make_experiment(settings=tuple(sweep), n_runs_max=7)
+    program, verb, *arguments = shlex.split(measuring_command(made))
+    assert (program, verb) == ("harness", "run")
+    parsed = command.make_context("run", arguments, resilient_parsing=False).params
+    assert parsed["models"] == ("smollm2-135m:Q4_1",)
+    assert (parsed["runs"], parsed["trials"]) == (7, 3)
+    for field in Settings.model_fields:
+        wanted = {value_text(getattr(each, field)) for each in sweep} - {"auto"}
+        typed = {value_text(value) for value in parsed[field] or ()} - {"auto"}
+        assert typed == wanted, field
+
+
+@given(st.text(min_size=1) | st.just(HOSTILE) | st.just("; rm -rf ~ $(x) `y` 'z'"))
+def test_nothing_of_a_name_is_obeyed_by_a_shell(name: str) -> None:
+    dashes = ["--"] if name.startswith("-") else []
+    typed = shlex.split(command_line("show", name))
+    assert typed == ["harness", "show", *dashes, sanitize(name)]
+    made = make_experiment(models=(make_model(key=name),))
+    _, _, *arguments = shlex.split(measuring_command(made))
+    assert command.make_context("run", arguments).params["models"] == (sanitize(name),)
+
+
+def test_a_twin_is_rehearsed_and_an_import_is_shown() -> None:
+    twin = make_experiment(models=(make_model(is_twin=True),))
+    assert measuring_command(twin).startswith("harness rehearse smollm2-135m:Q4_1 ")
+    foreign = make_experiment().model_copy(update={"origin": "llama-bench"})
+    assert measuring_command(foreign) == "harness show k7f3q9"
+    assert isinstance(command, click.Command)

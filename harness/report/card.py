@@ -24,13 +24,14 @@ from harness.schema.figure import Figure
 
 WIDTH, HEIGHT = 1200, 630
 FIGURES = 3
-"""As many figures as have room."""
+"""As many figures as there is room for."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MARGIN = 56
 _INNER = WIDTH - 2 * _MARGIN
 _COLUMN = 350
 _GAP = (_INNER - FIGURES * _COLUMN) // (FIGURES - 1)
+_NOTE_LINES, _NOTE_SIZE = 3, 28
 _FONTS = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
 _INK, _QUIET, _LINE, _GROUND = "#14181d", "#434b54", "#d5dae0", "#ffffff"
 # Of a verdict: its text and what lies behind it, 7 : 1 or more apart.
@@ -94,16 +95,16 @@ def svg(card: Card) -> str:
     ink, tint = _COLOURS[card.level]
     parts = [
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{_GROUND}"/>',
-        f'<rect width="{WIDTH}" height="14" fill="{ink}"/>',
-        _line(card.model, 88, 62, least=40, weight=_BOLD),
-        _line(_joined(card.machine, card.about), 138, 34, least=27, fill=_QUIET),
-        f'<rect x="{_MARGIN}" y="164" width="{_INNER}" height="128" rx="12" fill="{tint}"/>',
-        _line(card.verdict, 222, 52, least=34, weight=_BOLD, fill=ink, inset=24),
-        _line(card.reason, 270, 33, least=26, fill=ink, inset=24),
+        f'<rect width="{WIDTH}" height="12" fill="{ink}"/>',
+        _line(card.model, 80, 62, least=40, weight=_BOLD),
+        _line(_joined(card.machine, card.about), 126, 34, least=27, fill=_QUIET),
+        f'<rect x="{_MARGIN}" y="148" width="{_INNER}" height="122" rx="12" fill="{tint}"/>',
+        _line(card.verdict, 203, 52, least=34, weight=_BOLD, fill=ink, inset=24),
+        _line(card.reason, 250, 33, least=26, fill=ink, inset=24),
         *_figures(card),
-        f'<rect x="{_MARGIN}" y="492" width="{_INNER}" height="2" fill="{_LINE}"/>',
+        f'<rect x="{_MARGIN}" y="456" width="{_INNER}" height="2" fill="{_LINE}"/>',
         *_notes(card),
-        _line(card.origin, 608, 30, least=24, fill=_QUIET),
+        _line(card.origin, 606, 30, least=24, fill=_QUIET),
     ]
     title = escape(sanitize(f"{card.model}: {card.verdict}"))
     return "\n".join(
@@ -147,7 +148,7 @@ def _figures(card: Card) -> Iterator[str]:
     if not card.figures:
         lines = wrapped(card.instead, 36, _INNER)[:3]
         yield from (
-            _text(line, _MARGIN, 356 + 48 * n, 36, fill=_INK) for n, line in enumerate(lines)
+            _text(line, _MARGIN, 326 + 46 * n, 36, fill=_INK) for n, line in enumerate(lines)
         )
     for n, each in enumerate(card.figures[:FIGURES]):
         x = _MARGIN + n * (_COLUMN + _GAP)
@@ -155,12 +156,12 @@ def _figures(card: Card) -> Iterator[str]:
         value = units.quantity(figure.value, figure.unit)
         suffix = f" {figure.unit}" if figure.unit in ("tok/s", "J/token") else ""
         fill = "#8a0f1b" if each.is_disturbed else _INK
-        yield _line(each.label, 338, 32, least=26, x=x, room=_COLUMN, fill=_QUIET)
+        yield _line(each.label, 314, 32, least=26, x=x, room=_COLUMN, fill=_QUIET)
         yield _line(
-            f"{value}{suffix}", 412, 68, least=44, x=x, room=_COLUMN, weight=_BOLD, fill=fill
+            f"{value}{suffix}", 384, 68, least=44, x=x, room=_COLUMN, weight=_BOLD, fill=fill
         )
         bounds = "disturbed" if each.is_disturbed else _bounds(figure)
-        yield _line(bounds, 464, 34, least=26, x=x, room=_COLUMN, fill=fill)
+        yield _line(bounds, 432, 34, least=26, x=x, room=_COLUMN, fill=fill)
 
 
 def _bounds(figure: Figure) -> str:
@@ -173,18 +174,18 @@ def _bounds(figure: Figure) -> str:
 
 
 def _notes(card: Card) -> Iterator[str]:
-    """Two lines: of several notes one each."""
-    room = 2
-    for note in card.notes:
-        lines = wrapped(note, 28, _INNER)
-        n_lines = room if note == card.notes[-1] else 1
-        if len(lines) > n_lines:
-            lines = [*lines[: n_lines - 1], shortened(" ".join(lines[n_lines - 1 :]), 28, _INNER)]
-        for line in lines:
-            yield _text(line, _MARGIN, 532 + 36 * (2 - room), 28, fill=_INK)
-            room -= 1
-        if room == 0:
-            return
+    """A line for each note but the last, which has the lines that are left."""
+    shown = card.notes[:_NOTE_LINES]
+    lines: list[str] = []
+    for note in shown:
+        n_lines = _NOTE_LINES - len(lines) if note is shown[-1] else 1
+        found = wrapped(note, _NOTE_SIZE, _INNER)
+        if len(found) > n_lines:
+            rest = " ".join(found[n_lines - 1 :])
+            found = [*found[: n_lines - 1], shortened(rest, _NOTE_SIZE, _INNER)]
+        lines += found
+    for n, line in enumerate(lines):
+        yield _text(line, _MARGIN, 492 + 34 * n, _NOTE_SIZE, fill=_INK)
 
 
 def explained(figures: Sequence[CardFigure]) -> str:
@@ -197,7 +198,8 @@ def explained(figures: Sequence[CardFigure]) -> str:
     ranges = [figure.kind == "range" for figure in shown]
     if all(ranges):
         return f"{RANGE_MARK.strip()} smallest and largest Run, {n}"
-    return f"95 % intervals, {n}"
+    mark = f" ({RANGE_MARK.strip()} ranges)" if any(ranges) else ""
+    return f"95 % intervals{mark}, {n}"
 
 
 # ------------------------------------------------------------------ text

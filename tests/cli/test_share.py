@@ -9,10 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from make.records import make_end, make_experiment, make_failed_run, make_model, make_run, make_runs
 
 from cli.commandline import Home
+from harness import cli
+from harness.commandline import stream
+from harness.commands.share.share import NO_CARD
 from harness.records.store import ExperimentWriter, load
+from harness.report import card
 from harness.schema.experiment import Run
 
 HAS_CARD = find_spec("vl_convert") is not None
@@ -148,6 +153,58 @@ def test_the_name_of_a_file_is_kept_on_demand_without_its_folders(home: Home) ->
 
     keys = [load(shared_file(home, each)).experiment.plan.models[0].key for each in "ab"]
     assert keys == ["llama-135M:Q4_1", "mine.gguf"]
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+def test_a_person_is_shown_what_goes_and_asked(
+    measured: Home, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr(stream, "has_person", lambda: True)
+    monkeypatch.chdir(measured.folder)
+    done = CliRunner().invoke(cli.group, ["share"], input=f"{answer}\n")
+
+    assert done.exit_code == 0, done.output
+    before, _, after = done.stderr.partition("Write this?")
+    assert "alice-sync" in before
+    assert "Stays in the file" in before
+    is_written = answer == "y"
+    assert (measured.folder / "shared").exists() == is_written
+    assert ("Nothing was written." in after) != is_written
+
+
+def test_yes_does_not_ask(measured: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "has_person", lambda: True)
+    monkeypatch.chdir(measured.folder)
+    done = CliRunner().invoke(cli.group, ["share", "--yes", "-q"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert shared_file(measured).exists()
+
+
+def test_without_vl_convert_the_file_is_written_and_one_sentence_says_how_to_get_a_card(
+    measured: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card, "png", lambda _drawn: None)
+    monkeypatch.chdir(measured.folder)
+    done = CliRunner().invoke(cli.group, ["share"])
+
+    assert done.exit_code == 0, done.output
+    assert [path.suffix for path in (measured.folder / "shared").iterdir()] == [".jsonl"]
+    assert " ".join(NO_CARD.split()) in " ".join(done.stderr.split())
+
+
+def test_a_picture_that_cannot_be_drawn_costs_only_the_picture(
+    measured: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_drawn: str) -> bytes:
+        raise ValueError("no font")
+
+    monkeypatch.setattr(card, "png", fail)
+    monkeypatch.chdir(measured.folder)
+    done = CliRunner().invoke(cli.group, ["share", "--json"])
+    document = json.loads(done.stdout)
+    assert document["card"] is None
+    assert "no font" in document["card_missing"]
+    assert Path(document["file"]).exists()
 
 
 def test_hostile_names_are_no_part_of_what_is_written(home: Home) -> None:

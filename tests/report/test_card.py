@@ -87,6 +87,13 @@ def test_hostile_text_is_text_and_stays_in_the_picture(text: str) -> None:
         assert (it.text or "").isprintable()
 
 
+@given(st.lists(st.text(max_size=300), max_size=5))
+@settings(deadline=None)
+def test_notes_have_three_lines_together(notes: list[str]) -> None:
+    drawn = texts(svg(card(notes=tuple(notes))))
+    assert len(drawn) <= len(texts(svg(card(notes=())))) + 3
+
+
 def test_without_figures_it_says_why() -> None:
     found = " ".join(texts(svg(card(figures=(), instead="Nothing was measured: out of memory."))))
     assert "Nothing was measured: out of memory." in found
@@ -108,6 +115,8 @@ def test_one_run_and_what_is_exact_have_no_interval() -> None:
 def test_the_foot_says_what_the_bounds_are() -> None:
     assert explained((CardFigure("a", TG),)) == "95 % intervals, n = 12"
     assert explained((CardFigure("a", TTFT),)) == "* smallest and largest Run, n = 3"
+    both = (CardFigure("a", TG), CardFigure("b", TTFT))
+    assert explained(both) == "95 % intervals (* ranges), n = 3 to 12"
     assert explained(()) == ""
 
 

@@ -101,8 +101,10 @@ def _judged_first(group: Measured, verdict: Verdict | NoVerdict) -> tuple[Case, 
 
 
 def _without_figures(group: Measured) -> str:
-    reasons = [failure.reason for failure in group.failures.values()]
-    return f"Nothing was measured: {reasons[0]}." if reasons else "Nothing was measured."
+    """Why there are none, where the verdict does not say it already."""
+    if not group.n_runs:
+        return "No figures: no Run of it was made."
+    return f"No figures: {group.n_failed} of {group.n_runs} Runs failed."
 
 
 # ------------------------------------------------------------------ words
@@ -133,7 +135,7 @@ def _machine(experiment: Experiment, group: Measured) -> str:
 
 def _notes(result: MeasuredResult, group: Measured) -> Iterator[str]:
     if group.model.is_twin:
-        yield "Rehearsed with random weights: speed and memory are the model's, its words are not."
+        yield "Rehearsed: random weights behind the model's own header."
     if len(result.groups) > 1:
         which = difference_text(group.settings, [each.settings for each in result.groups])
         yield f"One of {len(result.groups)} configurations in the file{which and f': {which}'}."

@@ -40,6 +40,7 @@ from harness.commands.quality.document import QualityDocument
 from harness.commands.quantize.document import QuantizeDocument
 from harness.commands.report.page import ReportDocument
 from harness.commands.share.share import ShareDocument
+from harness.commands.show.follow import FollowedEnd, FollowedRun
 from harness.commands.show.page import ListDocument
 from harness.report.document import MeasuredDocument
 from harness.report.failure import Failure
@@ -51,6 +52,8 @@ DOCUMENTS: Mapping[str, type] = {
     "run, harness rehearse, harness show EXPERIMENT": MeasuredDocument,
     "show": ListDocument,
     "report": ReportDocument,
+    "show --follow, each line": FollowedRun,
+    "show --follow, the last line": FollowedEnd,
     "compare": ComparisonDocument,
     "gate": GateDocument,
     "baseline list": BaselinesDocument,
@@ -85,10 +88,11 @@ DOCUMENTS: Mapping[str, type] = {
 _HEAD = f"""\
 # JSON documents
 
-With `--json` a command prints one document on standard output and nothing else there. Times are in
-nanoseconds, sizes in bytes, rates in tokens or bytes per second, shares between 0 and 1. What is
-not known is `null`, never 0, and no key is ever absent. A command that fails before it has an
-answer prints `error` and `exit_code` instead.
+With `--json` a command prints one document on standard output and nothing else there; only
+`harness show --follow` prints several, each in a line. Times are in nanoseconds, sizes in bytes,
+rates in tokens or bytes per second, shares between 0 and 1. What is not known is `null`, never 0,
+and no key is ever absent. A command that fails before it has an answer prints `error` and
+`exit_code` instead.
 
 The first key of every document is `schema`, which is {SCHEMA}. New keys may be added without
 raising it; it is raised when a key goes away or changes its meaning.

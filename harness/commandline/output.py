@@ -125,6 +125,22 @@ class Output:
             told = Note((f"Page: {path}",), is_whole=True)
             stream.write(plain.render((told,)), err=True)
 
+    def require_lines(self) -> None:
+        """
+        Nothing, if an answer that comes in parts can be printed as it comes.
+
+        Raises:
+            UsageError: It is to be a table, which is whole or nothing.
+        """
+        if self.format not in ("json", _USUAL):
+            raise UsageError(
+                f"--format {self.format} is of a whole table; parts are plain, or with --json"
+            )
+
+    def show_part(self, line: str, document: object) -> None:
+        """Prints a part of such an answer at once, on a line of its own."""
+        stream.write(json.render_line(document) if self.is_json else line)
+
     def _written(self, page: Page) -> str:
         return FORMATS[self.format](page) if page else ""
 

@@ -13,6 +13,7 @@ import json
 import os
 import stat
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,15 @@ import psutil
 _MOST_BYTES = 4096
 _SHOWN_CHARACTERS = 100
 _READABLE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that is there, what it said it measures, and since when, in UTC."""
+
+    pid: int
+    what: str
+    since: datetime
 
 
 def write_note(path: Path, what: str) -> bool:
@@ -46,6 +56,15 @@ def remove_note(path: Path) -> None:
 
 def described(path: Path) -> str:
     """Who measures, as ": WHAT, process 123, since WHEN"; nothing if no note can be believed."""
+    holder = read_note(path)
+    if holder is None:
+        return ""
+    since = holder.since.isoformat(timespec="seconds")
+    return f": {holder.what}, process {holder.pid}, since {since}"
+
+
+def read_note(path: Path) -> Holder | None:
+    """Who measures; None if no note can be believed."""
     # JSON nested without end, and a number beyond every process, are errors of their own.
     with contextlib.suppress(
         OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError
@@ -53,11 +72,15 @@ def described(path: Path) -> str:
         text, owner = _read(path)
         facts = json.loads(text)
         pid = facts["pid"]
-        since = datetime.fromisoformat(facts["started_at"]).isoformat(timespec="seconds")
+        since = datetime.fromisoformat(facts["started_at"])
         if type(pid) is int and _is_of(pid, owner):
             what = "".join(char if char.isprintable() else "?" for char in str(facts["what"]))
-            return f": {what[:_SHOWN_CHARACTERS]}, process {pid}, since {since}"
-    return ""
+            return Holder(pid, what[:_SHOWN_CHARACTERS], _in_utc(since))
+    return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _read(path: Path) -> tuple[str, int]:

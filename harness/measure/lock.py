@@ -12,7 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from harness.errors import MachineBusy
 from harness.files import cannot
 from harness.machine.awake import keep_awake
-from harness.measure.holder import described, remove_note, write_note
+from harness.measure.holder import Holder, described, read_note, remove_note, write_note
 
 # In the system's temporary folder, not the user's cache: it is the machine that is busy.
 LOCK_NAME = "inference-harness-measuring.lock"
@@ -39,8 +39,8 @@ def machine_held(
     Raises:
         MachineBusy: Another one is running; the message names it.
     """
-    lock_file = lock_file or Path(tempfile.gettempdir()) / LOCK_NAME
-    holder = lock_file.with_suffix(".json")
+    lock_file = lock_file or _of_everybody()
+    holder = _note_of(lock_file)
     lock = FileLock(lock_file, mode=_EVERYBODY)
     try:
         _acquire(lock, holder, wait_ns / 1e9, on_wait)
@@ -62,6 +62,23 @@ def machine_held(
         if is_noted:
             remove_note(holder)
         lock.release()
+
+
+def machine_holder() -> Holder | None:
+    """
+    Who holds the machine, by the note it left; None where nobody does.
+
+    The lock itself is not tried: that would refuse whoever takes it in the same moment.
+    """
+    return read_note(_note_of(_of_everybody()))
+
+
+def _of_everybody() -> Path:
+    return Path(tempfile.gettempdir()) / LOCK_NAME
+
+
+def _note_of(lock_file: Path) -> Path:
+    return lock_file.with_suffix(".json")
 
 
 def _acquire(

@@ -32,6 +32,11 @@ def render(document: object) -> str:
     return encode({"schema": SCHEMA, **_object(document)}, indent=2)
 
 
+def render_line(document: object) -> str:
+    """The same in one line, of an answer that comes document by document."""
+    return encode({"schema": SCHEMA, **_object(document)})
+
+
 def encode(value: object, *, indent: int | None = None) -> str:
     """
     `value`, of JSON's own types, as JSON in ASCII.

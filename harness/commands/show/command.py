@@ -9,7 +9,7 @@ import click
 from harness.commandline import options
 from harness.commandline.output import Output, html_options, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
-from harness.errors import UsageError
+from harness.errors import ExitCode, UsageError
 from harness.records.listing import find, list_experiments, listing_of
 from harness.records.store import load
 
@@ -24,6 +24,13 @@ from harness.records.store import load
 @click.argument("experiment", type=options.EXPERIMENT, required=False)
 @options.results_option
 @click.option("--all", "is_all", is_flag=True, help=f"List more than the newest {MOST}.")
+@click.option(
+    "--follow",
+    "is_followed",
+    is_flag=True,
+    help="A line for each Run as it comes, until the experiment ends; without EXPERIMENT, of the "
+    "one that is being measured. With --json each line is a document.",
+)
 @options.verbose_option
 @output_options
 @html_options
@@ -34,6 +41,7 @@ def command(
     experiment: str | None,
     results: Path,
     is_all: bool,
+    is_followed: bool,
     is_full: bool,
     output: Output,
 ) -> int:
@@ -43,6 +51,11 @@ def command(
     EXPERIMENT is `latest` (the newest with a result), an id or its beginning, or the path of an
     experiment file.
     """
+    if is_followed:
+        why = "does not go with --follow, which prints a line a Run; leave it away"
+        options.refuse_unused(options.typed(context), ("is_all", "is_full"), why)
+        output.require_lines()
+        return _follow(results, experiment, output)
     if experiment is None:
         if is_full:
             raise UsageError("--verbose is about one experiment; name it, as in `show latest`")
@@ -67,3 +80,12 @@ def command(
     stops = stored.end.stops if stored.end else ()
     result = measured_result(stored.experiment, stored.runs, stops, stored.path)
     return show_result(result, output, is_full=is_full)
+
+
+def _follow(results: Path, experiment: str | None, output: Output) -> int:
+    # Imported here, as above.
+    from harness.commands.show.follow import follow
+
+    for news in follow(results, experiment, output.tell):
+        output.show_part(news.line, news.document)
+    return ExitCode.DONE

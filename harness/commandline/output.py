@@ -16,8 +16,8 @@ from harness.commandline import options, stream
 from harness.commandline.places import NEW_FILE, require_new, write_text
 from harness.errors import ExitCode, UsageError
 from harness.report import json, plain
-from harness.report.formats import FORMATS
-from harness.report.page import Note, Page, notes, with_pictures
+from harness.report.formats import FOR_PEOPLE, FORMATS
+from harness.report.page import Note, Page, notes, with_pictures, without_explanations
 from harness.report.picture import Picture
 
 if TYPE_CHECKING:
@@ -25,20 +25,21 @@ if TYPE_CHECKING:
 
 _HTML = "--html"
 _FORCE = "is_replacing"
-ANSWERING = frozenset(("table_format", "as_json", "quiet", "html", _FORCE))
+ANSWERING = frozenset(("table_format", "as_json", "quiet", "explain", "html", _FORCE))
 """The parameters that say how to answer, which every question leaves open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """
-    What --format, --json, --quiet and --html ask for.
+    What --format, --json, --quiet, --explain and --html ask for.
 
     Data goes to stdout, everything about it (progress, warnings, how far to trust it) to stderr.
     """
 
     format: str = "plain"
     is_quiet: bool = False
+    explains: bool = False
     html: Path | None = None
 
     @property
@@ -100,13 +101,17 @@ class Output:
         Raises:
             ResultsUnwritable: That file cannot be written; all else is shown.
         """
-        text = json.render(document) if self.is_json else self._written(page)
+        short = page if self.explains else without_explanations(page)
+        is_short = len(short) < len(page) and self.format in FOR_PEOPLE
+        text = json.render(document) if self.is_json else self._written(short)
         if text:
             stream.write(text)
-        said = (*aside, *(() if self.is_json else hint))
+        more = notes(_UNEXPLAINED if is_short else "")
+        said = (*aside, *(() if self.is_json else (*hint, *more)))
         if said and not self.is_quiet:
             # Both streams lead to one terminal, where the answer has an end.
-            stream.write(("\n" if text else "") + plain.render(said), err=True)
+            lines = plain.render(said, stream.width(err=True))
+            stream.write(("\n" if text else "") + lines, err=True)
         if self.html:
             shown = with_pictures(html_page or page, pictures)
             self._write_html(self.html, title, (*shown, *aside, *hint))
@@ -142,7 +147,11 @@ class Output:
         stream.write(json.render_line(document) if self.is_json else line)
 
     def _written(self, page: Page) -> str:
-        return FORMATS[self.format](page) if page else ""
+        if not page:
+            return ""
+        if self.format == "plain":
+            return plain.render(page, stream.width())
+        return FORMATS[self.format](page)
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,12 +159,19 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def with_output(
-        *arguments: Any, table_format: str, as_json: bool, quiet: bool, **given: Any
+        *arguments: Any,
+        table_format: str,
+        as_json: bool,
+        quiet: bool,
+        explain: bool = False,
+        **given: Any,
     ) -> Any:
         is_typed = "table_format" in options.typed(click.get_current_context())
         if as_json and is_typed and table_format not in ("json", _USUAL):
             raise UsageError(f"--json and --format {table_format} are two answers; ask for one")
-        output = Output("json" if as_json else table_format, quiet)
+        output = Output("json" if as_json else table_format, quiet, explain)
+        if explain and output.format not in FOR_PEOPLE:
+            raise UsageError("--explain is for people: leave it away, or ask for --format plain")
         return function(*arguments, output=output, **given)
 
     for option in reversed(_OPTIONS):
@@ -163,6 +179,12 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_output
 
 
+explain_option = click.option(
+    "--explain", is_flag=True, help="Say what each figure is, and how it is computed or judged."
+)
+"""Below output_options: of commands that show figures; it reaches them in their `output`."""
+
+_UNEXPLAINED = "What the figures are: --explain"
 _USUAL = "plain"
 _OPTIONS = (
     click.option(

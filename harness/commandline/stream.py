@@ -19,7 +19,7 @@ from contextlib import suppress
 
 import click
 
-from harness.report.text import printable
+from harness.report.text import WIDTH, printable
 
 _ERRORS = "harness.spelt"
 # What our own pages hold beyond ASCII, for code pages that lack it (cp932, cp949, latin-1 ...).
@@ -29,6 +29,9 @@ _SPELT = {
     **dict(zip("▁▂▃▄▅▆▇█", "_.,-~=*#", strict=True)),
     "─": "-", "━": "-", "│": "|", "├": "|", "└": "`", "╸": "-", "╺": "-", "\N{NO-BREAK SPACE}": " ",
 }  # fmt: skip
+
+# Below, words are cut rather than lines; above, an eye no longer finds the next line.
+_NARROWEST, _WIDEST = 60, 200
 
 _NAMES = ("standard output", "standard error")
 _has_answered = False
@@ -60,10 +63,29 @@ def write(text: str, *, err: bool = False, end: str = "\n") -> None:
         raise
 
 
+def width(*, err: bool = False) -> int:
+    """
+    The columns that stdout or stderr has for a line: its terminal's, or what COLUMNS says of it.
+
+    Where it leads to a file or to another program, always the same, so that neither differs by the
+    window that it was made in.
+    """
+    each = sys.stderr if err else sys.stdout
+    try:
+        if each is None or not each.isatty():
+            return WIDTH
+        said = os.environ.get("COLUMNS", "")
+        columns = int(said) if said.isdecimal() else os.get_terminal_size(each.fileno()).columns
+    except (OSError, ValueError):
+        return WIDTH
+    return max(_NARROWEST, min(columns, _WIDEST)) if columns else WIDTH
+
+
 def write_error(message: str) -> None:
     """One line on stderr behind a red "Error:"."""
-    # click asks whether this is a terminal, but not, in all its versions, for NO_COLOR.
-    color = False if os.environ.get("NO_COLOR") else None
+    # click asks whether this is a terminal, but not, in all its versions, for what it may be.
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    color = False if is_plain else None
     click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=color)
     write(" ".join(message.splitlines()), err=True)
 

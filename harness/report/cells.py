@@ -46,7 +46,7 @@ def text_columns(table: Table) -> list[TextColumn]:
         has_figures = any(isinstance(cell, Figure) for cell in cells)
         found.append(
             TextColumn(
-                column.header,
+                sanitize(column.header),
                 tuple(
                     NOTHING if has_figures and it is None else text_of(it, column.unit)
                     for it in cells

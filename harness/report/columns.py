@@ -11,12 +11,19 @@ from harness.report.cells import TextColumn
 _LEAST_WIDTH = 14
 
 
-def fitted(columns: list[TextColumn], width: int) -> Iterator[tuple[int, list[TextColumn]]]:
+def is_fitting(columns: Sequence[TextColumn], width: int) -> bool:
+    """Whether they stand beside each other without anything being cut."""
+    return _total(columns, 2) <= width
+
+
+def fitted(
+    columns: list[TextColumn], width: int, *, has_names: bool = True
+) -> Iterator[tuple[int, list[TextColumn]]]:
     """
     The columns with the gap between them, in as many pieces as the width makes necessary.
 
-    Where it is too small the gap goes first, then the end of the longest texts; then columns are
-    shown below each other, each time behind the first.
+    Where it is too small the gap goes first, then the ends of the longest texts; then columns are
+    shown below each other, each time behind the first if that `has_names`.
     """
     if not columns:
         return
@@ -24,20 +31,30 @@ def fitted(columns: list[TextColumn], width: int) -> Iterator[tuple[int, list[Te
     if gap or any(column.has_paths for column in columns):
         yield gap or 2, columns
         return
-    wide = max((it for it in columns if it.may_be_cut), key=width_of, default=None)
-    if wide is not None:
-        room = width_of(wide) - (_total(columns, 1) - width)
-        if room >= _LEAST_WIDTH:
-            yield 1, [_shortened(it, room) if it is wide else it for it in columns]
-            return
-    first, *rest = columns
-    piece = [first := _shortened(first, _LEAST_WIDTH)]
+    room = _room(columns, width)
+    if room is not None:
+        yield 1, [_shortened(it, room) if it.may_be_cut else it for it in columns]
+        return
+    first = [_shortened(columns[0], _LEAST_WIDTH)] if has_names else []
+    piece = [*first]
+    room = max(_LEAST_WIDTH, width - sum(map(width_of, first)) - 2)
+    rest = [_shortened(it, room) if it.may_be_cut else it for it in columns[len(first) :]]
     for together in _bound(rest):
-        if len(piece) > 1 and _total([*piece, *together], 2) > width:
+        if len(piece) > len(first) and _total([*piece, *together], 2) > width:
             yield 2, piece
-            piece = [first]
+            piece = [*first]
         piece += together
     yield 2, piece
+
+
+def _room(columns: Sequence[TextColumn], width: int) -> int | None:
+    """How long texts may be for all to stand beside each other; None where that is too short."""
+    cuttable = [width_of(it) for it in columns if it.may_be_cut]
+    excess = _total(columns, 1) - width
+    for room in range(max(cuttable, default=0), _LEAST_WIDTH - 1, -1):
+        if sum(max(0, each - room) for each in cuttable) >= excess:
+            return room
+    return None
 
 
 def _bound(columns: Sequence[TextColumn]) -> list[list[TextColumn]]:

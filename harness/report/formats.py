@@ -8,6 +8,9 @@ from functools import partial
 from harness.report import flat, github, plain
 from harness.report.page import Page
 
+FOR_PEOPLE = frozenset(("plain", "github"))
+"""Those that people read; the others are lines of raw numbers."""
+
 FORMATS: Mapping[str, Callable[[Page], str]] = {
     "plain": plain.render,
     "github": github.render,

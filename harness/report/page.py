@@ -111,12 +111,14 @@ class Note:
     Attributes:
         level: "finding" and "warning" mark what a reader should not miss.
         is_whole: Lines are not broken, so that a path in them can be copied.
+        is_explanation: It says what figures are, not what they came to: for whoever asks for it.
     """
 
     lines: tuple[str, ...]
     level: Literal["text", "finding", "warning"] = "text"
     title: str = ""
     is_whole: bool = False
+    is_explanation: bool = False
 
 
 Part = Table | Facts | Note | Picture
@@ -127,6 +129,16 @@ def notes(*paragraphs: str | Sequence[str], level: Literal["text", "finding"] = 
     """A Note for each paragraph, which is one sentence or a list; empty ones are left out."""
     found = [(each,) if isinstance(each, str) else tuple(each) for each in paragraphs if each]
     return tuple(Note(lines, level) for lines in found)
+
+
+def explanation(lines: Sequence[str]) -> Page:
+    """What the figures of a page are, in sentences; nothing where there are none."""
+    return (Note(tuple(lines), is_explanation=True),) if lines else ()
+
+
+def without_explanations(page: Page) -> Page:
+    """What was found alone."""
+    return tuple(part for part in page if not isinstance(part, Note) or not part.is_explanation)
 
 
 def shown_as_text(page: Page) -> list[Table | Facts | Note]:

@@ -23,7 +23,7 @@ def on_a_terminal(home: Home, *arguments: str | Path, **environment: str) -> tup
     with subprocess.Popen(
         [sys.executable, "-m", "harness", *map(str, arguments)],
         cwd=home.folder,
-        env=home.environment(TERM="xterm", COLUMNS="80", **environment),
+        env=home.environment(**{"TERM": "xterm", "COLUMNS": "80"} | environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=slave,
@@ -42,8 +42,9 @@ def test_an_error_is_coloured_on_a_terminal(home: Home) -> None:
     assert _COLOUR.search(received)
 
 
-def test_no_color_is_obeyed_on_a_terminal(home: Home) -> None:
-    assert not _COLOUR.search(on_a_terminal(home, "show", "nothing", NO_COLOR="1")[1])
+@pytest.mark.parametrize("wish", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colours_where_they_are_unwanted_or_unknown(home: Home, wish: dict[str, str]) -> None:
+    assert "\x1b" not in on_a_terminal(home, "show", "nothing", **wish)[1]
 
 
 @pytest.mark.slow

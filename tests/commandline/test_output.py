@@ -10,12 +10,12 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.commandline.output import Output, html_options, output_options
+from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.errors import ResultsUnwritable, UsageError
 from harness.report import charts
 from harness.report.formats import FORMATS
 from harness.report.json import SCHEMA
-from harness.report.page import Column, Note, Table
+from harness.report.page import Column, Note, Table, explanation, notes
 from harness.report.picture import Axis, Mark, Picture
 
 
@@ -36,6 +36,14 @@ def command(name: str, output: Output) -> None:
         PAGE, Document(name), 3, aside=(Note(("Trust it.",)),), hint=(Note(("Go on.",)),)
     )
     click.get_current_context().exit(code)
+
+
+@click.command()
+@output_options
+@explain_option
+def explained(output: Output) -> None:
+    page = (*notes("It is usable."), *PAGE, *explanation(["n: how many."]))
+    output.show(page, Document("x"))
 
 
 def run(*arguments: str) -> Result:
@@ -167,3 +175,37 @@ def test_pictures_stand_above_the_table_and_without_what_draws_the_page_says_so(
     text = (tmp_path / "b.html").read_text("utf-8")
     assert charts.MISSING.split(":")[0] in text
     assert "<svg" not in text
+
+
+@pytest.mark.parametrize("name", ["plain", "github"])
+def test_what_figures_are_is_said_to_whoever_asks_and_the_others_are_told_how(name: str) -> None:
+    short = CliRunner().invoke(explained, ["--format", name])
+    assert short.stdout.startswith("It is usable.")
+    assert "how many" not in short.stdout
+    assert short.stderr == "\nWhat the figures are: --explain\n"
+    whole = CliRunner().invoke(explained, ["--format", name, "--explain"])
+    assert whole.stdout == f"{short.stdout.rstrip()}\n\nn: how many.\n"
+    assert whole.stderr == ""
+
+
+def test_numbers_for_programs_are_explained_in_the_documentation() -> None:
+    assert CliRunner().invoke(explained, ["--format", "csv"]).stderr == ""
+    for arguments in (("--format", "csv"), ("--json",)):
+        refused = CliRunner().invoke(explained, [*arguments, "--explain"])
+        assert isinstance(refused.exception, UsageError)
+
+
+def test_a_page_is_as_wide_as_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.commandline.stream.width", lambda *, err=False: 60)
+    long = Note(("word " * 30,))
+
+    @click.command()
+    @output_options
+    def command(output: Output) -> None:
+        output.show((long,), Document("x"), aside=(long,))
+
+    said = CliRunner().invoke(command)
+    assert max(map(len, said.stdout.splitlines())) == 59
+    assert max(map(len, said.stderr.splitlines())) == 59
+    markdown = CliRunner().invoke(command, ["--format", "github"])
+    assert len(markdown.stdout.splitlines()) == 1

@@ -105,3 +105,45 @@ def _texts(tree: ast.Module) -> list[str]:
 def _is_spelt(char: str) -> bool:
     spelt, _ = stream._spell(UnicodeEncodeError("ascii", char, 0, 1, ""))
     return spelt != "?" and spelt.isascii()
+
+
+class _Terminal:
+    """A stream of a terminal."""
+
+    def __init__(self, is_terminal: bool = True) -> None:
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def fileno(self) -> int:
+        return 99
+
+
+@pytest.mark.parametrize(
+    ("columns", "said", "width"),
+    [(120, "", 120), (120, "70", 70), (30, "", 60), (500, "", 200), (0, "", 80), (90, "x", 90)],
+)
+def test_a_line_is_as_wide_as_the_terminal_or_as_columns_says(
+    monkeypatch: pytest.MonkeyPatch, columns: int, said: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    monkeypatch.setattr(sys, "stderr", _Terminal(is_terminal=False))
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((columns, 24)))
+    assert stream.width() == width
+    assert stream.width(err=True) == 80
+
+
+def test_a_file_is_the_same_whatever_window_it_was_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "stdout", _Terminal(is_terminal=False))
+    assert stream.width() == 80
+
+
+def test_a_terminal_without_a_size_is_an_ordinary_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    assert stream.width() == 80  # there is no file 99
+    monkeypatch.setattr(sys, "stdout", None)
+    assert stream.width() == 80

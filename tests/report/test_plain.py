@@ -108,6 +108,42 @@ def test_bounds_stay_beside_their_figure() -> None:
         assert line.count("305") == line.count("301 – 318")
 
 
+def test_a_wide_line_has_room_for_more_columns_but_sentences_stay_short() -> None:
+    page = (wide(12), Note(("word " * 50,)))
+    lines = render(page, 200).splitlines()
+    assert lines[0].count("column") == 12
+    assert max(map(len, lines[3:])) <= 100
+    narrow = render(page, 60).splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert " ".join(narrow).count("column") == 12
+
+
+def test_a_name_for_each_row_stands_beside_it_where_there_is_room() -> None:
+    columns = (Column("name"), *(Column(f"column {i}", align="right") for i in range(6)))
+    names = ("a-name-that-is-quite-long", "another-name-that-is-long-too")
+    table = Table(columns, tuple((name, *([1] * 6)) for name in names), is_grouped=True)
+    assert render((table,), 80).splitlines()[2] == names[0]
+    beside = render((table,), 120).splitlines()
+    assert beside[2].startswith(f"{names[0]}  ")
+    assert beside[0].startswith("name  ")
+
+
+def test_a_grouped_table_that_is_too_wide_repeats_no_figure_as_if_it_were_a_name() -> None:
+    columns = (Column("lab"), *(Column(f"column {i}", align="right") for i in range(12)))
+    text = render((Table(columns, (("Qwen", *range(12)),), is_grouped=True),), 60)
+    assert [text.count(f"column {i}\n") + text.count(f"column {i} ") for i in range(12)] == [1] * 12
+    assert text.count("Qwen") > 1
+
+
+@given(st.lists(st.text(max_size=70), min_size=1, max_size=5), st.integers(60, 200), st.booleans())
+def test_no_text_is_too_wide_for_any_terminal(
+    texts: list[str], width: int, is_grouped: bool
+) -> None:
+    columns = (*(Column(f"column {i}") for i in range(len(texts))), Column("figure", interval=""))
+    page = (Table(columns, ((*texts, RATE),), is_grouped=is_grouped),)
+    assert max(map(len, render(page, width).splitlines())) <= width
+
+
 def test_a_path_is_never_broken() -> None:
     path = Path("/" + "long folder/" * 12)
     page = (
@@ -124,8 +160,9 @@ def test_no_text_steers_a_terminal_or_forges_a_line(text: str) -> None:
     assert all(char.isprintable() or char == "\n" for char in shown)
 
 
-def test_hostile_text_stays_within_80_columns_and_commands_no_runner() -> None:
-    lines = render(make_page(HOSTILE)[:-1]).splitlines()
-    assert max(map(len, lines)) <= WIDTH
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_hostile_text_stays_within_its_columns_and_commands_no_runner(width: int) -> None:
+    lines = render(make_page(HOSTILE)[:-1], width).splitlines()
+    assert max(map(len, lines)) <= width
     # A runner takes a line for a command where it begins with one, spaces aside.
     assert not any(line.strip().startswith("::") or "##[" in line for line in lines)

@@ -85,9 +85,30 @@ class Verdict:
     @property
     def text(self) -> str:
         """The level in words, and where it may fall: "usable, perhaps comfortable"."""
+        return word(self.level) + (f", perhaps {self.perhaps}" if self.perhaps else "")
+
+    @property
+    def perhaps(self) -> str:
+        """Where the level may fall beside where it does: "comfortable", "slow or not at all"."""
         others = [level for level in (self.best, self.worst) if level != self.level]
-        perhaps = " or ".join(_PERHAPS.get(level, level) for level in dict.fromkeys(others))
-        return _word(self.level) + (f", perhaps {perhaps}" if perhaps else "")
+        return " or ".join(_PERHAPS.get(level, level) for level in dict.fromkeys(others))
+
+    def sentence(self, name: str) -> str:
+        """What it says of `name`: "m:Q4_0 is usable (measured): decode 12.0 tok/s (tg128)."."""
+        verb = "" if self.level in ("pages", "does-not-run") else "is "
+        told = f"{name} {verb}{self.text} ({self.evidence}): {self.reason}"
+        return told if told.endswith(".") else f"{told}."
+
+
+def meaning() -> str:
+    """What the levels are, in a sentence."""
+    return (
+        f"Comfortable: at least {units.significant(COMFORTABLE_TOK_PER_S, 2)} tok/s at {DEPTH} "
+        f"positions and a first token within {units.duration(COMFORTABLE_TTFT_NS)} of a prompt of "
+        f"{N_PROMPT} tokens; usable: {units.significant(USABLE_TOK_PER_S, 1)} tok/s and "
+        f"{units.duration(USABLE_TTFT_NS)}; slow: less; pages: its weights come from the disk "
+        "again and again."
+    )
 
 
 def decode_level(tok_per_s: float) -> Level:
@@ -210,5 +231,6 @@ def _at_the_end(figure: Figure, ratio: float) -> Figure:
     return replace(figure.scaled(ratio), source=f"{figure.source}, at the end of a long generation")
 
 
-def _word(level: Level) -> str:
+def word(level: Level) -> str:
+    """A level as people read it."""
     return _WORDS.get(level, level)

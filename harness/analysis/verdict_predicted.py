@@ -82,15 +82,15 @@ def _by_speed(work: Work | None, speed: MachineSpeed | None, model: str) -> Verd
     settings = Settings(n_threads=1)
     # Whether it fits is judged by the caller, with the whole need.
     (told,) = predict.predict_speed(work, speed, DECODE, model, settings)
-    decode = _figure(told)
+    decode = figure_of(told)
     if decode is None:
         return NoVerdict(told.reason if isinstance(told, Refusal) else "its speed is not known")
     told = predict.predict_ttft(work, speed, PROMPT, model, settings)
-    ttft = _figure(told)
+    ttft = figure_of(told)
     return verdict.by_speed(decode, ttft, "predicted")
 
 
-def _figure(told: predict.Predicted) -> Figure | None:
+def figure_of(told: predict.Predicted) -> Figure | None:
     """The prediction; of a refusal that gives a range, the range and its (geometric) middle."""
     if not isinstance(told, Refusal):
         return replace(told.figure, source=told.note or told.method)

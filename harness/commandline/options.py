@@ -230,5 +230,5 @@ def verbose_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--verbose",
         "is_full",
         is_flag=True,
-        help="Of a sweep all figures of each model and setting, not a row for each workload.",
+        help="Every trial too, and of a sweep all figures of each model and setting.",
     )(function)

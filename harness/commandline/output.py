@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _HTML = "--html"
 _FORCE = "is_replacing"
-ANSWERING = frozenset(("table_format", "as_json", "quiet", "explain", "html", _FORCE))
+ANSWERING = frozenset(("table_format", "as_json", "quiet", "html", _FORCE))
 """The parameters that say how to answer, which every question leaves open."""
 
 

@@ -14,38 +14,35 @@ DISTURBED_MARK = " ?"
 _OPEN = "{energy}"
 
 
-def lines(
-    metrics: Iterable[str],
-    *,
-    has_range: bool,
-    has_doubt: bool,
-    has_disturbed: bool = False,
-    energies: Iterable[str] = (),
-) -> list[str]:
+def formulas(metrics: Iterable[str], energies: Iterable[str] = ()) -> list[str]:
     """
-    The explanations that a table of these metrics needs, one sentence or two a line.
+    What each of these metrics is, one sentence or two a line.
 
-    `energies` say what each kind of joules per token in it is of.
+    `energies` say what each kind of joules per token is of.
     """
     names = set(metrics)
     shown = [row for name, row in METRICS.items() if name in names]
-    formulas = list(dict.fromkeys(row.formula for row in shown if row.formula))
-    explained = [text for text in formulas if _OPEN not in text]
+    texts = list(dict.fromkeys(row.formula for row in shown if row.formula))
+    explained = [text for text in texts if _OPEN not in text]
     explained += [
-        text.replace(_OPEN, energy) for text in formulas if _OPEN in text for energy in energies
+        text.replace(_OPEN, energy) for text in texts if _OPEN in text for energy in energies
     ]
     if shown:
         explained.append("Each figure is the median over n Runs (fresh processes).")
-    if has_range:
-        explained.append(range_line())
+    return explained
+
+
+def marks(*, has_range: bool, has_doubt: bool, has_disturbed: bool = False) -> list[str]:
+    """How far to trust figures that have a mark, a line for each mark."""
+    told = [range_line()] if has_range else []
     if has_doubt:
-        explained.append(
+        told.append(
             f"{DOUBT_MARK.strip()} more than this memory delivered: the case's figures are not to "
             "be believed."
         )
     if has_disturbed:
-        explained.append(disturbed_line())
-    return explained
+        told.append(disturbed_line())
+    return told
 
 
 def disturbed_line() -> str:

@@ -13,16 +13,18 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
-from harness.analysis.verdict import Verdict
+from harness.analysis.verdict import Verdict, meaning
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.report import legend
 from harness.report.cells import NOTHING
-from harness.report.page import Cell, Column, Note, Page, Table, notes
+from harness.report.measured_answer import answer, distinct_name, verdict_lines
+from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
 from harness.report.sweep_page import FULL, shown_figures, sweep_table
+from harness.report.trials_page import trials_part
 from harness.schema.experiment import Experiment, Run, Stop
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
-from harness.schema.settings import difference_text, settings_text
+from harness.schema.settings import settings_text
 
 _COLUMNS = (
     *(Column(None, key) for key in ("model", "quantization", "settings", "workload", "metric")),
@@ -70,23 +72,27 @@ def measured_result(
 
 def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
     """
-    The figures, the formulas, and a verdict on each model and Settings.
+    The answer, the figures with what their marks mean, what else to know, and the formulas.
 
-    Of several of these one table with a row for each workload, or with `is_full` a table for each
-    with all of its figures; for programs they are the same.
+    Of several models and Settings one table with a row for each workload, or with `is_full` a table
+    for each with all of its figures; for programs they are the same.
     """
     groups = result.groups
+    judged = list(zip(groups, result.verdicts, strict=True))
     tables = [table for group in groups for table in _tables(group, groups)]
     if is_full or len(groups) < 2:
-        return (*tables, *notes(_legend(groups, _figures(groups)), list(_verdicts(result))))
+        shown, more = _figures(groups), ""
+    else:
+        shown = list(shown_figures(groups))
+        swept = sweep_table(groups, list(_sweep_notes(groups)))
+        tables = [swept, *map(_for_programs, tables)]
+        more = f"Loading, latencies and memory of each: {FULL}, here or with `harness show`."
     return (
-        sweep_table(groups, list(_sweep_notes(groups))),
-        *map(_for_programs, tables),
-        *notes(
-            _legend(groups, list(shown_figures(groups))),
-            list(_verdicts(result)),
-            f"Loading, latencies and memory of each: {FULL}, here or with `harness show`.",
-        ),
+        *notes(answer(judged)),
+        *tables,
+        *(trials_part(groups) if is_full else ()),
+        *notes(_marks(groups, shown), list(verdict_lines(judged)), more),
+        *explanation([*_formulas(groups, shown), meaning()] if shown else []),
     )
 
 
@@ -101,16 +107,9 @@ def _sweep_notes(groups: Sequence[Measured]) -> Iterator[tuple[str, str]]:
         noted = [(case.workload, note) for case in group.cases if (note := case_note(case))]
         for workload, note in (*noted, *_throughputs(group)):
             of_note = told.setdefault(note, {})
-            of_note.setdefault(_distinct(group, groups), []).append(workload)
+            of_note.setdefault(distinct_name(group, groups), []).append(workload)
     for note, names in told.items():
         yield "; ".join(f"{name} {', '.join(tests)}" for name, tests in names.items()), note
-
-
-def _distinct(group: Measured, groups: Sequence[Measured]) -> str:
-    """What tells a group from the others: its model, its settings or both."""
-    several = len({each.model.key for each in groups}) > 1
-    settings = difference_text(group.settings, [other.settings for other in groups])
-    return " · ".join(filter(None, (group.model.key if several else "", settings)))
 
 
 def measured_aside(result: MeasuredResult) -> Page:
@@ -240,12 +239,17 @@ def _figures(groups: Sequence[Measured]) -> Shown:
     ]
 
 
-def _legend(groups: Sequence[Measured], shown: Shown) -> list[str]:
-    return legend.lines(
-        [metric for metric, _ in shown],
+def _marks(groups: Sequence[Measured], shown: Shown) -> list[str]:
+    return legend.marks(
         has_range=any(figure.kind == "range" for _, figure in shown),
         has_disturbed=any(case.disturbed for group in groups for case in group.cases),
         has_doubt=any(_is_doubtful(metric, figure) for metric, figure in shown),
+    )
+
+
+def _formulas(groups: Sequence[Measured], shown: Shown) -> list[str]:
+    return legend.formulas(
+        [metric for metric, _ in shown],
         energies=dict.fromkeys(
             case.energy.text
             for group in groups
@@ -253,29 +257,3 @@ def _legend(groups: Sequence[Measured], shown: Shown) -> list[str]:
             if energy.METRIC in case.metrics
         ),
     )
-
-
-def _verdicts(result: MeasuredResult) -> Iterator[str]:
-    """
-    One line for each model and Settings, with what is to be known of it.
-
-    "smollm2-135m:Q4_1: comfortable (measured): decode 119 tok/s (tg128@d4096)". Settings are
-    named where a model has several. What is to be known of all is said once, behind them.
-    """
-    told = [it.notes for it in result.verdicts if isinstance(it, Verdict)]
-    shared = [note for note in told[0] if all(note in it for it in told)] if len(told) > 1 else []
-    for group, verdict in zip(result.groups, result.verdicts, strict=True):
-        others = [it.settings for it in result.groups if it.model.key == group.model.key]
-        name = group.model.key
-        if len(others) > 1:
-            name += f" ({settings_text(group.settings, others)})"
-        yield f"{name}: {_told(verdict, shared)}"
-    yield from shared
-
-
-def _told(verdict: Verdict | NoVerdict, shared: Sequence[str]) -> str:
-    if isinstance(verdict, NoVerdict):
-        return f"no verdict: {verdict.reason}"
-    text = f"{verdict.text} ({verdict.evidence}): {verdict.reason}"
-    own = (note for note in verdict.notes if note not in shared)
-    return " ".join([text if text.endswith(".") else f"{text}.", *own])

@@ -20,6 +20,7 @@ from harness.analysis.formulas import trials_of, why_disturbed
 from harness.errors import HarnessError
 from harness.records.store import StoredExperiment, load
 
+UNEXPLAINED = "What the figures are: --explain"
 LONG_NAME = "a-model-whose-name-is-longer-than-any-that-a-sensible-person-would-type-twice.gguf"
 # Until it is decided: on a machine that others use, rounds are repeated.
 _PATIENT = pytest.mark.timeout(300)
@@ -48,8 +49,13 @@ def test_what_was_measured_side_by_side_is_a_table_of_80_columns(compared: Compa
     done = compared.done
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("A  tiny-random:Q8_0 · threads 1, batch-size 64")
-    assert lines[1].startswith("B  tiny-random:Q8_0 · threads 1, batch-size 128")
+    answer, sides, *_ = done.stdout.split("\n\n")
+    assert "batch-size 128" in answer
+    assert "batch-size 64" in answer
+    assert "tg8 tok/s" in answer
+    a, b = sides.splitlines()
+    assert a.startswith("A  tiny-random:Q8_0 · threads 1, batch-size 64")
+    assert b.startswith("B  tiny-random:Q8_0 · threads 1, batch-size 128")
     assert max(map(len, lines)) <= 80
     need = next(line.split() for line in lines if line.startswith("  needed"))
     assert need[-1] in ("same", "larger", "smaller")
@@ -78,7 +84,7 @@ def test_the_stored_rounds_give_the_same_table_again(compared: Compared) -> None
     again = compared.home.harness("compare", "--stored", "n_batch=64", "n_batch=128")
     assert again.exit_code == 0, again.stderr
     assert again.stdout == compared.done.stdout
-    assert again.stderr == ""
+    assert again.stderr == f"\n{UNEXPLAINED}\n"
 
 
 def test_what_was_measured_until_decided_keeps_its_wider_interval(compared: Compared) -> None:
@@ -88,7 +94,8 @@ def test_what_was_measured_until_decided_keeps_its_wider_interval(compared: Comp
     assert '"max-runs"' in text
     copy.write_text(text.replace('"max-runs"', '"decided"'))
     sides = (f"{copy},n_batch=64", f"{copy},n_batch=128")
-    looked_often = " ".join(compared.home.harness("compare", "--stored", *sides).stdout.split())
+    looked_often = compared.home.harness("compare", "--stored", *sides, "--explain").stdout
+    looked_often = " ".join(looked_often.split())
     assert "99.97 % interval" in looked_often
     assert "Measured until decided" in looked_often
     assert "99 % interval" in " ".join(compared.done.stdout.split())

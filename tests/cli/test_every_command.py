@@ -107,6 +107,9 @@ def test_a_dash_is_stdin_only_where_that_is_read() -> None:
 WITHOUT_EFFECT = [
     "machine --force",
     "show latest --all",
+    "show --explain",
+    "show latest --explain --json",
+    "fit --audit --explain",
     "export --force",
     "run tiny-random --runs 5 --precision 1%",
     "frontier tiny-random -t 2",

@@ -16,9 +16,11 @@ OFFLINE = {"HF_HUB_OFFLINE": "1"}
 def test_fit_tells_memory_for_each_context_within_80_columns(home: Home) -> None:
     done = home.harness("fit", "tiny-random", **OFFLINE)
 
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "\nWhat the figures are: --explain\n")
+    answer, facts, *_ = done.stdout.split("\n\n")
+    assert answer.startswith("tiny-random:Q8_0 fits into what is free now with 4096 positions")
+    assert facts.startswith("tiny-random:Q8_0 · llama · ")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("tiny-random:Q8_0 · llama · ")
     assert "Header of the file here." in lines
     assert [line.split()[0] for line in lines if line.endswith("yes")] == ["4096", "8192"]
     assert "free now of" in done.stdout

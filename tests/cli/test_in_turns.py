@@ -27,9 +27,10 @@ def in_turns(home: Home) -> list[bool]:
 
 
 def test_compare_takes_turns_and_says_so(home: Home) -> None:
-    done = home.harness("compare", "tiny-random", *QUICK, *SIDES)
+    done = home.harness("compare", "tiny-random", *QUICK, *SIDES, "--explain")
     assert done.exit_code == 0, done.stderr
     assert in_turns(home) == [True] * 4
+    assert "geometric means over" in " ".join(done.stdout.split())
     assert "one process after the other" not in " ".join(done.stdout.split())
     runs = home.runs()
     for one, other in (runs[:2], runs[2:]):
@@ -38,7 +39,7 @@ def test_compare_takes_turns_and_says_so(home: Home) -> None:
 
 @pytest.mark.parametrize("command", ["compare", "run"])
 def test_never_is_one_process_after_the_other(home: Home, command: str) -> None:
-    done = home.harness(command, "tiny-random", *QUICK, *SIDES, "--in-turns", "never")
+    done = home.harness(command, "tiny-random", *QUICK, *SIDES, "--in-turns", "never", "--explain")
     assert done.exit_code == 0, done.stderr
     assert in_turns(home) == [False] * 4
     if command == "compare":
@@ -90,7 +91,7 @@ def narrow(
 
 
 def test_sides_that_fit_only_apart_are_measured_apart(narrow: Callable[..., Done]) -> None:
-    done = narrow("compare", "tiny-random", *QUICK, *SIDES)
+    done = narrow("compare", "tiny-random", *QUICK, *SIDES, "--explain")
     assert done.exit_code == 0, done.stderr
     told = " ".join(done.stderr.split())
     why = "together they need [0-9]+ MiB of memory and 100 MiB are free"

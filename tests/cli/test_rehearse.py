@@ -38,7 +38,7 @@ def _offline(home: Home, name: str, *arguments: str) -> Done:
 def test_a_twin_is_measured_like_a_model_and_called_rehearsed(rehearsed: Rehearsed) -> None:
     done = rehearsed.done
     assert done.exit_code == 0, done.stderr
-    heading = done.stdout.splitlines()[0]
+    heading = done.stdout.split("\n\n")[1]
     assert heading.startswith("tiny-random:Q8_0 · Q8_0 · 1.02 MB · rehearsed · threads ")
     for workload in ("pp16", "tg8", "chat"):
         assert f"\n{workload} " in done.stdout

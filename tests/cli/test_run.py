@@ -37,7 +37,9 @@ def test_a_measurement_ends_with_its_table_alone_on_stdout(measured: Measured) -
     done = measured.done
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("tiny-random:Q8_0 · Q8_0 · 1.02 MB · threads ")
+    assert lines[0].startswith("tiny-random:Q8_0")
+    heading = done.stdout.split("\n\n")[1]
+    assert heading.startswith("tiny-random:Q8_0 · Q8_0 · 1.02 MB · threads ")
     assert "\npp16 " in done.stdout
     assert "\ntg8 " in done.stdout
     assert "\nload " in done.stdout
@@ -51,7 +53,8 @@ def test_progress_trust_and_record_are_on_stderr(measured: Measured) -> None:
     assert "all runs made" in said
     assert "disturbed" in said
     assert "n = " in said
-    assert said.rstrip().endswith(str(measured.home.record().relative_to(measured.home.folder)))
+    record = measured.home.record().relative_to(measured.home.folder)
+    assert said.endswith(f"Record: {record}\n\nWhat the figures are: --explain\n")
 
 
 def test_the_table_fits_80_columns(measured: Measured) -> None:

@@ -21,7 +21,11 @@ def swept(**plan: Any) -> MeasuredResult:
 
 
 def test_a_sweep_is_one_table_with_a_row_a_test_and_a_column_for_what_differs() -> None:
-    lines = shown(swept()).splitlines()
+    answer, _, rest = shown(swept()).partition("\n\n")
+    assert answer.startswith(
+        "2 configurations (measured): 2 usable; decode from 59.3 tok/s (threads"
+    )
+    lines = rest.splitlines()
     assert lines[0] == "load-mode none"
     assert lines[2].split() == (
         ["size", "params", "threads", "test", "tok/s", "95", "%", "interval", "TTFT", "n"]

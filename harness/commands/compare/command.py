@@ -11,7 +11,7 @@ from harness.analysis.comparison import KINDS
 from harness.analysis.metrics import COMPARED
 from harness.commandline import options
 from harness.commandline.measuring_options import comparing_options
-from harness.commandline.output import Output, html_options, output_options
+from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commands.compare.compare import (
     Compared,
     CompareRequest,
@@ -75,6 +75,7 @@ _MANY_RUNS = 1000
 @comparing_options
 @output_options
 @html_options
+@explain_option
 @click.pass_context
 def command(
     context: click.Context,

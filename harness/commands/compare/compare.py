@@ -32,7 +32,10 @@ from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Experiment, ModelKey, Run
 
 # Of the options, those that --stored has a use for; the rest says how to measure.
-_FOR_STORED = {"what", "stored", "threshold", "wanted", "across", "results"} | ANSWERING
+_FOR_STORED = {
+    *("what", "stored", "threshold", "wanted", "across", "results", "explain"),
+    *ANSWERING,
+}
 # As often as a sweep tries a model that fails.
 _ROUNDS_TO_GIVE_UP = 2
 

@@ -12,15 +12,26 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
-from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK
+from harness.analysis.stats.ratio import CONFIDENCE_OF_EACH_LOOK, Comparison
+from harness.commands.compare.answer import answer, topic
 from harness.measure.session import SessionResult
 from harness.report.measured_page import record_line
-from harness.report.page import Cell, Column, Facts, Note, Page, Quantity, Table, notes
+from harness.report.page import (
+    Cell,
+    Column,
+    Facts,
+    Note,
+    Page,
+    Quantity,
+    Table,
+    explanation,
+    notes,
+)
 from harness.report.ratios import ratio_of, verdict_word
 from harness.report.run_line import STOPS
 from harness.schema.settings import settings_text
 
-_COLUMNS = (
+_BEFORE = (
     Column("workload"),
     Column(None, "a"),
     Column(None, "b"),
@@ -30,7 +41,8 @@ _COLUMNS = (
     Column("A", align="right"),
     Column("B", align="right"),
     *(Column(None, key) for key in ("a_", "b_", "a_mean", "b_mean")),
-    Column("B / A", "ratio_", "right", interval="interval"),
+)
+_AFTER = (
     Column("n", align="right"),
     Column("B is"),
     *(Column(None, key) for key in ("confidence", "threshold", "pairing", "verdict", "note")),
@@ -43,10 +55,13 @@ _PAIRINGS = {
     "rounds": "A and B are geometric means over the rounds that both have, one process after the "
     "other in each. B / A is the geometric mean of the ratios of single rounds, with its "
     "{confidence} interval; n counts rounds.",
-    "unpaired": "A and B were measured at different times: they are geometric means over Runs, B / "
-    "A is the ratio of these, and its {confidence} interval knows how far Runs differ, not what "
-    "else changed between the two; n counts the Runs of the side that has fewer.",
+    "unpaired": "A and B are geometric means over Runs, B / A is the ratio of these, with its "
+    "{confidence} interval; n counts the Runs of the side that has fewer.",
 }
+_APART = (
+    "A and B were measured at different times: the interval knows how far Runs differ, not what "
+    "else changed between the two."
+)
 _BESIDE_TURNS = (
     "What no single trial tells, as loading and memory: by the ratios of the Runs of a round, with "
     "their {confidence} interval."
@@ -73,9 +88,16 @@ class ComparedPair:
 
 
 def page(pairs: Sequence[ComparedPair]) -> Page:
-    """For each pair what it is, a row a figure, and what they hide; then how they are judged."""
+    """The answer; for each pair what it is, a row a figure, what they hide; how it is judged."""
     parts = [part for pair in pairs for part in _pair(pair)]
-    return (*parts, *notes(_legend(pairs)))
+    found = [figure.comparison for pair in pairs for figure in pair.figures if figure.comparison]
+    is_apart = any(each.pairing == "unpaired" for each in found)
+    return (
+        *notes([answer(pair.a, pair.b, pair.figures) for pair in pairs]),
+        *parts,
+        *notes(_APART if is_apart else ""),
+        *explanation(_explained(found)),
+    )
 
 
 def aside(measured: SessionResult) -> Page:
@@ -116,9 +138,18 @@ def _pair(pair: ComparedPair) -> Page:
     return (
         Facts((("A", titles[0]), ("B", titles[1]))),
         *((Note(differing, "warning"),) if differing else ()),
-        Table(_COLUMNS, rows, is_grouped=True),
+        Table(_columns(pair.figures), rows, is_grouped=True),
         *notes(list(_sentences(pair.figures))),
     )
+
+
+def _columns(figures: Sequence[ComparedFigure]) -> tuple[Column, ...]:
+    """With how sure the intervals are above them, where all are as sure."""
+    found = [it.comparison for it in figures if it.comparison]
+    shares = {f"{it.confidence * 100:.4g} % " for it in found if it.pairing != "exact"}
+    share = shares.pop() if len(shares) == 1 else ""
+    ratio = Column("B / A", "ratio_", "right", interval=f"{share}interval")
+    return (*_BEFORE, ratio, *_AFTER)
 
 
 def _row(titles: tuple[str, str], figure: ComparedFigure) -> tuple[Cell, ...]:
@@ -127,7 +158,7 @@ def _row(titles: tuple[str, str], figure: ComparedFigure) -> tuple[Cell, ...]:
     if found:
         judged = found.confidence, found.threshold, found.pairing, found.verdict
     return (
-        _topic(figure),
+        topic(figure),
         *titles,
         figure.workload,
         figure.metric,
@@ -151,16 +182,12 @@ def _sides(figure: ComparedFigure) -> tuple[Cell, ...]:
     return (*(Quantity(mean, unit) for mean in means), *medians, *means)
 
 
-def _topic(figure: ComparedFigure) -> str:
-    return figure.workload or METRICS[figure.metric].topic
-
-
 def _sentences(figures: Sequence[ComparedFigure]) -> Iterator[str]:
     """Why something is not compared, and what "inconclusive" may hide."""
     notes: dict[str, list[str]] = {}
     hidden: dict[str, list[str]] = {}
     for figure in figures:
-        name = f"{_topic(figure)} {METRICS[figure.metric].label}"
+        name = f"{topic(figure)} {METRICS[figure.metric].label}"
         compared = figure.comparison
         if compared is None:
             notes.setdefault(figure.note, []).append(name)
@@ -177,8 +204,7 @@ def _sentences(figures: Sequence[ComparedFigure]) -> Iterator[str]:
         yield f"One value on a side tells nothing of a difference: {', '.join(unknown)}."
 
 
-def _legend(pairs: Sequence[ComparedPair]) -> list[str]:
-    found = [figure.comparison for pair in pairs for figure in pair.figures if figure.comparison]
+def _explained(found: Sequence[Comparison]) -> list[str]:
     lines: list[str] = []
     pairings = dict(_PAIRINGS)
     if any(each.pairing == "turns" for each in found):
@@ -199,4 +225,4 @@ def _legend(pairs: Sequence[ComparedPair]) -> list[str]:
             f"A verdict needs the whole interval: within {share} it is the same, beyond it a "
             "difference, across it nothing can be told."
         )
-    return lines or ["There is nothing to compare."]
+    return lines

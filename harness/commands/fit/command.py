@@ -10,7 +10,13 @@ import click
 
 from harness.commandline import options
 from harness.commandline.engine_options import engine_lists, engine_values
-from harness.commandline.output import ANSWERING, Output, html_options, output_options
+from harness.commandline.output import (
+    ANSWERING,
+    Output,
+    explain_option,
+    html_options,
+    output_options,
+)
 from harness.commands.fit.audit import audit
 from harness.commands.fit.document import audit_document, document
 from harness.commands.fit.fit import FitRequest, fit
@@ -52,6 +58,7 @@ from harness.report.progress.planning import Planning
 @options.results_option
 @output_options
 @html_options
+@explain_option
 @click.pass_context
 def command(
     context: click.Context,

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from harness import units
 from harness.analysis.device_memory import Fits, MemoryCapacity
+from harness.analysis.verdict import meaning
+from harness.commands.fit.answer import answers
 from harness.commands.fit.audit import AuditResult
 from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
-from harness.report.page import Cell, Column, Note, Page, Table, notes
+from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.prediction import Method, Prediction
 
@@ -19,6 +21,12 @@ _FITS: dict[Fits | None, str] = {
 _ORIGINS = {"local": "of the file here", "hub": "from", "shape": "made from"}
 # A class that earlier results corrected is one still; the note says by how much.
 _METHODS: dict[Method, str] = {"local-results": "machine-class"}
+_EXPLAINED = (
+    "Total: weights, KV cache and compute buffers of one context, as the engine plans them.",
+    "Fits: yes, into what is free now; if freed, once other programs are closed; in part, with "
+    "some of it in slower memory beside the GPU's.",
+)
+_INTERVALS = "90 % interval: made to hold nine of ten later measurements; --audit tells how many."
 _SPEEDS = (
     Column(None, "model"),
     Column("predicted", "what"),
@@ -46,12 +54,16 @@ _AUDIT = (
 
 
 def page(result: FitResult) -> Page:
-    """Every model with the memory it is set against, or of many a row each."""
+    """The answer; every model with the memory it is set against, or of many a row each."""
     failures = tuple(Note((_failure(each),), is_whole=True) for each in result.failures)
+    said = notes(list(answers(result)))
     if result.is_overview:
-        return Table(_OVERVIEW, tuple(_overview(it) for it, _ in result.fits)), *failures
+        table = Table(_OVERVIEW, tuple(_overview(it) for it, _ in result.fits))
+        return (*said, table, *failures, *explanation(_EXPLAINED))
     models = [part for it, speeds in result.fits for part in _model(it, speeds)]
-    return (*models, *notes(_memory(result.capacity) if result.fits else ""), *failures)
+    memory = _memory(result.capacity) if result.fits else ""
+    explained = explanation((*_EXPLAINED, _INTERVALS, meaning()) if result.fits else ())
+    return (*said, *models, *notes(memory), *failures, *explained)
 
 
 def hint(result: FitResult) -> Page:

@@ -9,7 +9,7 @@ import click
 
 from harness.commandline import options
 from harness.commandline.measuring_options import MEASURING, measuring_options
-from harness.commandline.output import Output, html_options, output_options
+from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commandline.places import FOLDER_THERE
 from harness.commands.frontier.candidates import candidates
 from harness.commands.frontier.document import document
@@ -56,6 +56,7 @@ from harness.report.progress.scoring import QualityProgress
 @partial(measuring_options, in_turns="auto")
 @output_options
 @html_options
+@explain_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -74,7 +75,7 @@ def command(
     A name without a quantization means every variant of it on this disk, with those that
     `harness quantize` made. Figures are read from what is stored; with --measure what is missing is
     measured first: speeds in rounds that all of them share, then the distance of each from the
-    most precise one. Ends with which one to take on this machine, or "inconclusive".
+    most precise one. Begins with which one to take on this machine, or "inconclusive".
     """
     if not is_measuring:
         why = "is for measuring; add --measure, or leave it away"

@@ -6,40 +6,33 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.frontier.criteria import CRITERIA
 from harness.analysis.frontier.dominance import Option
+from harness.analysis.verdict import meaning
+from harness.commands.frontier.advice import FAR_KL, NEAR_KL
 from harness.commands.frontier.frontier import FrontierResult
-from harness.report.legend import range_line
-from harness.report.page import Column, Note, Page, Table, notes
+from harness.report.legend import formulas, range_line
+from harness.report.page import Column, Note, Page, Table, explanation, notes
 
-# What belongs together, and as many figures with their intervals as a line of 80 columns holds.
-_TABLES = (
-    ("bytes", "need"),
-    ("decode", "prefill"),
-    ("ttft", "joules"),
-    ("kl", "same_top"),
-)
 _LONGEST_TYPE = 12
 """Names of types alone are no longer: "UD-Q4_K_XL+"."""
 _FLAT = tuple(Column(None, key) for key in ("model", "quantization", "metric", "", "dominated_by"))
 
 
 def page(result: FrontierResult) -> Page:
-    """What is set side by side and how it was measured, the figures, and which to take."""
-    options, dominated = result.frontier.options, result.dominated
-    tables = [
-        _table(options, dominated, shown)
-        for names in _TABLES
-        if (shown := [name for name in names if any(name in it.figures for it in options)])
-    ]
-    advice = result.advice.text
+    """Which to take, what is set side by side and how it was measured, and the figures."""
+    dominated, advice = result.dominated, result.advice.text
     return (
+        *notes(f"{advice[:1].upper()}{advice[1:]}."),
         Note(result.conditions, title=result.model),
-        *tables,
+        _table(result.frontier.options, dominated),
         _flat(result, dominated),
-        *notes(list(_legend(result, dominated)), f"{advice[:1].upper()}{advice[1:]}."),
+        *notes(list(_legend(result, dominated))),
+        *explanation(list(_explained(result))),
     )
 
 
-def _table(options: Sequence[Option], dominated: dict[str, str], names: Sequence[str]) -> Table:
+def _table(options: Sequence[Option], dominated: dict[str, str]) -> Table:
+    """All in one; where a line is too short for that, it goes on below, behind the same names."""
+    names = [name for name in CRITERIA if any(name in it.figures for it in options)]
     columns = (
         Column("type"),
         *(Column(CRITERIA[name].title, align="right", interval="") for name in names),
@@ -51,7 +44,7 @@ def _table(options: Sequence[Option], dominated: dict[str, str], names: Sequence
         )
         for it in options
     ]
-    # A model's name may be long, and its end is what tells it: a line of its own.
+    # A model's name may be long, and its end is what tells it: a line of its own where need be.
     is_long = any(len(it.name) > _LONGEST_TYPE for it in options)
     return Table(columns, tuple(rows), is_grouped=is_long)
 
@@ -80,9 +73,16 @@ def _legend(result: FrontierResult, dominated: dict[str, str]) -> Iterator[str]:
             "errors of both add up, so a publisher's file of that type may be better."
         )
     yield from (f"{it.name}: {it.reason_missing}." for it in options if it.reason_missing)
-    if any("kl" in it.figures for it in options):
+    yield from result.notes
+
+
+def _explained(result: FrontierResult) -> Iterator[str]:
+    shown = [name for name in CRITERIA if any(name in it.figures for it in result.frontier.options)]
+    yield from formulas(metric.name for name in shown if (metric := CRITERIA[name].metric))
+    if "kl" in shown:
         yield (
             "Mean KL divergence from the reference in nats; same top: how often both think the "
-            "same token likeliest."
+            f"same token likeliest. Near the reference: up to {NEAR_KL}; far from it: above "
+            f"{FAR_KL}."
         )
-    yield from result.notes
+    yield meaning()

@@ -10,7 +10,7 @@ import click
 from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
-from harness.commandline.output import Output, html_options, output_options
+from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commandline.places import FOLDER
 from harness.commands.rehearse.rehearse import RehearseRequest, prepare_rehearsal
 from harness.measure.lock import machine_held
@@ -46,6 +46,7 @@ from harness.report.progress.measuring import Progress
 @options.verbose_option
 @output_options
 @partial(html_options, own_force="force")
+@explain_option
 def command(
     models: tuple[str, ...],
     directory: Path | None,

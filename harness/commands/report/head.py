@@ -112,7 +112,7 @@ def method(found: Sequence[Scope]) -> Page:
         if "joules_per_token" in case.metrics
     )
     shown_metrics = [name for name in METRICS if name in names]
-    lines = legend.lines(shown_metrics, has_range=False, has_doubt=False, energies=energies)
+    lines = legend.formulas(shown_metrics, energies)
     return (Note(_METHOD), Note(tuple(lines), title="Formulas"))
 
 

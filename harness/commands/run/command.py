@@ -9,7 +9,7 @@ import click
 from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
-from harness.commandline.output import Output, html_options, output_options
+from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest, prepare
 from harness.models.catalog.catalog import load_catalog
@@ -30,6 +30,7 @@ from harness.report.progress.measuring import Progress
 @options.verbose_option
 @output_options
 @html_options
+@explain_option
 def command(
     models: tuple[str, ...],
     catalogs: tuple[Path, ...],

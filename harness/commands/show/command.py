@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commandline import options
-from harness.commandline.output import Output, html_options, output_options
+from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
 from harness.errors import ExitCode, UsageError
 from harness.records.listing import find, list_experiments, listing_of
@@ -34,6 +34,7 @@ from harness.records.store import load
 @options.verbose_option
 @output_options
 @html_options
+@explain_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -57,8 +58,9 @@ def command(
         output.require_lines()
         return _follow(results, experiment, output)
     if experiment is None:
-        if is_full:
-            raise UsageError("--verbose is about one experiment; name it, as in `show latest`")
+        if is_full or output.explains:
+            option = "--verbose" if is_full else "--explain"
+            raise UsageError(f"{option} is about one experiment; name it, as in `show latest`")
         listed = StoredList(results, tuple(list_experiments(results)), is_all)
         shown = page(listed), list_document(listed)
         return output.show(*shown, hint=hint(listed), title="Stored results")

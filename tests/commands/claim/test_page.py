@@ -4,13 +4,13 @@ import csv
 from typing import Any
 
 import pytest
+from harness.commands.claim.page import page, symbol
 
 from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.verdict import Evidence, Level, Verdict, does_not_run
 from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Reach, Row, conclude
-from harness.commands.claim.page import page, symbol
 from harness.commands.claim.sentences import sentences
 from harness.commands.claim.table import NamedHost
 from harness.report.formats import FORMATS

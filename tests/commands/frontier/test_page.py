@@ -29,7 +29,9 @@ from harness.models.gguf.model_file import describe
 from harness.models.quantization_sets import REQUANTIZED_FROM, SOURCE_SHA256
 from harness.records.quality import save_quality
 from harness.records.store import ExperimentWriter
+from harness.report import plain
 from harness.report.formats import FORMATS
+from harness.report.page import without_explanations
 from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
 
@@ -104,37 +106,37 @@ BEST, WORST = option("Q6_K", 0.005, 40, 6e7), option("Q5_1", 0.02, 30, 7e7)
 BROKEN = Option("Q2_K", {"bytes": known(3e7, "file bytes")}, reason_missing="killed by the system")
 
 
-def test_marks_are_explained_and_the_advice_comes_last() -> None:
-    text = text_of(result_of(BEST, WORST, BROKEN))
+def test_the_advice_comes_first_and_marks_are_explained() -> None:
+    text = plain.render(without_explanations(page(result_of(BEST, WORST, BROKEN))))
     assert text == (
-        "model\n"
-        "\n"
-        "type       size   needed\n"
-        "------  -------  -------\n"
-        "Q6_K    60.0 MB  114 MiB\n"
-        "Q5_1 x  70.0 MB  134 MiB\n"
-        "Q2_K    30.0 MB        –\n"
-        "\n"
-        "type    decode tok/s\n"
-        "------  ------------  -----------\n"
-        "Q6_K            40.0  39.6 – 40.4\n"
-        "Q5_1 x          30.0  29.7 – 30.3\n"
-        "Q2_K               –\n"
-        "\n"
-        "type    mean KL                   same top\n"
-        "------  -------  ---------------  --------\n"
-        "Q6_K      0.005  0.0049 – 0.0051    99.5 %\n"
-        "Q5_1 x     0.02  0.0196 – 0.0204    98.0 %\n"
-        "Q2_K          –                          –\n"
-        "\n"
-        "x Q5_1 is dominated: Q6_K is no worse in any figure, better in one.\n"
-        "Q2_K: killed by the system.\n"
-        "Mean KL divergence from the reference in nats; same top: how often both think\n"
-        "the same token likeliest.\n"
-        "\n"
         "Take Q6_K: the fastest of those near the reference (KL divergence 0.005, same\n"
         "top token 99.5 %, decode 40.0 tok/s, comfortable).\n"
-    ).rstrip("\n")
+        "\n"
+        "model\n"
+        "\n"
+        "type      size  needed decode tok/s             mean KL                 same top\n"
+        "------ ------- ------- ------------ ----------- ------- --------------- --------\n"
+        "Q6_K   60.0 MB 114 MiB         40.0 39.6 – 40.4   0.005 0.0049 – 0.0051   99.5 %\n"
+        "Q5_1 x 70.0 MB 134 MiB         30.0 29.7 – 30.3    0.02 0.0196 – 0.0204   98.0 %\n"
+        "Q2_K   30.0 MB       –            –                   –                        –\n"
+        "\n"
+        "x Q5_1 is dominated: Q6_K is no worse in any figure, better in one.\n"
+        "Q2_K: killed by the system."
+    )
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_all_figures_are_one_table_where_a_line_has_room_for_it(width: int) -> None:
+    options = (wide("UD-Q4_K_XL+", is_interval=True), wide("Q6_K", is_interval=True, factor=3))
+    lines = plain.render(page(result_of(*options)), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert (sum(line.startswith("type") for line in lines) == 1) == (width == 200)
+
+
+def test_what_the_figures_are_is_for_whoever_asks() -> None:
+    whole = page(result_of(BEST, WORST))
+    assert "Mean KL divergence from the reference in nats" in plain.render(whole)
+    assert "Mean KL" not in plain.render(without_explanations(whole))
 
 
 def test_a_name_cannot_steer_a_terminal_nor_break_markdown() -> None:
@@ -222,7 +224,7 @@ def test_rows_of_two_models_are_told_apart_however_long_their_names(tmp_path: Pa
     text = CliRunner().invoke(command, [*map(str, paths), "--results", str(results)]).stdout
     lines = text.splitlines()
     for path in paths:
-        assert lines.count(path.name) >= 2, text
+        assert lines.count(path.name) == 1, text
     assert max(map(len, lines)) <= 80
 
 
@@ -239,7 +241,7 @@ def test_stored_speeds_and_distances_decide_what_to_take(tmp_path: Path) -> None
         record = make_record(chunks, identity=file.quantization)
         save_quality(results, record.model_copy(update={"model": file, "reference": files[0]}))
     text = CliRunner().invoke(command, [*map(str, paths), "--results", str(results)]).stdout
-    assert "\nTake Q8_0: " in text, text
+    assert text.startswith("Take Q8_0: "), text
     assert "Q4_0 is faster" in text.replace("\n", " ")
     assert max(map(len, text.splitlines())) <= 80
 

@@ -1,0 +1,90 @@
+"""Whether models will run here, in a sentence each: the first thing that `harness fit` says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from harness import units
+from harness.analysis import verdict
+from harness.analysis.device_memory import Fits
+from harness.analysis.verdict_predicted import DECODE, PROMPT, figure_of
+from harness.commands.fit.fit import FitResult, PredictedSpeed
+from harness.measure.memory import ContextFit, ModelFit, shortage
+from harness.report.cells import bounds_of
+from harness.schema.figure import Figure
+from harness.schema.model_kind import MODEL_KINDS
+
+_HOW: dict[Fits | None, str] = {
+    "yes": "fits into what is free now",
+    "when-freed": "fits once other programs are closed",
+    "split": "fits in part beside the GPU's memory",
+    "no": "does not fit",
+}
+_COUNTED: dict[Fits, str] = {
+    "yes": "fit",
+    "when-freed": "would once other programs are closed",
+    "split": "in part beside the GPU's memory",
+    "no": "do not",
+}
+
+
+def answers(result: FitResult) -> Iterator[str]:
+    """A sentence for each model, or one for the whole catalogue."""
+    if result.is_overview:
+        if result.fits:
+            yield _overview([fit for fit, _ in result.fits])
+        return
+    for fit, speeds in result.fits:
+        yield _answer(fit, speeds)
+
+
+def _answer(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> str:
+    """Whether it fits where verdicts are given, how far that reaches, and how fast it will be."""
+    context, key = _judged(fit), fit.found.key
+    if context is None or context.need is None:
+        return f"{key}: no context of it can be planned, see below."
+    where = f"{key} {_HOW[context.fits]} with {context.context.request.n_ctx} positions"
+    if context.fits != "yes":
+        why = shortage(context.need, fit.capacity)
+        return f"{where}: {why}." if why else f"{where}."
+    largest = max((each.n_ctx or 0 for each in fit.largest), default=0)
+    reach = f", and with up to {largest}" if largest > context.context.request.n_ctx else ""
+    kind = fit.found.file.kind
+    if kind != "generates":
+        return f"{where}{reach}; it is {MODEL_KINDS[kind].text}, on which there is no verdict."
+    decode = _figure(speeds, DECODE.name, f"at {DECODE.depth} positions")
+    ttft = _figure(speeds, PROMPT.name, f"after a prompt of {PROMPT.n_prompt} tokens")
+    if decode is None:
+        return f"{where}{reach}; how fast it will be cannot be told."
+    judged = verdict.by_speed(decode, ttft, "predicted")
+    return judged.sentence(f"{where}{reach}; it")
+
+
+def _judged(fit: ModelFit) -> ContextFit | None:
+    """The context that verdicts are about, or the nearest that was planned."""
+    planned = [each for each in fit.contexts if each.fits]
+    if not planned:
+        return None
+
+    def distance(each: ContextFit) -> tuple[int, int]:
+        return abs(each.context.request.n_ctx - verdict.DEPTH), each.total_bytes
+
+    return min(planned, key=distance)
+
+
+def _figure(speeds: Sequence[PredictedSpeed], workload: str, when: str) -> Figure | None:
+    """What is predicted of a workload, which says itself where it lies and when that is so."""
+    told = next((each.figure for each in speeds if each.figure.workload == workload), None)
+    figure = figure_of(told) if told else None
+    return replace(figure, source=f"{bounds_of(figure)} {when}") if figure else None
+
+
+def _overview(fits: Sequence[ModelFit]) -> str:
+    counts = Counter(each.fits for fit in fits if (each := _judged(fit)))
+    parts = [f"{counts[how]} {text}" for how, text in _COUNTED.items() if counts[how]]
+    refused = len(fits) - counts.total()
+    parts += [f"{refused} cannot be planned"] if refused else []
+    free = units.memory_size(fits[0].capacity.fast_bytes)
+    return f"Of {len(fits)} that can be laid out, into {free} that are free: {', '.join(parts)}."

@@ -64,35 +64,50 @@ def test_the_conclusion_names_both_sides_and_what_it_stands_on(claim: Done) -> N
 
 
 @pytest.mark.slow
-def test_a_verdict_ends_the_table_of_what_was_measured(measured: Home) -> None:
+def test_a_verdict_stands_before_the_table_of_what_was_measured(measured: Home) -> None:
     done = measured.harness("show", "latest")
     document = measured.harness("show", "latest", "--json").document
 
     assert done.exit_code == 0, done.stderr
-    last = done.stdout.rstrip().split("\n\n")[-1]
-    assert last.startswith("tiny-random:Q8_0: ")
-    assert "(measured): decode " in " ".join(last.split())
+    first = " ".join(done.stdout.split("\n\n")[0].split())
+    assert first.startswith("tiny-random:Q8_0 is ")
+    assert "(measured): decode " in first
     (entry,) = document["verdicts"]
     assert entry["model"] == "tiny-random:Q8_0"
     assert entry["verdict"]["evidence"] == "measured"
-    assert entry["verdict"]["text"] in last
+    assert entry["verdict"]["text"] in first
 
 
 @pytest.mark.slow
 def test_machines_can_be_chosen(measured: Home) -> None:
-    done = measured.harness("claim", "--machine", "laptop-16", "--machine", "STUDIO-96")
+    machines = ("--machine", "laptop-16", "--machine", "STUDIO-96")
+    done = measured.harness("claim", *machines, "--matrix")
 
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["model", "total", "used", "size", "a", "b"]
+    assert ["model", "total", "used", "size", "a", "b"] in [line.split() for line in lines]
     assert max(map(len, lines)) <= 80
     assert "gpt-oss-20b: " in " ".join(done.stdout.split())
     assert all(line.startswith("planning ") for line in done.stderr.splitlines())
 
 
 @pytest.mark.slow
+def test_what_runs_here_is_told_first_and_what_was_measured_says_so(measured: Home) -> None:
+    done = measured.harness("claim")
+
+    assert done.exit_code == 0, done.stderr
+    first, overview, *boards = done.stdout.split("\n\n")
+    assert first.startswith("Of ")
+    assert "run comfortably on this machine" in " ".join(first.split())
+    assert [line.split()[0] for line in overview.splitlines()[2:]] == MACHINES
+    assert "tiny-random (measured)" in " ".join(boards[0].split())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "--matrix" in done.stderr
+
+
+@pytest.mark.slow
 def test_markdown_is_one_table(measured: Home) -> None:
-    done = measured.harness("claim", "--machine", "here", "--format", "github")
+    done = measured.harness("claim", "--machine", "here", "--matrix", "--format", "github")
 
     assert done.exit_code == 0, done.stderr
     rows = [line.replace("\\|", "") for line in done.stdout.splitlines() if line[:1] == "|"]

@@ -64,6 +64,8 @@ class ClaimResult:
         bandwidth: What is known of the speed of this machine's memory, where it matters.
         notes: What to know of predictions for this machine.
         left_out: Why other models of the catalogue have no row, a sentence each.
+        like: The reference machine that the machine at hand is like, if it is like one.
+        is_chosen: Whether the machines were asked for by name.
     """
 
     here: Machine | None
@@ -74,6 +76,15 @@ class ClaimResult:
     bandwidth: KnownBandwidth | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    like: str | None = None
+    is_chosen: bool = False
+
+    @property
+    def featured(self) -> list[NamedHost]:
+        """Those to be told of in full: as named, else the one at hand and the one it is like."""
+        if self.is_chosen:
+            return list(self.hosts)
+        return [host for host in self.hosts if host.name in (HERE, self.like)]
 
 
 def examine(
@@ -121,4 +132,6 @@ def examine(
         conclusion=conclude(table, [host.name for host in hosts if host.is_consumer]),
         bandwidth=here.bandwidth if here else None,
         notes=here.notes if here else (),
+        like=here.like(references) if here else None,
+        is_chosen=bool(request.machines),
     )

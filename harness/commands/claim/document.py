@@ -129,6 +129,7 @@ class ClaimDocument:
         bandwidth: What is known of the speed of this machine's memory, where predictions for it
             follow from that.
         notes: What to know of predictions for this machine, a sentence each.
+        like: The reference machine that this one is like; null where it is like none of them.
     """
 
     machine: Machine | None
@@ -138,6 +139,7 @@ class ClaimDocument:
     conclusion: ConclusionDocument
     bandwidth: KnownBandwidth | None
     notes: tuple[str, ...]
+    like: str | None
 
 
 def document(result: ClaimResult) -> ClaimDocument:
@@ -150,6 +152,7 @@ def document(result: ClaimResult) -> ClaimDocument:
         conclusion=_conclusion(result.conclusion),
         bandwidth=result.bandwidth,
         notes=result.notes,
+        like=result.like,
     )
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import units
-from harness.analysis.speed.hardware_class import read_cpu_speed
+from harness.analysis.speed.calibration import has_gpu
+from harness.analysis.speed.hardware_class import chip_of, read_cpu_speed
 from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.conclusion import HERE
+from harness.commands.claim.like import like
 from harness.commands.claim.table import NamedHost
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure.bandwidth_here import bandwidth_here
 from harness.measure.memory import capacity_here
 from harness.measure.runner import describe_engine
 from harness.measure.speed_here import speed_here
+from harness.models.catalog.reference_machines import ReferenceMachine
 from harness.schema.machine import Machine
 
 
@@ -31,6 +35,12 @@ class HostHere:
     host: NamedHost
     notes: tuple[str, ...]
     bandwidth: KnownBandwidth | None = None
+    computes_on_gpu: bool = False
+
+    def like(self, references: Sequence[ReferenceMachine]) -> str | None:
+        """The reference machine that it is like, if any."""
+        chip = chip_of(self.machine)
+        return like(self.machine, chip, references, computes_on_gpu=self.computes_on_gpu)
 
 
 def look_here(results: Path | None = None) -> HostHere:
@@ -56,4 +66,5 @@ def look_here(results: Path | None = None) -> HostHere:
         bandwidth = slow.known
         notes += (*slow.notes, *bandwidth.warnings)
         host = Host(capacity, speed.speed, bandwidth.highest_bytes_per_s, read_cpu_speed(bandwidth))
-    return HostHere(machine, NamedHost(HERE, title, None, host), notes, bandwidth)
+    named = NamedHost(HERE, title, None, host)
+    return HostHere(machine, named, notes, bandwidth, has_gpu(engine))

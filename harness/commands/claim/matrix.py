@@ -1,4 +1,4 @@
-"""The claim's table: every model on every machine, by letters in 80 columns, or in words."""
+"""The claim's whole table: every model on every machine, by letters in 80 columns, or in words."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from harness import units
 from harness.analysis.verdict import LEVELS, Level, Verdict
-from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import HERE, Cell, Row
-from harness.commands.claim.sentences import sentences
-from harness.report.page import Cell as Value
-from harness.report.page import Column, Facts, Note, Page, Quantity, Table, notes
+from harness.commands.claim.table import NamedHost
+from harness.report.page import Column, Facts, Note, Page, Quantity, Table
 
 _LETTERS: dict[Level, str] = {
     "comfortable": "c",
@@ -27,45 +25,26 @@ _KEYS = (
     "total, used: parameters in billions, in all and for a token; size: GB, usual variant, "
     "~ not published but what its shape comes to.",
 )
-_KEYS_OF_ONE = (
-    "short: does not run for want of so much memory. + and ~: perhaps better, perhaps worse. M "
-    "measured, R rehearsed, else predicted."
-)
-_FLAT = (
-    *(Column(None, key) for key in ("model", "lab", "country", "n_params", "n_params_active")),
-    *(Column(None, key) for key in ("machine", "variant", "level", "best", "worst", "evidence")),
-    *(Column(None, key) for key in ("decode_", "ttft_", "short_bytes", "reason")),
-)
 
 
-def page(result: ClaimResult, *, is_wide: bool = False) -> Page:
+def matrix(rows: Sequence[Row], hosts: Sequence[NamedHost], *, is_wide: bool) -> Page:
     """
-    Table, legend and conclusion.
-
-    With one machine its column becomes several: variant, verdict, tokens per second, TTFT.
+    The table with its legend.
 
     Args:
-        result: What was found.
+        rows: The models.
+        hosts: The machines.
         is_wide: In words, for where lines may be as long as they like.
     """
-    rows = _by_lab(result.rows)
+    rows, names = _by_lab(rows), [host.name for host in hosts]
     if is_wide:
         named = [
-            it.title if it.title.startswith(it.name) else f"{it.name}: {it.title}"
-            for it in result.hosts
+            it.title if it.title.startswith(it.name) else f"{it.name}: {it.title}" for it in hosts
         ]
-        words = _in_words(rows, [host.name for host in result.hosts])
-        table: Page = (words, Note(tuple(named)))
-    elif len(result.hosts) == 1:
-        (host,) = result.hosts
-        table = (_of_one(rows, host.name), Note((host.title, _KEYS_OF_ONE)))
-    else:
-        names = [host.name for host in result.hosts]
-        letters = _letters(names)
-        titles = tuple(zip(letters, (host.title for host in result.hosts), strict=True))
-        table = (_overview(rows, names, letters), Facts(titles), Note(_KEYS))
-    said = (*result.left_out, *sentences(result.conclusion))
-    return (*table, _flat(result), *notes(*said))
+        return _in_words(rows, names), Note(tuple(named))
+    letters = _letters(names)
+    titles = tuple(zip(letters, (host.title for host in hosts), strict=True))
+    return _overview(rows, names, letters), Facts(titles), Note(_KEYS)
 
 
 def symbol(cell: Cell | None) -> str:
@@ -110,27 +89,6 @@ def _overview(rows: Sequence[Row], machines: Sequence[str], letters: Sequence[st
     return Table(columns, cells, is_grouped=True)
 
 
-def _of_one(rows: Sequence[Row], machine: str) -> Table:
-    columns = (
-        Column("lab"),
-        Column("model"),
-        Column("total", align="right"),
-        Column("variant"),
-        Column("verdict"),
-        Column("tok/s", align="right"),
-        Column("TTFT", align="right"),
-    )
-    cells = []
-    for row in rows:
-        cell = row.cell(machine)
-        verdict = cell.verdict if cell else None
-        figures = (verdict.decode, verdict.ttft) if verdict else (None, None)
-        variant = cell.variant if cell else None
-        total = _billions(row.n_params)
-        cells.append((_lab(row), row.model, total, variant, _short(verdict), *figures))
-    return Table(columns, tuple(cells), is_grouped=True)
-
-
 def _in_words(rows: Sequence[Row], machines: Sequence[str]) -> Table:
     columns = (
         *(Column(name) for name in ("model", "lab", "country")),
@@ -149,20 +107,6 @@ def _in_words(rows: Sequence[Row], machines: Sequence[str]) -> Table:
     return Table(columns, cells)
 
 
-def _flat(result: ClaimResult) -> Table:
-    """A row for each model on each machine, for programs."""
-    cells = []
-    for row in result.rows:
-        facts = (row.model, row.lab, row.country, row.n_params, row.n_params_active)
-        for cell in filter(None, (row.cell(host.name) for host in result.hosts)):
-            told: tuple[Value, ...] = (None,) * 7 + (cell.reason,)
-            if (it := cell.verdict) is not None:
-                levels = (it.level, it.best, it.worst, it.evidence)
-                told = (*levels, it.decode, it.ttft, it.short_bytes, it.reason)
-            cells.append((*facts, cell.machine, cell.variant, *told))
-    return Table(_FLAT, tuple(cells))
-
-
 def _by_lab(rows: Sequence[Row]) -> list[Row]:
     """Rows of one lab together, in the order in which the labs first come."""
     order = {row.lab: i for i, row in reversed(list(enumerate(rows)))}
@@ -171,16 +115,6 @@ def _by_lab(rows: Sequence[Row]) -> list[Row]:
 
 def _lab(row: Row) -> str:
     return row.lab + (f", {row.country}" if row.country else "")
-
-
-def _short(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return "not known"
-    word: str = "does not run" if verdict.level == "does-not-run" else verdict.level
-    if verdict.short_bytes:
-        word = f"{units.memory_size(verdict.short_bytes)} short"
-    mark = {"measured": " M", "rehearsed": " R", "predicted": ""}[verdict.evidence]
-    return word + _leaning(verdict) + mark
 
 
 def _words(cell: Cell | None, row: Row) -> str:

@@ -4,16 +4,19 @@ import csv
 from typing import Any
 
 import pytest
-from harness.commands.claim.page import page, symbol
 
 from harness.analysis.device_memory import MemoryCapacity
 from harness.analysis.verdict import Evidence, Level, Verdict, does_not_run
 from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import HERE, Cell, Conclusion, Reach, Row, conclude
+from harness.commands.claim.matrix import symbol
+from harness.commands.claim.page import page
 from harness.commands.claim.sentences import sentences
 from harness.commands.claim.table import NamedHost
+from harness.report import plain
 from harness.report.formats import FORMATS
+from harness.report.page import without_explanations
 from harness.schema.figure import Figure
 
 B = 1_000_000_000
@@ -21,12 +24,23 @@ CONSUMER = ("laptop", "macbook")
 SITES = (HERE, "laptop", "macbook", "studio")
 
 
-def claim_text(rows: list[Row], *machines: str, form: str = "plain") -> str:
-    """The page of these rows as it is written for `machines`."""
+def result_of(rows: list[Row], *machines: str, **changes: Any) -> ClaimResult:
+    """What was found of these rows, on `machines`."""
     host = Host(MemoryCapacity(0, 0), None)
     hosts = tuple(NamedHost(it, f"{it}: so much memory", None, host) for it in machines)
-    result = ClaimResult(None, (), hosts, tuple(rows), conclude(rows, CONSUMER))
-    return FORMATS[form](page(result, is_wide=form == "github"))
+    conclusion = conclude(rows, CONSUMER)
+    return ClaimResult(None, (), hosts, tuple(rows), conclusion, **{"is_chosen": True} | changes)
+
+
+def matrix_text(rows: list[Row], *machines: str, form: str = "plain") -> str:
+    """The whole table of these rows as it is written for `machines`."""
+    result = result_of(rows, *machines)
+    return FORMATS[form](page(result, is_matrix=True, is_wide=form == "github"))
+
+
+def board_text(rows: list[Row], *machines: str, width: int = 80, **changes: Any) -> str:
+    """What runs on `machines`."""
+    return plain.render(without_explanations(page(result_of(rows, *machines, **changes))), width)
 
 
 def verdict(
@@ -250,7 +264,7 @@ def test_a_cell_is_a_letter_with_signs(made: Cell | None, shown: str) -> None:
 
 
 def test_the_overview_has_every_model_below_its_lab() -> None:
-    text = claim_text(ROWS, *SITES)
+    _, _, text = matrix_text(ROWS, *SITES).partition("\n\n")
     lines = text.splitlines()
 
     assert lines[0].split() == ["model", "total", "used", "size", "here", "a", "b", "c"]
@@ -265,30 +279,79 @@ def test_the_overview_has_every_model_below_its_lab() -> None:
     assert "\na     laptop: so much memory\n" in text
 
 
-def test_one_machine_alone_is_shown_with_its_figures() -> None:
-    lines = claim_text(ROWS, "macbook").splitlines()
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_one_machine_alone_is_shown_with_its_figures(width: int) -> None:
+    lines = board_text(ROWS, "macbook", width=width).splitlines()
 
-    assert lines[0].split() == ["model", "total", "variant", "verdict", "tok/s", "TTFT"]
-    (oss,) = [line for line in lines if line.startswith("  gpt-oss-120b")]
-    assert oss.split() == ["gpt-oss-120b", "117", "Q4_K_M", "usable", "12.0"]
-    (kimi,) = [line for line in lines if line.startswith("  kimi")]
-    assert kimi.split() == ["kimi", "1000", "Q4_K_M", "5.00", "GiB", "short", "–"]
-    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("Of 10 models 4 should run comfortably on macbook (the")
+    assert "macbook: so much memory" in lines
+    (usable,) = [number for number, line in enumerate(lines) if line == "usable"]
+    (oss,) = [number for number, line in enumerate(lines) if line.startswith("  gpt-oss-120b")]
+    assert lines[oss].split()[:5] == ["gpt-oss-120b", "117", "B", "Q4_K_M", "12.0"]
+    assert usable < oss
+    told = " ".join(" ".join(lines).split())
+    assert "Does not run: kimi, glm, qwen-large, llama." in told
+    assert "Not known: secret." in told
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_without_a_choice_this_machine_and_the_one_it_is_like_are_told(width: int) -> None:
+    text = board_text(ROWS, *SITES, is_chosen=False, like="laptop", width=width)
+    first, overview, *_, here, laptop, last = text.split("\n\n")
+
+    assert " ".join(first.split()) == (
+        "Of 10 models 4 should run comfortably on this machine (the largest: both, 5.00 T); 0 more "
+        "are usable; on laptop, which it is like, 2 and 1 more."
+    )
+    assert [line.split()[0] for line in overview.splitlines()[2:]] == list(SITES)
+    assert "█" in overview
+    assert here.startswith("here: so much memory")
+    assert "usable (1)        qwen-small" in laptop
+    assert "does not run (5)  kimi," in laptop
+    assert last.startswith("The claim holds in both parts.")
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_where_a_verdict_hangs_on_an_interval_the_name_stands_apart() -> None:
+    cells = [cell(HERE, "usable"), cell(HERE, "usable", worst="slow")]
+    cells += [cell(HERE, "usable", evidence="measured", is_usual=False)]
+    rows = [
+        Row(name, "lab", "US", n * B, B, "Q8_0", B, (each, cell("laptop", "slow")))
+        for name, n, each in zip("abc", (3, 2, 1), cells, strict=True)
+    ]
+    text = board_text(rows, HERE, "laptop")
+    assert "usable (3)  a, c:Q4_K_M (measured); perhaps not: b" in text
+
+
+def test_how_many_run_well_for_certain_is_said() -> None:
+    cells = [cell("laptop", "comfortable"), cell("laptop", "comfortable", worst="slow")]
+    rows = [
+        Row(name, "lab", "US", B, B, "Q8_0", B, (it,)) for name, it in zip("ab", cells, strict=True)
+    ]
+    assert ", 1 of them for certain; 0" in board_text(rows, "laptop", width=200)
+    unsure = [Row("b", "lab", "US", B, B, "Q8_0", B, (cells[1],))]
+    assert ", none of them for certain; 0" in board_text(unsure, "laptop", width=200)
+
+
+def test_without_any_model_the_page_is_whole() -> None:
+    assert "cannot be told from these rows" in matrix_text([], *SITES)
+    assert board_text([], HERE)
 
 
 def test_names_from_a_file_cannot_break_the_tables() -> None:
     evil = row("evil\x1b[2J|name-that-goes-on-and-on-and-on", "CN", 5, "cccc", lab="a\nb" * 30)
 
-    text = claim_text([evil], *SITES)
+    text = matrix_text([evil], *SITES)
     assert all(char.isprintable() or char == "\n" for char in text)
     assert max(map(len, text.splitlines())) <= 80
-    markdown = claim_text([evil], *SITES, form="github")
+    markdown = matrix_text([evil], *SITES, form="github")
     assert all(char.isprintable() or char == "\n" for char in markdown)
     assert "\\|name" in markdown
 
 
 def test_markdown_has_words_in_the_place_of_letters() -> None:
-    text = claim_text(ROWS, *SITES, form="github")
+    text = matrix_text(ROWS, *SITES, form="github")
     (oss,) = [line for line in text.splitlines() if line.startswith("| gpt-oss-120b")]
 
     assert [part.strip() for part in oss.strip("|").split("|")] == [
@@ -300,7 +363,7 @@ def test_markdown_has_words_in_the_place_of_letters() -> None:
 
 
 def test_programs_get_a_line_for_each_model_on_each_machine() -> None:
-    rows = list(csv.DictReader(claim_text(ROWS, "laptop", "studio", form="csv").splitlines()))
+    rows = list(csv.DictReader(matrix_text(ROWS, "laptop", "studio", form="csv").splitlines()))
 
     assert len(rows) == 2 * len(ROWS)
     (oss,) = [it for it in rows if (it["model"], it["machine"]) == ("gpt-oss-120b", "studio")]
@@ -321,7 +384,7 @@ def test_the_widest_cells_take_their_room_from_the_names() -> None:
     wide = {"best": "comfortable", "worst": "slow", "is_usual": False, "evidence": "rehearsed"}
     cells = tuple(cell(machine, "usable", **wide) for machine in machines)
     rows = [Row("qwen3-coder-30b-a3b-instruct", "Lab", "CN", 10**12, 10**11, "Q", 10**12, cells)]
-    text = claim_text(rows, *machines)
+    text = matrix_text(rows, *machines)
 
     assert max(map(len, text.splitlines())) <= 80
     assert "Ur+~*" in text

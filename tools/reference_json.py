@@ -42,6 +42,7 @@ from harness.commands.report.page import ReportDocument
 from harness.commands.share.share import ShareDocument
 from harness.commands.show.follow import FollowedEnd, FollowedRun
 from harness.commands.show.page import ListDocument
+from harness.commands.show.trend_page import TrendDocument
 from harness.report.document import MeasuredDocument
 from harness.report.failure import Failure
 from harness.report.json import SCHEMA
@@ -51,6 +52,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "json.md"
 DOCUMENTS: Mapping[str, type] = {
     "run, harness rehearse, harness show EXPERIMENT": MeasuredDocument,
     "show": ListDocument,
+    "show --trend": TrendDocument,
     "report": ReportDocument,
     "show --follow, each line": FollowedRun,
     "show --follow, the last line": FollowedEnd,

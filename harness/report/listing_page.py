@@ -9,7 +9,7 @@ from harness.records.listing import Listing
 from harness.report.page import Cell, Column
 
 COLUMNS = (
-    Column("experiment"),
+    Column("id"),
     Column("started (UTC)"),
     Column("models", "models"),
     Column("runs", "n_runs", "right"),

@@ -9,6 +9,8 @@ import click
 from harness.commandline import options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
+from harness.commands.show.trend import trend
+from harness.commands.show.trend_page import trend_document, trend_hint, trend_page
 from harness.errors import ExitCode, UsageError
 from harness.records.listing import find, list_experiments, listing_of
 from harness.records.store import load
@@ -19,6 +21,7 @@ from harness.records.store import load
     epilog=options.examples(
         "harness show",
         "harness show latest --verbose",
+        "harness show latest --trend",
     ),
 )
 @click.argument("experiment", type=options.EXPERIMENT, required=False)
@@ -30,6 +33,12 @@ from harness.records.store import load
     is_flag=True,
     help="A line for each Run as it comes, until the experiment ends; without EXPERIMENT, of the "
     "one that is being measured. With --json each line is a document.",
+)
+@click.option(
+    "--trend",
+    "is_trend",
+    is_flag=True,
+    help="What EXPERIMENT measured, over the experiments that measured the same.",
 )
 @options.verbose_option
 @output_options
@@ -43,6 +52,7 @@ def command(
     results: Path,
     is_all: bool,
     is_followed: bool,
+    is_trend: bool,
     is_full: bool,
     output: Output,
 ) -> int:
@@ -50,13 +60,19 @@ def command(
     Show EXPERIMENT as a table; without one, list what is stored, the newest last.
 
     EXPERIMENT is `latest` (the newest with a result), an id or its beginning, or the path of an
-    experiment file.
+    experiment file. With --trend it is the newest unless another is named.
     """
     if is_followed:
         why = "does not go with --follow, which prints a line a Run; leave it away"
-        options.refuse_unused(options.typed(context), ("is_all", "is_full"), why)
+        options.refuse_unused(
+            options.typed(context), ("is_all", "is_trend", "is_full", "explain"), why
+        )
         output.require_lines()
         return _follow(results, experiment, output)
+    if is_trend:
+        why = "has no effect beside --trend; leave one of them away"
+        options.refuse_unused(options.typed(context), ("is_all", "is_full", "explain"), why)
+        return _show_trend(results, experiment or "latest", output)
     if experiment is None:
         if is_full or output.explains:
             option = "--verbose" if is_full else "--explain"
@@ -66,7 +82,11 @@ def command(
         return output.show(*shown, hint=hint(listed), title="Stored results")
     why = "is for the list; leave it away, or the experiment"
     options.refuse_unused(options.typed(context), ("is_all",), why)
-    # Imported here: a list should not wait for all that figures are made with.
+    return _show_one(results, experiment, output, is_full=is_full)
+
+
+def _show_one(results: Path, experiment: str, output: Output, *, is_full: bool) -> int:
+    # Imported here: a list should not wait for all that figures are shown with.
     from harness.commandline.measuring import show_result
     from harness.report.measured_page import measured_result
 
@@ -82,6 +102,16 @@ def command(
     stops = stored.end.stops if stored.end else ()
     result = measured_result(stored.experiment, stored.runs, stops, stored.path)
     return show_result(result, output, is_full=is_full)
+
+
+def _show_trend(results: Path, experiment: str, output: Output) -> int:
+    found = trend(results, find(results, experiment))
+    return output.show(
+        trend_page(found),
+        trend_document(found),
+        hint=trend_hint(found),
+        title="Over experiments",
+    )
 
 
 def _follow(results: Path, experiment: str | None, output: Output) -> int:

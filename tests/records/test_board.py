@@ -50,6 +50,15 @@ def test_show_reads_a_file_and_the_readme_names_it(path: Path) -> None:
     assert f"`{load(path).experiment.id}`" in (BOARD / "README.md").read_text("utf-8")
 
 
+@pytest.mark.slow
+def test_one_page_can_be_made_of_the_board(tmp_path: Path) -> None:
+    page = tmp_path / "board.html"
+    done = CliRunner().invoke(cli.group, ["report", str(BOARD), "-o", str(page)])
+
+    assert done.exit_code == 0, done.output
+    assert all(name in page.read_text("utf-8") for name in ("M2 Ultra", "GB10", "Xeon"))
+
+
 def test_the_published_figures_are_those_of_the_source() -> None:
     """Every row of the tables, read back through import, share and the formulas."""
     groups = [

@@ -18,10 +18,10 @@ from harness.report import plain
     "share",
     epilog=options.examples("harness share", "harness share 3f9a -o somewhere --keep-names"),
 )
-@click.argument("experiment", default="latest")
+@click.argument("experiment", type=options.EXPERIMENT, default="latest")
 @options.results_option
 @click.option(
-    "-o", "--to", "folder", type=FOLDER, default="shared", show_default=True, metavar="DIR",
+    "-o", "--output", "folder", type=FOLDER, default="shared", show_default=True, metavar="DIR",
     help="Folder of the two files.",
 )  # fmt: skip
 @click.option(

@@ -79,6 +79,7 @@ def written(prepared: Prepared) -> Page:
     lines += [f"Card: {prepared.card_path}"] if prepared.card is not None else []
     told = [f"{prepared.card_missing}"] if prepared.card_missing else []
     told.append(
-        "Nothing was uploaded. `harness show FILE` reads the file; --json lists all changes."
+        "Nothing was uploaded. `harness show FILE` and `harness report FILE` read it; --json lists "
+        "all changes."
     )
     return Note(tuple(lines), is_whole=True), Note(tuple(told))

@@ -124,6 +124,32 @@ def test_a_legend_names_kinds_also_where_colours_are_those_of_series() -> None:
     assert {"measured", "predicted", "smollm2-135m:Q4_1"} <= set(said)
 
 
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ((0.1, 20.0), ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20"]),
+        ((0.8, 1.2), ["0.8", "1", "1.2"]),
+        ((512.0, 4096.0), ["512", "4,096"]),
+        ((1e-6, 1e6), ["0.00001", "0.001", "0.1", "10", "1,000", "100,000"]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis_are_round(values: tuple[float, ...], ticks: list[str]) -> None:
+    marks = tuple(Mark(it, "row", "") for it in values)
+    picture = Picture("t", "n", "intervals", marks, Axis("x", is_log=True), Axis(""))
+    assert texts(read(svg(picture)))[: len(ticks)] == ticks
+
+
+def test_values_that_hardly_differ_are_drawn_close_together() -> None:
+    marks = (Mark(1.0, "a", "a"), Mark(1.0001, "b", "b"))
+    picture = Picture("t", "n", "intervals", marks, Axis("x"), Axis(""))
+    root = read(svg(picture))
+    found = [
+        it.attrib["transform"] for it in root.iter() if it.attrib.get("aria-label") in ("a", "b")
+    ]
+    first, second = (float(re.split(r"[(,]", it)[1]) for it in found)
+    assert 0 < second - first < 10
+
+
 def test_a_limit_far_beyond_all_values_is_named_at_the_edge() -> None:
     marks = (Mark(1.0, "a", "a"),)
     near = Picture("t", "n", "stack", marks, Axis("GiB"), Axis(""), (Rule(2.0, "limit"),))

@@ -15,6 +15,8 @@ from harness.report.picture import Axis, Picture
 # fields, set or not, which took longer than all else.
 Json = dict[str, Any]
 
+# About what the axis of y takes.
+_AXIS_PX = 60
 _HEIGHT = 320
 RULE_LABEL_PX = 15
 # Where a limit lies more than this many times beyond all that is shown, it is named at the edge
@@ -41,15 +43,10 @@ class Frame:
     top_px: int = 0
     rule_ink: str = "quiet"
 
-    @property
-    def plot_width_px(self) -> float:
-        """About how wide the plane itself is, beside the axis of y."""
-        return self.width - (62 if self.y_axis is not None else 0)
-
     def place(self, x: float, y: float) -> tuple[float, float]:
         """In pixels from the left and from the top, more or less."""
         high = (1 - self.y.share(y)) * (self.height - self.top_px)
-        return self.x.share(x) * self.plot_width_px, self.top_px + high
+        return self.x.share(x) * self.width, self.top_px + high
 
     def at(self, x: str = "x", y: str = "y") -> dict[str, Any]:
         """The channels that put a layer's fields onto this plane."""
@@ -82,9 +79,8 @@ def plane(picture: Picture, marks: Sequence[Placed], categories: Sequence[str] =
             "labels": False,
             "titlePadding": 26,
         }
-    return Frame(
-        x, y, _HEIGHT, x_axis, axis(picture.y, y, is_x=False), top_px=rules_height(picture)
-    )
+    y_axis = axis(picture.y, y, is_x=False)
+    return Frame(x, y, _HEIGHT, x_axis, y_axis, WIDTH - _AXIS_PX, rules_height(picture))
 
 
 def near_rules(picture: Picture, values: Sequence[float], which: str) -> list[float]:
@@ -108,14 +104,14 @@ def _scale(span: Span, ends: Sequence[float | str]) -> Json:
     }
 
 
-def axis(axis_: Axis, span: Span, *, is_x: bool, n_ticks: int = 5) -> Json:
+def axis(axis_: Axis, span: Span, *, is_x: bool) -> Json:
     """An axis of numbers."""
     largest = max(abs(span.low), abs(span.high))
-    more = {"values": list(span.ticks)} if span.ticks else {}
+    # Of values that are given a count would drop every other one.
+    more: Json = {"values": list(span.ticks)} if span.ticks else {"tickCount": 5}
     return dict(
         title=cut(axis_.title, 320),
         format="~s" if largest >= 1e7 or largest < 1e-4 else ",.7~g",
-        tickCount=n_ticks,
         grid=True,
         labelOverlap="greedy" if is_x else True,
         labelFlush=is_x,

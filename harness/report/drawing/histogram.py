@@ -103,4 +103,4 @@ def histogram(picture: Picture) -> alt.LayerChart:
         )
     )
     labels = words(names, {"x": alt.value(0), "y": frame.at()["y"]})
-    return stacked([drawn, labels, *rules.drawn(frame, picture)], frame)
+    return stacked([drawn, *rules.drawn(frame, picture), labels], frame)

@@ -30,6 +30,7 @@ Layers = list[alt.Chart]
 _DOT = "M-0.6,0A0.6,0.6,0,1,1,0.6,0A0.6,0.6,0,1,1,-0.6,0Z"
 _CROSS = "M-1,-0.7L-0.7,-1L0,-0.3L0.7,-1L1,-0.7L0.3,0L1,0.7L0.7,1L0,0.3L-0.7,1L-1,0.7L-0.3,0Z"
 # Shape and colour of each kind: nobody has to tell one from another by its colour alone.
+DISTURBED = "disturbed, not counted"
 KINDS = {
     "measured": ("circle", "c1"),
     "rehearsed": ("diamond", "c4"),
@@ -37,7 +38,7 @@ KINDS = {
     "single run": (_DOT, "c1"),
     "single run, rehearsed": (_DOT, "c4"),
     "single run, predicted": (_DOT, "c2"),
-    "disturbed, not counted": (_CROSS, "odd"),
+    DISTURBED: (_CROSS, "odd"),
 }
 DASHES = {"measured": [1, 0], "rehearsed": [7, 3], "predicted": [3, 3]}
 _POINT_SIZE, _RUN_SIZE = 70.0, 40.0
@@ -56,7 +57,7 @@ def layer(rows: Iterable[Datum]) -> alt.Chart:
 def kind_of(it: Placed) -> str:
     """Which of KINDS it is."""
     if it.mark.is_disturbed:
-        return "disturbed, not counted"
+        return DISTURBED
     if not it.mark.is_single:
         return it.mark.evidence
     return "single run" if it.mark.evidence == "measured" else f"single run, {it.mark.evidence}"
@@ -70,7 +71,7 @@ def point(it: Placed, x: float, y: float) -> Datum:
         "y": y,
         "kind": kind_of(it),
         "series": it.mark.series,
-        "size": _RUN_SIZE if is_small else _POINT_SIZE,
+        "size": _RUN_SIZE if it.mark.is_single else _POINT_SIZE,
         "opacity": 0.4 if it.mark.is_faint else 0.75 if is_small else 1.0,
         "named": f"mark-{it.number}",
     }
@@ -210,6 +211,9 @@ def words(
             dy=dy,
             fontSize=size,
             color=colour(ink),
+            # Its halo: svg.element puts it below the letters.
+            stroke=colour("ground"),
+            strokeWidth=3,
             aria=False,
         )
         .encode(**where, text=alt.Text("words", type="nominal"))
@@ -223,5 +227,4 @@ def stacked(layers: Layers, frame: Frame) -> alt.LayerChart:
         layer=layers,
         width=frame.width,
         height=frame.height,
-        autosize={"type": "fit-x", "contains": "padding"},
     )

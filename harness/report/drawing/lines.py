@@ -128,7 +128,7 @@ def _categories(frame: Frame, categories: Sequence[str]) -> Layers:
         return []
     every = -(-len(categories) // 8)
     shown = list(categories)[::every]
-    room = frame.plot_width_px / len(shown) - 6
+    room = frame.width / len(shown) - 6
     rows: list[Datum] = [
         {"x": at * every, "words": cut(name, room, SMALL)} for at, name in enumerate(shown)
     ]

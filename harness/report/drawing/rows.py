@@ -10,6 +10,7 @@ import altair as alt
 from harness.report.drawing import rules
 from harness.report.drawing.frame import Frame, axis, near_rules, rows_frame, rules_height
 from harness.report.drawing.layers import (
+    DISTURBED,
     Datum,
     bounds,
     colours,
@@ -51,6 +52,8 @@ _WORD_COLOURS = {
     "pass": "c3",
     "regression": "bad",
     "inconclusive": "c5",
+    "unknown": "quiet",
+    "no-verdict": "quiet",
 }
 _FILL = {"measured": 0.9, "rehearsed": 0.65, "predicted": 0.45}
 
@@ -77,10 +80,10 @@ def intervals(picture: Picture) -> alt.LayerChart:
     frame = _frame(picture, marks, cursor)
     return stacked(
         [
-            bounds(frame, lines, by, is_upright=False),
-            points(frame, drawn, by, kinds_of(marks)),
-            _names(names, frame),
             *rules.drawn(frame, picture),
+            bounds(frame, lines, by, is_upright=False),
+            points(frame, sorted(drawn, key=_is_upper), by, kinds_of(marks)),
+            _names(names, frame),
         ],
         frame,
     )
@@ -122,7 +125,7 @@ def stack(picture: Picture) -> alt.LayerChart:
         legend=legend(series, picture.series_title) if series != [""] else None,
     )
     return stacked(
-        [_rectangles(bars, frame, ink), _names(names, frame), *rules.drawn(frame, picture)], frame
+        [_rectangles(bars, frame, ink), *rules.drawn(frame, picture), _names(names, frame)], frame
     )
 
 
@@ -186,6 +189,11 @@ def _lanes(own: Sequence[Placed]) -> list[list[Placed]]:
     return list(lanes.values())
 
 
+def _is_upper(row: Datum) -> bool:
+    """Whether it lies on what does not count."""
+    return row["kind"] != DISTURBED
+
+
 def _frame(picture: Picture, marks: Sequence[Placed], height: int) -> Frame:
     values = [v for it in marks for v in (it.x, it.low, it.high) if v is not None]
     x = span([*values, *near_rules(picture, values, "x")], picture.x)
@@ -219,6 +227,6 @@ def _rectangles(rows: Sequence[Datum], frame: Frame, ink: alt.Color) -> alt.Char
 
 
 def _word_colours(series: Sequence[str]) -> dict[str, str]:
-    others = [it for it in series if it not in _WORD_COLOURS]
-    found = {it: SERIES[others.index(it) % len(SERIES)] for it in others}
-    return {it: colour(_WORD_COLOURS.get(it) or found[it]) for it in series}
+    known = {it: _WORD_COLOURS.get(it.replace(" ", "-")) for it in series}
+    others = [it for it in series if known[it] is None]
+    return {it: colour(known[it] or SERIES[others.index(it) % len(SERIES)]) for it in series}

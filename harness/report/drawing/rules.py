@@ -77,12 +77,12 @@ def _level(frame: Frame, rule: Rule, taken: Points) -> Layers:
     at = frame.y.inside(rule.value)
     is_near = at == rule.value
     text = rule.label if is_near else f"{rule.label} {'↑' if rule.value > at else '↓'}"
-    row: Datum = {"y": at, "words": cut(text, frame.plot_width_px - 20, SMALL)}
+    row: Datum = {"y": at, "words": cut(text, frame.width - 20, SMALL)}
     wide = width_px(str(row["words"]), SMALL) + 8
     _, line_px = frame.place(frame.x.low, at)
     best = min(_CORNERS, key=lambda it: _n_hit(frame, it, wide, line_px, taken))
     is_left, dy = best
-    left = 0.0 if is_left else frame.plot_width_px - wide
+    left = 0.0 if is_left else frame.width - wide
     taken += [(left + part * wide / 8, line_px + dy) for part in range(9)]
     across = {"y": frame.at()["y"]}
     label = words(
@@ -102,7 +102,7 @@ def _n_hit(
 ) -> float:
     """How many of `taken` lie under words that stand there; they must not leave the plane."""
     is_left, dy = corner
-    left = 0.0 if is_left else frame.plot_width_px - wide
+    left = 0.0 if is_left else frame.width - wide
     y = line_px + dy
     if y < frame.top_px + 6 or y > frame.height - 6:
         return float("inf")
@@ -118,8 +118,8 @@ def _curve(frame: Frame, rule: Rule, points: Points) -> Layers:
         .mark_line(color=colour(ink), strokeWidth=1.5, strokeDash=[5, 3], aria=False)
         .encode(**frame.at())
     )
-    text = cut(rule.label, frame.plot_width_px * 0.6, SMALL)
-    room = (width_px(text, SMALL) + 16) / frame.plot_width_px
+    text = cut(rule.label, frame.width * 0.6, SMALL)
+    room = (width_px(text, SMALL) + 16) / frame.width
     is_rising = rule.axis == "ratio"
     beside = [it for it in points if (frame.x.share(it[0]) >= room) == is_rising] or points
     y = beside[0][1] if is_rising else beside[-1][1]

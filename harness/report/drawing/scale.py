@@ -12,13 +12,18 @@ from importlib import resources
 
 from harness.report.picture import Axis, Mark, Picture
 
-# Units of a picture's own: at 390 px of a phone its letters are 9 px high, at the 42 rem that
-# page.css lets it grow to they are as large as the text around them.
-WIDTH = 500
+# Of what is drawn, in units of its own: on a phone of 390 px its letters are 9 px high, at the
+# 42 rem that page.css lets it grow to they are as large as the text around them.
+WIDTH = 490
 FONT = 13
 SMALL = 12
 # Beyond these, differences and ratios of two are no numbers any more.
 _LARGEST, _SMALLEST = 1e300, 1e-300
+_MOST_TICKS = 9
+# Below this ratio of its ends a logarithmic axis has too few of 1, 2, 5, 10: equal steps will do.
+_NARROW = 5.0
+# What differs by less than this of its size is drawn as near to each other as it is.
+_LEAST_SPAN = 0.02
 # Arial's digits and an average of its letters, in ems; wide ones are as wide as they are high.
 _LETTER, _WIDE_LETTER = 0.56, 1.0
 
@@ -151,26 +156,37 @@ def span(values: Iterable[float], axis: Axis, *, is_length: bool = False) -> Spa
         return Span(low, high, True, _log_ticks(low, high, found))
     if axis.includes_zero or is_length:
         low, high = min(low, 0.0), max(high, 0.0)
-    air = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    lacking = _LEAST_SPAN * max(abs(low), abs(high)) - (high - low)
+    air = (high - low) * 0.05 + max(lacking, 0.0) / 2 or 1.0
     starts = 0.0 if (axis.includes_zero or is_length) and low == 0 else air
     ends = 0.0 if (axis.includes_zero or is_length) and high == 0 and low < 0 else air
     return Span(low - starts, high + ends)
 
 
 def _log_ticks(low: float, high: float, values: Sequence[float]) -> tuple[float, ...]:
-    """At most eight round numbers; the values themselves where all are powers of two."""
+    """Some round numbers; the values themselves where all are powers of two."""
     distinct = sorted(set(values))
-    if 2 <= len(distinct) <= 8 and all(it >= 1 and math.log2(it).is_integer() for it in distinct):
+    if 2 <= len(distinct) <= _MOST_TICKS and all(
+        it >= 1 and math.log2(it).is_integer() for it in distinct
+    ):
         return tuple(distinct)
+    if high / low < _NARROW:
+        step = _round_step((high - low) / 5)
+        return tuple(it * step for it in range(math.ceil(low / step), math.floor(high / step) + 1))
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for steps in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
+    for steps in ((1, 2, 5), (1, 3)):
         found = [s * 10.0**p for p in range(first, last + 1) for s in steps]
-        shown = [it for it in found if low <= it <= high]
-        if len(shown) <= 8:
-            # Within less than a factor of two there may be none: round steps of their own.
-            return tuple(shown) if len(shown) >= 3 else ()
-    every = -(-(last - first) // 7)
+        shown = tuple(it for it in found if low <= it <= high)
+        if len(shown) <= _MOST_TICKS:
+            return shown
+    every = -(-(last - first) // (_MOST_TICKS - 1))
     return tuple(10.0**p for p in range(first, last + 1, every) if low <= 10.0**p <= high)
+
+
+def _round_step(step: float) -> float:
+    """The next of 1, 2, 5, 10 and so on."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(it * power for it in (1, 2, 5, 10) if it * power >= step)
 
 
 # ------------------------------------------------------------------ order and words

@@ -119,7 +119,7 @@ def _names(marks: Sequence[Placed], frame: Frame, curves: Sequence[rules.Points]
             align, dx, dy = side
             left = x + dx - {"left": 0.0, "right": wide, "center": wide / 2}[align]
             box = (left, y + dy - 6, left + wide, y + dy + 6)
-            if left >= 0 and left + wide <= frame.plot_width_px and not _is_hit(box, taken):
+            if left >= 0 and left + wide <= frame.width and not _is_hit(box, taken):
                 taken.append(box)
                 row: Datum = {"x": it.x, "y": it.y, "words": text}
                 sides.setdefault(side, []).append(row)

@@ -75,6 +75,8 @@ def _clean(node: ElementTree.Element, marks: Sequence[Mark], colours: Mapping[st
         named = _NAMED.fullmatch(child.get("aria-label", ""))
         _clean(child, marks, colours)
         child.attrib = _attributes(child.attrib, colours)
+        if _tag(child) == "text" and "stroke" in child.attrib:
+            child.attrib.update({"paint-order": "stroke", "stroke-linejoin": "round"})
         if named:
             _name(child, marks[int(named[2])].label, is_mark=named[1] == "mark")
         elif _tag(child) == "g":

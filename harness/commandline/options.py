@@ -159,6 +159,15 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:" if lines[1:] else "Example:", *(f"  {it}" for it in lines)])
 
 
+def budget_text(n_models: int, budget_ns: int) -> str:
+    """How long it takes where each model has a budget: "at most 5m00s for each of 2 models ..."."""
+    each = units.duration(budget_ns)
+    if n_models == 1:
+        return f"at most {each} (--budget)"
+    whole = units.duration(n_models * budget_ns)
+    return f"at most {each} for each of {n_models} models, {whole} in all (--budget)"
+
+
 def typed(context: click.Context) -> dict[str, str]:
     """Of what stands on the command line, each parameter's name to how the option is written."""
     return {

@@ -98,9 +98,10 @@ def test_import_makes_an_experiment_that_show_names_as_such(home: Home) -> None:
     shown = home.harness("show", "latest")
     listed = home.harness("show")
 
-    assert (done.exit_code, done.stderr) == (0, "")
     stored = load(home.record())
     assert stored.is_complete
+    assert done.exit_code == 0
+    assert done.stderr == f"\nNext: `harness show {stored.experiment.id}` shows it.\n"
     assert done.stdout.startswith(f"{stored.experiment.id}  smollm2-135m-q4_k_m.gguf  2 Runs")
     assert shown.exit_code == 0
     assert "imported from llama-bench" in shown.stdout.replace("\n", " ")

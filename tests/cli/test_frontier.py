@@ -34,6 +34,8 @@ def test_without_chunks_only_speeds_are_measured(home: Home) -> None:
         "frontier", "tiny-random", "--dir", "made", "--measure", *QUICK, "--chunks", "0"
     )
     assert done.exit_code == 0, done.stderr
+    assert "Speeds: at most 5m00s for each of 2 models, 10m00s in all (--budget).\n" in done.stderr
+    assert "Distances" not in done.stderr
     assert not (home.results / "quality").exists()
     assert "Inconclusive" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80

@@ -17,7 +17,9 @@ from harness.schema.experiment import SCHEMA_VERSION
 def kept(home: Home) -> Home:
     """A folder with the baseline "main", eight quiet Runs of it."""
     put(home.results, make_candidate("base01", day=1))
-    assert home.harness("baseline", "save", "main", "base01").exit_code == 0
+    saved = home.harness("baseline", "save", "main", "base01")
+    assert saved.exit_code == 0
+    assert "`harness gate --baseline main` judges the newest" in " ".join(saved.stderr.split())
     return home
 
 

@@ -46,6 +46,16 @@ def test_models_as_json_is_one_document_with_the_whole_catalogue(home: Home) -> 
     assert models[0]["n_params_active"] == models[0]["n_params"] == 134_515_008
 
 
+def test_a_model_of_the_catalogue_ends_with_what_to_do_with_it(home: Home) -> None:
+    away, here = (home.harness("models", name) for name in ("qwen3-4b", "tiny-random"))
+
+    said = " ".join(away.stderr.split())
+    assert "`harness fit qwen3-4b:Q4_K_M` tells whether it runs here" in said
+    assert "`harness pull qwen3-4b:Q4_K_M` fetches it." in said
+    assert here.stderr == "\nNext: `harness run tiny-random:Q8_0` measures it.\n"
+    assert home.harness("models", "qwen3-4b", "-q").stderr == ""
+
+
 def test_machine_describes_this_machine_within_80_columns(home: Home) -> None:
     done = home.harness("machine")
 
@@ -85,7 +95,9 @@ def test_pull_says_where_the_model_lies_and_does_nothing_the_second_time(
     assert first.exit_code == second.exit_code == 0
     assert first.stdout == second.stdout == f"tiny-random:Q8_0  1.02 MB  {path}\n"
     assert "generating" in first.stderr
-    assert second.stderr == ""
+    next_step = "\nNext: `harness run tiny-random:Q8_0` measures what is here now.\n"
+    assert first.stderr.endswith(next_step)
+    assert second.stderr == next_step
     assert path.stat().st_mtime_ns == written_ns
 
 

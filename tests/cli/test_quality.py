@@ -69,6 +69,7 @@ def test_two_models_against_one_reference_are_one_document(desk: Desk, two: Done
     kld = [result["figures"]["mean_kld"]["value"] for result in (coarse, coarser)]
     assert 0 < kld[0] < kld[1]
     assert "coarse.gguf against fine.gguf · 3 of 3 chunks" in two.stderr
+    assert "Quality: at most 30m00s for each of 2 models, 1h00m in all (--budget)." in two.stderr
 
 
 @pytest.mark.slow

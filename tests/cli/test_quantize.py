@@ -51,6 +51,8 @@ def test_a_source_that_is_quantized_is_warned_of(quantized: Quantized) -> None:
     told = quantized.first.stderr
     assert "Warning: tiny-random:Q8_0 is itself quantized: the errors of both" in told
     assert "tiny-random-Q4_K_M-from-Q8_0.gguf: quantizing" in told
+    assert "To be made: 1 file of 707 kB together.\n" in told
+    assert "`harness frontier tiny-random --measure --dir made`" in " ".join(told.split())
 
 
 def test_what_is_there_is_kept_and_what_is_anothers_is_a_row(quantized: Quantized) -> None:

@@ -12,7 +12,7 @@ from harness.commandline.output import Output, output_options
 from harness.commandline.places import FILE_OR_STDIN
 from harness.commands.exchange.document import import_document
 from harness.commands.exchange.import_answer import take_over
-from harness.commands.exchange.import_page import page
+from harness.commands.exchange.import_page import hint, page
 from harness.commands.exchange.read import MOST_BYTES
 from harness.errors import ResultsInvalid
 from harness.files import cannot
@@ -41,7 +41,9 @@ def command(file: Path, results: Path, output: Output) -> int:
     """
     name = "stdin" if str(file) == "-" else sanitize(str(file))
     taken = take_over(_data(file, name), name, results)
-    return output.show(page(taken), import_document(taken), aside=notes([*taken.remarks]))
+    return output.show(
+        page(taken), import_document(taken), aside=notes([*taken.remarks]), hint=hint(taken)
+    )
 
 
 def _data(file: Path, name: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness import units
 from harness.commands.exchange.convert import ImportedExperiment
 from harness.commands.exchange.import_answer import TakenOver
-from harness.report.page import Cell, Column, Page, Table
+from harness.report.page import Cell, Column, Page, Table, notes
 
 _COLUMNS = (
     Column("", "experiment"),
@@ -19,6 +19,13 @@ _COLUMNS = (
 def page(taken: TakenOver) -> Page:
     """An experiment a row: its id, what it is, where it lies."""
     return (Table(_COLUMNS, tuple(_row(taken, each) for each in taken.result.experiments)),)
+
+
+def hint(taken: TakenOver) -> Page:
+    """How to look at it."""
+    ids = [each.experiment.id for each in taken.result.experiments]
+    more = " and so on" if len(ids) > 1 else ""
+    return notes(f"Next: `harness show {ids[0]}`{more} shows it." if ids else "")
 
 
 def _row(taken: TakenOver, each: ImportedExperiment) -> tuple[Cell, ...]:

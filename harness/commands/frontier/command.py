@@ -82,12 +82,16 @@ def command(
         options.refuse_unused(options.typed(context), {*MEASURING, "n_chunks"}, why)
     with Fetching(output.console) as fetching:
         found = candidates(models, directory, load_catalog(catalogs), fetching.report)
+
+    def begin(what: str, n_models: int) -> None:
+        output.tell(f"{what}: {options.budget_text(n_models, request.budget_ns)}.")
+
     code: int = ExitCode.DONE
     if is_measuring:
         names = ", ".join(candidate.name for candidate in found)
         with machine_held(f"the frontier of {names}", request.wait_ns, output.tell):
             progress = Progress(output.console), QualityProgress(output.console)
-            code = measure_missing(found, n_chunks, request, *progress)
+            code = measure_missing(found, n_chunks, request, *progress, begin)
     result = frontier(", ".join(models), found, request.results)
     return output.show(
         page(result), document(result), code, title=f"Quantizations of {result.model}"

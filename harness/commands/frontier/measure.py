@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.measured import Measured
 from harness.commands.frontier.candidates import Candidate
-from harness.commands.frontier.score import score_missing
+from harness.commands.frontier.score import OnStart, score_missing
 from harness.commands.frontier.stored import has_speed, stored_speeds
 from harness.errors import ExitCode
 from harness.machine.probe import probe_machine
@@ -22,6 +22,7 @@ def measure_missing(
     request: MeasureRequest,
     measuring: SessionObserver,
     scoring: ScoreObserver,
+    on_start: OnStart,
 ) -> int:
     """
     Speeds and distances, as far as they are not stored; the exit code of it.
@@ -34,18 +35,22 @@ def measure_missing(
         request: How speeds are measured.
         measuring: Told what happens while speeds are measured, and warned.
         scoring: Told what happens while distances are measured.
+        on_start: Told what is going to be measured, and of how many models.
 
     Raises:
         HarnessError: As `Session.measure` and `score_missing`.
     """
-    code = _measure_speeds(found, request, measuring)
+    code = _measure_speeds(found, request, measuring, on_start)
     if n_chunks and code != ExitCode.INTERRUPTED:
-        return score_missing(found, n_chunks, request, scoring, measuring.warn) or code
+        return score_missing(found, n_chunks, request, scoring, measuring.warn, on_start) or code
     return code
 
 
 def _measure_speeds(
-    found: Sequence[Candidate], request: MeasureRequest, observer: SessionObserver
+    found: Sequence[Candidate],
+    request: MeasureRequest,
+    observer: SessionObserver,
+    on_start: OnStart,
 ) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
     stored = stored_speeds(found, request.results, probe_machine())
@@ -54,6 +59,7 @@ def _measure_speeds(
         return ExitCode.DONE
     paths = {candidate.model.key: candidate.model.weights for candidate in found}
     session = prepare(request, [candidate.file for candidate in found])
+    on_start("Speeds", len(found))
     return session.measure(paths, observer).exit_code
 
 

@@ -16,6 +16,9 @@ from harness.schema.quality import QualityRecord
 _SAME = ("n_threads", "n_gpu_layers", "n_cpu_moe", "load_mode")
 _N_CTX = 512  # llama-perplexity's default chunk
 
+OnStart = Callable[[str, int], None]
+"""Told what is going to be measured, and of how many models, before it is waited for."""
+
 
 def score_missing(
     found: Sequence[Candidate],
@@ -23,6 +26,7 @@ def score_missing(
     request: MeasureRequest,
     observer: ScoreObserver,
     warn: Callable[[str], None],
+    on_start: OnStart,
 ) -> int:
     """
     The distance of every quantization from the most precise one, as far as it is not stored.
@@ -33,6 +37,7 @@ def score_missing(
         request: How speeds are measured; of lists of settings the first entry counts.
         observer: Told what happens.
         warn: Told what could not be scored.
+        on_start: Told that it begins, and with how many.
 
     Returns:
         The exit code of it. Models with other tokens than the first are told, and left alone.
@@ -56,6 +61,7 @@ def score_missing(
         settings={name: values[0] for name, values in request.settings.items() if name in _SAME},
         silence_ns=request.silence_ns,
     )
+    on_start("Distances", len(missing))
     try:
         scored = score_models(asked, [it.model for it in missing], reference.model, observer)
     except NotComparable as error:

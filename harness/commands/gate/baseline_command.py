@@ -18,6 +18,7 @@ from harness.commands.gate.baseline_page import (
     list_hint,
     list_page,
     removed_page,
+    saved_hint,
     saved_page,
 )
 from harness.commands.gate.baselines import list_baselines, remove_baseline, save_baseline
@@ -73,7 +74,8 @@ def save_command(name: str, experiment: str, results: Path, force: bool, output:
     stored = save_baseline(results, name, find(results, experiment), may_replace=force)
     if why := doubt(stored):
         output.warn(f"{why}; a gate against this baseline will be inconclusive.")
-    output.show(saved_page(name, stored), saved_document(name, stored))
+    shown, found = saved_page(name, stored), saved_document(name, stored)
+    output.show(shown, found, hint=saved_hint(name))
 
 
 @command.command("remove")

@@ -40,6 +40,11 @@ def saved_page(name: str, stored: StoredExperiment) -> Page:
     return *notes(text), Note((f"Kept as {stored.path}",), is_whole=True)
 
 
+def saved_hint(name: str) -> Page:
+    """What it is for."""
+    return notes(f"Next: `harness gate --baseline {name}` judges the newest experiment by it.")
+
+
 def doubt(stored: StoredExperiment) -> str | None:
     """Why it will be of little use; None where nothing says so."""
     return unusable(measured_of(stored.experiment, stored.runs))

@@ -54,7 +54,22 @@ def hint(result: ModelsResult) -> Page:
         )
     if isinstance(result, LocalModels) and result.files:
         return notes("Every command takes these names: `harness run NAME` measures one in place.")
+    if isinstance(result, CatalogModel) and result.row.variant:
+        return _next(result.row)
     return ()
+
+
+def _next(row: CatalogRow) -> Page:
+    """What to do with a model of the catalogue."""
+    here = next((each.variant for each in row.variants if each.path), None)
+    if here:
+        return notes(f"Next: `harness run {row.spec.name}:{here.quantization}` measures it.")
+    assert row.variant
+    name = f"{row.spec.name}:{row.variant.quantization}"
+    return notes(
+        f"Next: `harness fit {name}` tells whether it runs here and how fast; "
+        f"`harness pull {name}` fetches it."
+    )
 
 
 def _catalog(result: CatalogList) -> Page:

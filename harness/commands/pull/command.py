@@ -9,7 +9,7 @@ import click
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commands.pull.document import document
-from harness.commands.pull.page import page
+from harness.commands.pull.page import hint, page
 from harness.commands.pull.pull import PullRequest, pull
 from harness.errors import ExitCode, UsageError
 from harness.models.catalog.catalog import load_catalog
@@ -72,4 +72,4 @@ def command(
     with Fetching(output.console) as fetching:
         result = pull(request, load_catalog(catalogs), fetching.report, output.warn)
     code = ExitCode.DONE if result.is_well else ExitCode.ERROR
-    return output.show(page(result), document(result), code)
+    return output.show(page(result), document(result), code, hint=hint(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from harness import units
@@ -49,6 +50,17 @@ def page(result: Fetched | FilesStatus) -> Page:
     note = Note((f"{units.file_size(left)} to fetch" if left else "nothing to fetch",))
     passed = dict.fromkeys(each for model in result.models for each in model.passed_over)
     return (table, note, *_passed_over([*passed]), *_missing(result))
+
+
+def hint(result: Fetched | FilesStatus) -> Page:
+    """What to do with what was fetched, or would be."""
+    if isinstance(result, Fetched):
+        names = " ".join(shlex.quote(it.local.key) for it in result.models)
+        return notes(f"Next: `harness run {names}` measures what is here now." if names else "")
+    if result.question == "verify" or not result.n_bytes_missing:
+        return ()
+    names = " ".join(shlex.quote(model.key) for model in result.models)
+    return notes(f"Next: `harness pull {names}` fetches it.")
 
 
 def _missing(result: Fetched | FilesStatus) -> Page:

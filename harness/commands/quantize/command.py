@@ -11,7 +11,7 @@ from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commandline.places import FOLDER
 from harness.commands.quantize.document import document
-from harness.commands.quantize.page import page
+from harness.commands.quantize.page import hint, page
 from harness.commands.quantize.quantize import QuantizeRequest, quantize
 from harness.errors import ExitCode
 from harness.measure.lock import machine_held
@@ -101,7 +101,12 @@ def command(
     request = QuantizeRequest(model, file_types, directory, force, is_list, n_threads)
     held = partial(machine_held, wait_ns=wait or 0, on_wait=output.tell)
     with Fetching(output.console) as fetching:
-        result = quantize(request, load_catalog(catalogs), fetching.report, output.warn, held)
+        result = quantize(
+            request, load_catalog(catalogs), fetching.report, output.warn, output.tell, held
+        )
     return output.show(
-        page(result), document(result), ExitCode.DONE if result.is_well else ExitCode.ERROR
+        page(result),
+        document(result),
+        ExitCode.DONE if result.is_well else ExitCode.ERROR,
+        hint=hint(result),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 from harness import units
 from harness.commands.quantize.quantize import Made, QuantizeResult, State
+from harness.models.quantization_sets import quantization_set_folder
 from harness.models.quantizations import QuantizationSource
 from harness.report.page import Cell, Column, Note, Page, Table, notes
 
@@ -44,6 +47,16 @@ def page(result: QuantizeResult) -> Page:
         *notes([text for each in result.made if (text := _note(each))]),
         *((Note(paths, is_whole=True),) if paths else ()),
     )
+
+
+def hint(result: QuantizeResult) -> Page:
+    """What to do with them."""
+    model, _, quantization = result.source.model.key.rpartition(":")
+    if not model or not quantization or not any(each.is_here for each in result.made):
+        return ()
+    is_usual = result.folder == quantization_set_folder(result.source.set_name)
+    folder = "" if is_usual else f" --dir {shlex.quote(str(result.folder))}"
+    return notes(f"Next: `harness frontier {model} --measure{folder}` sets them side by side.")
 
 
 def _row(source: QuantizationSource, made: Made) -> tuple[Cell, ...]:

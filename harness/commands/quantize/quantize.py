@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from harness import units
 from harness.commands.quantize.files import (
     PlannedQuantization,
     plan_quantizations,
@@ -90,6 +91,7 @@ def quantize(
     catalog: Catalog,
     on_progress: OnProgress,
     warn: Callable[[str], None],
+    tell: Callable[[str], None],
     held: Callable[[str], AbstractContextManager[None]],
 ) -> QuantizeResult:
     """
@@ -100,6 +102,7 @@ def quantize(
         catalog: Where names of models are looked up.
         on_progress: Is told how far each file is.
         warn: Is told what to know of the files, and why one failed.
+        tell: Is told what is about to be made.
         held: Holds the machine for what it is told, as long as something is written.
 
     Raises:
@@ -116,7 +119,7 @@ def quantize(
         ]
         return QuantizeResult(source, folder, tuple(made))
     with held(f"quantizing {source.model.key}"):
-        made = _make(request, source, quantizations, folder, on_progress, warn)
+        made = _make(request, source, quantizations, folder, on_progress, warn, tell)
     named = (replace(it, name=_name(it, catalog)) for it in made)
     return QuantizeResult(source, folder, tuple(named))
 
@@ -155,6 +158,7 @@ def _make(
     folder: Path,
     on_progress: OnProgress,
     warn: Callable[[str], None],
+    tell: Callable[[str], None],
 ) -> list[Made]:
     """Every file in its order; one that fails does not keep the others from being made."""
     known = {
@@ -162,7 +166,9 @@ def _make(
     }
     wanted = [planned for planned in quantizations if known[planned.file_type] is None]
     if wanted:
-        _make_room(folder, sum(planned.n_bytes for planned in wanted))
+        n_bytes = sum(planned.n_bytes for planned in wanted)
+        _make_room(folder, n_bytes)
+        tell(f"To be made: {_files(len(wanted))} of {units.file_size(n_bytes)} together.")
     n_threads = request.n_threads or probe_machine().n_cores_usable
     made = []
     for planned in quantizations:
@@ -191,6 +197,10 @@ def _before(
     if is_made_from(planned.path, source, planned.n_bytes):
         return Made(planned, "kept")
     return Made(planned, "failed", f"{planned.path} is another file; --force replaces it")
+
+
+def _files(n: int) -> str:
+    return f"{n} file" if n == 1 else f"{n} files"
 
 
 def _make_room(folder: Path, n_bytes: int) -> None:

@@ -100,8 +100,9 @@ def _is_wide(drawn: str) -> bool:
 def _commands(commands: Sequence[str]) -> list[str]:
     if not commands:
         return []
-    lines = [f"<pre><code>{html_text(line)}</code></pre>" for line in commands]
-    return ['<div class="commands">\n<p>Made by</p>', *lines, "</div>"]
+    name = "Command" if len(commands) == 1 else "Commands"
+    lines = "\n".join(map(html_text, commands))
+    return [f'<div class="commands">\n<p>{name}</p>\n<pre><code>{lines}</code></pre>\n</div>']
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from harness.report.measured_page import (
     measured_page,
     measured_result,
 )
+from harness.report.measured_pictures import measured_pictures
 
 if TYPE_CHECKING:
     # To show what is stored must not wait for what measures.
@@ -43,5 +44,6 @@ def show_result(result: MeasuredResult, output: Output, *, is_full: bool) -> int
         document(result),
         aside=measured_aside(result),
         title=", ".join(names),
+        pictures=measured_pictures(result.groups) if output.html else (),
         html_page=measured_page(result, is_full=True) if output.html else None,
     )

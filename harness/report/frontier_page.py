@@ -19,6 +19,7 @@ from harness.schema.quality import QualityRecord
 
 _SHOWN = ("bytes", "need", "decode", "kl", "same_top")
 _GIB = 1 << 30
+_TITLE = "Memory against decoding; up and left is better"
 # Each is compared with each: 190 comparisons, some tenths of a second.
 _MOST_OPTIONS = 20
 
@@ -104,15 +105,31 @@ def _table(scope: Scope, family: _Family) -> Table:
 
 
 def _picture(scope: Scope, family: _Family, name: str) -> Picture:
-    dominated = family.dominated
+    return frontier_picture(
+        family.frontier.options, family.dominated, scope.title(_TITLE), scope.file_name(name)
+    )
+
+
+def frontier_picture(
+    options: Sequence[Option], dominated: Mapping[str, str], title: str = "", name: str = "frontier"
+) -> Picture:
+    """
+    The options of a frontier, each where its memory and its speed lie.
+
+    Args:
+        options: Those without a speed are left out.
+        dominated: The name of an option to that which dominates it.
+        title: Of the picture, where it is more than what it shows.
+        name: Of its file.
+    """
     marks = [
         _mark(option, dominated.get(option.name))
-        for option in family.frontier.options
+        for option in options
         if "decode" in option.figures
     ]
     return Picture(
-        title=scope.title("Memory against decoding; up and left is better"),
-        name=scope.file_name(name),
+        title=title or _TITLE,
+        name=name,
         drawing="scatter",
         marks=tuple(marks),
         x=Axis("memory needed (GiB)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from harness.report.columns import cut
@@ -20,6 +21,16 @@ def trimmed(page: Page) -> Page:
     Records come from strangers: a name or a reason may be megabytes, a value beyond every axis.
     """
     return tuple(_part(part) for part in page)
+
+
+def believable(make: Callable[[], Page]) -> Page:
+    """The same of what `make` gives; of values that nobody can have measured a warning."""
+    try:
+        return trimmed(make())
+    except (ArithmeticError, ValueError) as error:
+        # Records come from strangers: what follows from their values may be no number at all.
+        text = f"Left out: the records hold values that nobody can have measured ({error})."
+        return (Note((text,), "warning"),)
 
 
 def _part(part: Part) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.commandline import Home
+from harness.report.charts import can_draw
 
 COMMANDS = {
     "run": ("tiny-random",),
@@ -48,6 +49,8 @@ def test_fit_writes_what_it_prints_as_a_page(home: Home) -> None:
     assert "<h1>Will it run here: tiny-random</h1>" in text
     assert '<th scope="row" class="number">512</th>' in text
     assert "harness fit tiny-random --offline -c 512 --html fit.html" in text
+    if can_draw():
+        assert text.count('role="graphics-symbol"') == len(("weights", "KV cache", "compute"))
     printed = next(line for line in done.stdout.splitlines() if line.startswith("Memory: "))
     assert printed.split(" free")[0] in text
 

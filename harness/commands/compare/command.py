@@ -21,6 +21,7 @@ from harness.commands.compare.compare import (
 )
 from harness.commands.compare.document import document
 from harness.commands.compare.page import aside, page
+from harness.commands.compare.picture import pictures, title
 from harness.errors import UsageError
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
@@ -122,7 +123,13 @@ def command(
         output.tell(warning)
     told = aside(compared.measured) if compared.measured else ()
     shown, found = page(compared.pairs), document(compared.pairs)
-    output.show(shown, found, aside=told, title=" against ".join(what))
+    output.show(
+        shown,
+        found,
+        aside=told,
+        title=title(compared.pairs),
+        pictures=pictures(compared.pairs) if output.html else (),
+    )
     # Asked after it is shown: where the record could not be kept, this is an error.
     return compared.exit_code
 

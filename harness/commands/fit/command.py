@@ -105,7 +105,7 @@ def command(
         result.exit_code,
         hint=hint(result),
         title=f"Will it run here: {', '.join(models) or 'the catalogue'}",
-        pictures=pictures(result),
+        pictures=pictures(result) if output.html else (),
     )
 
 

@@ -20,6 +20,7 @@ from harness.errors import ExitCode
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
+from harness.report.frontier_page import frontier_picture
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 from harness.report.progress.scoring import QualityProgress
@@ -94,5 +95,9 @@ def command(
             code = measure_missing(found, n_chunks, request, *progress, begin)
     result = frontier(", ".join(models), found, request.results)
     return output.show(
-        page(result), document(result), code, title=f"Quantizations of {result.model}"
+        page(result),
+        document(result),
+        code,
+        title=f"Quantizations of {result.model}",
+        pictures=(frontier_picture(result.frontier.options, result.dominated),),
     )

@@ -10,7 +10,7 @@ from harness.commands.report.report import ReportResult
 from harness.report import legend
 from harness.report.measured_page import MeasuredResult
 from harness.report.page import Cell, Column, Facts, Note, Page, Table
-from harness.report.scope import Scope, moment_text
+from harness.report.scope import Scope, build_text, moment_text
 from harness.report.verdict_page import conclusion
 from harness.schema.experiment import Experiment
 
@@ -65,12 +65,6 @@ def left_out(result: ReportResult) -> Iterator[str]:
             f"{result.n_cases_left} more cases of {older} are not shown; name what you want to "
             "see, as in `harness report latest` or `harness report MODEL`."
         )
-
-
-def build_text(experiment: Experiment) -> str:
-    """Which build of the engine measured."""
-    engine = experiment.provenance.engine
-    return f"{engine.binding} {engine.binding_version} ({engine.library_commit or 'no commit'})"
 
 
 def about(result: ReportResult) -> Page:

@@ -14,12 +14,12 @@ from harness.report.html import Section
 from harness.report.latency_page import itl_page, sustain_page
 from harness.report.measured_page import MeasuredResult
 from harness.report.memory_page import memory_page
-from harness.report.page import Note, Page
+from harness.report.page import Page
 from harness.report.predicted_page import predicted_page
 from harness.report.rates_page import depth_page, rates_page
 from harness.report.roofline_page import roofline_page
 from harness.report.scope import Scope, scopes
-from harness.report.trimmed import trimmed
+from harness.report.trimmed import believable
 from harness.report.typed_command import command_line, measuring_command
 from harness.report.verdict_page import verdict_page
 from harness.schema.settings import settings_text
@@ -49,7 +49,7 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
         ("Over time", _of_each(history_page, found), shown),
         ("Method", partial(method, found), ()),
     )
-    made = (Section(title, _page(page), tuple(commands)) for title, page, commands in each)
+    made = (Section(title, believable(page), tuple(commands)) for title, page, commands in each)
     return tuple(section for section in made if section.page)
 
 
@@ -60,15 +60,6 @@ def _of_each(page: Callable[[Scope], Page], found: Sequence[Scope]) -> Callable[
 
 def _frontier(result: ReportResult) -> Callable[[Scope], Page]:
     return lambda scope: frontier_page(scope, result.qualities)
-
-
-def _page(make: Callable[[], Page]) -> Page:
-    try:
-        return trimmed(make())
-    except (ArithmeticError, ValueError) as error:
-        # Records come from strangers: what follows from their values may be no number at all.
-        text = f"Left out: the records hold values that nobody can have measured ({error})."
-        return (Note((text,), "warning"),)
 
 
 def _showing(measured: Sequence[MeasuredResult]) -> list[str]:

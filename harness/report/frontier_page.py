@@ -153,4 +153,5 @@ def _mark(option: Option, over: str | None) -> Mark:
         high=decode.high,
         shade=kl.value if kl else None,
         is_faint=over is not None,
+        name=option.name,
     )

@@ -84,7 +84,9 @@ def _picture(scope: Scope, told: list[_Told]) -> Picture:
     marks: list[Mark] = []
     for it in told:
         prediction = it.pair.prediction
-        if prediction.component not in _SHOWN or prediction.value <= 0:
+        is_exact = prediction.low == prediction.high and it.pair.is_covered
+        # What was known before and came so leaves nothing to be seen.
+        if prediction.component not in _SHOWN or prediction.value <= 0 or is_exact:
             continue
         unit = unit_of(prediction.component)
         row = scope.row(it.shown, prediction.workload, it.pair.label)

@@ -51,11 +51,13 @@ def roofline_page(scope: Scope) -> Page:
         (
             "MBU: bytes read per token x tok/s / bandwidth of plain reads around the same Run. "
             "Above 100 % a figure is not believable.",
-            "Faint in the picture: the ceiling says nothing of it, for the reason in the table.",
+            "The picture has the cases of which the ceiling says something; the table says why it "
+            "does not of others.",
         ),
         is_grouped=True,
     )
-    return _picture(scope, known), table
+    below = [it for it in known if "mbu" in it.case.metrics]
+    return (_picture(scope, below), table) if below else (table,)
 
 
 def _decoding(shown: Shown) -> list[_Decoding]:
@@ -84,31 +86,39 @@ def _row(it: _Decoding) -> tuple[Cell, ...]:
 
 
 def _picture(scope: Scope, known: list[_Decoding]) -> Picture:
-    speeds = [it.bandwidth.value for it in known if it.bandwidth]
-    ceiling = median(speeds)
+    ceiling = median(it.bandwidth.value for it in known if it.bandwidth)
+    # One above each size, or the picture might end below them.
+    sizes = dict.fromkeys(it.token_bytes for it in known)
+    marks = [*map(_mark, known), *(_ceiling(n_bytes, ceiling) for n_bytes in sizes)]
     text = f"ceiling: {units.bandwidth(ceiling)} read here"
     return Picture(
         title=scope.title("Decoding below the ceiling of this memory's measured bandwidth"),
         name=scope.file_name("roofline"),
         drawing="scatter",
-        marks=tuple(map(_mark, known)),
+        marks=tuple(marks),
         x=Axis("GB read per token", is_log=True),
         y=Axis("tok/s", is_log=True),
         rules=(Rule(ceiling / 1e9, text, "product"),),
     )
 
 
+def _ceiling(token_bytes: float, bytes_per_s: float) -> Mark:
+    rate = bytes_per_s / token_bytes
+    size = units.file_size(token_bytes)
+    text = f"At most {units.significant(rate)} tok/s of {size} each: the measured bandwidth"
+    return Mark(token_bytes / 1e9, rate, text, evidence="predicted", is_faint=True, name="ceiling")
+
+
 def _mark(it: _Decoding) -> Mark:
-    mbu = it.case.metrics.get("mbu")
-    share = f", MBU {units.percent(mbu.value)}" if mbu else ""
+    share = f"MBU {units.percent(it.case.metrics['mbu'].value)}"
     read = units.file_size(it.token_bytes)
     about = f"{it.shown.name}: {it.case.workload} reads {read} per token"
     return Mark(
         x=it.token_bytes / 1e9,
         y=it.rate.value,
-        label=f"{about}, {figure_text(it.rate)}{share}",
+        label=f"{about}, {figure_text(it.rate)}, {share}",
         low=it.rate.low,
         high=it.rate.high,
         evidence=it.shown.evidence,
-        is_faint=mbu is None,
+        name=share,
     )

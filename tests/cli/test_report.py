@@ -50,8 +50,7 @@ def test_every_picture_is_in_the_page_and_a_file_where_it_is_asked_for(examples:
     done = examples.harness("report", "2ea7", "-o", "one.html", "--svg", "drawn", "--json")
     names = [Path(each).name for each in done.document["pictures"]]
     assert names == [
-        "verdicts.svg", "decode.svg", "prefill.svg", "memory.svg", "itl.svg", "roofline.svg",
-        "predicted.svg", "ratios.svg",
+        "verdicts.svg", "decode.svg", "prefill.svg", "memory.svg", "itl.svg", "ratios.svg",
     ]  # fmt: skip
     assert {path.name for path in (examples.folder / "drawn").iterdir()} == set(names)
     assert html.count("<svg") == len(names) + 2  # the same twice makes two histories

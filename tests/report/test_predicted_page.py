@@ -44,8 +44,9 @@ def test_a_prediction_stands_beside_its_measurement(low: float, is_inside: str) 
 
 def test_of_memory_the_parts_are_shown_where_they_were_off() -> None:
     exact = [told(x, x, x, component=it, method="planner") for it, x in _RIGHT.items()]
-    rows = table_of(predicted_page(scope_with(*exact))).rows
-    assert [row[2] for row in rows] == ["total"]
+    page = predicted_page(scope_with(*exact))
+    assert [row[2] for row in table_of(page).rows] == ["total"]
+    assert pictures_of(page) == {}
     wrong = told(1.0, 1.0, 1.0, component="kv_bytes", method="planner")
     rows = table_of(predicted_page(scope_with(wrong, exact[-1]))).rows
     assert [row[2] for row in rows] == ["KV cache", "total"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import click
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from make.pages import HOSTILE
 from make.records import make_experiment, make_model
@@ -20,6 +20,7 @@ from harness.schema.settings import Settings, value_text
 @given(st.lists(SETTINGS, min_size=1, max_size=3, unique=True))
 @settings(deadline=None, max_examples=50)
 def test_run_understands_it_as_the_settings_that_were_measured(sweep: list[Settings]) -> None:
+    assume(all(any(it.tensor_split) or not it.tensor_split for it in sweep))
     made = make_experiment(settings=tuple(sweep), n_runs_max=7)
     program, verb, *arguments = shlex.split(measuring_command(made))
     assert (program, verb) == ("harness", "run")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.commandline.surface import Parameter
+from harness.report.text import sanitize
 from harness.units import file_size
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./@%+][A-Za-z0-9_./@%+:=,-]*")
@@ -22,6 +23,7 @@ _MOST_CHARACTERS = 200
 # More would not be read by anybody, and a list of a shell's is redrawn while one types.
 _MOST_OFFERED = 200
 _N_NEWEST = 30
+_MOST_ABOUT = 80
 
 _DEPTH = "@d4096"
 _COUNTED = re.compile(r"(?:pp|tg)\d+")
@@ -57,24 +59,29 @@ def candidates(known: Parameter, line: Line, typed: str) -> list[Candidate]:
     def named(word: str) -> Iterator[Candidate]:
         return _named(known, replace(line, word=word))
 
-    has_commas = known.is_list or (known.kind == "selector" and line.is_stored)
+    has_commas = known.is_list or _is_selector(known, line)
     return _fitting(_with_commas(typed, named) if has_commas else named(typed), typed)
 
 
 def _named(known: Parameter, line: Line) -> Iterator[Candidate]:
     if known.choices:
         yield from _choices(known, line)
-    elif known.kind == "selector" and line.is_stored:
+    elif _is_selector(known, line):
         yield from _terms(line, known.fields)
     elif kind := _KINDS.get(known.kind):
         yield from kind(line)
+
+
+def _is_selector(known: Parameter, line: Line) -> bool:
+    """A side of a comparison is one of what is stored, or else a model."""
+    return known.kind == "selector" or (known.kind == "side" and line.is_stored)
 
 
 def _fitting(found: Iterable[Candidate], typed: str) -> list[Candidate]:
     """Each once, of those that begin as typed in any case and that are plain words."""
     begun = typed.casefold()
     fitting = {
-        each.value: each
+        each.value: Candidate(each.value, sanitize(each.about)[:_MOST_ABOUT])
         for each in found
         if each.value.casefold().startswith(begun) and _is_plain(each.value)
     }
@@ -243,7 +250,7 @@ def _names(folder: Path) -> list[str]:
 
 _KINDS: Mapping[str, Callable[[Line], Iterator[Candidate]]] = {
     "model": _models,
-    "selector": _models,
+    "side": _models,
     "kept": _kept,
     "machine": _machines,
     "experiment": _experiments,

@@ -72,7 +72,7 @@ def read_config() -> ConfigFile:
     """
     path = config_path()
     try:
-        text = read_bounded(path, _MOST_BYTES).decode("utf-8")
+        text = read_bounded(path, _MOST_BYTES).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return ConfigFile(path)
     except UnicodeDecodeError:

@@ -216,7 +216,7 @@ def _offered(known: Parameter, context: click.Context, typed: str) -> list[Compl
 
 _FOLDERS = ("folder",)
 # Beside their names models and experiments are known by their files.
-_FILES = ("file", "model", "selector", "experiment", "judged against")
+_FILES = ("file", "model", "side", "selector", "experiment", "judged against")
 
 
 def _given(context: click.Context | None, name: str) -> str | None:

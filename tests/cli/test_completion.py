@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -242,7 +243,47 @@ def test_selectors_are_completed_from_what_is_stored(folder: Path) -> None:
     assert "threads=2" in offers("compare", "--stored", "threads=")
     assert "tiny-random:Q8_0" in offers("compare", "--stored", "tiny")
     assert offers("compare", "--stored", "build=")
+    assert offers("report", "latest,threads=") == offers("compare", "--stored", "latest,threads=")
+    assert "latest" not in offers("compare", "")
     assert offers("show", "--results", str(folder), "") == ["latest"]
+
+
+def test_what_is_said_beside_a_value_is_one_printable_line(folder: Path) -> None:
+    device = {"name": "CUDA0", "description": "a card\nplain\n$(x)\x1b[31m" + "x" * 300}
+    record = {"provenance": {"engine": {"devices": [device, {"name": "a b"}, {"name": 7}]}}}
+    (folder / "results").mkdir()
+    (folder / "results" / "x.jsonl").write_text(json.dumps(record), "utf-8")
+    config = folder / "harness_config" / "config.toml"
+    config.parent.mkdir()
+    config.write_text('budget = "5m\\nplain\\nx"', "utf-8")
+
+    named = [item for item in items("run", "--device", "") if item.type == "plain"]
+    assert [item.value for item in named] == ["CUDA0", "7"]
+    kept = items("config", "unset", "")
+    assert [item.value for item in kept] == ["budget"]
+    for item in (*named, *kept):
+        assert (item.help or "").isprintable()
+        assert len(item.help or "") <= 80
+
+
+def test_keys_and_values_of_defaults_are_completed(folder: Path) -> None:
+    assert offers("config", "set", "run.cache-type") == ["run.cache-type-k", "run.cache-type-v"]
+    assert "threads" in offers("config", "set", "th")
+    assert offers("config", "set", "flash-attn", "o") == ["on", "off"]
+    assert offers("config", "set", "run.workload", "chat,pp") == ["chat,pp512"]
+
+
+def test_kept_results_are_those_whose_experiments_are_offered(folder: Path) -> None:
+    config = folder / "harness_config" / "config.toml"
+    config.parent.mkdir()
+    config.write_text('results = "~/mine"', "utf-8")
+    name = "20261128T202905Z-aa07c68e9167-c2b1dd83.jsonl"
+    (folder / "home" / "mine").mkdir(parents=True)
+    (folder / "home" / "mine" / name).touch()
+
+    assert offers("show", "c2") == ["c2b1dd83"]
+    config.write_text("results = ", "utf-8")
+    assert offers("show", "c2") == []
 
 
 def test_a_line_that_is_wrong_offers_nothing_and_breaks_nothing(folder: Path) -> None:

@@ -90,6 +90,14 @@ def test_a_kept_format_gives_way_to_json_that_is_typed(home: Home) -> None:
     assert home.harness("run", "nosuch", "--format", "plain").stdout == ""
 
 
+def test_a_file_of_an_editor_that_marks_utf_8_is_read(home: Home) -> None:
+    written(home, "\ufeffformat = 'csv'\r\n")
+
+    assert home.harness("models").stdout.startswith("variant,n_params")
+    assert home.harness("config", "set", "threads", "2").exit_code == 0
+    assert path_of(home).read_bytes() == b"format = 'csv'\nthreads = 2\n"
+
+
 def test_help_says_which_default_comes_from_the_file(home: Home) -> None:
     written(home, 'budget = "7m"\n')
 

@@ -43,7 +43,7 @@ _MANY_RUNS = 1000
 )
 @click.argument(
     "what",
-    type=options.Word("selector", FIELDS_OF_SELECTORS),
+    type=options.Word("side", FIELDS_OF_SELECTORS),
     nargs=-1,
     required=True,
     metavar="A B...",

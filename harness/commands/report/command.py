@@ -34,8 +34,8 @@ _OUTPUT = "-o"
     metavar="[SELECTOR]...",
 )
 @click.option(
-    _OUTPUT, "--output", "target", type=NEW_FILE, metavar="FILE", default="report.html",
-    show_default=True, help="The file to write.",
+    _OUTPUT, "--output", "target", cls=options.OwnOption, type=NEW_FILE, metavar="FILE",
+    default="report.html", show_default=True, help="The file to write.",
 )  # fmt: skip
 @click.option("--open", "is_opened", is_flag=True, help="Open it in a browser.")
 @click.option("--force", is_flag=True, help="Overwrite FILE, and pictures in DIR.")

@@ -21,8 +21,8 @@ from harness.report import plain
 @click.argument("experiment", type=options.EXPERIMENT, default="latest")
 @options.results_option
 @click.option(
-    "-o", "--output", "folder", type=FOLDER, default="shared", show_default=True, metavar="DIR",
-    help="Folder of the two files.",
+    "-o", "--output", "folder", cls=options.OwnOption, type=FOLDER, default="shared",
+    show_default=True, metavar="DIR", help="Folder of the two files.",
 )  # fmt: skip
 @click.option(
     "--keep-names", is_flag=True,

@@ -61,6 +61,7 @@ reference: setup-dev ## write the pages and pictures of docs/ that are generated
 	$(BIN)/python -m tools.reference_json
 	$(BIN)/python -m tools.terminal_picture
 	$(BIN)/python -m tools.card_picture
+	$(BIN)/python -m tools.report_picture
 
 fix: setup-dev ## repair what lint and format can
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -15,6 +15,7 @@ A name and its value may have a blank between them, so that what a page prints i
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -149,8 +150,8 @@ class Stored:
         return self._in_file(find_among(self.listings, self.folder, term))
 
     def _in_file(self, path: Path) -> _Test:
-        chosen = path.resolve()
-        same = {it.path for it in self.listings if it.path == path or it.path.resolve() == chosen}
+        chosen = _place(path)
+        same = {it.path for it in self.listings if it.path == path or _place(it.path) == chosen}
         return lambda case: case.path in same
 
     def _of_model(self, text: str) -> _Test:
@@ -165,6 +166,11 @@ class Stored:
         )
 
 
+def _place(path: Path) -> str:
+    """Where it really lies; of links in a ring a link, for which Path.resolve would raise."""
+    return os.path.realpath(path)
+
+
 def stored_in(folder: Path, selectors: Sequence[str], names_of: NamesOf) -> Stored:
     """
     The experiments of `folder`, behind those elsewhere that one of `selectors` names.
@@ -175,8 +181,8 @@ def stored_in(folder: Path, selectors: Sequence[str], names_of: NamesOf) -> Stor
     named = {Path(term) for text in selectors for term in _terms(text)}
     named = {path for path in named if path.suffix == ".jsonl" and is_file(path)}
     inside = list_experiments(folder)
-    there = {listing.path.resolve() for listing in inside} if named else set()
-    outside = [listing_of(path) for path in sorted(named) if path.resolve() not in there]
+    there = {_place(listing.path) for listing in inside} if named else set()
+    outside = [listing_of(path) for path in sorted(named) if _place(path) not in there]
     for listing in outside:
         if listing.problem:
             raise ResultsInvalid(listing.problem)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,15 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from tools import browser
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-# What Debian, Fedora, Arch, Google and Microsoft call it; HARNESS_CHROMIUM names any other.
-_NAMES = (
-    "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
-    "microsoft-edge",
-)  # fmt: skip
-_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 WIDE, PHONE = 1280, 390
 Scheme = Literal["light", "dark"]
 
@@ -38,35 +31,29 @@ class Window:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser of this machine; where there is none, the test is skipped."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    path = os.environ.get("HARNESS_CHROMIUM") or _found()
-    if path is None:
-        pytest.skip("no Chromium on this machine: install it, or name one in HARNESS_CHROMIUM")
-    # Started by root it has no sandbox; all that it opens is what the tests wrote.
-    is_root = sys.platform != "win32" and os.getuid() == 0
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=path, args=["--no-sandbox"] if is_root else []
-        )
-        yield browser
-        browser.close()
+    pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    try:
+        with browser.chromium() as started:
+            yield started
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 @contextmanager
 def window(
-    browser: Browser, path: Path, *, width: int, scheme: Scheme, obeys: bool
+    shown_by: Browser, path: Path, *, width: int, scheme: Scheme, obeys: bool
 ) -> Iterator[Window]:
     """
     The file in a window of that width.
 
     Args:
-        browser: Of `chromium`.
+        shown_by: Of `chromium`.
         path: Of the file.
         width: In pixels.
         scheme: What its reader prefers.
         obeys: Whether the page's own policy holds, which lets no tool of the tests in.
     """
-    context = browser.new_context(
+    context = shown_by.new_context(
         offline=True,
         viewport={"width": width, "height": 900},
         color_scheme=scheme,
@@ -86,8 +73,3 @@ def obstacles(page: Page) -> list[str]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     found = axe.Axe().run(page).response["violations"]
     return [f"{it['id']}: {node['html'][:200]}" for it in found for node in it["nodes"]]
-
-
-def _found() -> str | None:
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    return found or (_MAC if Path(_MAC).exists() else None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +18,10 @@ from make.records import make_end, make_experiment, make_failed_run, make_model,
 from cli.commandline import Home
 from harness import cli
 from harness.commandline import stream
+from harness.commands.share import share
 from harness.commands.share.share import NO_CARD
+from harness.errors import ResultsUnwritable
+from harness.files import atomic_write
 from harness.records.store import ExperimentWriter, load
 from harness.report import card
 from harness.schema.experiment import Run
@@ -110,6 +116,25 @@ def test_a_folder_that_cannot_be_written_is_one_line(measured: Home) -> None:
     assert done.exit_code == 1
     assert "locked" in done.stderr.splitlines()[-1]
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(not HAS_CARD, reason="needs vl-convert")
+def test_a_disk_that_fills_up_at_the_card_leaves_nothing(
+    measured: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def full(target: Path) -> Iterator[Path]:
+        if target.suffix == ".png":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        with atomic_write(target) as part:
+            yield part
+
+    monkeypatch.setattr(share, "atomic_write", full)
+    monkeypatch.chdir(measured.folder)
+    done = CliRunner().invoke(cli.group, ["share"])
+    assert isinstance(done.exception, ResultsUnwritable)
+    assert "No space left" in str(done.exception)
+    assert list((measured.folder / "shared").iterdir()) == []
 
 
 def test_a_folder_below_a_file_is_one_line(measured: Home) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 
-from harness.commands.share.rules import RULES, as_it_is
+from harness.commands.share.rules import RULES
+from harness.commands.share.treatment import as_it_is
 from harness.schema.experiment import End, Experiment, Run
 from harness.schema.record import Record
 

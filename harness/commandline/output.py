@@ -96,7 +96,7 @@ class Output:
             hint: What to do next, and what the document says anyway; where that is not shown.
             title: Of the file that --html asks for, of commands that have this option.
             pictures: What that file shows above its first table.
-            html_page: What stands in it in the place of `page`, where it has more room.
+            html_page: What stands in it in the place of `page` and `hint`, where it has more room.
 
         Raises:
             ResultsUnwritable: That file cannot be written; all else is shown.
@@ -113,8 +113,10 @@ class Output:
             lines = plain.render(said, stream.width(err=True))
             stream.write(("\n" if text else "") + lines, err=True)
         if self.html:
-            shown = with_pictures(html_page or page, pictures)
-            self._write_html(self.html, title, (*shown, *aside, *hint))
+            shown = with_pictures(html_page or (*page, *hint), pictures)
+            found = without_explanations((*shown, *aside))
+            explained = tuple(part for part in shown if part not in found)
+            self._write_html(self.html, title, (*found, *explained))
         return exit_code
 
     def _write_html(self, path: Path, title: str, page: Page) -> None:

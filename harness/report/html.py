@@ -168,12 +168,15 @@ class _Writer:
         if not note.lines:
             return self._heading(note.title)
         kind = {"text": "note", "finding": "note finding", "warning": "note warning"}[note.level]
+        title = note.title
+        if note.is_explanation:
+            kind, title = "note explanation", title or "What the figures are"
         lines = [html_text(line) for line in note.lines]
         if note.level == "warning":
             # Its colour alone tells nothing to those who do not see it.
             lines[0] = f"<strong>Warning:</strong> {lines[0]}"
         body = [f"<p>{line}</p>" for line in lines]
-        return [*self._heading(note.title), f'<div class="{kind}">', *body, "</div>"]
+        return [*self._heading(title), f'<div class="{kind}">', *body, "</div>"]
 
     def _picture(self, picture: Picture) -> list[str]:
         drawn = self.draw(picture) if picture.marks else None

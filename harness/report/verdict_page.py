@@ -205,15 +205,19 @@ def _row(decided: _Decided) -> tuple[Cell, ...]:
     if isinstance(verdict, NoVerdict):
         unknown = Judged(_UNKNOWN, "skipped", verdict.reason)
         return decided.shown.name, verdict.reason, None, None, decided.shown.evidence, unknown
-    judged = Judged(verdict.text, _STATUS[verdict.level], verdict.reason)
     return (
         decided.shown.name,
         verdict.reason,
         verdict.decode,
         verdict.ttft,
         verdict.evidence,
-        judged,
+        judged(verdict),
     )
+
+
+def judged(verdict: Verdict, word: str = "") -> Judged:
+    """A verdict as a cell that shows how good it is; `word` where its own is not enough."""
+    return Judged(word or verdict.text, _STATUS[verdict.level], verdict.reason, verdict.level)
 
 
 def _table_of_machines(decided: _Decisions) -> Table:

@@ -102,6 +102,14 @@ def test_the_page_holds_the_answer_and_what_to_know_and_its_place_is_told(tmp_pa
         assert told in text
 
 
+def test_a_page_with_more_room_needs_no_hint(tmp_path: Path) -> None:
+    output = Output(html=tmp_path / "a.html")
+    output.show(PAGE, Document("x"), hint=(Note(("Go on.",)),), html_page=(Note(("All.",)),))
+    text = (tmp_path / "a.html").read_text("utf-8")
+    assert "All." in text
+    assert "Go on." not in text
+
+
 def test_the_page_names_the_command_that_made_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,11 @@ def test_sections_are_listed_and_reached() -> None:
     assert "harness run m" in reader.text
 
 
+def test_what_figures_are_stands_under_a_heading_of_its_own() -> None:
+    text = read(render((Note(("tok/s: so.",), is_explanation=True),), "Report")).text
+    assert "What the figures are tok/s: so." in text
+
+
 def test_no_two_regions_or_anchors_have_one_name() -> None:
     sections = (Section("Same", a_page("Same")), Section("Sa me!", (*a_page("n"), *a_page("n"))))
     reader = read(document("Report", (*sections, Section("", a_page("Same")))))

@@ -10,7 +10,6 @@ from harness.commandline import options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commands.claim.claim import ClaimRequest, examine
 from harness.commands.claim.document import document
-from harness.commands.claim.grid import grid
 from harness.commands.claim.page import hint, page
 from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.planning import Planning
@@ -69,5 +68,5 @@ def command(
         document(result),
         hint=hint(result, is_matrix=is_matrix),
         title=_TITLE,
-        html_page=grid(result) if len(result.hosts) > 1 else shown,
+        html_page=page(result, is_grid=True),
     )

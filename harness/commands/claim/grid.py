@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
-
 from harness import units
-from harness.analysis.verdict import Level
 from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import Cell, Row
-from harness.commands.claim.sentences import sentences
 from harness.report.page import Cell as Value
-from harness.report.page import Column, Facts, Judged, Page, Quantity, Table, notes
+from harness.report.page import Column, Facts, Judged, Page, Quantity, Table
+from harness.report.verdict_page import judged
 
-_STATUS: Mapping[Level, Literal["pass", "failure"]] = {
-    "comfortable": "pass",
-    "usable": "pass",
-    "slow": "failure",
-    "pages": "failure",
-    "does-not-run": "failure",
-}
 _LEGEND = (
     "Verdicts without a word behind them are predicted, offline. A variant is named where it is "
     "not the usual one of the model; ~ before a size: not published, but what its shape comes to.",
@@ -27,7 +16,7 @@ _LEGEND = (
 
 
 def grid(result: ClaimResult) -> Page:
-    """What the claim comes to, the board of all verdicts, which machines those are, and why."""
+    """The board of all verdicts, and which machines those are."""
     columns = (
         Column("model"),
         *(Column(host.name) for host in result.hosts),
@@ -40,14 +29,8 @@ def grid(result: ClaimResult) -> Page:
         (row.model, *(_judged(row, row.cell(name)) for name in names), *_facts(row))
         for row in result.rows
     )
-    told = sentences(result.conclusion)
     hosts = Facts(tuple((host.name, host.title) for host in result.hosts), "The machines")
-    return (
-        *notes(told[-1]),
-        Table(columns, rows, "How well each model runs", _LEGEND),
-        hosts,
-        *notes(*told[:-1], list(result.left_out)),
-    )
+    return Table(columns, rows, "How well each model runs", _LEGEND), hosts
 
 
 def _judged(row: Row, cell: Cell | None) -> Judged:
@@ -59,7 +42,7 @@ def _judged(row: Row, cell: Cell | None) -> Judged:
     if cell.variant and cell.variant != row.variant and verdict.level != "does-not-run":
         more.append(cell.variant)
     word = verdict.text + (f" ({', '.join(more)})" if more else "")
-    return Judged(word, _STATUS[verdict.level], verdict.reason, verdict.level)
+    return judged(verdict, word)
 
 
 def _facts(row: Row) -> tuple[Value, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.analysis.verdict import meaning
 from harness.commands.claim.board import answer, board_of, detailed, listed, overview
 from harness.commands.claim.claim import ClaimResult
+from harness.commands.claim.grid import grid
 from harness.commands.claim.matrix import matrix
 from harness.commands.claim.sentences import sentences
 from harness.report.page import Cell, Column, Page, Table, explanation, notes
@@ -24,7 +25,9 @@ _FLAT = (
 )
 
 
-def page(result: ClaimResult, *, is_matrix: bool = False, is_wide: bool = False) -> Page:
+def page(
+    result: ClaimResult, *, is_matrix: bool = False, is_wide: bool = False, is_grid: bool = False
+) -> Page:
     """
     What runs on the machines that are asked about, and what that says of the claim.
 
@@ -32,10 +35,14 @@ def page(result: ClaimResult, *, is_matrix: bool = False, is_wide: bool = False)
         result: What was found.
         is_matrix: Every model on every machine as one table.
         is_wide: That in words, for where lines may be as long as they like.
+        is_grid: It all, and every verdict in colours, for a browser.
     """
     featured = [board_of(host, result.rows) for host in result.featured]
     said = notes(answer(featured, result.like)) if featured and result.rows else ()
     told = sentences(result.conclusion)
+    explained = explanation((*_EXPLAINED, meaning()))
+    if is_grid and len(result.hosts) > 1:
+        return (*said, *grid(result), *notes(*told, list(result.left_out)), *explained)
     if is_matrix:
         table = matrix(result.rows, result.hosts, is_wide=is_wide)
         return (*said, *table, _flat(result), *notes(*result.left_out, *told))
@@ -49,7 +56,7 @@ def page(result: ClaimResult, *, is_matrix: bool = False, is_wide: bool = False)
         *shown,
         _flat(result),
         *notes(list(result.left_out), told[-1]),
-        *explanation((*_EXPLAINED, meaning())),
+        *explained,
     )
 
 

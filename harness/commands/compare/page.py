@@ -20,6 +20,7 @@ from harness.report.page import (
     Cell,
     Column,
     Facts,
+    Judged,
     Note,
     Page,
     Quantity,
@@ -27,7 +28,7 @@ from harness.report.page import (
     explanation,
     notes,
 )
-from harness.report.ratios import ratio_of, verdict_word
+from harness.report.ratios import STATUS, ratio_of, verdict_word
 from harness.report.run_line import STOPS
 from harness.schema.settings import settings_text
 
@@ -166,7 +167,7 @@ def _row(titles: tuple[str, str], figure: ComparedFigure) -> tuple[Cell, ...]:
         *_sides(figure),
         ratio_of(found) if found else "",
         found.n if found else None,
-        verdict_word(figure.metric, found) if found else "",
+        Judged(verdict_word(figure.metric, found), STATUS[found.verdict]) if found else "",
         *judged,
         figure.note,
     )

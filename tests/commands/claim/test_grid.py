@@ -6,6 +6,7 @@ from harness.analysis.verdict_predicted import Host
 from harness.commands.claim.claim import ClaimResult
 from harness.commands.claim.conclusion import Cell, Row, conclude
 from harness.commands.claim.grid import grid
+from harness.commands.claim.page import page
 from harness.commands.claim.table import NamedHost
 from harness.report.html import render
 from harness.report.page import Facts, Judged, Table
@@ -49,13 +50,14 @@ def test_every_machine_has_its_verdict_in_words_with_what_is_unusual_of_it() -> 
     ]
 
 
-def test_the_machines_are_named_and_the_conclusion_stands_around_the_board() -> None:
-    found = grid(result_of(Cell("a", "Q4_K_M", True, USABLE), Cell("b", None, True, None)))
+def test_the_page_has_the_machines_and_what_follows_below_the_board() -> None:
+    result = result_of(Cell("a", "Q4_K_M", True, USABLE), Cell("b", None, True, None))
+    found = page(result, is_grid=True)
     (facts,) = (part for part in found if isinstance(part, Facts))
     assert facts.items == (("a", "a: all of it"), ("b", "b: all of it"))
     text = render(found, "Claim")
-    assert "The claim, in its parts" in text.split("<table>")[0]
     assert "leading Chinese model" in text.split("</table>")[1]
+    assert "The claim, in its parts" in text.split("</table>")[1]
     assert "a &lt;lab&gt;" in text
     assert 'class="judged pass pass-usable" title="decode 12.0 tok/s"' in text
     assert "~600 GB" in text

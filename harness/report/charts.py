@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from harness.report.drawing.scale import colour, has_place, palette, placed
+from harness.report.drawing.scale import WIDTH, colour, has_place, palette, placed, width_px
 from harness.report.drawing.svg import element
 from harness.report.picture import Axis, Picture
 from harness.report.text import sanitize
@@ -23,7 +23,7 @@ MISSING = (
     "`pip install altair vl-convert-python`, or harness with its extra `report`"
 )
 _FILE_WIDTH_PX = "800"
-_TITLE_LETTERS = 62
+_TITLE_SIZE = 15
 
 
 def can_draw() -> bool:
@@ -91,7 +91,8 @@ def _element(
         spec = draw(picture).to_dict(validate=False)
     spec["config"] = _config()
     if has_title:
-        title = textwrap.wrap(picture.title, _TITLE_LETTERS, max_lines=3, placeholder="…")
+        letters = WIDTH * len(picture.title) / (width_px(picture.title, _TITLE_SIZE) or 1)
+        title = textwrap.wrap(picture.title, max(1, int(letters)), max_lines=3, placeholder="…")
         spec["title"] = {"text": title, "anchor": "start", "frame": "bounds"}
     drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     return element(drawn, picture.title, picture.marks, colours, width)
@@ -139,7 +140,7 @@ def _config() -> dict[str, Any]:
         "font": "Arial",
         "padding": 6,
         "view": {"stroke": None},
-        "title": {"fontSize": 15, "color": colour("text"), "offset": 10},
+        "title": {"fontSize": _TITLE_SIZE, "color": colour("text"), "offset": 10},
         "axis": {
             **words,
             "labelColor": colour("quiet"),

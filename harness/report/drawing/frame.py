@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -30,7 +30,6 @@ class Frame:
     The plane that all layers of a picture share.
 
     Attributes:
-        top_px: Kept free of marks, for the words of rules.
         rule_ink: The colour of rules.
     """
 
@@ -40,18 +39,16 @@ class Frame:
     x_axis: Json | None
     y_axis: Json | None
     width: int = WIDTH
-    top_px: int = 0
     rule_ink: str = "quiet"
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """In pixels from the left and from the top, more or less."""
-        high = (1 - self.y.share(y)) * (self.height - self.top_px)
-        return self.x.share(x) * self.width, self.top_px + high
+        return self.x.share(x) * self.width, (1 - self.y.share(y)) * self.height
 
     def at(self, x: str = "x", y: str = "y") -> dict[str, Any]:
         """The channels that put a layer's fields onto this plane."""
         x_scale = _scale(self.x, [0, "width"])
-        y_scale = _scale(self.y, ["height", self.top_px])
+        y_scale = _scale(self.y, ["height", 0])
         return {
             "x": alt.X(x, type="quantitative", scale=x_scale, axis=self.x_axis),
             "y": alt.Y(y, type="quantitative", scale=y_scale, axis=self.y_axis),
@@ -79,8 +76,9 @@ def plane(picture: Picture, marks: Sequence[Placed], categories: Sequence[str] =
             "labels": False,
             "titlePadding": 26,
         }
-    y_axis = axis(picture.y, y, is_x=False)
-    return Frame(x, y, _HEIGHT, x_axis, y_axis, WIDTH - _AXIS_PX, rules_height(picture))
+    # Free of marks at the top, for the words of rules.
+    y = replace(y, high=y.value(_HEIGHT / (_HEIGHT - min(rules_height(picture), _HEIGHT / 2))))
+    return Frame(x, y, _HEIGHT, x_axis, axis(picture.y, y, is_x=False), WIDTH - _AXIS_PX)
 
 
 def near_rules(picture: Picture, values: Sequence[float], which: str) -> list[float]:

@@ -133,6 +133,7 @@ def legend(names: Sequence[str], title: str = "") -> Json:
         orient="top",
         columns=max(1, min(len(names), int(WIDTH // (widest + 32)))),
         labelLimit=WIDTH - 50,
+        titleLimit=WIDTH - 20,
         symbolSize=_POINT_SIZE,
         symbolOpacity=1,
         offset=8,
@@ -200,8 +201,11 @@ def words(
     dy: float = 0,
     size: float = FONT,
     ink: str = "text",
+    has_halo: bool = True,
 ) -> alt.Chart:
-    """Text at places: of a datum its "words"."""
+    """Text at places: of a datum its "words"; a halo keeps lines from crossing them."""
+    # svg.element puts it below the letters.
+    halo: Json = {"stroke": colour("ground"), "strokeWidth": 3} if has_halo else {}
     drawn: alt.Chart = (
         layer(rows)
         .mark_text(
@@ -211,10 +215,8 @@ def words(
             dy=dy,
             fontSize=size,
             color=colour(ink),
-            # Its halo: svg.element puts it below the letters.
-            stroke=colour("ground"),
-            strokeWidth=3,
             aria=False,
+            **halo,
         )
         .encode(**where, text=alt.Text("words", type="nominal"))
     )

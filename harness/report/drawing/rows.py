@@ -166,8 +166,8 @@ def cells(picture: Picture) -> alt.LayerChart:
     return stacked(
         [
             _rectangles(bars, frame, ink),
-            words(said, frame.at(), align="center", size=SMALL),
-            words(names, frame.at(), size=SMALL),
+            words(said, frame.at(), align="center", size=SMALL, has_halo=False),
+            words(names, frame.at(), size=SMALL, has_halo=False),
         ],
         frame,
     )

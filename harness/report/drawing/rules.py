@@ -18,29 +18,31 @@ Points = list[tuple[float, float]]
 _CORNERS = ((False, -8), (True, -8), (False, 9), (True, 9))
 
 
-def drawn(frame: Frame, picture: Picture, places: Sequence[tuple[float, float]] = ()) -> Layers:
+def drawn(frame: Frame, picture: Picture, places: Points | None = None) -> Layers:
     """
     All of them; one that lies outside is named at the edge that it lies beyond.
 
     Args:
         frame: Where they are drawn.
         picture: That has them.
-        places: Where marks are, in pixels; words of level lines stay clear of them.
+        places: Where marks are, in pixels; words of level lines stay clear of them, and theirs
+            and those of curves are added.
     """
     found: Layers = []
     for number, rule in enumerate(it for it in picture.rules if it.axis == "x"):
         found += _upright(frame, rule, RULE_LABEL_PX * (number + 0.5))
-    taken = list(places)
+    taken = [] if places is None else places
     for rule in picture.rules:
         if rule.axis == "y":
             found += _level(frame, rule, taken)
-        elif points := curve(frame, rule):
+        elif points := _curve_points(frame, rule):
+            taken += [frame.place(x, y) for x, y in points]
             found += _curve(frame, rule, points)
     return found
 
 
-def curve(frame: Frame, rule: Rule) -> Points:
-    """Places on the line where y / x, or y × x, is the rule's value; none of other rules."""
+def _curve_points(frame: Frame, rule: Rule) -> Points:
+    """Where y / x, or y × x, is the rule's value; none of other rules."""
     found: Points = []
     for step in range(_N_STEPS + 1):
         x = frame.x.value(step / _N_STEPS)
@@ -104,7 +106,7 @@ def _n_hit(
     is_left, dy = corner
     left = 0.0 if is_left else frame.width - wide
     y = line_px + dy
-    if y < frame.top_px + 6 or y > frame.height - 6:
+    if y < 6 or y > frame.height - 6:
         return float("inf")
     return sum(left - 4 <= at <= left + wide + 4 and abs(y - it) < 14 for at, it in taken)
 

@@ -24,8 +24,12 @@ _MOST_TICKS = 9
 _NARROW = 5.0
 # What differs by less than this of its size is drawn as near to each other as it is.
 _LEAST_SPAN = 0.02
-# Arial's digits and an average of its letters, in ems; wide ones are as wide as they are high.
+# In ems, of Arial: its digits and most of its letters, and groups of those that are none of that.
+# East Asian ones are as wide as they are high.
 _LETTER, _WIDE_LETTER = 0.56, 1.0
+_GROUPS = ((0.28, " .,:;|!'ijltf/\\()[]·"), (0.9, "mwMW@%…"))
+_LETTERS = {letter: width for width, letters in _GROUPS for letter in letters}
+_CAPITAL = 0.7
 
 
 @cache
@@ -202,8 +206,14 @@ def in_order(names: Iterable[str], order: Sequence[str] = ()) -> list[str]:
 
 def width_px(text: str, size: float = FONT) -> float:
     """About how wide `text` is drawn."""
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return size * (_LETTER * (len(text) - wide) + _WIDE_LETTER * wide)
+    return size * sum(map(_letter_width, text))
+
+
+@cache
+def _letter_width(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return _WIDE_LETTER
+    return _LETTERS.get(letter, _CAPITAL if letter.isupper() else _LETTER)
 
 
 def cut(text: str, room_px: float = WIDTH - 10, size: float = FONT) -> str:

@@ -53,12 +53,14 @@ def scatter(picture: Picture) -> alt.LayerChart:
     if shades:
         _, names, inks = shades
         by = Colours("shade", names, inks, picture.shade_title)
+    places = [frame.place(it.x, it.y) for it in marks]
+    lines = rules.drawn(frame, picture, places)
     return stacked(
         [
             bounds(frame, bars, by, is_upright=True),
-            *rules.drawn(frame, picture, [frame.place(it.x, it.y) for it in marks]),
+            *lines,
             points(frame, drawn, by, kinds_of(marks)),
-            *_names(marks, frame, [rules.curve(frame, it) for it in picture.rules]),
+            *_names(marks, frame, places),
         ],
         frame,
     )
@@ -104,12 +106,12 @@ def _shade_ends(values: Sequence[float]) -> list[tuple[float, float]]:
     return [(it[0], it[-1]) for it in groups if it]
 
 
-def _names(marks: Sequence[Placed], frame: Frame, curves: Sequence[rules.Points]) -> Layers:
+def _names(marks: Sequence[Placed], frame: Frame, places: rules.Points) -> Layers:
     """Names beside points, as far as none lies on another, on a point or on a line."""
     named = sorted((it for it in marks if not it.mark.is_single), key=lambda it: it.mark.is_faint)
     if len(named) > _MOST_NAMES:
         named = [it for it in named if not it.mark.is_faint][:_MOST_NAMES]
-    taken = _taken(marks, frame, curves)
+    taken = _taken(marks, frame, places)
     sides: dict[_Side, list[Datum]] = {}
     for it in named:
         x, y = frame.place(it.x, it.y)
@@ -130,17 +132,13 @@ def _names(marks: Sequence[Placed], frame: Frame, curves: Sequence[rules.Points]
     ]
 
 
-def _taken(marks: Sequence[Placed], frame: Frame, curves: Sequence[rules.Points]) -> list[_Box]:
-    """Where no word may lie."""
-    found = []
+def _taken(marks: Sequence[Placed], frame: Frame, places: rules.Points) -> list[_Box]:
+    """Where no word may lie: marks, their bounds, and what rules took."""
+    found = [(x - 6, y - 6, x + 6, y + 6) for x, y in places]
     for it in marks:
-        x, y = frame.place(it.x, it.y)
-        found.append((x - 6, y - 6, x + 6, y + 6))
         if it.low is not None and it.high is not None:
-            top, bottom = (frame.place(it.x, frame.y.inside(v))[1] for v in (it.high, it.low))
-            found.append((x - 2, top, x + 2, bottom))
-    for x, y in (frame.place(*place) for curve in curves for place in curve):
-        found.append((x - 4, y - 4, x + 4, y + 4))
+            x, top = frame.place(it.x, frame.y.inside(it.high))
+            found.append((x - 2, top, x + 2, frame.place(it.x, frame.y.inside(it.low))[1]))
     return found
 
 

@@ -23,6 +23,7 @@ _LOOK = ("fill", "stroke", "opacity", "fill-opacity", "stroke-opacity")
 _STROKE = ("stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin")
 _WORDS = ("text-anchor", "font-size", "font-weight", "font-style")
 _KEPT = frozenset((*_PLACE, *_LOOK, *_STROKE, "stroke-miterlimit", *_WORDS))
+_LONG = re.compile(r"(\.\d\d)\d+")
 _TAGS = frozenset(("svg", "g", "path", "rect", "line", "text", "tspan", "circle"))
 
 ElementTree.register_namespace("", _SVG)
@@ -99,7 +100,11 @@ def _attributes(found: Mapping[str, str], colours: Mapping[str, str]) -> dict[st
             continue
         if name in ("fill", "stroke"):
             value = "none" if value == "transparent" else colours.get(value.lower(), value)
+        if name in _PLACE:
+            value = _LONG.sub(r"\1", value)
         kept[name] = value.removesuffix("px") if name == "font-size" else value
+    if kept.get("stroke-width") == "0":
+        del kept["stroke-width"]
     return kept
 
 

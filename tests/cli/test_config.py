@@ -139,11 +139,16 @@ def test_a_file_that_cannot_be_read_is_one_line(home: Home, data: bytes) -> None
     path = written(home, "")
     path.write_bytes(data)
 
-    for arguments in (("models",), ("config",), ("config", "set", "threads", "1")):
+    for arguments in (("cache",), ("config", "set", "threads", "1")):
         done = home.harness(*arguments)
         assert done.exit_code == 1
         assert done.error().startswith(str(path))
     assert path.read_bytes() == data
+
+
+def test_help_is_shown_whatever_the_file_holds(home: Home) -> None:
+    path = written(home, "a = ")
+
     assert home.harness("models", "--help").exit_code == 0
     assert home.harness("config", "path").stdout == f"{path}\n"
 

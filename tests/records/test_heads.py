@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.records.heads import Head, heads_of
@@ -52,6 +52,7 @@ def test_what_is_no_experiment_is_passed_over(tmp_path: Path, text: str) -> None
     assert [*heads_of([tmp_path / "x", tmp_path, tmp_path / "missing"])] == []
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.sampled_from(PARTS), st.dictionaries(st.sampled_from(PARTS), JSON)))
 def test_a_head_of_any_form_can_be_asked(record: dict[str, Any]) -> None:
     head = Head(record)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.models.catalog.catalog import load_catalog
@@ -35,6 +35,7 @@ def test_a_catalogue_that_cannot_be_read_adds_no_names(tmp_path: Path) -> None:
     assert [it.name for it in named_models([tmp_path, tmp_path / "missing"])] == shipped
 
 
+@settings(max_examples=50)
 @given(st.text())
 def test_any_text_has_names_or_none(text: str) -> None:
     assert all(model.name for model in models_in(text))

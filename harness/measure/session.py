@@ -28,7 +28,16 @@ from harness.measure.schedule import settings_product
 from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
-from harness.schema.experiment import End, Experiment, ModelFile, ModelKey, Plan, Provenance, Run
+from harness.schema.experiment import (
+    End,
+    Experiment,
+    ModelFile,
+    ModelKey,
+    Plan,
+    Provenance,
+    Run,
+    Stop,
+)
 from harness.schema.machine import Machine
 from harness.schema.model_kind import usual_workloads
 
@@ -71,8 +80,17 @@ class SessionObserver(Observer, Protocol):
     def warn(self, message: str) -> None:
         """Something that the user should know, and that hinders nothing."""
 
-    def shown(self, experiment: Experiment) -> AbstractContextManager[None]:
-        """In force for as long as it measures what `experiment` plans."""
+    def shown(
+        self, experiment: Experiment, runs: Sequence[Run] = (), stops: Sequence[Stop] = ()
+    ) -> AbstractContextManager[None]:
+        """
+        In force for as long as it measures what `experiment` plans.
+
+        Args:
+            experiment: Line 1 of its file.
+            runs: What an earlier session measured of it.
+            stops: Why configurations stopped there.
+        """
 
 
 @dataclass(frozen=True)
@@ -101,7 +119,9 @@ class SessionResult:
             raise self.result.error
         if self.result.is_interrupted:
             return ExitCode.INTERRUPTED
-        has_failed = any(run.outcome.status == "failed" for run in self.result.runs)
+        # Those that the user ended did not fail: an earlier session may have left some.
+        outcomes = [run.outcome for run in self.result.runs]
+        has_failed = any(it.status == "failed" and it.reason != "interrupted" for it in outcomes)
         return ExitCode.ERROR if has_failed else ExitCode.DONE
 
 
@@ -161,9 +181,7 @@ class Session:
                 is_in_turns=is_in_turns,
             )
             result = sweep.measure()
-        if result.error is None:
-            return SessionResult(experiment, result, writer.path, why_apart)
-        return _kept_elsewhere(experiment, result, writer.path.name)
+        return kept(experiment, result, writer.path, why_apart)
 
     def _sides(self, predicted: PredictedExperiment) -> tuple[bool, str | None]:
         """Whether they take turns; and why they do not, where they were meant to."""
@@ -199,14 +217,18 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
     return Session(request, plan, machine)
 
 
-def _kept_elsewhere(experiment: Experiment, result: Result, name: str) -> SessionResult:
-    """The same where its record could not be kept whole: what is in memory is written anew."""
+def kept(
+    experiment: Experiment, result: Result, path: Path, why_apart: str | None = None
+) -> SessionResult:
+    """What came of a sweep into `path`; what could not be kept there whole is written elsewhere."""
+    if result.error is None:
+        return SessionResult(experiment, result, path, why_apart)
     end = End(finished_at=now(), stops=tuple(result.stops))
-    path = rescued(name, whole(experiment, result.runs, end))
+    elsewhere = rescued(path.name, whole(experiment, result.runs, end))
     n_runs = len(result.runs)
     what = "its only Run is" if n_runs == 1 else f"all {n_runs} Runs are"
-    result.error = unwritable(str(result.error), what, path)
-    return SessionResult(experiment, result, path)
+    result.error = unwritable(str(result.error), what, elsewhere)
+    return SessionResult(experiment, result, elsewhere)
 
 
 def new_experiment(plan: Plan, machine: Machine, others: tuple[BusyProcess, ...]) -> Experiment:

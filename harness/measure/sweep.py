@@ -6,6 +6,7 @@ One worker measures at a time. Every Run is on the disk before the next round be
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,9 @@ class Sweep:
             Runs so far answer the question. All of them then stop together, since a round that not
             all of them had compares nothing, and none of them stops for being precise.
         is_in_turns: All configurations of a round are alive together, and their trials take turns.
+        runs: What an earlier session measured of the plan, in order. A round that it did not come
+            to the end of is not completed: its halves would lie hours apart.
+        stops: Those of the earlier session; who was interrupted goes on.
     """
 
     def __init__(
@@ -69,6 +73,8 @@ class Sweep:
         is_decided: Callable[[Sequence[Run]], bool] | None = None,
         *,
         is_in_turns: bool = False,
+        runs: Sequence[Run] = (),
+        stops: Sequence[Stop] = (),
     ) -> None:
         self._experiment = experiment
         self._plan: Plan = experiment.plan
@@ -77,15 +83,25 @@ class Sweep:
         self._is_decided = is_decided
         self._is_in_turns = is_in_turns
         self._maker = RunMaker(experiment, paths, writer.path, observer, silence_ns)
-        self._rng = np.random.default_rng(experiment.plan.seed)
-        self._result = Result()
+        seed = experiment.plan.seed
+        # Again the same draws would be the tokens of Runs that are there.
+        self._rng = np.random.default_rng([seed, len(runs)] if runs else seed)
+        self._result = Result(list(runs))
         self._states = {each: _State() for each in configurations_of(self._plan)}
         self._budget = Budget(self._plan)
+        self._first_round = 1 + max((run.round for run in runs), default=-1)
+        self._go_on(runs, stops)
+
+    @property
+    def stops(self) -> list[Stop]:
+        """Why configurations stopped so far, without those that go on."""
+        return [state.stop for state in self._states.values() if state.stop]
 
     def measure(self) -> Result:
         """Everything, round by round, until each configuration has its reason to stop."""
         try:
-            for round_index in range(self._plan.n_runs_max):
+            # Each round gives all who are unfinished a Run or a stop.
+            for round_index in itertools.count(self._first_round):
                 unfinished = [each for each, state in self._states.items() if state.stop is None]
                 if not unfinished:
                     break
@@ -105,11 +121,13 @@ class Sweep:
         return self._result
 
     def _measure_round(self, round_index: int, unfinished: Sequence[Configuration]) -> None:
-        if self._is_decided and round_index > 0 and not all(map(self._budget.has_time, unfinished)):
+        n_runs = [self._budget.n_runs(each) for each in unfinished]
+        has_time = all(map(self._budget.has_time, unfinished))
+        if self._is_decided and all(n_runs) and not has_time:
             self._stop_all("budget")
             return
         if self._is_in_turns:
-            late = [each for each in unfinished if self._is_late(each, round_index)]
+            late = [each for each in unfinished if self._is_late(each)]
             for configuration in late:
                 self._stop(configuration, "budget")
             going = [each for each in unfinished if each not in late]
@@ -117,7 +135,7 @@ class Sweep:
                 self._take_turns(round_index, going)
         else:
             for configuration in schedule.shuffled(unfinished, self._rng):
-                if self._is_late(configuration, round_index):
+                if self._is_late(configuration):
                     self._stop(configuration, "budget")
                 else:
                     self._measure_alone(round_index, configuration)
@@ -127,7 +145,7 @@ class Sweep:
     def _measure_alone(self, round_index: int, configuration: Configuration) -> None:
         self._require_going_on()
         workloads = schedule.shuffled_names(self._live_workloads(configuration), self._rng)
-        is_cold = round_index < self._plan.n_cold_loads
+        is_cold = self._budget.n_runs(configuration) < self._plan.n_cold_loads
         started_ns = perf_counter_ns()
         run = self._maker.alone(self._task(0, round_index, configuration, workloads, is_cold))
         self._budget.take(run, perf_counter_ns() - started_ns)
@@ -136,7 +154,8 @@ class Sweep:
     def _take_turns(self, round_index: int, going: Sequence[Configuration]) -> None:
         self._require_going_on()
         keys = [each.model.key for each in going]
-        order = schedule.loading_order(keys, round_index, self._plan.n_cold_loads, self._rng)
+        n_rounds = min(map(self._budget.n_runs, going))
+        order = schedule.loading_order(keys, n_rounds, self._plan.n_cold_loads, self._rng)
         workloads = schedule.shuffled_names(self._plan.workloads, self._rng)
         tasks: list[Task] = []
         for place, is_cold in order:
@@ -179,19 +198,17 @@ class Sweep:
         for configuration, state in self._states.items():
             state.stop = state.stop or _stop(configuration, reason, len(state.runs))
 
-    def _is_late(self, configuration: Configuration, round_index: int) -> bool:
-        return round_index > 0 and not self._is_decided and not self._budget.has_time(configuration)
+    def _is_late(self, configuration: Configuration) -> bool:
+        is_first = not self._budget.n_runs(configuration)
+        return not (is_first or self._is_decided or self._budget.has_time(configuration))
 
     def _take(self, runs: Sequence[Run]) -> None:
         """Keeps the Runs; what else is to be done comes behind that."""
         # Where one cannot be written, all of them are still to be written elsewhere.
         self._result.runs += runs
         for run in runs:
-            configuration = next(each for each in self._states if each.is_of(run))
+            configuration = self._counted(run)
             state = self._states[configuration]
-            state.runs.append(run)
-            state.n_broken += run.outcome.status == "failed" and not run.case_failures
-            state.dead_workloads |= {failure.workload for failure in run.case_failures}
             if run.outcome.reason != "interrupted":
                 state.stop = self._why_stop(configuration, state)
             self._writer.append_run(run)
@@ -199,8 +216,32 @@ class Sweep:
         if self._maker.is_interrupted or any(run.outcome.reason == "interrupted" for run in runs):
             raise KeyboardInterrupt
 
+    def _counted(self, run: Run) -> Configuration:
+        """The configuration of a Run, which now knows of it."""
+        configuration = next(each for each in self._states if each.is_of(run))
+        state = self._states[configuration]
+        state.runs.append(run)
+        is_interrupted = run.outcome.reason == "interrupted"
+        is_failed = run.outcome.status == "failed" and not is_interrupted
+        state.n_broken += is_failed and not run.case_failures
+        state.dead_workloads |= {failure.workload for failure in run.case_failures}
+        return configuration
+
+    def _go_on(self, runs: Sequence[Run], stops: Sequence[Stop]) -> None:
+        """Everything as it was behind the last of `runs`."""
+        for run in runs:
+            self._budget.take(run)
+            self._counted(run)
+        for configuration, state in self._states.items():
+            told = next((stop for stop in stops if configuration.is_of(stop)), None)
+            if told and told.reason != "interrupted":
+                state.stop = told
+            elif self._budget.n_runs(configuration):
+                state.stop = self._why_stop(configuration, state)
+
     def _why_stop(self, configuration: Configuration, state: _State) -> Stop | None:
         n_runs = len(state.runs)
+        n_counted = self._budget.n_runs(configuration)
         live = self._live_workloads(configuration)
         refused = {"model-invalid", "architecture-unknown", "settings-invalid"}
         last = state.runs[-1].outcome
@@ -209,8 +250,8 @@ class Sweep:
         measured = Measured(configuration, self._experiment, state.runs)
         if not self._is_decided and measured.is_precise(live, self._plan.precision):
             return _stop(configuration, "precise", n_runs)
-        is_in_vain = state.n_broken == n_runs
-        if n_runs >= self._plan.n_runs_max:
+        is_in_vain = state.n_broken == n_counted
+        if n_counted >= self._plan.n_runs_max:
             return _stop(configuration, "failed" if is_in_vain else "max-runs", n_runs)
         return None
 

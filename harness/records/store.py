@@ -6,7 +6,8 @@ The experiment file: one experiment, append-only, one JSON object a line.
     last        {"kind": "end", ...}                         absent when measuring was cut short
 
 Each line is written and flushed to the disk as soon as its Run ends and is never touched
-again, so a power cut costs at most the line being written.
+again, so a power cut costs at most the line being written. Only where an interrupted experiment
+goes on, its last line is taken away first (docs/decisions/0023-an-interrupted-record-goes-on.md).
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from harness.bounded import lines_of
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.files import atomic_write, cannot, sync_folder
 from harness.records import lines
-from harness.schema.experiment import End, Experiment, Run
+from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run
 from harness.schema.moment import utc_time
 
 _SUFFIX = ".jsonl"
+# Windows would otherwise write "\r\n", and the byte count would be wrong.
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class StoredExperiment:
     What an experiment file holds.
 
     `end` is None when measuring was cut short; `n_torn` is 1 when the last line was incomplete
-    and has been left out.
+    and has been left out. `schema` is the one it was written in.
     """
 
     path: Path
@@ -44,6 +48,7 @@ class StoredExperiment:
     runs: tuple[Run, ...]
     end: End | None
     n_torn: int = 0
+    schema: int = SCHEMA_VERSION
 
     @property
     def is_complete(self) -> bool:
@@ -90,6 +95,37 @@ class ExperimentWriter:
             self.path.unlink(missing_ok=True)
             raise
         sync_folder(folder)
+
+    @classmethod
+    def reopened(cls, stored: StoredExperiment) -> Self:
+        """
+        The writer of an experiment that is there, behind its last Run.
+
+        Its end, and what was cut off, are taken away at once; the Runs are never touched, so that
+        whoever is killed here loses nothing.
+        """
+        writer = cls.__new__(cls)
+        writer.path, writer._file = stored.path, -1
+        try:
+            n_bytes = _bytes_of_runs(stored)
+            writer._file = os.open(stored.path, os.O_RDWR | os.O_APPEND | _BINARY)
+            writer._n_bytes = min(n_bytes, os.fstat(writer._file).st_size)
+            os.ftruncate(writer._file, writer._n_bytes)
+            if writer._n_bytes < n_bytes:
+                writer._append(b"\n")
+            os.fsync(writer._file)
+            os.utime(stored.path)  # who follows it sees that somebody is at it
+        except OSError as error:
+            writer.close()
+            raise ResultsUnwritable(
+                cannot(
+                    "gone on with",
+                    stored.path,
+                    error,
+                    "what it holds is unharmed; make it writable",
+                )
+            ) from error
+        return writer
 
     def require_whole(self) -> None:
         """Nothing, if the file is where it was and holds what was written to it."""
@@ -206,12 +242,16 @@ def _loaded(path: Path) -> StoredExperiment:
             end = lines.validated(End, record, path, number, schema)
         else:
             runs.append(lines.validated(Run, record, path, number, schema))
-    return StoredExperiment(path, experiment, tuple(runs), end, n_torn)
+    return StoredExperiment(path, experiment, tuple(runs), end, n_torn, schema)
+
+
+def _bytes_of_runs(stored: StoredExperiment) -> int:
+    """How far its first line and its Runs reach, each with a line break."""
+    return sum(len(line) + 1 for line in islice(lines_of(stored.path), 1 + len(stored.runs)))
 
 
 def _create(path: Path) -> int:
-    # O_BINARY: Windows would otherwise write "\r\n", and the byte count would be wrong.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY
     return os.open(path, flags, 0o644)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from harness import units
 from harness.analysis import formulas
 from harness.report.legend import DISTURBED_MARK
+from harness.report.text import sanitize
 from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop, Trial
 from harness.schema.settings import Settings, difference_text
 
@@ -37,13 +38,20 @@ def run_line(run: Run, experiment: Experiment, stop: Stop | None = None) -> str:
     why = f" · {len(disturbed)} of {len(trials)} trials disturbed" if disturbed else ""
     return (
         f"run {run.index + 1:2}  {named(run.model, run.settings, experiment.plan)}  "
-        f"{_figures(run, disturbed)}{units.duration(run.duration_ns)}{why}{failed}{ended}"
+        f"{_figures(run, disturbed)}{units.duration(run.duration_ns)}{why}{sanitize(failed)}{ended}"
     )
 
 
 def named(key: ModelKey, settings: Settings, plan: Plan) -> str:
     """What is measured, told from everything else of the plan."""
-    return " · ".join(filter(None, (key, difference_text(settings, plan.settings))))
+    return " · ".join(filter(None, (sanitize(key), difference_text(settings, plan.settings))))
+
+
+def to_go_on(experiment: Experiment) -> str:
+    """What to do where it was interrupted; empty where its models are gone."""
+    if any(model.is_twin for model in experiment.plan.models):
+        return ""
+    return f"To go on with it: harness run --resume {experiment.id}"
 
 
 def rate(trial: Trial) -> str:

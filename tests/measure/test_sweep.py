@@ -18,7 +18,7 @@ from harness.measure.protocol import Event
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import CaseFailure, Experiment, Outcome, Run, Stop
+from harness.schema.experiment import CaseFailure, End, Experiment, Outcome, Run, Stop
 from harness.schema.machine import BandwidthSample
 from harness.schema.settings import Settings
 
@@ -287,3 +287,92 @@ def test_one_that_fails_does_not_keep_the_others_from_being_compared(measure: An
     result, jobs, _ = measure(worker, plan, lambda runs: runs[-1].round == 5)
     assert reasons(result) == ["decided", "decided", "failed"]
     assert len(jobs) == 13
+
+
+@pytest.fixture
+def go_on(tmp_path: Path, measure: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Measures on where `runs` of an experiment are there already."""
+
+    def run(
+        worker: Answer, experiment: Experiment, runs: Sequence[Run], stops: Sequence[Stop] = ()
+    ) -> tuple[Result, list[MeasureJob], Path]:
+        jobs: list[MeasureJob] = []
+
+        def measured(job: MeasureJob, **_: object) -> MeasureReport:
+            jobs.append(job)
+            return worker(job, len(jobs) - 1)
+
+        monkeypatch.setattr(rounds, "measure", measured)
+        with ExperimentWriter(tmp_path / "on", experiment) as writer:
+            for each in runs:
+                writer.append_run(each)
+            if stops:
+                writer.finish(End(finished_at="2026-11-23T18:00:00+00:00", stops=tuple(stops)))
+        paths = {model.key: Path(model.key) for model in experiment.plan.models}
+        with ExperimentWriter.reopened(load(writer.path)) as again:
+            sweep = Sweep(experiment, paths, again, Silent(), runs=runs, stops=stops)
+            return sweep.measure(), jobs, writer.path
+
+    return run
+
+
+def spread(job: MeasureJob, i: int) -> MeasureReport:
+    """Never precise."""
+    return answer(120 + i % 2 * 40)
+
+
+def test_an_interrupted_plan_is_measured_to_its_end(measure: Any, go_on: Any) -> None:
+    plan = experiment(n_cold_loads=0)
+    first, jobs, _ = measure(
+        lambda job, i: answer(outcome=failed("interrupted")) if i == 4 else spread(job, i), plan
+    )
+    result, more, path = go_on(spread, plan, first.runs, first.stops)
+    # The Run that was interrupted is kept, and made again.
+    assert [run.index for run in result.runs] == list(range(13))
+    assert [run.round for run in result.runs] == list(range(13))
+    assert [run.outcome.reason for run in result.runs].index("interrupted") == 4
+    assert reasons(result) == ["max-runs"]
+    stored = load(path)
+    assert stored.end
+    assert stored.end.stops == tuple(result.stops)
+    assert list(stored.runs) == result.runs
+    assert {job.seed for job in jobs}.isdisjoint(job.seed for job in more)
+
+
+def test_the_budget_and_what_is_known_to_fail_are_as_they_were(measure: Any, go_on: Any) -> None:
+    plan = experiment(budget_ns=50 * 10**9)
+    runs = [make_run(n, ("tg128",), duration_ns=20 * 10**9) for n in range(2)]
+    result, jobs, _ = go_on(spread, plan, runs)
+    assert (reasons(result), jobs) == (["budget"], [])
+
+    broken = make_run(0, ("tg128",), outcome=failed("aborted"), trials=())
+    result, jobs, _ = go_on(
+        lambda job, i: answer(outcome=failed("aborted")), experiment(id="b"), [broken]
+    )
+    assert (reasons(result), len(jobs)) == (["failed"], 1)
+
+
+def test_who_had_stopped_stays_so_and_who_lacks_a_run_gets_it(measure: Any, go_on: Any) -> None:
+    plan = experiment(models=TWO, n_runs_max=3, n_cold_loads=1)
+    runs = [make_run(0, ("tg128",), model="a")]
+    stop = Stop(model="a", settings=SETTINGS, reason="failed", n_runs=1)
+    result, jobs, _ = go_on(
+        spread,
+        plan,
+        runs,
+        [stop, stop.model_copy(update={"model": "b", "reason": "interrupted", "n_runs": 0})],
+    )
+    assert [job.model_path for job in jobs] == ["b"] * 3
+    assert [job.is_cold for job in jobs] == [True, False, False]
+    assert [(stop.model, stop.reason) for stop in result.stops] == [
+        ("a", "failed"),
+        ("b", "max-runs"),
+    ]
+
+
+def test_what_was_killed_behind_its_last_run_only_gets_its_end(measure: Any, go_on: Any) -> None:
+    plan = experiment(n_runs_max=3)
+    runs = [make_run(n, ("tg128",)) for n in range(3)]
+    result, jobs, path = go_on(spread, plan, runs)
+    assert (reasons(result), jobs) == (["max-runs"], [])
+    assert load(path).end

@@ -408,3 +408,33 @@ def test_latest_is_the_latest_with_a_result(tmp_path: Path) -> None:
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
     with pytest.raises(ResultsInvalid, match="harness run"):
         find(tmp_path, "latest")
+
+
+@given(cut=st.integers(0, 400), has_zeros=st.booleans())
+@settings(max_examples=30)
+def test_an_experiment_is_reopened_behind_its_last_whole_run(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, has_zeros: bool
+) -> None:
+    runs = make_runs(3)
+    path = write(tmp_path_factory.mktemp("on"), make_experiment(), runs[:2], is_complete=True)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - cut] + bytes(9 * has_zeros))
+    stored = load(path)
+    with ExperimentWriter.reopened(stored) as writer:
+        # Whoever is killed here has lost nothing.
+        again = load(path)
+        assert (again.runs, again.end, again.n_torn) == (stored.runs, None, 0)
+        writer.require_whole()
+        writer.append_run(runs[2])
+        writer.finish(make_end(3))
+    assert load(path).runs == (*stored.runs, runs[2])
+    assert load(path).end == make_end(3)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anything")
+def test_what_cannot_be_written_is_not_reopened(tmp_path: Path) -> None:
+    path = write(tmp_path, make_experiment(), make_runs(1), is_complete=True)
+    path.chmod(0o400)
+    with pytest.raises(ResultsUnwritable, match="make it writable"):
+        ExperimentWriter.reopened(load(path))
+    assert load(path).end

@@ -10,12 +10,15 @@ from harness.commandline import options
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
+from harness.commands.run.resume import models_of, refuse_contradictions, unfinished
 from harness.measure.lock import machine_held
-from harness.measure.session import MeasureRequest, prepare
-from harness.models.catalog.catalog import load_catalog
+from harness.measure.resume import resume
+from harness.measure.session import MeasureRequest, SessionResult, prepare
+from harness.models.catalog.catalog import Catalog, load_catalog
 from harness.models.find import find_all
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
+from harness.report.run_line import to_go_on
 
 
 @click.command(
@@ -26,13 +29,25 @@ from harness.report.progress.measuring import Progress
     ),
 )
 @click.argument("models", type=options.MODEL, nargs=-1)
+@click.option(
+    "--resume",
+    "interrupted",
+    type=options.EXPERIMENT,
+    metavar="EXPERIMENT",
+    help="Go on with an interrupted experiment: `latest`, an id or a path. MODELS are needed only "
+    "for files that are not found by their names.",
+)
 @measuring_options
 @options.verbose_option
 @output_options
 @html_options
 @explain_option
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     models: tuple[str, ...],
+    interrupted: str | None,
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
     is_full: bool,
@@ -46,11 +61,30 @@ def command(
     are swept: --threads 1,2 measures both, interleaved.
     """
     catalog = load_catalog(catalogs)
+    if interrupted is None:
+        measured = _measured(models, catalog, request, output)
+    else:
+        stored = unfinished(request.results, interrupted)
+        refuse_contradictions(stored, request, options.typed(context))
+        with Fetching(output.console) as fetching:
+            found = models_of(stored, models, catalog, fetching.report)
+        with machine_held(", ".join(found), request.wait_ns, output.tell):
+            observer = Progress(output.console)
+            measured = resume(stored.path, found, observer, request.silence_ns)
+    exit_code = show_measured(measured, output, is_full=is_full)
+    if measured.result.is_interrupted:
+        output.tell(to_go_on(measured.experiment))
+    return exit_code
+
+
+def _measured(
+    models: tuple[str, ...], catalog: Catalog, request: MeasureRequest, output: Output
+) -> SessionResult:
+    """A plan of its own, from its first Run on."""
     with Fetching(output.console) as fetching:
         named = find_all(models or (catalog.models[0].name,), catalog, fetching.report)
     found = {model.key: model for model in named}
     paths = {key: model.weights for key, model in found.items()}
     session = prepare(request, [model.file for model in found.values()])
     with machine_held(", ".join(paths), request.wait_ns, output.tell):
-        measured = session.measure(paths, Progress(output.console))
-    return show_measured(measured, output, is_full=is_full)
+        return session.measure(paths, Progress(output.console))

@@ -89,6 +89,7 @@ def _show_one(results: Path, experiment: str, output: Output, *, is_full: bool) 
     # Imported here: a list should not wait for all that figures are shown with.
     from harness.commandline.measuring import show_result
     from harness.report.measured_page import measured_result
+    from harness.report.run_line import to_go_on
 
     stored = load(find(results, experiment))
     newest = find(results, experiment, may_lack_result=True)
@@ -99,6 +100,8 @@ def _show_one(results: Path, experiment: str, output: Output, *, is_full: bool) 
         output.tell("The last line was cut off in the middle and is left out.")
     if stored.end is None:
         output.tell("This experiment was cut short; these are the Runs it finished.")
+        if how := to_go_on(stored.experiment):
+            output.tell(how)
     stops = stored.end.stops if stored.end else ()
     result = measured_result(stored.experiment, stored.runs, stops, stored.path)
     return show_result(result, output, is_full=is_full)

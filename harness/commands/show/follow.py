@@ -14,7 +14,7 @@ from harness.measure.holder import Holder
 from harness.measure.lock import machine_holder
 from harness.records.following import FollowedExperiment
 from harness.records.listing import find, listing_of
-from harness.report.run_line import STOPS, named, run_line
+from harness.report.run_line import STOPS, named, run_line, to_go_on
 from harness.schema.experiment import Experiment, Run, Stop
 from harness.schema.settings import settings_text
 
@@ -186,8 +186,8 @@ def _gone(experiment: Experiment, n_runs: int) -> str:
     kept = "its only Run is kept" if n_runs == 1 else f"its {n_runs} Runs are kept"
     return (
         f"{experiment.id} was cut short: no process measures it any more; "
-        f"{kept if n_runs else 'it has no Run'}."
-    )
+        f"{kept if n_runs else 'it has no Run'}. {to_go_on(experiment)}"
+    ).rstrip()
 
 
 def _news_of_run(run: Run, experiment: Experiment) -> News:

@@ -8,7 +8,7 @@ complete, as it does above the block.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, monotonic_ns
 
@@ -44,10 +44,12 @@ class Progress:
         self._told_repeat_s: float | None = None
 
     @contextmanager
-    def shown(self, experiment: Experiment) -> Iterator[None]:
+    def shown(
+        self, experiment: Experiment, runs: Sequence[Run] = (), stops: Sequence[Stop] = ()
+    ) -> Iterator[None]:
         """Keeps the block on the terminal for as long as the block of code runs."""
         self._experiment = experiment
-        self._so_far = SoFar(experiment)
+        self._so_far = SoFar(experiment, runs, stops)
         self._reckon()
         self._console.tell(_before(experiment.plan, self._so_far.most_left_ns))
         if not self._console.is_terminal:

@@ -43,15 +43,20 @@ class SoFar:
     Args:
         experiment: Line 1 of its file.
         runs: What an earlier session measured of it.
+        stops: Why configurations stopped there.
     """
 
-    def __init__(self, experiment: Experiment, runs: Sequence[Run] = ()) -> None:
+    def __init__(
+        self, experiment: Experiment, runs: Sequence[Run] = (), stops: Sequence[Stop] = ()
+    ) -> None:
         self._experiment = experiment
         self._budget = Budget(experiment.plan)
         self._unfinished = list(configurations_of(experiment.plan))
         self._cases = _cases(self._unfinished, experiment.plan.workloads)
         for run in runs:
             self.take(run, None)
+        for stop in stops:
+            self._finish(stop)
 
     @property
     def most_left_ns(self) -> int:
@@ -66,11 +71,14 @@ class SoFar:
         """A Run is over, with `stop` as the last of its configuration; the rest as of Budget."""
         self._budget.take(run, taken_ns)
         if stop is not None:
-            self._unfinished = [each for each in self._unfinished if not each.is_of(run)]
+            self._finish(stop)
         for case in self._cases:
             if case.configuration.is_of(run):
                 found = formulas.run_values(run, case.workload, self._experiment.machine)
                 case.values += [found[name] for name in (case.metric.name,) if name in found]
+
+    def _finish(self, stop: Stop) -> None:
+        self._unfinished = [each for each in self._unfinished if not each.is_of(stop)]
 
     def lines(self, width: int) -> list[str]:
         """The figures so far, each in one line of `width` columns."""

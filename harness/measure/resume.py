@@ -1,0 +1,145 @@
+"""
+An interrupted experiment gone on with: the same plan, in the same file.
+
+What both sessions measured is judged as one experiment, so machine, engine and files must be the
+same; docs/decisions/0023-an-interrupted-record-goes-on.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.analysis.comparison import build_text, power_differences
+from harness.errors import HarnessError, UsageError
+from harness.interrupts import held
+from harness.machine.conditions import named, read_others
+from harness.machine.probe import probe_machine
+from harness.measure import runner
+from harness.measure.session import SessionObserver, SessionResult, kept, new_experiment
+from harness.measure.sweep import Sweep
+from harness.models.model import Model
+from harness.records.store import ExperimentWriter, StoredExperiment, load
+from harness.schema.configuration import configurations_of
+from harness.schema.experiment import SCHEMA_VERSION, EngineInfo, Experiment, ModelFile, ModelKey
+from harness.schema.machine import MachineFacts
+
+
+def require_unfinished(stored: StoredExperiment) -> None:
+    """
+    Nothing, if the experiment was interrupted and can be gone on with.
+
+    Raises:
+        UsageError: It cannot; the message says why.
+    """
+    experiment = stored.experiment
+    if experiment.origin != "harness":
+        raise UsageError(f"{experiment.id} was imported, not measured here; it cannot go on")
+    if any(model.is_twin for model in experiment.plan.models):
+        raise UsageError(
+            f"{experiment.id} measured twins, which are gone; rehearse them again: harness rehearse"
+        )
+    if stored.schema != SCHEMA_VERSION:
+        raise UsageError(
+            f"{experiment.id} is of schema {stored.schema} and this harness writes "
+            f"{SCHEMA_VERSION}; measure it anew: harness run"
+        )
+    known = configurations_of(experiment.plan)
+    if not all(any(each.is_of(run) for each in known) for run in stored.runs):
+        raise UsageError(
+            f"{experiment.id} holds a Run that its plan does not know; it cannot go on"
+        )
+    if stored.end and all(stop.reason != "interrupted" for stop in stored.end.stops):
+        raise UsageError(
+            f"{experiment.id} was not interrupted, it came to its end; see `harness show "
+            f"{experiment.id}`, or measure anew: harness run"
+        )
+
+
+def resume(
+    path: Path,
+    found: Mapping[ModelKey, Model],
+    observer: SessionObserver,
+    silence_ns: int = runner.SILENCE_NS,
+) -> SessionResult:
+    """
+    Measures what is left of the plan of the experiment in `path`, and stores it there.
+
+    The machine should be held meanwhile (lock.py).
+
+    Args:
+        path: The experiment file.
+        found: The models of its plan, with their weights.
+        observer: Told what happens.
+        silence_ns: A worker that says nothing for so long is ended.
+
+    Raises:
+        UsageError: It cannot be gone on with.
+        HarnessError: Machine, engine or a file is another one than it was.
+        ResultsUnwritable: The record cannot be written.
+    """
+    # Another process may have come to its end while the machine was waited for.
+    stored = load(path)
+    require_unfinished(stored)
+    experiment, others = stored.experiment, read_others()
+    here = new_experiment(experiment.plan, probe_machine(), others)
+    files = [found[key].file for key in (model.key for model in experiment.plan.models)]
+    if difference := _difference(experiment, here, files):
+        raise HarnessError(
+            f"{experiment.id} cannot go on: {difference}; measure it anew: harness run"
+        )
+    for warning in here.conditions.warnings:
+        observer.warn(warning)
+    for finding in power_differences(experiment, here):
+        observer.warn(f"Before the interruption and now: {finding.text}")
+    if others:
+        observer.warn(f"The other processes are {named(others)}.")
+    paths = {key: model.weights for key, model in found.items()}
+    with held(), ExperimentWriter.reopened(stored) as writer:
+        sweep = Sweep(
+            experiment,
+            paths,
+            writer,
+            observer,
+            silence_ns=silence_ns,
+            is_in_turns=any(run.is_in_turns for run in stored.runs),
+            runs=stored.runs,
+            stops=stored.end.stops if stored.end else (),
+        )
+        with observer.shown(experiment, stored.runs, sweep.stops):
+            result = sweep.measure()
+    return kept(experiment, result, writer.path)
+
+
+def _difference(stored: Experiment, here: Experiment, files: Sequence[ModelFile]) -> str | None:
+    """What is not as it was when the experiment began, the first of it, in words."""
+    before, now = stored.provenance, here.provenance
+    facts = [
+        *_facts_of_machine(stored.machine, here.machine),
+        ("harness", before.harness_version, now.harness_version),
+        ("engine", build_text(before.engine), build_text(now.engine)),
+        ("engine's build", before.engine.system_info, now.engine.system_info),
+        ("engine's devices", _devices(before.engine), _devices(now.engine)),
+    ]
+    for what, then, present in facts:
+        if then != present:
+            return f"the {what} was {then} and is {present}"
+    for planned, file in zip(stored.plan.models, files, strict=True):
+        if planned.sha256 is None or planned.sha256 != file.sha256:
+            digests = [(it.sha256 or "unknown")[:12] for it in (planned, file)]
+            return f"the file of {planned.key} had sha256 {digests[0]} and has {digests[1]}"
+    return None
+
+
+def _devices(engine: EngineInfo) -> str:
+    return ", ".join(f"{it.name} ({it.description})" for it in engine.devices)
+
+
+def _facts_of_machine(before: MachineFacts, now: MachineFacts) -> list[tuple[str, str, str]]:
+    if not before.is_same_as(now):
+        return [("machine", f"{before.id} ({before.cpu})", f"{now.id} ({now.cpu})")]
+    # A container's limits, of which the id knows nothing, decide what is measured as well.
+    return [
+        ("number of usable cores", str(before.n_cores_usable), str(now.n_cores_usable)),
+        ("memory limit in bytes", str(before.memory_limit_bytes), str(now.memory_limit_bytes)),
+    ]

@@ -108,7 +108,7 @@ def _show_one(results: Path, experiment: str, output: Output, *, is_full: bool) 
 
 
 def _show_trend(results: Path, experiment: str, output: Output) -> int:
-    found = trend(results, find(results, experiment))
+    found = trend(results, experiment)
     return output.show(
         trend_page(found),
         trend_document(found),

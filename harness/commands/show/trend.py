@@ -9,7 +9,13 @@ from pathlib import Path
 from harness.analysis.measured import Absence, Measured, measured_of
 from harness.analysis.metrics import Metric, headline
 from harness.errors import ResultsInvalid
-from harness.records.listing import Listing, configurations_in, list_experiments, listing_of
+from harness.records.listing import (
+    Listing,
+    configurations_in,
+    find_among,
+    list_experiments,
+    listing_of,
+)
 from harness.records.store import load
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment
@@ -63,9 +69,9 @@ class TrendResult:
     problems: tuple[str, ...]
 
 
-def trend(folder: Path, path: Path) -> TrendResult:
+def trend(folder: Path, selector: str) -> TrendResult:
     """
-    The cases of the experiment in `path` over those in `folder` that measured one of them.
+    The cases of the experiment that `selector` names over those in `folder` that measured them.
 
     Only what was measured on the same machine, the same file under the same settings, by the same
     program is of the same case; the engine's build may differ, for that is what one looks for.
@@ -73,11 +79,13 @@ def trend(folder: Path, path: Path) -> TrendResult:
     Raises:
         ResultsInvalid: The experiment, or the folder, cannot be read.
     """
+    there = list_experiments(folder)
+    path = find_among(there, folder, selector)
     this = listing_of(path)
     if this.experiment is None:
         raise ResultsInvalid(this.problem or f"{path} cannot be read.")
     cases = [each.configuration for each in configurations_in(this)]
-    wanted = [each for each in _among(folder, this) if _has_any(each, this.experiment, cases)]
+    wanted = [each for each in _among(there, this) if _has_any(each, this.experiment, cases)]
     found, problems = [], []
     for listing in wanted[-MOST:]:
         try:
@@ -94,9 +102,9 @@ def trend(folder: Path, path: Path) -> TrendResult:
     return TrendResult(this.experiment, tuple(trends), len(wanted[:-MOST]), tuple(problems))
 
 
-def _among(folder: Path, this: Listing) -> list[Listing]:
+def _among(there: Sequence[Listing], this: Listing) -> list[Listing]:
     """All that can be read, the newest last; `this` may lie elsewhere."""
-    listings = [each for each in list_experiments(folder) if each.experiment]
+    listings = [each for each in there if each.experiment]
     return listings if this.id in {each.id for each in listings} else [*listings, this]
 
 

@@ -71,7 +71,6 @@ def _element(
     picture = _clean(picture)
     if not can_draw() or not placed(picture):
         return None
-    import altair as alt
     import vl_convert
 
     from harness.report.drawing import histogram, lines, rows, scatter
@@ -86,12 +85,12 @@ def _element(
     }[picture.drawing]
     if picture.drawing == "histogram":
         picture = histogram.binned(picture)
-    # It holds each part against the schema, which takes ten times as long as the drawing does.
-    with alt.utils.schemapi.debug_mode(False):
-        spec = draw(picture).to_dict(validate=False)
+    spec = draw(picture).to_dict(validate=False)
     spec["config"] = _config()
     if has_title:
-        letters = WIDTH * len(picture.title) / (width_px(picture.title, _TITLE_SIZE) or 1)
+        # Vega makes room for it as if it began at the plane, and not left of its axis.
+        room_px = WIDTH - 70
+        letters = room_px * len(picture.title) / (width_px(picture.title, _TITLE_SIZE) or 1)
         title = textwrap.wrap(picture.title, max(1, int(letters)), max_lines=3, placeholder="…")
         spec["title"] = {"text": title, "anchor": "start", "frame": "bounds"}
     drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])

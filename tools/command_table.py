@@ -73,6 +73,7 @@ def _row(parameter: click.Parameter) -> dict[str, Any]:
         "choices": choices if isinstance(choices, dict) else dict.fromkeys(choices, ""),
         "fields": getattr(kind, "fields", None),
         "is_own": getattr(parameter, "is_own", False),
+        "is_written": getattr(kind, "is_written", False),
     }
     if isinstance(parameter, click.Argument):
         del row["options"]

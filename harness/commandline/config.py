@@ -60,7 +60,7 @@ def settable(verb: str) -> Mapping[str, Parameter]:
     return {
         each.options[-1].lstrip("-"): each
         for each in known_commands()[verb].parameters
-        if each.options and not each.is_flag
+        if each.options and not each.is_flag and not each.is_written
     }
 
 
@@ -90,15 +90,19 @@ def unknown(key: str) -> str | None:
     if parameters_of(key):
         return None
     verb, dot, name = key.rpartition(".")
-    verbs = [verb] if dot else _verbs()
-    switches = {
-        each.options[-1].lstrip("-")
-        for it in verbs
+    own = [f"{it}.{name}" for it in ([] if dot else _verbs()) if name in settable(it)]
+    if own:
+        return f"means something else in each command; there are {', '.join(own)}"
+    found = [
+        each
+        for it in ([verb] if dot else _verbs())
         for each in (known_commands()[it].parameters if it in _verbs() else ())
-        if each.is_flag
-    }
-    if name in switches:
+        if f"--{name}" in each.options
+    ]
+    if any(each.is_flag for each in found):
         return "is a switch, which no command line could take back; options with a value are kept"
+    if found:
+        return "names a file to be written, another one each time: it cannot be kept"
     like = sorted({each for each in all_keys() if ("." in each) == bool(dot)})
     near = difflib.get_close_matches(key, like, n=_N_OFFERED)
     meant = f"; did you mean {' or '.join(near)}?" if near else "; `harness config --help`"

@@ -32,6 +32,7 @@ class Place(click.ParamType):  # type: ignore[type-arg]  # generic only in new v
         takes_dash: bool = False,
     ) -> None:
         self.name = "folder" if kind == "folder" else "file"
+        self.is_written = kind == "new file"
         self._kind = kind
         self._must_exist = must_exist or kind == "file"
         self._takes_dash = takes_dash

@@ -28,6 +28,7 @@ class Parameter:
     `kind` is what it takes (options.Word, places.Place); `choices` are values with what they mean;
     `is_list`: several of them with commas between; `is_many`: it may be repeated. `fields` are
     those of options.Word. `is_own`: it shares its name, and not its meaning, with other commands'.
+    `is_written`: it names a file that is going to be written.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Parameter:
     choices: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     is_own: bool = False
+    is_written: bool = False
 
 
 @dataclass(frozen=True)

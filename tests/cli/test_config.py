@@ -168,6 +168,8 @@ def test_a_pipe_in_its_place_is_not_waited_for(home: Home) -> None:
         ("threads", ("many",), "'many' is not a whole number"),
         ("run.workload", ("pp512", "chat"), "run.workload takes one value"),
         ("force", ("on",), "is a switch"),
+        ("run.html", ("x.html",), "names a file to be written"),
+        ("output", ("csv",), "there are share.output, export.output"),
         ("catalog", ("missing.yaml",), "there is no file missing.yaml"),
         ("flash-attn", ("maybe",), "maybe"),
         ("threads", (), "Missing argument 'VALUE'"),
@@ -228,5 +230,14 @@ def test_several_values_of_an_option_that_may_be_repeated_are_kept(home: Home) -
     assert home.harness("config", "set", "catalog", "a.yaml", "b.yaml").exit_code == 0
     assert path_of(home).read_text("utf-8") == 'catalog = ["a.yaml", "b.yaml"]\n'
     assert home.harness("models").exit_code == 0
-    # Kept catalogues do not make of --local a contradiction.
+
+
+def test_what_is_kept_contradicts_no_question_of_another_kind(home: Home) -> None:
+    (home.folder / "a.yaml").write_text(_CATALOGUE, "utf-8")
+    written(home, "catalog = 'a.yaml'\n[models]\ncountry = 'CN'\n[compare]\nacross = 'settings'")
+
     assert home.harness("models", "--local").exit_code == 0
+    assert home.harness("models", "tiny-random").exit_code == 0
+    assert "nothing to filter" in home.harness("models", "tiny-random", "--lab", "x").error()
+    assert "CN" in home.harness("models").stdout
+    assert "--across" not in home.harness("compare", "nosuch", "nosuch2").error()

@@ -15,6 +15,8 @@ from harness.errors import UsageError
 from harness.models.catalog.catalog import load_catalog
 from harness.report.progress.fetching import Fetching
 
+_FILTERS = frozenset(("country", "lab", "max_bytes"))
+
 
 @click.command(
     "models",
@@ -52,10 +54,12 @@ def command(
     one, or the largest that fulfils what is asked. --fits compares what it needs at 4,096
     positions, estimated or, where that is close, planned by the engine, with what is free now.
     """
-    request = ModelsRequest(name, has_fits, country, lab, max_bytes, is_local)
-    others = {"name", "has_fits", "country", "lab", "max_bytes", "catalogs"}
-    if is_local and others & {*options.typed(context)}:
+    typed = options.typed(context)
+    if is_local and {"name", "has_fits", "catalogs", *_FILTERS} & {*typed}:
         raise UsageError("--local lists files, not the catalogue; leave the rest away")
+    if name and not _FILTERS & {*typed}:  # what is kept as a default is for the list
+        country = lab = max_bytes = None
+    request = ModelsRequest(name, has_fits, country, lab, max_bytes, is_local)
     with Fetching(output.console) as fetching:
         result = find_models(request, load_catalog(catalogs), fetching.report)
     return output.show(page(result), document(result), hint=hint(result))

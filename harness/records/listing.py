@@ -100,12 +100,12 @@ def list_experiments(folder: Path) -> list[Listing]:
     return sorted((listing_of(path) for path in paths), key=_age_key)
 
 
-def some_of(problems: Sequence[str]) -> list[str]:
+def some_of(problems: Sequence[str], most: int = _N_PROBLEMS) -> list[str]:
     """A sentence for each file that cannot be read, as far as they leave room for the answer."""
-    n_more = len(problems) - _N_PROBLEMS
+    n_more = len(problems) - most
     if n_more <= 1:
         return list(problems)
-    return [*problems[:_N_PROBLEMS], f"{n_more} more files there cannot be read."]
+    return [*problems[:most], f"{n_more} more files there cannot be read."]
 
 
 def find(folder: Path, selector: str, *, may_lack_result: bool = False) -> Path:

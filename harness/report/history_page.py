@@ -73,7 +73,10 @@ def history_page(scope: Scope) -> Page:
         for number, history in enumerate(histories[:_MOST_PICTURES], start=1)
     ]
     title = scope.title("The same case, the oldest first")
-    return (*pictures, Table(_COLUMNS, rows, title, (_LEGEND,), is_grouped=True))
+    legend = [_LEGEND]
+    if len(histories) > _MOST_PICTURES:
+        legend.append(f"The first {_MOST_PICTURES} cases have a picture.")
+    return (*pictures, Table(_COLUMNS, rows, title, tuple(legend), is_grouped=True))
 
 
 def _histories(scope: Scope) -> list[list[_Moment]]:

@@ -32,6 +32,7 @@ _DEPTH_COLUMNS = (
     Column("n", align="right"),
 )
 _POINTS = "The bar is the median over Runs with its interval, each small point one Run."
+_TOO_MANY = "The bar is the median over Runs with its interval; single Runs are too many."
 # From there on the slowest would be a dot at the edge: equal steps are equal factors then.
 _WIDE_RATIO = 20
 
@@ -73,7 +74,8 @@ def rates_page(scope: Scope) -> Page:
         for case in shown.group.cases
         if (note := case_note(case))
     ]
-    marks = [_POINTS] if rates else []
+    has_points = any(mark.is_single for it in pictures for mark in it.marks)
+    marks = [_POINTS if has_points else _TOO_MANY] if rates else []
     if any(rate.figure.kind == "range" for rate in rates):
         marks.append(legend.range_line())
     if any(rate.is_disturbed for rate in rates):

@@ -103,7 +103,7 @@ def test_its_sections_say_how_well_it_runs_how_far_to_trust_it_and_how_to_repeat
         assert finding["text"] in page.text
     assert "Intel(R) Xeon(R) Processor" in page.text
     assert "0c1e570" in page.text
-    typed = page.texts["code"]
+    typed = [line for block in page.texts["code"] for line in block.splitlines()]
     assert "harness show 2ea71a30" in typed
     assert any("--cache-type-k f16,q8_0" in line for line in typed)
     (ratios,) = page.of("Compared")
@@ -168,6 +168,11 @@ def test_torn_and_alien_files_are_named_and_passed_over(home: Home) -> None:
         assert name in done.stderr
         assert name in page.text
     assert len(done.document["problems"]) == 3
+    for number in range(40):
+        (home.results / f"strange-{number}.jsonl").write_text("{}")
+    done = home.harness("report", "--force")
+    assert "23 more files there cannot be read" in done.stderr
+    assert "23 more files there cannot be read" in read(home).text
     whole.unlink()
     assert home.harness("report", "-o", "none.html").exit_code == 1
 

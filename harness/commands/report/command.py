@@ -9,10 +9,12 @@ import click
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
 from harness.commandline.places import FOLDER, NEW_FILE, require_new, write_text
+from harness.commands.report.head import MOST_PROBLEMS
 from harness.commands.report.page import hint, page, report_document
 from harness.commands.report.report import ReportRequest, report
 from harness.commands.report.write import Written, document_of, opened, written_pictures
 from harness.errors import ExitCode
+from harness.records.listing import some_of
 from harness.records.select import FIELDS_OF_SELECTORS
 from harness.report.charts import MISSING, can_draw
 
@@ -63,7 +65,7 @@ def command(
     """
     require_new(target, _OUTPUT, is_replacing=force)
     found = report(ReportRequest(selectors, results))
-    for problem in found.problems:
+    for problem in some_of(found.problems, MOST_PROBLEMS):
         output.warn(f"Passed over: {problem}")
     if not can_draw():
         output.tell(MISSING)

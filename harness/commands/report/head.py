@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from harness.analysis.finding import Level
 from harness.analysis.metrics import METRICS
 from harness.commands.report.report import ReportResult
+from harness.records.listing import some_of
 from harness.report import legend
 from harness.report.measured_page import MeasuredResult
 from harness.report.page import Cell, Column, Facts, Note, Page, Table
@@ -22,7 +23,8 @@ _COLUMNS = (
     Column("Runs", align="right"),
     Column("ended"),
 )
-_LEVELS: dict[Level, int] = {"error": 0, "warning": 1, "info": 2}
+MOST_PROBLEMS = 20
+"""As many files that cannot be read are named; a folder of strangers may hold thousands."""
 _METHOD = (
     "Measured: each Run is a process of its own, which loads the model and makes some trials of "
     "each workload; a figure is the median over Runs. Rehearsed: the same with random weights "
@@ -116,9 +118,8 @@ def _attributed(text: str, ids: Sequence[str], n: int) -> str:
 
 def _problems(result: ReportResult) -> tuple[str, ...]:
     """Without the folders, whose names are nobody's business who gets the page."""
-    return tuple(
-        _without(text, [str(folder) for folder in result.folders]) for text in result.problems
-    )
+    folders = [str(folder) for folder in result.folders]
+    return tuple(_without(text, folders) for text in some_of(result.problems, MOST_PROBLEMS))
 
 
 def _without(text: str, folders: Sequence[str]) -> str:

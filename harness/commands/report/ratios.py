@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness import units
 from harness.analysis.comparison import compare, confidence_of, was_asked_often
 from harness.analysis.measured import Measured
 from harness.report.measured_page import MeasuredResult
-from harness.report.page import Page
+from harness.report.page import Page, notes
 from harness.report.ratios import NamedPair, ratio_parts
 from harness.report.scope import moment_text, scopes
 
@@ -39,7 +40,11 @@ def _of_one(measured: MeasuredResult, name: str) -> Page:
         for other in others[:_MOST_PAIRS]
     ]
     started = moment_text(measured.experiment.started_at)
-    return ratio_parts(pairs, f"Against {first.name}, {started}", name)
+    parts = ratio_parts(pairs, f"Against {first.name}, {started}", name)
+    n_more = len(others) - _MOST_PAIRS
+    if n_more <= 0:
+        return parts
+    return (*parts, *notes(f"{units.counted(n_more, 'more configuration')} not compared here."))
 
 
 def _is_rehearsed(*groups: Measured) -> bool:

@@ -23,7 +23,9 @@ if not charts.can_draw():
     pytest.skip(charts.MISSING, allow_module_level=True)
 
 EVIL = "</svg></title><script>alert(1)</script>\u202e<img src=x onerror=y>\"'&amp;\x1b[31m"
-NUMBERS = st.floats(width=64) | st.sampled_from([0.0, -1.0, 1e308, -1e308, 5e-324, 1.0, 2.0])
+NUMBERS = st.floats(width=64) | st.sampled_from(
+    [0.0, -1.0, 1e308, 1e60, -1e60, 1e-60, 5e-324, 1.0, 2.0]
+)
 TEXTS = st.text(max_size=20) | st.sampled_from([EVIL, "a" * 300, "שלום", "模型" * 80, ""])
 # What an image is made of, and no more.
 INLINE = ["svg", "g", "path", "rect", "line", "text", "tspan", "title", "circle"]

@@ -17,8 +17,8 @@ from harness.report.picture import Axis, Mark, Picture
 WIDTH = 490
 FONT = 13
 SMALL = 12
-# Beyond these, differences and ratios of two are no numbers any more.
-_LARGEST, _SMALLEST = 1e300, 1e-300
+# No figure of a machine lies beyond these, and ratios of two with air on both sides are numbers.
+_LARGEST, _SMALLEST = 1e60, 1e-60
 _MOST_TICKS = 9
 # Below this ratio of its ends a logarithmic axis has too few of 1, 2, 5, 10: equal steps will do.
 _NARROW = 5.0

@@ -105,7 +105,7 @@ def command(
         result.exit_code,
         hint=hint(result),
         title=f"Will it run here: {', '.join(models) or 'the catalogue'}",
-        pictures=pictures(result) if output.html else (),
+        html_page=(*page(result, pictures(result)), *hint(result)) if output.html else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from harness import units
 from harness.analysis.device_memory import Fits, MemoryCapacity
@@ -12,6 +13,7 @@ from harness.commands.fit.audit import AuditResult
 from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
+from harness.report.picture import Picture
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.prediction import Method, Prediction
 
@@ -53,14 +55,24 @@ _AUDIT = (
 )
 
 
-def page(result: FitResult) -> Page:
-    """The answer; every model with the memory it is set against, or of many a row each."""
+def page(result: FitResult, pictures: Sequence[Picture] = ()) -> Page:
+    """
+    The answer; every model with the memory it is set against, or of many a row each.
+
+    Args:
+        result: What was found.
+        pictures: One for each model, where there is room for them.
+    """
     failures = tuple(Note((_failure(each),), is_whole=True) for each in result.failures)
     said = notes(list(answers(result)))
     if result.is_overview:
         table = Table(_OVERVIEW, tuple(_overview(it) for it, _ in result.fits))
         return (*said, table, *failures, *explanation(_EXPLAINED))
-    models = [part for it, speeds in result.fits for part in _model(it, speeds)]
+    models = [
+        part
+        for (it, speeds), picture in zip_longest(result.fits, pictures)
+        for part in _model(it, speeds, picture)
+    ]
     memory = _memory(result.capacity) if result.fits else ""
     explained = explanation((*_EXPLAINED, _INTERVALS, meaning()) if result.fits else ())
     return (*said, *models, *notes(memory), *failures, *explained)
@@ -100,9 +112,10 @@ def audit_page(result: AuditResult) -> Page:
     return Table(_AUDIT, rows), *notes(legend)
 
 
-def _model(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> Page:
+def _model(fit: ModelFit, speeds: Sequence[PredictedSpeed], picture: Picture | None) -> Page:
     return (
         *notes(_head(fit)),
+        *((picture,) if picture else ()),
         _contexts(fit),
         *((_devices(fit),) if len(fit.device_names) > 1 else ()),
         *notes(_largest(fit)),

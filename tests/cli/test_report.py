@@ -10,7 +10,7 @@ import pytest
 from make.gate import make_candidate, make_rounds
 from make.html_tables import ReadPage
 from make.pages import HOSTILE
-from make.records import make_end, make_failed_run, make_machine, make_model
+from make.records import make_end, make_model
 
 from cli.commandline import Home
 from harness import units
@@ -175,43 +175,6 @@ def test_torn_and_alien_files_are_named_and_passed_over(home: Home) -> None:
     assert "23 more files there cannot be read" in read(home).text
     whole.unlink()
     assert home.harness("report", "-o", "none.html").exit_code == 1
-
-
-def test_nobody_learns_from_the_page_in_which_folder_it_was_made(home: Home) -> None:
-    put(home.folder / "secret-place", make_candidate())
-    (home.folder / "secret-place" / "alien.jsonl").write_text("{}\n")
-    folder = home.folder / "secret-place"
-    assert home.harness("report", folder).exit_code == 0
-    text = (home.folder / "report.html").read_text("utf-8")
-    assert "alien.jsonl" in text
-    assert "secret-place" not in text
-
-
-def test_results_of_two_machines_stand_side_by_side_and_never_in_one_figure(home: Home) -> None:
-    other = make_machine(id="feedbeef", cpu="Apple M9", memory_bytes=96 << 30)
-    put(home.folder / "shared", make_candidate("mine01", day=2), slowdown=0.0)
-    put(home.folder / "shared", make_candidate("theirs", day=3, machine=other), slowdown=2.0)
-    done = home.harness("report", "shared", "--json")
-    assert done.document["machines"] == ["feedbeef", "3f2a91c04d"]
-    page = read(home)
-    board, *verdicts = page.of("Verdicts")
-    assert board.rows[0][1:] == ["Apple M9, 2 cores, 96.0 GiB", "AMD EPYC, 2 cores, 23.4 GiB"]
-    assert len(verdicts) == 2
-    tables = page.of("Speed")
-    assert ["Apple M9" in it.caption for it in tables] == [True, False]
-    fast, slow = (max(map(float, it.column("median"))) for it in reversed(tables))
-    assert fast > 2 * slow
-    assert page.of("Over time") == []
-
-
-def test_what_failed_is_told_where_nothing_else_is(home: Home) -> None:
-    put(home.results, make_candidate("dead01"), [make_failed_run()])
-    done = home.harness("report")
-    assert done.exit_code == 0
-    assert "does not run" in done.stdout
-    page = read(home)
-    assert page.of("Verdicts")[0].column("verdict") == ["does not run"]
-    assert "not enough memory" in page.text
 
 
 def test_a_name_is_shown_and_not_obeyed(home: Home) -> None:

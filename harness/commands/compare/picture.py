@@ -10,6 +10,7 @@ from harness.report.page import Page
 from harness.report.picture import Picture
 from harness.report.ratios import NamedPair, ratio_parts
 from harness.report.scope import scopes
+from harness.report.trimmed import believable
 
 
 def title(pairs: Sequence[ComparedPair]) -> str:
@@ -31,7 +32,7 @@ def pictures(pairs: Sequence[ComparedPair]) -> Page:
         )
         for pair in pairs
     ]
-    parts = ratio_parts(named, "What B is to A", "ratios")
+    parts = believable(lambda: ratio_parts(named, "What B is to A", "ratios"))
     return tuple(part for part in parts if isinstance(part, Picture))
 
 

@@ -24,6 +24,7 @@ from harness.report.frontier_page import frontier_picture
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 from harness.report.progress.scoring import QualityProgress
+from harness.report.trimmed import trimmed
 
 
 @click.command(
@@ -99,5 +100,5 @@ def command(
         document(result),
         code,
         title=f"Quantizations of {result.model}",
-        pictures=(frontier_picture(result.frontier.options, result.dominated),),
+        pictures=trimmed((frontier_picture(result.frontier.options, result.dominated),)),
     )

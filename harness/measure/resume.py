@@ -49,7 +49,7 @@ def require_unfinished(stored: StoredExperiment) -> None:
         raise UsageError(
             f"{experiment.id} holds a Run that its plan does not know; it cannot go on"
         )
-    if stored.end and all(stop.reason != "interrupted" for stop in stored.end.stops):
+    if not stored.was_interrupted:
         raise UsageError(
             f"{experiment.id} was not interrupted, it came to its end; see `harness show "
             f"{experiment.id}`, or measure anew: harness run"

@@ -55,6 +55,11 @@ class StoredExperiment:
         """Whether the experiment came to its planned end."""
         return self.end is not None
 
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether some of its plan is left: it was cut short, or ended by a signal."""
+        return self.end is None or any(stop.reason == "interrupted" for stop in self.end.stops)
+
 
 def file_name(experiment: Experiment) -> str:
     """`<UTC time>-<machine id>-<experiment id>.jsonl`: names sort by time, on every system."""

@@ -69,6 +69,7 @@ def test_nothing_is_followed_where_nothing_is_measured(home: Home) -> None:
     [
         (("--all",), "--all does not go with --follow"),
         (("--verbose",), "--verbose does not go with --follow"),
+        (("--html", "x.html"), "--html does not go with --follow"),
         (("--format", "csv"), "--format csv is of a whole table"),
     ],
 )

@@ -117,7 +117,14 @@ def test_a_file_that_is_not_found_by_its_name_is_passed(
 
 def test_show_says_how_to_go_on(home: Home, cut: Callable[..., str]) -> None:
     name = cut(2)
-    assert f"To go on with it: harness run --resume {name}" in home.harness("show", name).stderr
+    how = f"To go on with it: harness run --resume {name}"
+    assert how in home.harness("show", name).stderr
+    shutil.rmtree(home.results)
+    cut(4)
+    assert how not in home.harness("show", name).stderr
+    path = home.record()
+    path.write_text(path.read_text("utf-8").replace('"max-runs"', '"interrupted"'), "utf-8")
+    assert how in home.harness("show", name).stderr
 
 
 @pytest.mark.slow

@@ -64,9 +64,8 @@ def command(
     """
     if is_followed:
         why = "does not go with --follow, which prints a line a Run; leave it away"
-        options.refuse_unused(
-            options.typed(context), ("is_all", "is_trend", "is_full", "explain"), why
-        )
+        unused = ("is_all", "is_trend", "is_full", "explain", "html")
+        options.refuse_unused(options.typed(context), unused, why)
         output.require_lines()
         return _follow(results, experiment, output)
     if is_trend:
@@ -100,8 +99,8 @@ def _show_one(results: Path, experiment: str, output: Output, *, is_full: bool) 
         output.tell("The last line was cut off in the middle and is left out.")
     if stored.end is None:
         output.tell("This experiment was cut short; these are the Runs it finished.")
-        if how := to_go_on(stored.experiment):
-            output.tell(how)
+    if stored.was_interrupted and (how := to_go_on(stored.experiment)):
+        output.tell(how)
     stops = stored.end.stops if stored.end else ()
     result = measured_result(stored.experiment, stored.runs, stops, stored.path)
     return show_result(result, output, is_full=is_full)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
 
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import ModelKey, Plan, Run
+from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
+
+# Two readings of the memory's bandwidth and a process that begins take some seconds, on a machine
+# that is busy some ten.
+_MOST_BESIDE_NS = 60 * 10**9
 
 
 class Budget:
@@ -36,6 +42,19 @@ class Budget:
         self._spent_ns[run.model] += taken_ns
         if run.outcome.reason != "interrupted":
             self._taken_ns[run.model, run.settings].append(taken_ns)
+
+    def take_stored(self, runs: Sequence[Run]) -> None:
+        """
+        Counts the Runs of a record, in their order.
+
+        How long each took with what belongs to it is told by when the next one began. Where that
+        was longer after its end than anything takes, another session measured the next one.
+        """
+        for run, following in itertools.zip_longest(runs, runs[1:]):
+            gap = utc_time(following.started_at) - utc_time(run.started_at) if following else None
+            gap_ns = round(gap.total_seconds() * 1e9) if gap else 0
+            is_near = run.duration_ns <= gap_ns <= run.duration_ns + _MOST_BESIDE_NS
+            self.take(run, gap_ns if is_near else None)
 
     def left_ns(self, model: ModelKey) -> int:
         """What the model has left."""

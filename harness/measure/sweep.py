@@ -229,8 +229,8 @@ class Sweep:
 
     def _go_on(self, runs: Sequence[Run], stops: Sequence[Stop]) -> None:
         """Everything as it was behind the last of `runs`."""
+        self._budget.take_stored(runs)
         for run in runs:
-            self._budget.take(run)
             self._counted(run)
         for configuration, state in self._states.items():
             told = next((stop for stop in stops if configuration.is_of(stop)), None)

@@ -68,6 +68,17 @@ def test_an_interrupted_run_costs_its_time_and_tells_no_duration() -> None:
     assert budget.most_ns([it]) == 295 * S
 
 
+def test_stored_runs_took_as_long_as_until_the_next_one_began() -> None:
+    (it,) = configurations_of(plan())
+    at = ("17:00:00", "17:00:15", "17:00:30", "18:30:00")
+    runs = [run(it, 10, started_at=f"2026-11-23T{each}+00:00") for each in at]
+    budget = Budget(plan())
+    budget.take_stored(runs)
+    # Of the third, before a break, and the last only their own durations are known.
+    assert budget.left_ns(it.model.key) == (300 - 15 - 15 - 10 - 10) * S
+    assert budget.n_runs(it) == 4
+
+
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=11))
 def test_less_is_left_with_every_run_and_never_more_than_the_budget(seconds: list[float]) -> None:
     (it,) = configurations_of(plan())

@@ -128,7 +128,7 @@ class Progress:
     def _left(self) -> str:
         left_ns = self._ends_ns - monotonic_ns()
         if left_ns <= 0:
-            return "over time, this Run is finished"
+            return "longer than expected"
         return f"about {units.time_left(left_ns)} left at most"
 
 

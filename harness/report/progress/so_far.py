@@ -53,8 +53,9 @@ class SoFar:
         self._budget = Budget(experiment.plan)
         self._unfinished = list(configurations_of(experiment.plan))
         self._cases = _cases(self._unfinished, experiment.plan.workloads)
+        self._budget.take_stored(runs)
         for run in runs:
-            self.take(run, None)
+            self._keep(run)
         for stop in stops:
             self._finish(stop)
 
@@ -72,6 +73,10 @@ class SoFar:
         self._budget.take(run, taken_ns)
         if stop is not None:
             self._finish(stop)
+        self._keep(run)
+
+    def _keep(self, run: Run) -> None:
+        """What it says goes with the figures."""
         for case in self._cases:
             if case.configuration.is_of(run):
                 found = formulas.run_values(run, case.workload, self._experiment.machine)
@@ -88,9 +93,10 @@ class SoFar:
         return [*found, f"  and {n_more} more"] if n_more else found
 
     def _line(self, case: _Case, width: int) -> str:
-        of = case.configuration
         told = f"  {case.workload} {_told(case)}"
-        name = f"  {told_apart(of, self._experiment.plan)}"
+        if all(each.configuration == case.configuration for each in self._cases):
+            return told
+        name = f"  {told_apart(case.configuration, self._experiment.plan)}"
         return shortened(name, max(_LEAST_NAME, width - len(told))) + told
 
 

@@ -19,7 +19,7 @@ def planned(**plan: Any) -> Experiment:
 
 def test_one_configuration_has_a_line_for_each_workload() -> None:
     lines = SoFar(planned(), make_runs(2)).lines(80)
-    assert [line.split()[1] for line in lines] == ["pp512", "tg128", "chat"]
+    assert [line.split()[0] for line in lines] == ["pp512", "tg128", "chat"]
     assert lines[2].endswith("chat no figure yet")
 
 
@@ -50,7 +50,15 @@ def test_disturbed_trials_make_no_figure() -> None:
 def test_what_an_earlier_session_measured_counts() -> None:
     swept = planned(settings=BATCHES[:2], budget_ns=300 * S, n_runs_max=4)
     first, second = configurations_of(swept.plan)
-    runs = [make_run(n, settings=BATCHES[n % 2], duration_ns=10 * S) for n in range(4)]
+    runs = [
+        make_run(
+            n,
+            settings=BATCHES[n % 2],
+            duration_ns=10 * S,
+            started_at=f"2026-11-23T17:00:{10 * n:02}+00:00",
+        )
+        for n in range(4)
+    ]
     stop = Stop(model=first.model.key, settings=first.settings, reason="precise", n_runs=2)
     assert SoFar(swept, runs).most_left_ns == 40 * S
     so_far = SoFar(swept, runs, [stop])

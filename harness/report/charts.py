@@ -85,6 +85,8 @@ def _element(
     }[picture.drawing]
     if picture.drawing == "histogram":
         picture = histogram.binned(picture)
+        if not placed(picture):  # of values at the edge of all numbers the bars may lie beyond it
+            return None
     spec = draw(picture).to_dict(validate=False)
     spec["config"] = _config()
     if has_title:

@@ -168,6 +168,12 @@ def test_values_without_a_place_are_left_out_and_the_others_drawn() -> None:
     assert svg(replace(picture, marks=())) is None
 
 
+def test_bars_beyond_all_numbers_are_no_picture() -> None:
+    rules = (Rule(0.0, "level", "y"),)
+    picture = Picture("t", "n", "histogram", (Mark(1e60, "a", "a"),), Axis("x"), Axis("y"), rules)
+    assert svg(picture) is None
+
+
 def test_a_long_name_is_cut_where_it_is_shown_and_whole_on_hover() -> None:
     name = "first-" + "x" * 300 + "-last"
     picture = Picture("t", "n", "intervals", (Mark(1.0, name, name),), Axis("x"), Axis("y"))
@@ -253,7 +259,7 @@ def test_whatever_it_is_given_an_image_or_nothing_comes_out(picture: Picture) ->
 
 
 @pytest.mark.slow
-@settings(max_examples=600)
+@settings(max_examples=100)
 @given(PICTURES)
 def test_whatever_it_is_given_an_image_or_nothing_comes_out_at_length(picture: Picture) -> None:
     hold(picture)

@@ -94,6 +94,7 @@ def _element(
         room_px = WIDTH - 70
         letters = room_px * len(picture.title) / (width_px(picture.title, _TITLE_SIZE) or 1)
         title = textwrap.wrap(picture.title, max(1, int(letters)), max_lines=3, placeholder="…")
+        title = [f"{line} " for line in title]
         spec["title"] = {"text": title, "anchor": "start", "frame": "bounds"}
     drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     return element(drawn, picture.title, picture.marks, colours, width)
@@ -119,18 +120,23 @@ def _clean(picture: Picture) -> Picture:
     rules = (replace(it, label=sanitize(it.label)) for it in picture.rules if has_place(it.value))
     return replace(
         picture,
-        title=sanitize(picture.title),
+        title=_title(picture.title),
         marks=tuple(marks),
         x=_clean_axis(picture.x),
         y=_clean_axis(picture.y),
         rules=tuple(rules),
-        series_title=sanitize(picture.series_title),
-        shade_title=sanitize(picture.shade_title),
+        series_title=_title(picture.series_title),
+        shade_title=_title(picture.shade_title),
     )
 
 
 def _clean_axis(axis: Axis) -> Axis:
-    return replace(axis, title=sanitize(axis.title), order=tuple(map(sanitize, axis.order)))
+    return replace(axis, title=_title(axis.title), order=tuple(map(sanitize, axis.order)))
+
+
+def _title(text: str) -> str:
+    # Of all words Vega takes this one, alone in a title, for the name of a signal.
+    return "if " if text == "if" else sanitize(text)
 
 
 def _config() -> dict[str, Any]:

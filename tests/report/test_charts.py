@@ -168,6 +168,12 @@ def test_values_without_a_place_are_left_out_and_the_others_drawn() -> None:
     assert svg(replace(picture, marks=())) is None
 
 
+def test_a_title_is_no_expression() -> None:
+    axis = Axis("if")
+    picture = replace(frontier(), title="if", x=axis, y=axis, series_title="if", shade_title="if")
+    assert "if" in [it.strip() for it in texts(read(svg_file(picture)))]
+
+
 def test_bars_beyond_all_numbers_are_no_picture() -> None:
     rules = (Rule(0.0, "level", "y"),)
     picture = Picture("t", "n", "histogram", (Mark(1e60, "a", "a"),), Axis("x"), Axis("y"), rules)

@@ -13,7 +13,6 @@ import faulthandler
 import json
 import os
 import queue
-import sys
 import threading
 import traceback
 from pathlib import Path
@@ -60,9 +59,11 @@ class Line:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        # Bytes: sys.stdin would take what the parent writes for text of this system's code page.
-        for line in sys.stdin.buffer:
-            self._in.put(line.decode("utf-8"))
+        # Bytes: sys.stdin would take what the parent writes for text of this system's code page. A
+        # stream of its own: an interpreter that ends waits a second for the lock of sys.stdin's.
+        with os.fdopen(os.dup(0), "rb") as stream:
+            for line in stream:
+                self._in.put(line.decode("utf-8"))
         os._exit(1)  # the parent is gone: nobody is left to measure for
 
     def receive_job(self) -> _Job:

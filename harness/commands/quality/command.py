@@ -124,8 +124,8 @@ def command(
         files = quality_files(
             models, reference, load_catalog(catalogs), request.n_ctx, fetching.report
         )
-    output.tell(f"Quality: {options.budget_text(len(files.models), request.budget_ns)}.")
-    progress = QualityProgress(output.console)
+    longest = options.budget_text(len(files.models), request.budget_ns)
+    progress = QualityProgress(output.console, f"Quality: {longest}.")
     with machine_held(files.title, wait or 0, output.tell):
         scored = score_models(request, files.models, files.reference, progress)
     result = quality_result(scored)

@@ -22,8 +22,10 @@ _REDRAW_S = 1.0
 class QualityProgress:
     """Tells the chunks of each model as they come; the observer of measure/scoring.py."""
 
-    def __init__(self, console: Stderr) -> None:
+    def __init__(self, console: Stderr, opening: str = "") -> None:
+        """`opening` is told before the first model, once nothing is wrong with what was asked."""
         self._console = console
+        self._opening = opening
         self._live: Live | None = None
         self._begin("", 0)
 
@@ -42,6 +44,9 @@ class QualityProgress:
     @contextmanager
     def shown(self, title: str, n_chunks: int) -> Iterator[None]:
         """Keeps the status line of one model on the terminal for as long as the block runs."""
+        if self._opening:
+            self.tell(self._opening)
+            self._opening = ""
         self._begin(title, n_chunks)
         if not self._console.is_terminal:
             self._console.print(f"{self._title} · scoring", soft_wrap=True)

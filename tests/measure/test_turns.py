@@ -111,6 +111,7 @@ def test_trials_alternate_in_an_order_that_rotates(table: Table) -> None:
         assert sorted(first) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_a_side_loads_while_the_others_wait(table: Table) -> None:
     measured(table.side("a"), table.side("b"))
     names = [name for name, _ in table.told]
@@ -169,7 +170,12 @@ def test_sides_with_other_workloads_take_turns_in_those_they_share(table: Table)
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"), [("abort", "aborted"), ("kill", "killed"), ("exit", "worker-error")]
+    ("fault", "reason"),
+    [
+        ("abort", "aborted"),
+        pytest.param("kill", "killed", marks=pytest.mark.slow),
+        pytest.param("exit", "worker-error", marks=pytest.mark.slow),
+    ],
 )
 def test_who_dies_in_the_middle_of_a_round_leaves_the_others_to_it(
     table: Table, fault: str, reason: str
@@ -182,12 +188,14 @@ def test_who_dies_in_the_middle_of_a_round_leaves_the_others_to_it(
     assert not any(map(psutil.pid_exists, table.pids))
 
 
+@pytest.mark.slow
 def test_who_hangs_in_its_turn_is_ended(table: Table) -> None:
     dead, alive = measured(table.side("a", fault="hang"), table.side("b"), silence_ns=2 * 10**9)
     assert dead.report.outcome.reason == "hung"
     assert alive.report.outcome.status == "ok"
 
 
+@pytest.mark.slow
 def test_what_a_side_cannot_do_the_other_does_alone(table: Table) -> None:
     workloads = ("pp64", "tg8")
     small, large = measured(
@@ -241,6 +249,7 @@ def test_a_disturbed_trial_takes_its_neighbour_out_and_both_are_repeated(
     assert repeat.disturbed_by == "others took 30.0 % of the CPUs"
 
 
+@pytest.mark.slow
 def test_when_all_is_disturbed_it_ends_all_the_same(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,9 @@ PAGES: dict[str, Made] = {
 }
 each_page = pytest.mark.parametrize("made", PAGES.values(), ids=PAGES)
 
+# A browser takes a second to start, and half of one for each page.
+pytestmark = pytest.mark.slow
+
 
 @each_page
 def test_nothing_is_said_and_nothing_is_asked_for(look: Look, made: Made) -> None:
@@ -90,7 +93,6 @@ def test_the_ground_is_as_the_reader_has_it_and_paper_is_white(look: Look, schem
     assert page.evaluate(colours) == [white, black]
 
 
-@pytest.mark.slow
 @each_page
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, PHONE])
@@ -98,7 +100,6 @@ def test_axe_finds_no_obstacle(look: Look, made: Made, width: int, scheme: Schem
     assert obstacles(look(made(), width, scheme, obeys=False).page) == []
 
 
-@pytest.mark.slow
 def test_axe_would_find_letters_that_are_too_faint(look: Look) -> None:
     faint = measured(examples()[0]).replace("--quiet: #57606a", "--quiet: #c0c4c8")
     assert any(it.startswith("color-contrast") for it in obstacles(look(faint, obeys=False).page))

@@ -44,6 +44,7 @@ def examples(new_home: Any) -> Home:
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_draw(), reason="nothing draws here")
 def test_every_picture_is_in_the_page_and_a_file_where_it_is_asked_for(examples: Home) -> None:
     html = (examples.folder / "report.html").read_text("utf-8")
@@ -121,6 +122,7 @@ def test_the_command_below_a_comparison_makes_the_same_comparison(examples: Home
         assert ratio in done.stdout
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused_in_a_line_and_nothing_is_written(home: Home) -> None:
     done = home.harness("report")
     assert done.exit_code == 1
@@ -152,6 +154,7 @@ def test_a_file_that_exists_is_kept_without_force(home: Home) -> None:
     assert mine.read_text().startswith("<!DOCTYPE html>")
 
 
+@pytest.mark.slow
 def test_torn_and_alien_files_are_named_and_passed_over(home: Home) -> None:
     whole = put(home.results, make_candidate("good01"))
     put(home.results, make_candidate("torn01", day=21))
@@ -177,6 +180,7 @@ def test_torn_and_alien_files_are_named_and_passed_over(home: Home) -> None:
     assert home.harness("report", "-o", "none.html").exit_code == 1
 
 
+@pytest.mark.slow
 def test_a_name_is_shown_and_not_obeyed(home: Home) -> None:
     for name in (EVIL, HOSTILE):
         model = make_model(key=name, file_name=name)

@@ -44,6 +44,7 @@ def cut(home: Home, whole: Path) -> Callable[..., str]:
     return record
 
 
+@pytest.mark.slow
 def test_what_is_left_of_a_plan_is_measured_into_its_record(
     home: Home, cut: Callable[..., str], whole: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_what_contradicts_the_plan_is_refused_by_name(
     assert home.record().read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_machine_and_another_file_are_refused(home: Home, cut: Callable[..., str]) -> None:
     cut(2, machine=lambda machine: machine.update(id="0123456789ab", cpu="another"))
     done = home.harness("run", "--resume", "latest")

@@ -69,7 +69,7 @@ def least_need(work: Work) -> MemoryNeed:
     return MemoryNeed(Figure(work.weights_bytes, work.weights_bytes, None, "bytes", "predicted"))
 
 
-def shortage(need: MemoryNeed, capacity: MemoryCapacity) -> str | None:
+def shortage(need: MemoryNeed, capacity: MemoryCapacity, subject: str = "it needs") -> str | None:
     """Why what is needed does not go into what is free, half a sentence; None where it does."""
     if fits(need, capacity) == "yes":
         return None
@@ -78,11 +78,11 @@ def shortage(need: MemoryNeed, capacity: MemoryCapacity) -> str | None:
         if taken > limit.n_bytes:
             where = "" if SYSTEM in limit.devices else f" on {'/'.join(limit.devices)}"
             return (
-                f"it needs {memory_size(taken)} of memory{where} and {memory_size(limit.n_bytes)} "
+                f"{subject} {memory_size(taken)} of memory{where} and {memory_size(limit.n_bytes)} "
                 "are free"
             )
     free = memory_size(capacity.fast_bytes)
-    return f"it needs {memory_size(need.n_bytes)} of memory and {free} are free"
+    return f"{subject} {memory_size(need.n_bytes)} of memory and {free} are free"
 
 
 def memory_settings(settings: Settings) -> Settings:

@@ -115,8 +115,8 @@ def _why_apart(planned: Sequence[MemoryPlan | None], machine: Machine) -> str | 
     own_bytes = _WORKER_BYTES * len(known)
     processes = MemoryNeed(exact(own_bytes, "bytes"), {SYSTEM: own_bytes})
     devices = next(plan.devices for plan in planned if plan)
-    why = shortage(together([*known, processes]), capacity_here(machine, devices))
-    return why and why.replace("it needs", "together they need", 1)
+    need = together([*known, processes])
+    return shortage(need, capacity_here(machine, devices), "together they need")
 
 
 def _plans(model: Model, path: Path, plan: Plan) -> dict[Settings, MemoryPlan]:

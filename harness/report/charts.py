@@ -13,9 +13,10 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from harness.report.drawing.scale import WIDTH, colour, has_place, palette, placed, width_px
+from harness.report.drawing.scale import WIDTH, has_place, placed, width_px
 from harness.report.drawing.svg import element
 from harness.report.picture import Axis, Picture
+from harness.report.style import colour, palette
 from harness.report.text import sanitize
 
 MISSING = (

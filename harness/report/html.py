@@ -12,13 +12,13 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from itertools import groupby
 
 from harness.report.cells import text_of
 from harness.report.html_table import html_table, html_text
 from harness.report.page import Facts, Note, Page, Part, Table
 from harness.report.picture import Picture
+from harness.report.style import style
 
 # Units of a picture's own; letters of 12 are 9 px high at 390 px then.
 _WIDEST = 560
@@ -60,8 +60,7 @@ def document(title: str, sections: Sequence[Section], draw: Draw = undrawn) -> s
         sections: In order; those with a title are listed at the top.
         draw: Draws its pictures.
     """
-    style = (resources.files("harness.data") / "page.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     writer = _Writer(draw)
     anchors = [writer.anchor(each.title) for each in sections]
@@ -74,7 +73,7 @@ def document(title: str, sections: Sequence[Section], draw: Draw = undrawn) -> s
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{html_text(title)}</title>\n<style>{style}</style>\n</head>",
+            f"<title>{html_text(title)}</title>\n<style>{style()}</style>\n</head>",
             '<body>\n<main id="top">',
             *body,
             "</main>\n</body>\n</html>\n",

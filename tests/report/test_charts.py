@@ -16,8 +16,8 @@ from make.pictures import ALL, board, decode, depth, frontier, latency, memory
 
 from harness.report import charts
 from harness.report.charts import png, svg, svg_file
-from harness.report.drawing.scale import palette
 from harness.report.picture import Axis, Mark, Picture, Rule
+from harness.report.style import palette
 
 if not charts.can_draw():
     pytest.skip(charts.MISSING, allow_module_level=True)

@@ -15,7 +15,6 @@ from harness.report.drawing.scale import (
     SERIES,
     Placed,
     Span,
-    colour,
     cut,
     has_numbers,
     in_order,
@@ -23,6 +22,7 @@ from harness.report.drawing.scale import (
     span,
 )
 from harness.report.picture import Mark, Picture
+from harness.report.style import colour
 from harness.units import count, significant
 
 _NAME_PX, _BARS_PX, _GAP_PX = 20, 56, 10

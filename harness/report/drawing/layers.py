@@ -10,18 +10,9 @@ from typing import Any, Literal
 import altair as alt
 
 from harness.report.drawing.frame import Frame, Json
-from harness.report.drawing.scale import (
-    FONT,
-    SERIES,
-    SMALL,
-    WIDTH,
-    Placed,
-    colour,
-    cut,
-    in_order,
-    width_px,
-)
+from harness.report.drawing.scale import FONT, SERIES, SMALL, WIDTH, Placed, cut, in_order, width_px
 from harness.report.picture import Picture
+from harness.report.style import colour
 
 Datum = dict[str, str | float | None]
 Align = Literal["left", "center", "right"]

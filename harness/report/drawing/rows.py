@@ -29,7 +29,6 @@ from harness.report.drawing.scale import (
     WIDTH,
     Placed,
     Span,
-    colour,
     cut,
     in_order,
     placed,
@@ -37,6 +36,7 @@ from harness.report.drawing.scale import (
     width_px,
 )
 from harness.report.picture import Picture
+from harness.report.style import colour
 
 _NAME_PX, _GAP_PX = 20, 8
 _LANE_PX, _RUNS_PX = 16, 11

@@ -9,8 +9,9 @@ import altair as alt
 
 from harness.report.drawing.frame import RULE_LABEL_PX, Frame
 from harness.report.drawing.layers import Align, Datum, Layers, layer, words
-from harness.report.drawing.scale import SMALL, colour, cut, width_px
+from harness.report.drawing.scale import SMALL, cut, width_px
 from harness.report.picture import Picture, Rule
+from harness.report.style import colour
 
 _N_STEPS = 64
 Points = list[tuple[float, float]]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 from harness.report.picture import Axis, Mark, Picture
 
@@ -30,19 +28,6 @@ _LETTER, _WIDE_LETTER = 0.56, 1.0
 _GROUPS = ((0.28, " .,:;|!'ijltf/\\()[]·"), (0.9, "mwMW@%…"))
 _LETTERS = {letter: width for width, letters in _GROUPS for letter in letters}
 _CAPITAL = 0.7
-
-
-@cache
-def palette(*, is_dark: bool) -> dict[str, str]:
-    """The colours of page.css by the names of its variables: {"text": "#1c2024", ...}."""
-    style = (resources.files("harness.data") / "page.css").read_text("utf-8")
-    light, dark, *_ = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
-    return dict(re.findall(r"--([a-z]+\d?): (#[0-9a-f]{6});", dark if is_dark else light))
-
-
-def colour(name: str) -> str:
-    """A colour as every picture is drawn at first; svg.recoloured puts others in its place."""
-    return palette(is_dark=False)[name]
 
 
 SERIES = ("c1", "c2", "c3", "c4", "c5", "c6")

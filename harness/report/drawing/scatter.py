@@ -23,8 +23,9 @@ from harness.report.drawing.layers import (
     stacked,
     words,
 )
-from harness.report.drawing.scale import SHADES, SMALL, Placed, colour, cut, placed, width_px
+from harness.report.drawing.scale import SHADES, SMALL, Placed, cut, placed, width_px
 from harness.report.picture import Picture
+from harness.report.style import colour
 from harness.units import significant
 
 _MOST_NAMES = 16

@@ -12,6 +12,7 @@ import json
 import random
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -365,8 +366,8 @@ class _Handler(BaseHTTPRequestHandler):
         """A reset, not an end: what a lost network or a restarted server looks like."""
         linger = struct.pack("ii", 1, 0)
         with suppress(OSError):
-            # What was written should arrive before the reset throws the rest away.
-            time.sleep(0.02)
+            # The reset throws away what has not arrived, and a busy reader takes its time.
+            _wait_for_arrival(self.connection)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.close_connection = True
 
@@ -413,6 +414,20 @@ def main() -> None:
     with running_hub(**{"owner/big": repository}) as hub:
         print(hub.endpoint, hub.cdn, flush=True)
         threading.Event().wait()
+
+
+def _wait_for_arrival(connection: socket.socket, patience_s: float = 10.0) -> None:
+    """Return when all that was written to `connection` has been acknowledged, or after a while."""
+    time.sleep(0.02)
+    if sys.platform != "linux":
+        return
+    import fcntl
+    import termios
+
+    end_s = time.monotonic() + patience_s
+    # Of a TCP socket SIOCOUTQ, which has the number of TIOCOUTQ, counts what is not acknowledged.
+    while time.monotonic() < end_s and any(fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4)):
+        time.sleep(0.005)
 
 
 if __name__ == "__main__":

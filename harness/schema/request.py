@@ -1,0 +1,93 @@
+"""What one request to a served model yielded: facts of its stream, as a record keeps them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from harness.schema.record import Record
+
+RequestReason = Literal[
+    "unreachable",
+    "refused",
+    "redirected",
+    "rate-limited",
+    "http-error",
+    "error-event",
+    "no-event",
+    "not-a-stream",
+    "cut",
+    "silent",
+    "late",
+    "interrupted",
+]
+"""
+Why a request has no answer, or half of one.
+
+"refused": a key, a name or a length that the server does not take. "no-event": status 200, and
+nothing of an answer. "cut": the connection ended before the stream did. "silent": nothing came for
+too long. "late": it was not done when its trial's time was over.
+"""
+
+
+class RequestFailure(Record):
+    """What went wrong, for a person; `status` is HTTP's where one came."""
+
+    reason: RequestReason
+    message: str
+    status: int | None = None
+
+
+class ServerTimes(Record):
+    """
+    What the server itself says a request took; None where it does not.
+
+    `prompt_ns` and `decode_ns` are those for `n_prompt` and `n_tokens` that it computed, cached
+    ones left out. Of `n_draft` guessed tokens it took `n_draft_accepted`.
+    """
+
+    queue_ns: NonNegativeInt | None = None
+    load_ns: NonNegativeInt | None = None
+    prompt_ns: NonNegativeInt | None = None
+    n_prompt: NonNegativeInt | None = None
+    decode_ns: NonNegativeInt | None = None
+    n_tokens: NonNegativeInt | None = None
+    n_draft: NonNegativeInt | None = None
+    n_draft_accepted: NonNegativeInt | None = None
+
+
+class Request(Record):
+    """
+    One request, whose times count from `sent_ns`, when its first byte was sent.
+
+    `sent_ns` and `due_ns` count from the start of the trial; `due_ns` is when the schedule of an
+    open loop wanted it. Connecting (`connect_ns`) comes before. `ttft_ns` is the first event with
+    text or reasoning text, `answer_ns` the first with text where reasoning came before it. `gap_ns`
+    are between later such events, of which a server may send fewer than tokens. Token counts are
+    the server's; None where it does not tell, and `n_cached` 0 where it says that none were.
+    """
+
+    sent_ns: NonNegativeInt = 0
+    due_ns: NonNegativeInt | None = None
+    connect_ns: NonNegativeInt | None = None
+    ttft_ns: PositiveInt | None = None
+    answer_ns: PositiveInt | None = None
+    gap_ns: tuple[int, ...] = ()
+    total_ns: PositiveInt | None = None
+    n_prompt: NonNegativeInt | None = None
+    n_cached: NonNegativeInt | None = None
+    n_tokens: NonNegativeInt | None = None
+    finish: str | None = None
+    server: ServerTimes | None = None
+    failure: RequestFailure | None = None
+
+    @property
+    def n_events(self) -> int:
+        """Events with text or reasoning text."""
+        return 0 if self.ttft_ns is None else 1 + len(self.gap_ns)
+
+    @property
+    def decode_ns(self) -> int:
+        """From the first event to the last."""
+        return sum(self.gap_ns)

@@ -46,6 +46,7 @@ _GROUPS = {
     },
     "This machine": {
         "machine": "What this machine is, how fast its memory is, what could spoil a figure.",
+        "endpoints": "Which model servers answer here, and what they serve.",
         "cache": "What the models on this disk take, and removing them.",
         "config": "Defaults of options, kept in a file.",
         "completion": "The script with which bash, zsh or fish completes commands and values.",

@@ -24,6 +24,7 @@ from harness.commands.compare.document import ComparisonDocument
 from harness.commands.completion.command import CompletionDocument
 from harness.commands.config.edit import ForgottenDocument, KeptDocument
 from harness.commands.config.listed import ConfigDocument, PathDocument
+from harness.commands.endpoints.document import EndpointsDocument
 from harness.commands.exchange.document import ExportDocument, ImportDocument
 from harness.commands.fit.document import AuditDocument, FitDocument
 from harness.commands.frontier.document import FrontierDocument
@@ -75,6 +76,7 @@ DOCUMENTS: Mapping[str, type] = {
     "cache": CacheResult,
     "cache rm": RemovedResult,
     "machine": MachineResult,
+    "endpoints": EndpointsDocument,
     "config": ConfigDocument,
     "config set": KeptDocument,
     "config unset": ForgottenDocument,

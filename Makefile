@@ -17,7 +17,7 @@ SETUP = $(PYTHON) setup/bootstrap.py
 SOURCES = harness benchmarks tests setup tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev bench test test-slow check lint types floors site docs reference fix clean
+.PHONY: help setup setup-dev bench test test-slow test-mlx check lint types floors site docs reference fix clean
 
 help: ## list these goals
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,12 @@ test: setup-dev ## set up and run the tests
 
 test-slow: setup-dev ## the tests that take long
 	@$(BIN)/pytest -n 2 --dist loadfile -m slow
+
+MLX := build/mlx/$(notdir $(BIN))
+test-mlx: setup-dev ## the tests against mlx-lm's server, which is installed apart (330 MB)
+	@test -e $(MLX) || $(PYTHON) -m venv build/mlx
+	@$(MLX)/python -m pip install --quiet 'mlx[cpu]; sys_platform == "linux"' mlx-lm
+	@HARNESS_MLX_PYTHON=$(MLX)/python $(BIN)/pytest -m mlx
 
 check: lint types floors site ## lint, format, types, floors and dead links
 

@@ -30,6 +30,11 @@ ROOT = Path(__file__).resolve().parent.parent
 STAMP = "harness-setup.json"
 # Make hands its own options down; CMake's generators would take them for theirs.
 _NOT_FOR_CHILDREN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
+# Extra: what is said while it is installed, and what lacks where it cannot be.
+_EXTRAS = {
+    "report": ("Installing what draws pictures", "pages will have no pictures"),
+    "serve": ("Installing a model server", "no server can be measured without --server-binary"),
+}
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,11 @@ def set_up(root: Path, *, has_dev_tools: bool, is_pinned: bool, environ: Mapping
     )
     if engine.version_that_loads(python, environ) is None:
         raise SetupError(f"{wanted.engine} was installed but does not load; see {log}")
-    add_pictures(root, python, uv, is_pinned=is_pinned, log=log, environ=environ)
+    add_extras(root, python, uv, is_pinned=is_pinned, log=log, environ=environ)
     _write_state(venv, wanted)
 
 
-def add_pictures(
+def add_extras(
     root: Path,
     python: Path,
     uv: str | None,
@@ -117,21 +122,21 @@ def add_pictures(
     environ: Mapping[str, str],
 ) -> None:
     """
-    What draws pictures installed where it comes ready-made; elsewhere one line says that it is not.
+    The extras of `_EXTRAS` installed where they come ready-made; elsewhere a line says what lacks.
 
-    All else works without it, and where it would have to be compiled that takes a Rust compiler.
+    All else works without them, and where one would have to be compiled that takes compilers and
+    minutes that nobody asked for.
     """
     declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = declared.get("optional-dependencies", {}).get("report", [])
-    if not wanted:
-        return
     command = [*_installer(root, python, uv, is_pinned=is_pinned), "--only-binary", ":all:"]
-    try:
-        run_logged(
-            [*command, *wanted], label="Installing what draws pictures", log=log, environ=environ
-        )
-    except SetupError as error:
-        print(f"setup: pages will have no pictures: {error}", file=sys.stderr)
+    for extra, (label, without) in _EXTRAS.items():
+        wanted = declared.get("optional-dependencies", {}).get(extra, [])
+        if not wanted:
+            continue
+        try:
+            run_logged([*command, *wanted], label=label, log=log, environ=environ)
+        except SetupError as error:
+            print(f"setup: {without}: {error}", file=sys.stderr)
 
 
 def wanted_state(

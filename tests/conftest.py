@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from make import servers
+from make.mlx_model import write_mlx_model
 
 from harness.models.twin.tiny import write_tiny_random
+from harness.serving.server import RunningServer
 
 # Whoever runs the tests may have a catalogue of their own, which is not what is tested.
 os.environ["HARNESS_CONFIG"] = str(Path(__file__).resolve().parent / "no-settings")
@@ -28,6 +31,37 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "tiny.gguf"
     write_tiny_random(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def llama_server(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """A real llama-server with the tiny model, started when a test first asks for it."""
+    with servers.llama_server(tiny_model, tmp_path_factory.mktemp("llama-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def llama_cpp_python_server(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[servers.OtherServer]:
+    """llama-cpp-python's own server with the tiny model."""
+    if not servers.has_llama_cpp_python():
+        pytest.skip("fastapi and uvicorn are not installed: they come with `make setup-dev`")
+    with servers.llama_cpp_python(tiny_model, tmp_path_factory.mktemp("python-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.OtherServer]:
+    """`mlx_lm.server` with a random model."""
+    python = servers.mlx_python()
+    if python is None:
+        pytest.skip("mlx-lm is not installed: `make test-mlx` brings it in an environment apart")
+    folder = tmp_path_factory.mktemp("mlx")
+    with servers.mlx_lm(python, write_mlx_model(folder / "tiny-mlx"), folder) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -388,17 +388,19 @@ def test_uv_installs_when_it_is_there_and_pip_otherwise(tree: Path) -> None:
 
 
 @posix_only
-def test_a_set_up_without_what_draws_pictures_goes_on_and_says_so(
+def test_a_set_up_without_its_extras_goes_on_and_says_what_lacks(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     python = program(tmp_path, "python", 'echo "no wheel for: $*"; exit 1')
 
-    install.add_pictures(
-        tree, python, None, is_pinned=True, log=tmp_path / "log", environ=os.environ
-    )
+    install.add_extras(tree, python, None, is_pinned=True, log=tmp_path / "log", environ=os.environ)
 
-    assert "setup: pages will have no pictures: " in capsys.readouterr().err
-    assert "--only-binary :all: altair" in (tmp_path / "log").read_text("utf-8")
+    said = capsys.readouterr().err
+    assert "setup: pages will have no pictures: " in said
+    assert "setup: no server can be measured without --server-binary: " in said
+    log = (tmp_path / "log").read_text("utf-8")
+    assert "--only-binary :all: altair" in log
+    assert "--only-binary :all: xllamacpp" in log
 
 
 # ----------------------------------------------------------- the long command

@@ -22,6 +22,7 @@ from harness.files import cannot
 from harness.measure import outcome
 from harness.measure.conversation import Conversation, Report, Unreadable
 from harness.measure.protocol import GO, Answer, DescribeJob, Event, Job
+from harness.process_end import log_tail
 from harness.schema.experiment import EngineInfo
 
 # -P: a folder of the user's that happens to hold a numpy.py must not be imported.
@@ -158,7 +159,7 @@ class Worker:
         if self._is_settled:
             return told.report()
         self._is_settled = True
-        tail = outcome.log_tail(self._log)
+        tail = log_tail(self._log)
         if self._watchdog.has_bitten:
             told.outcome = outcome.hung(self._silence_ns, told.activity, tail)
         elif not told.is_over:

@@ -18,7 +18,7 @@ from harness.measure import rounds
 from harness.measure.jobs.measure import MeasureReport
 from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, load
-from harness.schema.experiment import Outcome
+from harness.schema.outcome import Outcome
 
 N_MOMENTS = 120
 

@@ -28,12 +28,16 @@ _LARGEST_CACHE_BYTES = 128 << 20
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A model and what it asks of a machine; that is not known of records before schema 4."""
+    """
+    A model that the engine reads under its settings, and what it asks of a machine; that is not
+    known of records before schema 4.
+    """
 
     model: ModelFile
+    settings: Settings
     work: Work | None
 
-    def token_bytes(self, settings: Settings, workload: Workload) -> float:
+    def token_bytes(self, workload: Workload) -> float:
         """
         Bytes read for a token of `workload`: weights, and the cache at its mean length.
 
@@ -41,7 +45,7 @@ class Reading:
         bound; where the record does not know the cache either, the weights alone count. Only for
         models whose `token_read_bytes` are known.
         """
-        n_context = workload.mean_positions
+        n_context, settings = workload.mean_positions, self.settings
         if self.work is not None:
             return self.work.token_bytes(n_context, settings.type_k, settings.type_v)
         assert self.model.token_read_bytes is not None
@@ -52,16 +56,18 @@ class Reading:
 
 
 def reason_missing(
-    reading: Reading, workload: Workload, machine: MachineFacts, run: Run
+    reading: Reading | None, workload: Workload, machine: MachineFacts, run: Run
 ) -> str | None:
     """Why there is no MBU of `workload` in this Run, or None where there is one."""
+    if reading is None:
+        return "how a server reads its model is not known"
     model = reading.model
     if model.token_read_bytes is None:
         return "the record does not tell what a token reads"
     if reading.work is None and workload.depth:
         return "the record is too old to tell what is read of a cache at depth; measure it again"
     has_gpu = any(device.is_gpu for device in run.devices_before)
-    if has_gpu and run.settings.n_gpu_layers != 0:
+    if has_gpu and reading.settings.n_gpu_layers != 0:
         return "a GPU computes, and its memory's speed is not measured"
     cache_bytes = machine.last_level_cache_bytes or _LARGEST_CACHE_BYTES
     if model.token_read_bytes <= _CACHE_MULTIPLE * cache_bytes:

@@ -80,13 +80,15 @@ class Case:
         return sum(not values for values in self.values)
 
 
-def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Sequence[Run]) -> Case:
+def case_of(
+    experiment: Experiment, reading: Reading | None, workload: str, runs: Sequence[Run]
+) -> Case:
     """
     What `runs`, all of one configuration, say of `workload`.
 
     Args:
         experiment: Line 1 of the file.
-        reading: The configuration's model, and what it asks of a machine.
+        reading: What its model asks of a machine; None where a server reads it.
         workload: Its name, "tg128@d4096".
         runs: In order, however far they got.
     """
@@ -117,17 +119,21 @@ def case_of(experiment: Experiment, reading: Reading, workload: str, runs: Seque
 
 
 def _values(
-    run: Run, reading: Reading, workload: str, machine: MachineFacts, which: formulas.TrialFilter
+    run: Run,
+    reading: Reading | None,
+    workload: str,
+    machine: MachineFacts,
+    which: formulas.TrialFilter,
 ) -> Values:
     """The Run's values, with its MBU where the workload has one and nothing stands against it."""
     values = formulas.run_values(run, workload, machine, which)
     task = parse_workload(workload)
     speed = bandwidth.bandwidth(run)
-    if not values or not METRICS["mbu"].is_of(task) or speed is None:
+    if not values or not METRICS["mbu"].is_of(task) or speed is None or reading is None:
         return values
     if bandwidth.reason_missing(reading, task, machine, run):
         return values
-    n_bytes = reading.token_bytes(run.settings, task)
+    n_bytes = reading.token_bytes(task)
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
 
 
@@ -160,7 +166,7 @@ def _outcome(n_wanted: int, workload: str, runs: Sequence[Run], *, has_trials: b
 
 
 def _not_applicable(
-    reading: Reading,
+    reading: Reading | None,
     workload: str,
     runs: Sequence[Run],
     machine: MachineFacts,

@@ -66,7 +66,7 @@ def mismatches(a: Measured, b: Measured) -> list[Mismatch]:
     if not machines[0].is_same_as(machines[1]):
         names = [f"{machine.id} ({machine.cpu})" for machine in machines]
         found.append(Mismatch("machine", f"machine {names[0]} against {names[1]}"))
-    builds = tuple(build_text(side.experiment.provenance.engine) for side in (a, b))
+    builds = tuple(build_text(side.engine) for side in (a, b))
     if builds[0] != builds[1]:
         found.append(Mismatch("build", f"engine {builds[0]} against {builds[1]}"))
     changes = changes_text(a.settings, b.settings)

@@ -12,7 +12,9 @@ from harness.analysis.finding import Finding
 from harness.analysis.load import of_disturbance, of_load
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import headline
+from harness.analysis.served import server_findings
 from harness.analysis.stats import interval as stats
+from harness.schema.settings import ServedSettings
 from harness.schema.workload import parse_workload
 
 # Mapped weights beside a repacked copy make nearly two of everything; one copy and the rest of
@@ -87,6 +89,7 @@ def case_findings(measured: Measured, case: Case) -> list[Finding]:
         found.append(Finding("error", f"{case.workload} {text}"))
     if bare := _bare_prompt(case):
         found.append(Finding("info", bare))
+    found += server_findings(case)
     trend = stats.drift(_headline_values(case))
     # A change below the wanted precision is none, however regular.
     precision = measured.experiment.plan.precision
@@ -103,7 +106,7 @@ def _bare_prompt(case: Case) -> str | None:
         return None
     for run in case.runs:
         for trial in formulas.trials_of(run, case.workload):
-            if trial.tokenize_ns is None:
+            if trial.tokenize_ns is None and not trial.requests:
                 return (
                     f"{case.workload} ran on {trial.n_prompt} random tokens: the model has no "
                     "tokenizer"
@@ -224,12 +227,16 @@ def _of_memory(measured: Sequence[Measured]) -> list[Finding]:
     for each in measured:
         parts = [each.metrics.get(name) for name in ("anonymous", "file_backed")]
         held = sum(part.value for part in parts if part is not None)
-        mapped = parts[1] is not None and parts[1].value > each.model.weights_bytes / 2
+        settings, reading = each.settings, each.reading
+        if reading is None or isinstance(settings, ServedSettings):
+            continue
+        weights_bytes = reading.model.weights_bytes
+        mapped = parts[1] is not None and parts[1].value > weights_bytes / 2
         if (
             mapped
-            and each.settings.load_mode in ("auto", "mmap", "mmap+mlock")
-            and each.model.weights_bytes >= _DOUBLED_LEAST_BYTES
-            and held > _DOUBLED_RATIO * each.model.weights_bytes
+            and settings.load_mode in ("auto", "mmap", "mmap+mlock")
+            and weights_bytes >= _DOUBLED_LEAST_BYTES
+            and held > _DOUBLED_RATIO * weights_bytes
         ):
             text = (
                 f"{each.model.key} lies in memory twice, mapped and repacked; --load-mode none "

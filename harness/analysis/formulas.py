@@ -8,7 +8,7 @@ chat        ttft: text in to first text out, tokenizing and the first sample inc
             itl_*: percentiles over the gaps between later tokens.
             end_to_end: text in to last text out.
             prefill_tok_per_s = n_prompt / ttft (so it includes tokenizing and sampling).
-            decode_tok_per_s = number of gaps / their sum.
+            decode_tok_per_s = (n_tokens - 1) / the sum of the gaps.
 sustain     tok_per_s = all tokens / all time. first_quarter and last_quarter are the rates over
             the first and last fourth of the windows; throttle_ratio = last / first.
 all         joules_per_token = joules above the rest / tokens, over all of the Run's trials together
@@ -28,6 +28,7 @@ from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Counters, Machine, MachineFacts
+from harness.schema.settings import computing_threads
 from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload, parse_workload
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
@@ -61,7 +62,7 @@ def why_disturbed(trial: Trial, run: Run, machine: MachineFacts) -> Disturbance 
     return disturbance.why_disturbed(
         trial.counters,
         n_logical=machine.n_cores_logical,
-        n_threads=run.settings.n_threads,
+        n_threads=computing_threads(run.settings),
         n_usable=machine.n_cores_usable,
     )
 
@@ -118,11 +119,16 @@ def _chat(trials: Sequence[Trial]) -> Values:
     answered = [(trial, trial.ttft_ns) for trial in trials if trial.ttft_ns]
     if answered:
         values["ttft"] = median(ttft_ns for _, ttft_ns in answered)
+    behind = [it.answer_ns for trial in trials for it in trial.requests if it.answer_ns]
+    if behind:
+        values["answer"] = median(behind)
     prefills = [_tok_per_s(trial.n_prompt, ttft) for trial, ttft in answered if trial.n_prompt]
     if prefills:
         values["prefill_tok_per_s"] = median(prefills)
     decodes = [
-        _tok_per_s(len(trial.step_ns), sum(trial.step_ns)) for trial in trials if trial.step_ns
+        _tok_per_s(trial.n_tokens - 1, sum(trial.step_ns))
+        for trial in trials
+        if sum(trial.step_ns) and trial.n_tokens > 1
     ]
     if decodes:
         values["decode_tok_per_s"] = median(decodes)

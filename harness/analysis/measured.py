@@ -18,11 +18,11 @@ from harness.analysis.cases import Case, case_of, estimates
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
-from harness.schema.configuration import Configuration, configurations_of
-from harness.schema.experiment import Experiment, ModelFile, Run
+from harness.schema.configuration import Configuration, configurations_of, workloads_for
+from harness.schema.experiment import EngineInfo, Experiment, ModelFile, Run, ServedModel, engine_of
 from harness.schema.figure import Figure, exact
-from harness.schema.model_kind import MODEL_KINDS, workloads_of
-from harness.schema.settings import Settings
+from harness.schema.model_kind import MODEL_KINDS
+from harness.schema.settings import AnySettings, Settings
 from harness.schema.workload import parse_workload
 
 Absence = Literal["failed", "disturbed", "absent"]
@@ -61,14 +61,20 @@ class Measured:
     experiment_runs: Sequence[Run]
 
     @property
-    def model(self) -> ModelFile:
+    def model(self) -> ModelFile | ServedModel:
         """The configuration's."""
         return self.configuration.model
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> AnySettings:
         """The configuration's."""
         return self.configuration.settings
+
+    @property
+    def engine(self) -> EngineInfo:
+        """What computed: the experiment's engine, or the server."""
+        served = self.model.served
+        return engine_of(served) if served else self.experiment.provenance.engine
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -76,6 +82,7 @@ class Measured:
         return (
             *(["rehearsed"] if self.model.is_twin else []),
             *([MODEL_KINDS[self.model.kind].noun] if self.model.kind != "generates" else []),
+            *([f"served by {self.model.served.server}"] if self.model.served else []),
             *(["imported from llama-bench"] if self.experiment.origin == "llama-bench" else []),
         )
 
@@ -116,12 +123,15 @@ class Measured:
     @property
     def workloads(self) -> tuple[str, ...]:
         """What it was to be measured in, of what its model can be."""
-        return workloads_of(self.model.kind, self.experiment.plan.workloads)
+        return workloads_for(self.model, self.experiment.plan.workloads)
 
     @property
-    def reading(self) -> Reading:
-        """The model and what it asks of a machine."""
-        return Reading(self.model, self.experiment.works.get(self.model.key))
+    def reading(self) -> Reading | None:
+        """What the model asks of this machine; None where a server reads it."""
+        model, settings = self.model, self.settings
+        if isinstance(model, ServedModel) or not isinstance(settings, Settings):
+            return None
+        return Reading(model, settings, self.experiment.works.get(model.key))
 
     @property
     def n_runs(self) -> int:

@@ -85,6 +85,8 @@ _ROWS = (
     Metric("ttft", "TTFT", "ns", "less", (Chat,),
            formula="TTFT: text in to first text out, tokenizing and the first sample included.",
            compared=True, gated=True),
+    Metric("answer", "first answer token", "ns", "less", (Chat,),
+           formula="First answer token: text in to the first text behind the reasoning."),
     Metric("itl_p50", "ITL p50", "ns", "less", (Decode, Chat), formula=_ITL),
     Metric("itl_p95", "ITL p95", "ns", "less", (Decode, Chat), formula=_ITL, compared=True),
     Metric("itl_p99", "ITL p99", "ns", "less", (Decode, Chat), formula=_ITL),

@@ -17,9 +17,10 @@ from harness.analysis import formulas, verdict
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
 from harness.analysis.verdict import Evidence, Verdict
-from harness.schema.experiment import Reason, Run, Trial
+from harness.schema.experiment import Run, Trial
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
+from harness.schema.outcome import Reason
 from harness.schema.workload import Chat, Decode, Sustain, Workload, parse_workload
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
@@ -51,7 +52,7 @@ def judge(measured: Measured) -> Verdict | NoVerdict:
     if measured.model.kind != "generates":
         return NoVerdict(f"it is {MODEL_KINDS[measured.model.kind].text}")
     token_read_bytes = measured.model.token_read_bytes
-    if token_read_bytes is None:
+    if token_read_bytes is None and measured.model.served is None:
         return NoVerdict("imported, and the record tells neither paging nor what a token reads")
     evidence: Evidence = "rehearsed" if measured.model.is_twin else "measured"
     case = _decode_case(measured)
@@ -59,7 +60,7 @@ def judge(measured: Measured) -> Verdict | NoVerdict:
         return _without_decoding(measured, evidence)
     speed = _by_speed(measured, case, evidence)
     paged_bytes = _paged_bytes_per_token(measured.runs, case.workload)
-    if paged_bytes >= PAGED_LEAST_RATIO * token_read_bytes:
+    if token_read_bytes and paged_bytes >= PAGED_LEAST_RATIO * token_read_bytes:
         share = paged_bytes / token_read_bytes
         reason = (
             f"{units.file_size(paged_bytes)} came from the disk for each token of "
@@ -90,6 +91,8 @@ def _also(measured: Measured, task: Workload) -> str:
     n_ctx, trained = measured.settings.n_ctx, measured.model.n_ctx_train
     if trained and task.n_ctx_min > trained:
         return f"the model was trained for {trained} positions"
+    if measured.model.served is not None:
+        return "a server is asked for no such depth"
     without = " and without --ctx" if n_ctx and n_ctx < task.n_ctx_min else ""
     names = dict.fromkeys((*measured.workloads, task.name))
     return f"measure with --workload {','.join(names)}{without}"
@@ -138,11 +141,9 @@ def _decode_figure(measured: Measured, case: Case) -> Figure | None:
         return None
     # From a shallow cache the speed at 4,096 can only be lower: by the bytes read in addition.
     slower = 1.0
-    if task.depth < verdict.DEPTH:
-        here, there = (
-            measured.reading.token_bytes(measured.settings, it)
-            for it in (task, Decode(1, verdict.DEPTH))
-        )
+    reading = measured.reading
+    if task.depth < verdict.DEPTH and reading is not None:
+        here, there = (reading.token_bytes(it) for it in (task, Decode(1, verdict.DEPTH)))
         slower = here / there
     low, _ = found.bounds
     return replace(found, low=low * slower, source=case.workload)
@@ -216,7 +217,7 @@ def _without_decoding(measured: Measured, evidence: Evidence) -> Verdict | NoVer
         outcome = case.outcome
         if _is_fatal(case) and _depth_of(case) <= verdict.DEPTH:
             limit = machine.usable_bytes
-            short = measured.model.weights_bytes - limit if limit else 0
+            short = (measured.model.weights_bytes or 0) - limit if limit else 0
             return verdict.does_not_run(
                 outcome.message or str(outcome.reason), evidence, short if short > 0 else None
             )

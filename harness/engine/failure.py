@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.schema.experiment import Reason
+from harness.schema.outcome import Reason
 
 
 class EngineFailed(Exception):

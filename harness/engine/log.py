@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
-from harness.schema.experiment import Buffer, Reason
+from harness.schema.experiment import Buffer
+from harness.schema.outcome import Reason
 from harness.schema.planned import PlannedBuffer, PlannedKind
 
 MIB = 1024 * 1024

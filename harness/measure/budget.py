@@ -10,7 +10,7 @@ from statistics import median
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import ModelKey, Plan, Run
 from harness.schema.moment import utc_time
-from harness.schema.settings import Settings
+from harness.schema.settings import AnySettings
 
 # Two readings of the memory's bandwidth and a process that begins take some seconds, on a machine
 # that is busy some ten.
@@ -28,7 +28,7 @@ class Budget:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._spent_ns = dict.fromkeys((file.key for file in plan.models), 0)
-        self._taken_ns: defaultdict[tuple[ModelKey, Settings], list[int]] = defaultdict(list)
+        self._taken_ns: defaultdict[tuple[ModelKey, AnySettings], list[int]] = defaultdict(list)
 
     def take(self, run: Run, taken_ns: int | None = None) -> None:
         """

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from harness.measure import protocol
 from harness.measure.protocol import DoneEvent, Event, FailedEvent, FailureEvent, HelloEvent, Job
-from harness.schema.experiment import EngineInfo, Outcome
+from harness.schema.experiment import EngineInfo
+from harness.schema.outcome import Outcome
 
 E = TypeVar("E", bound=Event)
 

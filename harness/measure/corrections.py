@@ -19,6 +19,7 @@ from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import EngineInfo, Experiment
 from harness.schema.machine import Machine
 from harness.schema.prediction import Prediction
+from harness.schema.settings import Settings
 from harness.schema.work import Work
 from harness.schema.workload import Decode, Prefill, Workload, parse_workload
 
@@ -112,6 +113,7 @@ def _local_result(
         measured = case.metrics.get("tok_per_s")
         if not isinstance(workload, kind) or measured is None or not _is_shallow(workload):
             continue
+        assert isinstance(group.settings, Settings)  # of a file, so of the engine in this process
         (told,) = predict_speed(work, by_class, workload, group.model.key, group.settings)
         if isinstance(told, Prediction):
             shallow.append((workload.n, measured.value, told.value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.process_end import ending
-from harness.schema.experiment import Outcome, Reason
+from harness.schema.outcome import Outcome, Reason
 from harness.units import duration
 
 

@@ -78,16 +78,16 @@ def predict(
     shortages: dict[ModelKey, str] = {}
     refusals: list[str] = []
     planned: list[MemoryPlan | None] = []
-    for key in (model.key for model in experiment.plan.models):
+    for key in (model.key for model in experiment.plan.models if model.served is None):
         try:
             model = local_model(paths[key], key)
             work = model.work
         except HarnessError:
-            planned += [None] * len(experiment.plan.settings)
+            planned += [None] * len(experiment.plan.engine_settings)
             continue  # the worker will say what is wrong with it
         works[key] = work
         plans = _plans(model, paths[key], experiment.plan)
-        planned += [plans[memory_settings(each)] for each in experiment.plan.settings]
+        planned += [plans[memory_settings(each)] for each in experiment.plan.engine_settings]
         found += _of_model(model, plans, experiment, speeds)
         refusals += _refusals(model, paths[key], experiment.plan, plans)
         for plan in plans.values():
@@ -121,7 +121,7 @@ def _why_apart(planned: Sequence[MemoryPlan | None], machine: Machine) -> str | 
 
 def _plans(model: Model, path: Path, plan: Plan) -> dict[Settings, MemoryPlan]:
     """One for each memory setting."""
-    same = dict.fromkeys(map(memory_settings, plan.settings))
+    same = dict.fromkeys(map(memory_settings, plan.engine_settings))
     names = workloads_of(model.file.kind, plan.workloads)
     return {settings: plan_workloads(path, model, settings, names) for settings in same}
 
@@ -134,7 +134,7 @@ def _refusals(
 
     Whatever it refuses under any settings is for the worker to find out, and to be kept.
     """
-    for settings in plan.settings:
+    for settings in plan.engine_settings:
         contexts = plans[memory_settings(settings)].contexts
         refused = next((each for each in contexts if each.reason == "context-failed"), None)
         if refused is None:
@@ -149,7 +149,7 @@ def _refusals(
 def _of_model(
     model: Model, plans: Mapping[Settings, MemoryPlan], experiment: Experiment, speeds: Speeds
 ) -> Iterator[StoredPrediction]:
-    for index, settings in enumerate(experiment.plan.settings):
+    for index, settings in enumerate(experiment.plan.engine_settings):
         plan = plans[memory_settings(settings)]
         capacity = capacity_here(_machine_of(experiment), plan.devices)
         # Rates were fitted on models that write, and hold for no others.
@@ -194,7 +194,7 @@ def _speeds(experiment: Experiment, results: Path | None) -> Speeds:
     engine = experiment.provenance.engine
     return {
         n_threads: known_speed(machine, engine, n_threads, results=results).speed
-        for n_threads in {settings.n_threads for settings in experiment.plan.settings}
+        for n_threads in {settings.n_threads for settings in experiment.plan.engine_settings}
     }
 
 

@@ -20,7 +20,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from harness.errors import HarnessError
-from harness.schema.experiment import EngineInfo, Reason
+from harness.schema.experiment import EngineInfo
+from harness.schema.outcome import Reason
 from harness.schema.record import Record
 
 Answer = Literal["go", "enough"]
@@ -31,9 +32,10 @@ something waits, asleep, for as long as it takes; so one of several can be kept 
 GO: Answer = "go"
 ENOUGH: Answer = "enough"
 
-VERSION = 4
+VERSION = 5
 """Of the protocol; a worker of another Python environment may speak another one."""
 # History, newest first. Raise it whenever a job or an event changes.
+# 5 (2026-11): served models are asked.
 # 4 (2026-11): measuring in turns: a worker is told before each trial whether to make it.
 # 3 (2026-11): several models are planned by one worker.
 # 2 (2026-11): measuring tells that it repeats, what disturbed a trial, and the counters of the Run.
@@ -56,12 +58,12 @@ Send = Callable[[Event], Answer]
 
 
 class HelloEvent(Event):
-    """The worker is alive and the library is loaded. The first event of every job."""
+    """The worker is alive and its `engine` loaded, if it needs one. The first event of a job."""
 
     event: Literal["hello"] = "hello"
     protocol: int = VERSION
     pid: int
-    engine: EngineInfo
+    engine: EngineInfo | None = None
 
     @property
     def activity(self) -> str:

@@ -19,13 +19,15 @@ from harness import interrupts
 from harness.errors import HarnessError
 from harness.measure import runner
 from harness.measure.bandwidth_here import read_now
-from harness.measure.jobs.measure import MeasureJob, MeasureReport, measure
+from harness.measure.jobs.measure import MeasureJob, MeasureReport, TrialsJob, measure
+from harness.measure.jobs.request import RequestJob
 from harness.measure.protocol import Event
 from harness.measure.turns import Side, measure_in_turns
 from harness.records.store import logs_folder
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop
 from harness.schema.machine import BandwidthSample, Machine
+from harness.schema.settings import Settings
 
 ATTEMPTS_PER_TRIAL = 3
 """How often a disturbed trial is tried again: with a busy process two thirds of the time, three
@@ -83,6 +85,7 @@ class RunMaker:
         observer: Told what happens.
         silence_ns: A worker that says nothing for so long is ended.
         command: The workers' command line.
+        key_variable: What holds the servers' key in the environment.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class RunMaker:
         observer: Observer,
         silence_ns: int = runner.SILENCE_NS,
         command: Sequence[str] = runner.WORKER,
+        key_variable: str | None = None,
     ) -> None:
         self._plan: Plan = experiment.plan
         assert isinstance(experiment.machine, Machine)  # of this machine, so told in full
@@ -102,6 +106,7 @@ class RunMaker:
         self._observer = observer
         self._silence_ns = silence_ns
         self._command = command
+        self._key_variable = key_variable
         self._bandwidth: tuple[int, BandwidthSample] | None = None
         self.is_interrupted = False
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -202,23 +207,34 @@ class RunMaker:
             log=f"{self._logs.name}/{self._log(task).name}",
         )
 
-    def _job(self, task: Task, started_ns: int, *, is_in_turns: bool = False) -> MeasureJob:
-        configuration = task.configuration
+    def _job(self, task: Task, started_ns: int, *, is_in_turns: bool = False) -> TrialsJob:
+        model, settings = task.configuration.model, task.configuration.settings
+        common = {
+            "workloads": task.workloads,
+            "n_trials": self._plan.n_trials,
+            "n_trials_max": self._plan.n_trials * ATTEMPTS_PER_TRIAL,
+            "seed": task.seed,
+            "is_in_turns": is_in_turns,
+            "reads_energy": model.served is None or model.served.is_local,
+            "n_cores_logical": self._machine.n_cores_logical,
+            "n_cores_usable": self._machine.n_cores_usable,
+            "started_ns": started_ns,
+            "deadline_ns": started_ns + task.left_ns,
+        }
+        if model.served is not None:
+            return RequestJob(
+                served=model.served,
+                key_variable=self._key_variable,
+                silence_ns=self._silence_ns,
+                **common,
+            )
+        assert isinstance(settings, Settings)
         return MeasureJob(
-            model_path=str(self._paths[configuration.model.key]),
-            kind=configuration.model.kind,
-            settings=configuration.settings,
-            workloads=task.workloads,
-            n_trials=self._plan.n_trials,
-            n_trials_max=self._plan.n_trials * ATTEMPTS_PER_TRIAL,
-            seed=task.seed,
+            model_path=str(self._paths[model.key]),
+            kind=model.kind,
+            settings=settings,
             is_cold=task.is_cold,
-            is_in_turns=is_in_turns,
-            reads_energy=True,
-            n_cores_logical=self._machine.n_cores_logical,
-            n_cores_usable=self._machine.n_cores_usable,
-            started_ns=started_ns,
-            deadline_ns=started_ns + task.left_ns,
+            **common,
         )
 
     def _sample_bandwidth_after(
@@ -234,7 +250,12 @@ class RunMaker:
             return None
 
     def _sample_bandwidth(self, configuration: Configuration) -> BandwidthSample | None:
-        """The bandwidth now: with as many threads as the engine uses; None where it fails."""
+        """
+        The bandwidth now: with as many threads as the engine uses; None where it fails, or where
+        the engine is a server's.
+        """
+        if not isinstance(configuration.settings, Settings):
+            return None
         n_threads = configuration.settings.n_threads
         if self._bandwidth is not None:
             taken_ns, sample = self._bandwidth

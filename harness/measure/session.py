@@ -28,7 +28,9 @@ from harness.measure.schedule import settings_product
 from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
+from harness.schema.configuration import configurations_of, usual_workloads_for
 from harness.schema.experiment import (
+    AnyModel,
     End,
     Experiment,
     ModelFile,
@@ -36,10 +38,12 @@ from harness.schema.experiment import (
     Plan,
     Provenance,
     Run,
+    ServedModel,
     Stop,
+    engine_of,
 )
 from harness.schema.machine import Machine
-from harness.schema.model_kind import usual_workloads
+from harness.schema.settings import computing_threads
 
 InTurns = Literal["auto", "always", "never"]
 
@@ -53,7 +57,8 @@ class MeasureRequest:
     a list of values for each field of Settings; a field that is left out is as the machine or
     llama-bench has it. A `silence_ns` without a word ends a worker; for `wait_ns` another
     measurement is waited for. Without a `seed` one is drawn. `in_turns` says whether the trials of
-    what is measured take turns, "auto": where all of it goes into memory together.
+    what is measured take turns, "auto": where all of it goes into memory together. `key_variable`
+    names what holds the key for servers in the environment.
     """
 
     workloads: tuple[str, ...]
@@ -68,6 +73,7 @@ class MeasureRequest:
     wait_ns: int = 0
     seed: int | None = None
     in_turns: InTurns = "never"
+    key_variable: str | None = None
 
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
@@ -179,20 +185,21 @@ class Session:
                 silence_ns=self.request.silence_ns,
                 is_decided=partial(is_decided, experiment) if is_decided else None,
                 is_in_turns=is_in_turns,
+                key_variable=self.request.key_variable,
             )
             result = sweep.measure()
         return kept(experiment, result, writer.path, why_apart)
 
     def _sides(self, predicted: PredictedExperiment) -> tuple[bool, str | None]:
         """Whether they take turns; and why they do not, where they were meant to."""
-        n_sides = len(self.plan.models) * len(self.plan.settings)
+        n_sides = len(configurations_of(self.plan))
         if n_sides == 1 or self.request.in_turns == "never":
             return False, None
         is_forced = self.request.in_turns == "always"
         return is_forced or predicted.why_apart is None, None if is_forced else predicted.why_apart
 
 
-def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
+def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
     """
     The session that answers `request` for `models`, which must have different keys.
 
@@ -200,12 +207,14 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
         UsageError: Settings that cannot be, or what a model cannot do.
     """
     machine = probe_machine()
+    files = [model for model in models if isinstance(model, ModelFile)]
     defaults = {"n_threads": (default_threads(machine),)}
-    settings = settings_product({**defaults, **request.settings})
+    settings = settings_product({**defaults, **request.settings}) if files else ()
+    served = dict.fromkeys(it.served.settings for it in models if isinstance(it, ServedModel))
     plan = Plan(
         models=tuple(models),
-        settings=settings,
-        workloads=request.workloads or usual_workloads(model.kind for model in models),
+        settings=(*settings, *served),
+        workloads=request.workloads or usual_workloads_for(models),
         n_runs_max=request.n_runs_max,
         n_trials=request.n_trials,
         n_cold_loads=request.n_cold_loads,
@@ -213,7 +222,7 @@ def prepare(request: MeasureRequest, models: Sequence[ModelFile]) -> Session:
         precision=request.precision,
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
     )
-    require_possible_for(plan.models, plan.settings, request.workloads)
+    require_possible_for(files, settings, request.workloads)
     return Session(request, plan, machine)
 
 
@@ -238,6 +247,8 @@ def new_experiment(plan: Plan, machine: Machine, others: tuple[BusyProcess, ...]
     Raises:
         HarnessError: The engine cannot be loaded.
     """
+    served = [model.served for model in plan.models if model.served]
+    is_served = len(served) == len(plan.models)
     return Experiment(
         id=uuid.uuid4().hex[:8],
         started_at=now(),
@@ -246,7 +257,7 @@ def new_experiment(plan: Plan, machine: Machine, others: tuple[BusyProcess, ...]
         provenance=Provenance(
             harness_version=__version__,
             python_version=platform.python_version(),
-            engine=runner.describe_engine(),
+            engine=engine_of(served[0]) if is_served else runner.describe_engine(),
         ),
         plan=plan,
     )
@@ -258,7 +269,7 @@ def warnings(predicted: PredictedExperiment) -> list[str]:
     machine, plan = experiment.machine, experiment.plan
     assert isinstance(machine, Machine)  # of this machine, so told in full
     found = [*experiment.conditions.warnings]
-    n_threads = max(settings.n_threads for settings in plan.settings)
+    n_threads = max(map(computing_threads, plan.settings))
     if n_threads > machine.n_cores_usable:
         found.append(
             f"{n_threads} threads on {machine.n_cores_usable} usable cores: they will wait for "

@@ -21,9 +21,8 @@ from harness.measure import runner, schedule
 from harness.measure.budget import Budget
 from harness.measure.rounds import Observer, RunMaker, Task, now
 from harness.records.store import ExperimentWriter
-from harness.schema.configuration import Configuration, configurations_of
+from harness.schema.configuration import Configuration, configurations_of, workloads_for
 from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
-from harness.schema.model_kind import workloads_of
 
 _FAILURES_TO_GIVE_UP = 2
 """A crash may be chance; the same crash twice is the answer."""
@@ -58,6 +57,7 @@ class Sweep:
             Runs so far answer the question. All of them then stop together, since a round that not
             all of them had compares nothing, and none of them stops for being precise.
         is_in_turns: All configurations of a round are alive together, and their trials take turns.
+        key_variable: What holds the servers' key in the environment.
         runs: What an earlier session measured of the plan, in order. A round that it did not come
             to the end of is not completed: its halves would lie hours apart.
         stops: Those of the earlier session; who was interrupted goes on.
@@ -73,6 +73,7 @@ class Sweep:
         is_decided: Callable[[Sequence[Run]], bool] | None = None,
         *,
         is_in_turns: bool = False,
+        key_variable: str | None = None,
         runs: Sequence[Run] = (),
         stops: Sequence[Stop] = (),
     ) -> None:
@@ -82,7 +83,9 @@ class Sweep:
         self._observer = observer
         self._is_decided = is_decided
         self._is_in_turns = is_in_turns
-        self._maker = RunMaker(experiment, paths, writer.path, observer, silence_ns)
+        self._maker = RunMaker(
+            experiment, paths, writer.path, observer, silence_ns, key_variable=key_variable
+        )
         seed = experiment.plan.seed
         # Again the same draws would be the tokens of Runs that are there.
         self._rng = np.random.default_rng([seed, len(runs)] if runs else seed)
@@ -257,7 +260,7 @@ class Sweep:
 
     def _live_workloads(self, configuration: Configuration) -> list[str]:
         dead = self._states[configuration].dead_workloads
-        possible = workloads_of(configuration.model.kind, self._plan.workloads)
+        possible = workloads_for(configuration.model, self._plan.workloads)
         return [name for name in possible if name not in dead]
 
 

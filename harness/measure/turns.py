@@ -22,11 +22,11 @@ from harness.analysis import disturbance
 from harness.analysis.disturbance import Disturbance
 from harness.measure import runner
 from harness.measure.jobs.measure import (
-    MeasureJob,
     MeasureReport,
     ReadyEvent,
     RepeatEvent,
     TrialEvent,
+    TrialsJob,
     measure_report,
 )
 from harness.measure.protocol import ENOUGH, GO, Answer, Event
@@ -53,7 +53,7 @@ class Side:
         command: Its worker's command line.
     """
 
-    job: MeasureJob
+    job: TrialsJob
     log: Path
     on_event: Callable[[Event], None] = lambda _: None
     command: Sequence[str] = runner.WORKER
@@ -131,7 +131,7 @@ def arrangement(seed: int) -> Mapping[str, str]:
     return dict.fromkeys(_MALLOC, str(round(2**exponent)))
 
 
-def _beginning_now(job: MeasureJob) -> MeasureJob:
+def _beginning_now(job: TrialsJob) -> TrialsJob:
     """The job that begins when its worker does, with as much time as it had."""
     now_ns = perf_counter_ns()
     left_ns = job.deadline_ns - job.started_ns

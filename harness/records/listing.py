@@ -13,9 +13,9 @@ from harness.errors import ResultsInvalid
 from harness.files import cannot, is_file, unreadable
 from harness.records import lines, store
 from harness.schema.configuration import Configuration, configurations_of
-from harness.schema.experiment import End, Experiment, ModelFile
+from harness.schema.experiment import End, Experiment, ModelFile, ServedModel
 from harness.schema.moment import utc_time
-from harness.schema.settings import Settings
+from harness.schema.settings import AnySettings
 
 # The last line is looked for from the back in pieces of this size: it takes in the end of an
 # ordinary experiment (some 400 bytes for each model and Settings) at the first attempt.
@@ -59,12 +59,12 @@ class StoredConfiguration:
     configuration: Configuration
 
     @property
-    def model(self) -> ModelFile:
+    def model(self) -> ModelFile | ServedModel:
         """Of the configuration."""
         return self.configuration.model
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> AnySettings:
         """Of the configuration."""
         return self.configuration.settings
 

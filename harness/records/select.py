@@ -156,7 +156,7 @@ class Stored:
 
     def _of_model(self, text: str) -> _Test:
         def is_meant(case: StoredConfiguration) -> bool:
-            return _is_model(text, case.model.key, case.model.quantization)
+            return _is_model(text, case.model.key, case.model.quantization or "")
 
         if any(is_meant(case) for case in self.cases()):
             return is_meant

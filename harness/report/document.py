@@ -25,7 +25,7 @@ from harness.report.measured_page import MeasuredResult
 from harness.schema.experiment import Provenance, Stop
 from harness.schema.figure import Figure
 from harness.schema.machine import Conditions, Machine, MachineFacts
-from harness.schema.settings import Settings
+from harness.schema.settings import AnySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class ConfigurationVerdict:
     """
 
     model: str
-    settings: Settings
+    settings: AnySettings
     verdict: VerdictDocument | None
     reason: str | None
 
@@ -97,11 +97,11 @@ class CaseDocument:
     """
 
     model: str
-    quantization: str
+    quantization: str | None
     file: FileDocument
     rehearsed: bool
     workload: str
-    settings: Settings
+    settings: AnySettings
     outcome: CaseOutcome
     metrics: Mapping[str, Figure]
     disturbed: Mapping[str, Figure]

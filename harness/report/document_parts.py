@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analysis.verdict import Evidence, Level, Verdict
 from harness.models.model import Model, Origin
-from harness.schema.experiment import Experiment, ModelFile
+from harness.schema.experiment import Experiment, ModelFile, ServedModel
 from harness.schema.figure import Figure
 from harness.schema.model_kind import ModelKind
 
@@ -86,7 +86,7 @@ class VerdictDocument:
     findings: tuple[str, ...]
 
 
-def file_document(model: ModelFile) -> FileDocument:
+def file_document(model: ModelFile | ServedModel) -> FileDocument:
     """Which file a model is."""
     return FileDocument(model.file_name, model.sha256, model.kind)
 

@@ -78,7 +78,8 @@ def _family(known: Sequence[Shown], quality: QualityPage) -> _Family:
     options = []
     for name, side in sides.items():
         speed = speed_figures(side, workloads)
-        size = {"bytes": exact(side.model.n_bytes, CRITERIA["bytes"].unit)}
+        n_bytes = side.model.n_bytes
+        size = {"bytes": exact(n_bytes, CRITERIA["bytes"].unit)} if n_bytes else {}
         figures = size | dict(speed.figures) | dict(quality.figures.get(name, {}))
         options.append(Option(name, figures, speed.reason_missing))
     return _Family(Frontier(tuple(options), speed_pairs(sides, workloads)), quality)

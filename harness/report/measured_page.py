@@ -128,13 +128,13 @@ def heading(group: Measured, groups: Sequence[Measured]) -> str:
     model = group.model
     parts = [
         model.key,
-        model.quantization,
-        units.file_size(model.n_bytes),
+        *([model.quantization] if model.quantization else []),
+        *([units.file_size(model.n_bytes)] if model.n_bytes else []),
         *group.marks,
         settings_text(group.settings, [other.settings for other in groups]),
         *([f"on {', '.join(group.gpus)}"] if group.gpus else []),
     ]
-    return " · ".join(parts)
+    return " · ".join(filter(None, parts))
 
 
 # ------------------------------------------------------------------ tables

@@ -62,13 +62,14 @@ def roofline_page(scope: Scope) -> Page:
 
 def _decoding(shown: Shown) -> list[_Decoding]:
     group = shown.group
-    if group.model.token_read_bytes is None:
+    reading = group.reading
+    if reading is None or group.model.token_read_bytes is None:
         return []
     found = []
     for case in group.cases:
         task = parse_workload(case.workload)
         if isinstance(task, Decode) and "tok_per_s" in case.metrics:
-            n_bytes = group.reading.token_bytes(group.settings, task)
+            n_bytes = reading.token_bytes(task)
             found.append(_Decoding(shown, case, case.metrics["tok_per_s"], n_bytes))
     return found
 

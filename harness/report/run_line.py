@@ -9,7 +9,7 @@ from harness.analysis import formulas
 from harness.report.legend import DISTURBED_MARK
 from harness.report.text import sanitize
 from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop, Trial
-from harness.schema.settings import Settings, difference_text
+from harness.schema.settings import AnySettings, difference_text
 
 STOPS = {
     "precise": "precise enough",
@@ -42,7 +42,7 @@ def run_line(run: Run, experiment: Experiment, stop: Stop | None = None) -> str:
     )
 
 
-def named(key: ModelKey, settings: Settings, plan: Plan) -> str:
+def named(key: ModelKey, settings: AnySettings, plan: Plan) -> str:
     """What is measured, told from everything else of the plan."""
     return " · ".join(filter(None, (sanitize(key), difference_text(settings, plan.settings))))
 

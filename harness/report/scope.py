@@ -13,7 +13,7 @@ from harness.report.picture import Evidence
 from harness.schema.experiment import Experiment
 from harness.schema.machine import MachineFacts
 from harness.schema.moment import utc_time
-from harness.schema.settings import Settings, difference_text
+from harness.schema.settings import AnySettings, difference_text
 
 # What tells configurations apart stands behind the model's name, and must not be cut off.
 _MOST_NAME = 80
@@ -100,7 +100,7 @@ def _cards(machine: MachineFacts) -> Counter[str]:
 
 
 def _named(groups: Sequence[Measured]) -> tuple[Shown, ...]:
-    settings: dict[str, list[Settings]] = {}
+    settings: dict[str, list[AnySettings]] = {}
     for group in groups:
         settings.setdefault(group.model.key, []).append(group.settings)
     plain = [_plain(group, settings[group.model.key]) for group in groups]
@@ -115,7 +115,7 @@ def _named(groups: Sequence[Measured]) -> tuple[Shown, ...]:
     return tuple(Shown(name, group) for name, group in zip(names, groups, strict=True))
 
 
-def _plain(group: Measured, settings: Sequence[Settings]) -> str:
+def _plain(group: Measured, settings: Sequence[AnySettings]) -> str:
     """Its model, what kind of one, and the settings in which others of the same model differ."""
     key = cut(group.model.key, _MOST_NAME)
     return " · ".join(filter(None, (key, *group.marks, difference_text(group.settings, settings))))

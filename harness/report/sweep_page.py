@@ -9,7 +9,7 @@ from harness.analysis.measured import Measured
 from harness.report import legend
 from harness.report.page import Cell, Column, Quantity, Table
 from harness.schema.figure import Figure
-from harness.schema.settings import differing_fields, option_name, shared_text, value_text
+from harness.schema.settings import differing_fields, option_name, setting_text, shared_text
 from harness.schema.workload import parse_workload
 
 FULL = "--verbose"
@@ -40,9 +40,9 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
     rows = tuple(
         (
             _model(group),
-            Quantity(group.model.n_bytes, "file bytes"),
-            Quantity(group.model.n_params, "parameters"),
-            *(value_text(getattr(group.settings, field)) for field in fields),
+            _quantity(group.model.n_bytes, "file bytes"),
+            _quantity(group.model.n_params, "parameters"),
+            *(setting_text(group.settings, field) for field in fields),
             *_of_case(case, has_ttft=has_ttft),
         )
         for group in groups
@@ -61,6 +61,10 @@ def shown_figures(groups: Sequence[Measured]) -> Iterator[tuple[str, Figure]]:
             for name in (_rate_name(case), "ttft"):
                 if name in figures:
                     yield name, figures[name]
+
+
+def _quantity(value: int | None, unit: str) -> Cell:
+    return None if value is None else Quantity(value, unit)
 
 
 def _model(group: Measured) -> str:

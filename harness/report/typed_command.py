@@ -30,13 +30,17 @@ def measuring_command(experiment: Experiment) -> str:
         return command_line("show", experiment.id)
     verb = "rehearse" if any(model.is_twin for model in plan.models) else "run"
     options = ["--workload", ",".join(plan.workloads)]
-    for field in Settings.model_fields:
-        options += _option(field, plan.settings)
+    for field in Settings.model_fields if plan.engine_settings else ():
+        options += _option(field, plan.engine_settings)
     if plan.n_runs_max != _USUAL_RUNS:
         options += ["--runs", str(plan.n_runs_max)]
     if plan.n_trials != _USUAL_TRIALS:
         options += ["--trials", str(plan.n_trials)]
-    return command_line(verb, *(model.key for model in plan.models), options=options)
+    for model in plan.models:
+        if model.served is not None:
+            options += ["--endpoint", f"{model.served.url}#{model.served.model}"]
+    files = (model.key for model in plan.models if model.served is None)
+    return command_line(verb, *files, options=options)
 
 
 def _option(field: str, settings: Sequence[Settings]) -> Iterator[str]:

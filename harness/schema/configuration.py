@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.schema.experiment import ModelFile, Plan, Run, Stop
-from harness.schema.settings import Settings
+from harness.schema.experiment import AnyModel, Plan, Run, Stop
+from harness.schema.model_kind import workloads_of
+from harness.schema.settings import AnySettings, Settings
+from harness.schema.workload import USUAL_WORKLOADS, parse_workload
 
 
 @dataclass(frozen=True)
 class Configuration:
     """One model under one Settings. Within an experiment the model's key tells it from others."""
 
-    model: ModelFile
-    settings: Settings
+    model: AnyModel
+    settings: AnySettings
 
     def __hash__(self) -> int:
-        # A ModelFile holds a dict; the key is as good, since equality looks at the rest.
+        # A model holds a dict; the key is as good, since equality looks at the rest.
         return hash((self.model.key, self.settings))
 
     def is_of(self, record: Run | Stop) -> bool:
@@ -24,8 +27,30 @@ class Configuration:
         return (record.model, record.settings) == (self.model.key, self.settings)
 
 
+def workloads_for(model: AnyModel, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of `names` that the model can be measured in."""
+    if model.served is None:
+        return workloads_of(model.kind, names)
+    return tuple(name for name in names if parse_workload(name).is_request)
+
+
+def usual_workloads_for(models: Sequence[AnyModel]) -> tuple[str, ...]:
+    """Of what is usually measured, all that any of `models` can be measured in."""
+    possible = {name for model in models for name in workloads_for(model, USUAL_WORKLOADS)}
+    return tuple(name for name in USUAL_WORKLOADS if name in possible)
+
+
 def configurations_of(plan: Plan) -> tuple[Configuration, ...]:
-    """Every model of the plan under each of its Settings, in its order."""
+    """Every model of the plan under each of its Settings; a served one under its server's."""
     return tuple(
-        Configuration(model, settings) for model in plan.models for settings in plan.settings
+        Configuration(model, settings)
+        for model in plan.models
+        for settings in plan.settings
+        if _is_under(model, settings)
     )
+
+
+def _is_under(model: AnyModel, settings: AnySettings) -> bool:
+    if model.served is None:
+        return isinstance(settings, Settings)
+    return settings == model.served.settings

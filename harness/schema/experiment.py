@@ -23,15 +23,19 @@ from harness.schema.machine import (
 )
 from harness.schema.model_kind import ModelKind, with_kind
 from harness.schema.moment import Moment
+from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.prediction import Prediction
 from harness.schema.record import Record
-from harness.schema.settings import Settings
+from harness.schema.request import Request
+from harness.schema.served import Served
+from harness.schema.settings import AnySettings, Settings
 from harness.schema.work import Work
 from harness.schema.workload import WorkloadName
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 7 (2026-11): models that a server has loaded, and the requests of a trial.
 # 6 (2026-11): is_in_turns of a Run.
 # 5 (2026-11): what a cached position adds is told by the works alone; TTFT is predicted in ns;
 #   predictions corrected by what was measured here are by "local-results"; a chat trial says
@@ -80,6 +84,48 @@ class ModelFile(Record):
 
     _knows_its_kind = model_validator(mode="before")(with_kind)
 
+    @property
+    def served(self) -> None:
+        """No server's."""
+
+
+class ServedModel(Record):
+    """
+    What a server tells of a model that it has loaded; the names are those of ModelFile.
+
+    Where the same bytes are a file here, `sha256` says which, and the facts are its header's.
+    `file_name` is what the server calls it.
+    """
+
+    key: ModelKey
+    served: Served
+    file_name: str
+    n_bytes: PositiveInt | None = None
+    sha256: str | None = None
+    quantization: str | None = None
+    architecture: str | None = None
+    n_params: PositiveInt | None = None
+    n_ctx_train: PositiveInt | None = None
+    weights_bytes: PositiveInt | None = None
+
+    @property
+    def is_twin(self) -> bool:
+        """Nobody serves one."""
+        return False
+
+    @property
+    def kind(self) -> ModelKind:
+        """What is asked for text writes it."""
+        return "generates"
+
+    @property
+    def token_read_bytes(self) -> None:
+        """How it is read is its server's affair."""
+
+
+AnyModel = Annotated[ModelFile | ServedModel, Field(union_mode="left_to_right")]
+"""A file that the engine loads here, or what a server has loaded."""
+
 
 ChatTemplate = Literal["applied", "absent", "unknown"]
 """Whether the model's own one was put around a text; "unknown": the engine has none like it."""
@@ -93,7 +139,9 @@ class Trial(Record):
     region. A chat trial has `ttft_ns` (text in to first text out) and its `step_ns` are the
     gaps between later tokens. A sustain trial has windows of about a second instead of steps.
     `counters` are None where another program measured: nobody knows what disturbed it. The
-    windows of `energy` hold the timed region and some µs around it.
+    windows of `energy` hold the timed region and some µs around it. Of a served model the
+    `requests` are all that were sent, and of a single one the other fields say the same:
+    `step_ns` are gaps between events, `n_tokens` the server's count, or where it has none events.
     """
 
     workload: WorkloadName
@@ -110,6 +158,7 @@ class Trial(Record):
     window_ns: tuple[int, ...] = ()
     counters: Counters | None = None
     energy: tuple[Energy, ...] = ()
+    requests: tuple[Request, ...] = ()
 
 
 class Buffer(Record):
@@ -144,44 +193,10 @@ class Load(Record):
     total_ns: PositiveInt
 
 
-Reason = Literal[
-    "aborted",
-    "crashed",
-    "killed",
-    "hung",
-    "interrupted",
-    "model-invalid",
-    "architecture-unknown",
-    "context-too-large",
-    "context-failed",
-    "out-of-memory",
-    "decode-failed",
-    "settings-invalid",
-    "worker-error",
-]
-
-
-class Outcome(Record):
-    """How a Run ended. A failure has a reason, and a sentence a person understands."""
-
-    status: Literal["ok", "failed"]
-    reason: Reason | None = None
-    message: str | None = None
-    exit_code: int | None = None
-    log_tail: tuple[str, ...] = ()
-
-
-class CaseFailure(Record):
-    """A workload that could not be measured in a Run that otherwise went on."""
-
-    workload: WorkloadName
-    reason: Reason
-    message: str
-
-
 class Run(Record):
     """
-    One worker process: one model, one Settings, all workloads. The sampling unit.
+    One worker process: one model, one Settings, all workloads. The sampling unit. Of a served
+    model the process is the client's.
 
     Whatever was measured before a failure is kept in `trials`. `outcome` is "failed" when the
     process failed or any workload did; `case_failures` says which. `devices_before` and
@@ -199,7 +214,7 @@ class Run(Record):
     index: NonNegativeInt
     round: NonNegativeInt
     model: ModelKey
-    settings: Settings
+    settings: AnySettings
     workloads: tuple[WorkloadName, ...]
     seed: NonNegativeInt
     started_at: Moment
@@ -234,8 +249,23 @@ class EngineInfo(Record):
     devices: tuple[Device, ...]
 
 
+def engine_of(served: Served) -> EngineInfo:
+    """A server as an engine, as far as it tells what it is."""
+    return EngineInfo(
+        binding=served.server,
+        binding_version=served.version or "of unknown version",
+        library_version="",
+        library_commit="",
+        system_info="",
+        supports_gpu_offload=False,
+        devices=(),
+    )
+
+
 class Provenance(Record):
-    """Which software produced the record."""
+    """
+    Which software produced the record; of served models alone, their server is the engine.
+    """
 
     harness_version: str
     python_version: str
@@ -245,8 +275,8 @@ class Provenance(Record):
 class Plan(Record):
     """What the experiment set out to do; `budget_ns` is per model."""
 
-    models: tuple[ModelFile, ...]
-    settings: tuple[Settings, ...]
+    models: tuple[AnyModel, ...]
+    settings: tuple[AnySettings, ...]
     workloads: tuple[WorkloadName, ...]
     n_runs_max: PositiveInt
     n_trials: PositiveInt
@@ -254,6 +284,11 @@ class Plan(Record):
     budget_ns: PositiveInt
     precision: float
     seed: NonNegativeInt
+
+    @property
+    def engine_settings(self) -> tuple[Settings, ...]:
+        """Those of the engine in this process; what servers tell of theirs comes behind them."""
+        return tuple(each for each in self.settings if isinstance(each, Settings))
 
 
 class StoredPrediction(Prediction):
@@ -293,7 +328,7 @@ class Stop(Record):
     """Why measuring one model under one Settings stopped, and after how many Runs."""
 
     model: ModelKey
-    settings: Settings
+    settings: AnySettings
     reason: Literal["precise", "max-runs", "budget", "decided", "failed", "interrupted"]
     n_runs: NonNegativeInt
 

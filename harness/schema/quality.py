@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
-from harness.schema.experiment import ModelFile, Outcome, Provenance
+from harness.schema.experiment import ModelFile, Provenance
 from harness.schema.machine import Machine
 from harness.schema.moment import Moment
+from harness.schema.outcome import Outcome
 from harness.schema.record import Record
 from harness.schema.settings import Settings
 

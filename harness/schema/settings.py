@@ -35,10 +35,31 @@ class Settings(Record):
     repack: bool = True
 
 
+class ServedSettings(Record):
+    """
+    How a server has set up a model, as far as it tells: nothing of it is the harness's doing.
+
+    `n_ctx` are the positions that one request has, `n_slots` the requests answered at once.
+    """
+
+    n_ctx: PositiveInt | None = None
+    n_slots: PositiveInt | None = None
+
+
+AnySettings = Settings | ServedSettings
+"""Those of the engine in this process, or what a server tells of its own."""
+
+
+def computing_threads(settings: AnySettings) -> int:
+    """Threads that compute in a worker's own process: one, where it only asks a server."""
+    return settings.n_threads if isinstance(settings, Settings) else 1
+
+
 _OPTIONS = {"n_threads": "threads", "n_batch": "batch-size", "n_ubatch": "ubatch-size"} | {
     "n_ctx": "ctx",
     "n_gpu_layers": "gpu-layers",
     "n_cpu_moe": "cpu-moe",
+    "n_slots": "slots",
     "devices": "device",
     "type_k": "cache-type-k",
     "type_v": "cache-type-v",
@@ -50,8 +71,10 @@ def option_name(field: str) -> str:
     return _OPTIONS.get(field, field.replace("_", "-"))
 
 
+_ALL_FIELDS = tuple(dict.fromkeys((*Settings.model_fields, *ServedSettings.model_fields)))
+
 FIELDS: dict[str, str] = {
-    name: field for field in Settings.model_fields for name in (field, option_name(field))
+    name: field for field in _ALL_FIELDS for name in (field, option_name(field))
 }
 """Every name of a setting, the record's and the command line's, to its field."""
 
@@ -73,56 +96,89 @@ def value_text(value: object) -> str:
     return "auto" if value is None else str(value)
 
 
-def settings_text(settings: Settings, among: Sequence[Settings] = ()) -> str:
+def settings_text(settings: AnySettings, among: Sequence[AnySettings] = ()) -> str:
     """
     "threads 2, flash-attn on": the threads, what is not the default, what differs in `among`.
 
-    Everything that is not named is as in llama-bench. Used as a selector it means `settings` and
-    nothing else of `among`.
+    Everything that is not named is as in llama-bench, or as its server has it. Used as a selector
+    it means `settings` and nothing else of `among`.
     """
-    usual = Settings(n_threads=settings.n_threads)
+    usual = _usual(settings)
     return ", ".join(
-        f"{option_name(field)} {value_text(value)}"
-        for field, value in settings
+        _field_text(settings, field)
+        for field in _fields(settings)
         if field == "n_threads"
-        or value != getattr(usual, field)
-        or any(value != getattr(other, field) for other in among)
+        or getattr(settings, field) != getattr(usual, field)
+        or any(_value(settings, field) != _value(other, field) for other in among)
     )
 
 
-def differing_fields(among: Sequence[Settings]) -> tuple[str, ...]:
+def differing_fields(among: Sequence[AnySettings]) -> tuple[str, ...]:
     """The fields in which some of `among` differ, in their order."""
     return tuple(
         field
-        for field in Settings.model_fields
-        if len({getattr(settings, field) for settings in among}) > 1
+        for field in _ALL_FIELDS
+        if len({_value(settings, field) for settings in among} - {_ABSENT}) > 1
     )
 
 
-def difference_text(settings: Settings, among: Sequence[Settings]) -> str:
+def difference_text(settings: AnySettings, among: Sequence[AnySettings]) -> str:
     """What tells `settings` from the others of `among`: "threads 1"; empty where nothing does."""
     return ", ".join(
-        f"{option_name(field)} {value_text(getattr(settings, field))}"
+        _field_text(settings, field)
         for field in differing_fields(among)
+        if field in _fields(settings)
     )
 
 
-def shared_text(among: Sequence[Settings]) -> str:
+def shared_text(among: Sequence[AnySettings]) -> str:
     """What all of `among` have in common: the threads, and what is not the default."""
     differing = {*differing_fields(among)}
-    usual = Settings(n_threads=among[0].n_threads)
+    if len({type(settings) for settings in among}) > 1:
+        return ""
+    usual = _usual(among[0])
     return ", ".join(
-        f"{option_name(field)} {value_text(value)}"
-        for field, value in among[0]
+        _field_text(among[0], field)
+        for field in _fields(among[0])
         if field not in differing
-        if field == "n_threads" or value != getattr(usual, field)
+        if field == "n_threads" or getattr(among[0], field) != getattr(usual, field)
     )
 
 
-def changes_text(a: Settings, b: Settings) -> str:
+def changes_text(a: AnySettings, b: AnySettings) -> str:
     """How `b` differs: "threads 2 against 4, ctx auto against 4096"; empty where it does not."""
+    if type(a) is not type(b):
+        return " against ".join(
+            "a server's" if isinstance(it, ServedSettings) else "the engine's" for it in (a, b)
+        )
     return ", ".join(
-        f"{option_name(field)} {value_text(value)} against {value_text(getattr(b, field))}"
-        for field, value in a
-        if value != getattr(b, field)
+        f"{_field_text(a, field)} against {value_text(getattr(b, field))}"
+        for field in _fields(a)
+        if getattr(a, field) != getattr(b, field)
     )
+
+
+def setting_text(settings: AnySettings, field: str) -> str:
+    """The value of a field as pages print it; empty where such settings do not have it."""
+    return value_text(getattr(settings, field)) if field in _fields(settings) else ""
+
+
+_ABSENT = object()
+
+
+def _fields(settings: AnySettings) -> tuple[str, ...]:
+    return tuple(type(settings).model_fields)
+
+
+def _value(settings: AnySettings, field: str) -> object:
+    return getattr(settings, field, _ABSENT)
+
+
+def _usual(settings: AnySettings) -> AnySettings:
+    if isinstance(settings, ServedSettings):
+        return ServedSettings()
+    return Settings(n_threads=settings.n_threads)
+
+
+def _field_text(settings: AnySettings, field: str) -> str:
+    return f"{option_name(field)} {value_text(getattr(settings, field))}"

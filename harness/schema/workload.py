@@ -59,6 +59,8 @@ class Workload(ABC):
     decode_metric: ClassVar[str | None] = None
     is_text: ClassVar[bool] = False
     """Whether its prompt is text, which a tokenizer makes tokens of."""
+    is_request: ClassVar[bool] = False
+    """Whether a server can be asked for it."""
     prompt_spread: ClassVar[float] = 0.0
     """By how much its prompt may be longer or shorter than `n_prompt`, in natural logarithms."""
 
@@ -189,6 +191,7 @@ class Chat(Workload):
     prompt_metric = "prefill_tok_per_s"
     decode_metric = "decode_tok_per_s"
     is_text = True
+    is_request = True
     prompt_spread = _CHAT_PROMPT_SPREAD
 
     @classmethod

@@ -33,9 +33,9 @@ def test_mbu_is_bytes_per_token_times_rate_over_bandwidth() -> None:
 
 def test_depth_and_cache_type_decide_what_a_token_reads() -> None:
     task = parse_workload("tg128@d4096")
-    reading = Reading(BIG, make_work(token_read_bytes=10**9))
-    f16 = reading.token_bytes(SETTINGS, task)
-    q8 = reading.token_bytes(SETTINGS.model_copy(update={"type_k": "q8_0"}), task)
+    work = make_work(token_read_bytes=10**9)
+    f16 = Reading(BIG, SETTINGS, work).token_bytes(task)
+    q8 = Reading(BIG, SETTINGS.model_copy(update={"type_k": "q8_0"}), work).token_bytes(task)
     per_position = make_work().cache_read_bytes(1)
     assert f16 - 1e9 == pytest.approx((4096 + 64.5) * per_position)
     assert q8 - 1e9 == pytest.approx((f16 - 1e9) * (34 / 32 + 2) / 4)
@@ -56,15 +56,15 @@ def test_behind_a_window_only_what_is_in_it_is_read(name: str, too_many: float) 
         }
     )
     task = parse_workload("tg128@d16384")
-    read = Reading(found.file, work).token_bytes(SETTINGS, task)
+    read = Reading(found.file, SETTINGS, work).token_bytes(task)
     assert in_full.token_bytes(task.mean_positions) / read == pytest.approx(too_many, abs=0.005)
 
 
 def test_the_vector_of_a_latent_cache_is_read_once() -> None:
     found = find("deepseek-v3.1", asks_hub=False)
-    reading = Reading(found.file, found.work)
+    reading = Reading(found.file, SETTINGS, found.work)
     task = parse_workload("tg1@d16383")
-    cache = reading.token_bytes(SETTINGS, task) - (found.file.token_read_bytes or 0)
+    cache = reading.token_bytes(task) - (found.file.token_read_bytes or 0)
     assert cache == 61 * (512 + 64) * 2 * 16_384  # config.json: kv_lora_rank, qk_rope_head_dim
 
 

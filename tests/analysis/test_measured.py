@@ -16,7 +16,9 @@ from make.trials import disturbed_counters, make_trial
 
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured, measured_of
-from harness.schema.experiment import CaseFailure, Experiment, Outcome, Run
+from harness.schema.experiment import Experiment, Run
+from harness.schema.outcome import CaseFailure, Outcome
+from harness.schema.settings import computing_threads
 
 
 def case_of(runs: list[Run], workload: str = "tg128", **plan: Any) -> Case:
@@ -112,7 +114,7 @@ def test_groups_stand_in_the_order_of_the_plan() -> None:
     models = (make_model(), make_model(key="tiny"))
     experiment = make_experiment(models=models, settings=(other, SETTINGS))
     groups = measured_of(experiment, make_runs(2))
-    assert [(group.model.key, group.settings.n_threads) for group in groups] == [
+    assert [(group.model.key, computing_threads(group.settings)) for group in groups] == [
         (models[0].key, 1),
         (models[0].key, 2),
         ("tiny", 1),

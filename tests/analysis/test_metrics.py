@@ -14,13 +14,15 @@ from harness.analysis.metrics import COMPARED, GATED, METRICS, headline
 from harness.analysis.quality import figures_of, quality_of
 from harness.schema.experiment import Run
 from harness.schema.machine import Energy
+from harness.schema.request import Request
 from harness.schema.workload import KINDS, Workload, parse_workload
 
 SECOND = 1_000_000_000
 
 
 def metered_run(index: int, workload: str) -> Run:
-    """A Run of a model too large for the cache, on a machine with a counter of its energy."""
+    """A Run of a model too large for the cache, on a machine with a counter of its energy, with all
+    that a workload may hold."""
     energy = Energy(
         domain="package-0",
         kind="package",
@@ -30,7 +32,8 @@ def metered_run(index: int, workload: str) -> Run:
         refresh_ns=1_000_000,
         step_joules=2**-14,
     )
-    trials = [make_trial(workload, 50, each, energy=(energy,)) for each in range(4)]
+    asked = (Request(answer_ns=SECOND),) if parse_workload(workload).is_request else ()
+    trials = [make_trial(workload, 50, each, energy=(energy,), requests=asked) for each in range(4)]
     idle = energy.model_copy(update={"joules": 10.0})
     return run_of(*trials, idle_energy=(idle,), index=index, round=index)
 

@@ -19,7 +19,8 @@ from harness.analysis.measured import Measured, Round
 from harness.analysis.neighbours import ratios, with_ratios
 from harness.analysis.stats.ratio import Comparison
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import Outcome, Run, Trial
+from harness.schema.experiment import Run, Trial
+from harness.schema.outcome import Outcome
 
 A, B = make_model(key="m:Q8_0"), make_model(key="m:Q4_0", sha256="f" * 64)
 RATES = st.floats(1, 1e5)

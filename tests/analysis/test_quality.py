@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 
 from harness.analysis.frontier.measured_quality import measured_quality
 from harness.analysis.quality import figures_of, is_usable, likeness, quality_of, side_by_side
-from harness.schema.experiment import Outcome
+from harness.schema.outcome import Outcome
 from harness.schema.quality import ChunkScores
 
 Made = list[tuple[Logits, Logits, NDArray[np.int32]]]

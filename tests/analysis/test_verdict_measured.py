@@ -19,7 +19,8 @@ from make.trials import disturbed_counters, make_counters, make_trial
 from harness.analysis.measured import measured_of
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import PAGED_LEAST_RATIO, NoVerdict, judge
-from harness.schema.experiment import CaseFailure, ModelFile, Outcome, Run, Trial
+from harness.schema.experiment import ModelFile, Run, Trial
+from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.workload import parse_workload
 
 MODEL = make_model()

@@ -19,6 +19,7 @@ from harness import cli
 from harness.analysis.formulas import trials_of, why_disturbed
 from harness.errors import HarnessError
 from harness.records.store import StoredExperiment, load
+from harness.schema.settings import setting_text
 
 UNEXPLAINED = "What the figures are: --explain"
 LONG_NAME = "a-model-whose-name-is-longer-than-any-that-a-sensible-person-would-type-twice.gguf"
@@ -76,8 +77,10 @@ def test_the_rounds_are_interleaved_and_whole(compared: Compared) -> None:
     stored = load(compared.stored)
     assert [run.round for run in stored.runs] == [0, 0, 1, 1]
     for index in (0, 1):
-        batches = [run.settings.n_batch for run in stored.runs if run.round == index]
-        assert sorted(batches) == [64, 128]
+        batches = [
+            setting_text(run.settings, "n_batch") for run in stored.runs if run.round == index
+        ]
+        assert sorted(batches) == ["128", "64"]
 
 
 def test_the_stored_rounds_give_the_same_table_again(compared: Compared) -> None:

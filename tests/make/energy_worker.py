@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.machine.energy import meters as energy
 from harness.measure import worker
-from harness.measure.jobs import measure_worker
+from harness.measure.jobs import repetition_worker
 from harness.measure.jobs import trial_worker as trials
 from harness.schema.machine import Energy
 
@@ -51,7 +51,7 @@ def main() -> None:
 
     trials.Bench.plan = planned  # type: ignore[method-assign]
     energy.Meters.rest = rest  # type: ignore[method-assign, assignment]
-    vars(measure_worker)["find_meters"] = functools.partial(energy.find_meters, root)
+    vars(repetition_worker)["find_meters"] = functools.partial(energy.find_meters, root)
     worker.main()
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measure.jobs.score_sums import Reference, score_chunk
-from harness.schema.experiment import ModelFile, Outcome
+from harness.schema.experiment import ModelFile
 from harness.schema.machine import Machine
+from harness.schema.outcome import Outcome
 from harness.schema.quality import ChunkScores, QualityRecord, TextFacts, Tokenization
 from harness.schema.settings import Settings
 from make.records import make_experiment
@@ -57,6 +58,7 @@ def make_record(
     experiment = make_experiment()
     assert isinstance(experiment.machine, Machine)
     file = experiment.plan.models[0]
+    assert isinstance(file, ModelFile)
     return QualityRecord(
         id=identity,
         started_at=started_at,

@@ -13,7 +13,6 @@ from harness.schema.experiment import (
     Experiment,
     Load,
     ModelFile,
-    Outcome,
     Plan,
     Provenance,
     Run,
@@ -28,6 +27,7 @@ from harness.schema.machine import (
     Machine,
     MemoryMark,
 )
+from harness.schema.outcome import Outcome
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 from make.trials import make_trial

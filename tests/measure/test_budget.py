@@ -8,7 +8,8 @@ from make.records import SETTINGS, make_experiment, make_model, make_run
 
 from harness.measure.budget import Budget
 from harness.schema.configuration import Configuration, configurations_of
-from harness.schema.experiment import Outcome, Plan, Run
+from harness.schema.experiment import Plan, Run
+from harness.schema.outcome import Outcome
 
 S = 10**9
 

@@ -26,8 +26,9 @@ from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext
 from harness.measure.memory import ModelFit, capacity_of, judged
 from harness.models.find import find, local_model
 from harness.models.model import Model
-from harness.schema.experiment import EngineInfo, Outcome
+from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Device
+from harness.schema.outcome import Outcome
 from harness.schema.planned import PlannedBuffer
 from harness.schema.settings import Settings
 

@@ -20,7 +20,7 @@ from harness.measure.protocol import Event
 from harness.measure.scoring import Scored, ScoreRequest, score_models
 from harness.models.model import Model
 from harness.records.quality import list_qualities
-from harness.schema.experiment import Outcome
+from harness.schema.outcome import Outcome
 from harness.schema.quality import QualityRecord, Tokenization
 
 TEXT = QualityText("bees.txt", b"The bees of my neighbour live on the roof.")

@@ -27,7 +27,7 @@ def request(**changes: Any) -> MeasureRequest:
 
 def test_what_is_not_asked_for_is_as_the_machine_has_it() -> None:
     plan = prepare(request(), [make_model()]).plan
-    (settings,) = plan.settings
+    (settings,) = plan.engine_settings
     assert settings.n_threads == default_threads(probe_machine())
     assert settings.n_batch == 2048
 
@@ -35,7 +35,7 @@ def test_what_is_not_asked_for_is_as_the_machine_has_it() -> None:
 def test_lists_of_settings_become_every_combination() -> None:
     asked = request(settings={"n_threads": (1, 2), "flash_attn": ("on", "off")})
     plan = prepare(asked, [make_model()]).plan
-    found = [(settings.n_threads, settings.flash_attn) for settings in plan.settings]
+    found = [(settings.n_threads, settings.flash_attn) for settings in plan.engine_settings]
     assert found == [(1, "on"), (1, "off"), (2, "on"), (2, "off")]
 
 

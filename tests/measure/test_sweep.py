@@ -18,8 +18,9 @@ from harness.measure.protocol import Event
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import CaseFailure, End, Experiment, Outcome, Run, Stop
+from harness.schema.experiment import End, Experiment, Run, Stop
 from harness.schema.machine import BandwidthSample
+from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.settings import Settings
 
 BANDWIDTH = BandwidthSample(

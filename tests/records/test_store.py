@@ -15,7 +15,7 @@ from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.records.lines import encode, upgraded
 from harness.records.listing import find, list_experiments
 from harness.records.store import ExperimentWriter, file_name, load, logs_folder
-from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run
+from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, ModelFile, Run
 
 GOLD = Path(__file__).parents[1] / "gold" / "experiment-1.jsonl"
 GOLD_2 = GOLD.with_name("experiment-2.jsonl")
@@ -295,11 +295,14 @@ def test_files_of_schema_4_stay_readable() -> None:
 def test_files_of_schema_5_tell_what_a_token_reads_by_their_works_alone() -> None:
     stored = load(GOLD_5)
     (model,) = stored.experiment.plan.models
+    assert isinstance(model, ModelFile)
     assert model.kv_read_bytes_per_position is None
     assert stored.experiment.works[model.key].cache_read_bytes(1) == 4 * (128 + 128) * 2
     assert [run.outcome.status for run in stored.runs] == ["ok", "ok"]
     assert {trial.workload for trial in stored.runs[0].trials} == {"pp16", "tg8", "tg8@d64"}
-    assert load(GOLD_4).experiment.plan.models[0].kv_read_bytes_per_position == 23_040
+    (of_4,) = load(GOLD_4).experiment.plan.models
+    assert isinstance(of_4, ModelFile)
+    assert of_4.kv_read_bytes_per_position == 23_040
     assert not any(run.is_in_turns for run in stored.runs)
 
 

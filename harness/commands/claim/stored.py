@@ -15,9 +15,9 @@ from harness.models.catalog.catalog import Catalog, Entry, GeneratedSource, Vari
 from harness.models.gguf.file_name import is_quantization
 from harness.records.listing import Listing, list_experiments
 from harness.records.store import StoredExperiment, load
-from harness.schema.experiment import ModelFile
+from harness.schema.experiment import ModelFile, ServedModel
 from harness.schema.machine import MachineFacts
-from harness.schema.settings import Settings
+from harness.schema.settings import AnySettings
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def measured_here(folder: Path, machine: MachineFacts, catalog: Catalog) -> Stor
         ResultsInvalid: The folder itself cannot be read.
     """
     found = StoredVerdicts()
-    seen: set[tuple[str, Evidence, Settings]] = set()
+    seen: set[tuple[str, Evidence, AnySettings]] = set()
     by_sha256 = {e.variant.sha256: e for e in catalog.entries() if e.variant.sha256}
     for listing in reversed(list_experiments(folder)):
         if listing.problem:
@@ -74,7 +74,7 @@ def _is_wanted(
 
 def _verdicts(
     stored: StoredExperiment, catalog: Catalog, by_sha256: dict[str, Entry]
-) -> Iterator[tuple[Entry, Settings, Verdict]]:
+) -> Iterator[tuple[Entry, AnySettings, Verdict]]:
     """One for each model and settings of the experiment that allow one."""
     for each in measured_of(stored.experiment, stored.runs):
         entry = _entry(each.model, catalog, by_sha256)
@@ -83,7 +83,9 @@ def _verdicts(
             yield entry, each.settings, verdict
 
 
-def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> Entry | None:
+def _entry(
+    model: ModelFile | ServedModel, catalog: Catalog, by_sha256: dict[str, Entry]
+) -> Entry | None:
     """The entry that was measured, by its content or by its name."""
     if model.sha256 is not None and model.sha256 in by_sha256:
         return by_sha256[model.sha256]
@@ -96,7 +98,7 @@ def _entry(model: ModelFile, catalog: Catalog, by_sha256: dict[str, Entry]) -> E
             return Entry(spec, variant)
     # Ollama's names have other words there: "deepseek-r1:7b" is no quantization of a model.
     is_made = is_quantization(quantization.upper().partition("-FROM-")[0])
-    if is_made and model.sha256 and spec.variants:
+    if is_made and isinstance(model, ModelFile) and model.sha256 and spec.variants:
         return Entry(spec, _made_here(model, quantization))
     return None
 

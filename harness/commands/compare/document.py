@@ -16,7 +16,7 @@ from harness.commands.compare.page import ComparedPair
 from harness.report.document_parts import BuildDocument, FileDocument, build_document, file_document
 from harness.report.ratios import ratio_of, verdict_word
 from harness.schema.figure import Figure
-from harness.schema.settings import Settings
+from harness.schema.settings import AnySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class SideDocument:
     """
 
     model: str
-    quantization: str
+    quantization: str | None
     file: FileDocument
     rehearsed: bool
-    settings: Settings
+    settings: AnySettings
     experiment: str
     origin: Literal["harness", "llama-bench"]
     started_at: str

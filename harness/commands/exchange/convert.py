@@ -29,7 +29,6 @@ from harness.schema.experiment import (
     End,
     Experiment,
     ModelFile,
-    Outcome,
     Plan,
     Provenance,
     Run,
@@ -38,6 +37,7 @@ from harness.schema.experiment import (
 )
 from harness.schema.machine import Conditions
 from harness.schema.moment import utc_time
+from harness.schema.outcome import Outcome
 from harness.schema.settings import Settings
 
 # llama-bench draws its tokens with rand() and never calls srand(): in C that is the seed 1.

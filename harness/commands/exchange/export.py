@@ -126,7 +126,13 @@ def _as_build(row: ExportRow, width: int) -> BenchRecord:
 def _of_experiment(stored: StoredExperiment, is_clean: IsClean) -> Iterator[ExportRow | LeftOut]:
     experiment = stored.experiment
     for model in experiment.plan.models:
-        for settings in experiment.plan.settings:
+        if model.served is not None:
+            why = "llama-bench does not ask servers"
+            yield from (
+                LeftOut(experiment.id, model.key, name, why) for name in experiment.plan.workloads
+            )
+            continue
+        for settings in experiment.plan.engine_settings:
             mine = [r for r in stored.runs if (r.model, r.settings) == (model.key, settings)]
             for name in workloads_of(model.kind, experiment.plan.workloads):
                 row = _row(stored, model, settings, name, mine, is_clean)

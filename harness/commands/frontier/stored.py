@@ -12,9 +12,9 @@ from harness.commands.frontier.candidates import Candidate
 from harness.errors import ResultsInvalid
 from harness.records.listing import StoredConfiguration, configurations_in, list_experiments
 from harness.records.store import StoredExperiment, load
-from harness.schema.experiment import Experiment, ModelFile
+from harness.schema.experiment import Experiment, ModelFile, ServedModel
 from harness.schema.machine import MachineFacts
-from harness.schema.settings import Settings
+from harness.schema.settings import ServedSettings, Settings
 
 # Settings, build of the engine, workloads: what must agree before speeds stand on one page.
 _Alike = tuple[Settings, str, frozenset[str]]
@@ -59,10 +59,14 @@ def stored_speeds(found: Sequence[Candidate], results: Path, machine: MachineFac
         if not experiment.machine.is_same_as(machine):
             continue
         for each in configurations_in(listing):
-            candidate = next((it for it in found if _is_same_file(it.file, each.model)), None)
-            if candidate is None or each.model.is_twin:
+            model = each.model
+            settings = each.settings
+            if isinstance(model, ServedModel) or isinstance(settings, ServedSettings):
                 continue
-            alike = _alike(experiment, each.settings)
+            candidate = next((it for it in found if _is_same_file(it.file, model)), None)
+            if candidate is None or model.is_twin:
+                continue
+            alike = _alike(experiment, settings)
             mine = groups.pop(alike, {})
             mine.setdefault(candidate.name, []).append(each)
             groups[alike] = mine  # last, for it is the newest now

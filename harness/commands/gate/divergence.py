@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.analysis.measured import Measured
 from harness.analysis.quality import is_usable, quality_of
 from harness.commands.gate.judge import Cause, Check
-from harness.schema.experiment import ModelFile
+from harness.schema.experiment import ModelFile, ServedModel
 from harness.schema.figure import Figure
 from harness.schema.quality import QualityRecord
 
@@ -52,14 +52,16 @@ def judge_quality(
     return checks
 
 
-def _newest(model: ModelFile, records: Sequence[QualityRecord]) -> QualityRecord | None:
+def _newest(
+    model: ModelFile | ServedModel, records: Sequence[QualityRecord]
+) -> QualityRecord | None:
     if model.sha256 is None or model.is_twin:
         return None
     mine = [record for record in records if record.model.sha256 == model.sha256]
     return mine[-1] if mine else None
 
 
-def _judge(model: ModelFile, record: QualityRecord, max_kl: float) -> Check:
+def _judge(model: ModelFile | ServedModel, record: QualityRecord, max_kl: float) -> Check:
     if not is_usable(record):
         reason = record.outcome.message or record.outcome.reason or "no chunk was finished"
         return _check(model, max_kl, cause="failed", text=f"scoring failed: {reason}")
@@ -79,7 +81,9 @@ def _judge(model: ModelFile, record: QualityRecord, max_kl: float) -> Check:
     return replace(judged, cause="undecided", text=text)
 
 
-def _absent(model: ModelFile, records: Sequence[QualityRecord], max_kl: float) -> Check:
+def _absent(
+    model: ModelFile | ServedModel, records: Sequence[QualityRecord], max_kl: float
+) -> Check:
     if model.is_twin or model.sha256 is None:
         what = "random weights have" if model.is_twin else "a file of unknown digest has"
         return _check(model, max_kl, cause="no-quality", text=f"{what} no quality to judge")
@@ -90,7 +94,7 @@ def _absent(model: ModelFile, records: Sequence[QualityRecord], max_kl: float) -
 
 
 def _check(
-    model: ModelFile,
+    model: ModelFile | ServedModel,
     max_kl: float,
     *,
     cause: Cause | None = None,

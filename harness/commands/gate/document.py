@@ -22,7 +22,7 @@ from harness.commands.gate.judge import (
 from harness.commands.gate.words import sentence
 from harness.report.document_parts import BuildDocument, build_document
 from harness.schema.figure import Figure
-from harness.schema.settings import Settings
+from harness.schema.settings import AnySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class CheckDocument:
     verdict: Verdict
     cause: Cause | None
     model: str | None
-    settings: Settings | None
+    settings: AnySettings | None
     workload: str | None
     metric: str | None
     unit: str | None

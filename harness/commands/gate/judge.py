@@ -25,7 +25,7 @@ from harness.analysis.metrics import GATED, METRICS
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison
 from harness.schema.figure import Figure
-from harness.schema.settings import Settings
+from harness.schema.settings import AnySettings
 
 Verdict = Literal["pass", "regression", "inconclusive"]
 Cause = Literal[
@@ -109,7 +109,7 @@ class Check:
 
     verdict: Verdict
     model: str = ""
-    settings: Settings | None = None
+    settings: AnySettings | None = None
     workload: str = ""
     metric: str = ""
     cause: Cause | None = None

@@ -139,5 +139,5 @@ def _plans(model: Model, session: Session) -> Sequence[MemoryPlan]:
     with header_stub(model) as path:
         return [
             plan_workloads(path, model, settings, names)
-            for settings in dict.fromkeys(map(memory_settings, session.plan.settings))
+            for settings in dict.fromkeys(map(memory_settings, session.plan.engine_settings))
         ]

@@ -111,10 +111,9 @@ def _without_figures(group: Measured) -> str:
 
 
 def _about(group: Measured) -> str:
-    size = units.file_size(group.model.n_bytes)
-    return (
-        size if group.model.kind == "generates" else f"{MODEL_KINDS[group.model.kind].noun}, {size}"
-    )
+    size = units.file_size(group.model.n_bytes) if group.model.n_bytes else ""
+    noun = "" if group.model.kind == "generates" else MODEL_KINDS[group.model.kind].noun
+    return ", ".join(filter(None, (noun, size)))
 
 
 def _machine(experiment: Experiment, group: Measured) -> str:

@@ -10,7 +10,7 @@ from harness import units
 from harness.commands.share import words
 from harness.models.catalog.catalog import Catalog, HubSource
 from harness.models.gguf.file_name import is_quantization
-from harness.schema.experiment import ModelFile
+from harness.schema.experiment import ModelFile, ServedModel
 
 _FOLDERS = re.compile(r"[\\/]")
 _IN_REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}:[\w.-]{1,96}")
@@ -58,7 +58,7 @@ class SharedName:
 
 
 def shared_names(
-    models: Iterable[ModelFile], public: PublicNames, *, keeps_all: bool
+    models: Iterable[ModelFile | ServedModel], public: PublicNames, *, keeps_all: bool
 ) -> dict[str, SharedName]:
     """
     Every model's key to what it is called instead, no two alike.
@@ -94,11 +94,13 @@ def _last_part(name: str) -> str:
     return _FOLDERS.split(name)[-1][:_MOST_CHARACTERS] or "unnamed"
 
 
-def _described(model: ModelFile) -> str:
-    size = units.count(model.n_params).replace(" ", "")
-    return (
-        f"{words.architecture(model.architecture)}-{size}:{words.quantization(model.quantization)}"
-    )
+def _described(model: ModelFile | ServedModel) -> str:
+    """By what is known of it: "llama-135M:Q4_1"."""
+    size = units.count(model.n_params).replace(" ", "") if model.n_params else ""
+    name = words.architecture(model.architecture) if model.architecture else "model"
+    quantization = words.quantization(model.quantization) if model.quantization else ""
+    served = f"at-{model.served.server}" if model.served else ""
+    return ":".join(filter(None, ("-".join(filter(None, (name, size, served))), quantization)))
 
 
 def _plain(key: str) -> str:

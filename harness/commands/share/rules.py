@@ -11,8 +11,11 @@ from harness.commands.share import treatment, words
 from harness.commands.share.scrub import Rule, Rules
 from harness.schema import experiment as of_experiment
 from harness.schema import machine as of_machine
-from harness.schema.experiment import CaseFailure, ModelFile, Outcome
-from harness.schema.settings import Settings
+from harness.schema.experiment import ModelFile
+from harness.schema.outcome import CaseFailure, Outcome
+from harness.schema.request import Request, RequestFailure, ServerTimes
+from harness.schema.served import Served
+from harness.schema.settings import ServedSettings, Settings
 from harness.schema.work import Attention, Work
 
 
@@ -129,13 +132,42 @@ RULES: Rules = {
             "weights_bytes token_read_bytes kv_read_bytes_per_position is_twin kind"
         ),
     },
+    of_experiment.ServedModel: {
+        "key": treatment.model,
+        "file_name": treatment.file_name,
+        "sha256": treatment.digest,
+        "quantization": treatment.text("quantization", words.quantization),
+        "architecture": treatment.text("architecture", words.architecture),
+        **_kept("n_bytes n_params n_ctx_train weights_bytes"),
+        **_records("served"),
+    },
+    Served: {
+        "url": treatment.gone("address of a server", "http://server"),
+        "model": treatment.gone("name that a server gives a model", "model"),
+        "server": treatment.text("server", words.binding),
+        "version": treatment.text("server", words.version),
+        **_kept("api is_local started"),
+        **_records("settings"),
+    },
+    ServedSettings: _kept("n_ctx n_slots"),
+    Request: {
+        **_kept(
+            "sent_ns due_ns connect_ns ttft_ns answer_ns gap_ns total_ns n_prompt n_cached n_tokens"
+        ),
+        "finish": treatment.text("reason why an answer ended", words.finish),
+        **_records("server failure"),
+    },
+    ServerTimes: _kept(
+        "queue_ns load_ns prompt_ns n_prompt decode_ns n_tokens n_draft n_draft_accepted"
+    ),
+    RequestFailure: {"message": treatment.message, **_kept("reason status")},
     of_experiment.Trial: {
         "workload": treatment.workload,
         **_kept(
             "index is_warm_up n_tokens total_ns step_ns n_prompt tokenize_ns ttft_ns chat_template "
             "window_tokens window_ns"
         ),
-        **_records("counters energy"),
+        **_records("counters energy requests"),
     },
     of_experiment.Buffer: {"device": _DEVICE, **_kept("kind n_bytes")},
     of_experiment.ContextFacts: {

@@ -13,8 +13,10 @@ from typing import Any
 
 from harness.commands.share import warning, words
 from harness.commands.share.scrub import Rule, Scrubber
-from harness.schema.experiment import CaseFailure, ModelFile, Outcome
+from harness.schema.experiment import ModelFile
+from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.record import Record
+from harness.schema.request import RequestFailure
 from harness.schema.workload import parse_workload
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -123,7 +125,7 @@ def warnings(scrubber: Scrubber, _record: Record, value: tuple[str, ...]) -> tup
 
 def message(scrubber: Scrubber, record: Record, value: str | None) -> str | None:
     """Why something failed, in a word: what the engine and the system said may hold paths."""
-    assert isinstance(record, Outcome | CaseFailure)
+    assert isinstance(record, Outcome | CaseFailure | RequestFailure)
     if value is None:
         return None
     reason = (record.reason or "no reason is known").replace("-", " ")

@@ -46,7 +46,14 @@ _LEVELS = _LISTS["classes of cores"]
 _ENERGY = _LISTS["energy counters"]
 _PROCESSOR_KINDS = _LISTS["instruction sets"]
 _OPERATING_SYSTEMS = frozenset(("Linux", "macOS", "Darwin", "Windows"))
-_BINDINGS = frozenset(("llama-cpp-python", "llama-bench"))
+_BINDINGS = frozenset(
+    (
+        *("llama-cpp-python", "llama-bench", "llama-server", "ollama", "lm-studio", "mlx-lm"),
+        *("vllm", "lemonade", "koboldcpp", "openai-compatible"),
+    )
+)
+# Of OpenAI's chat completions.
+_FINISHES = frozenset(("stop", "length", "content_filter", "tool_calls", "function_call"))
 _BACKENDS = _LISTS["back ends"]
 _DEVICE = re.compile(
     rf"(?:{'|'.join(sorted(_BACKENDS))})\d{{0,3}}"
@@ -120,8 +127,13 @@ def operating_system(text: str) -> str:
 
 
 def binding(text: str) -> str:
-    """The program that called the engine."""
+    """The program that called the engine, or that serves it."""
     return _one_of(text, _BINDINGS)
+
+
+def finish(text: str) -> str:
+    """Why a server ended an answer."""
+    return _one_of(text, _FINISHES)
 
 
 def architecture(text: str) -> str:

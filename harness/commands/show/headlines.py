@@ -11,7 +11,7 @@ from harness.errors import ResultsInvalid
 from harness.records.listing import Listing
 from harness.records.store import load
 from harness.schema.figure import Figure
-from harness.schema.settings import Settings, settings_text
+from harness.schema.settings import AnySettings, settings_text
 from harness.schema.workload import Decode, parse_workload
 
 _RATE = METRICS["tok_per_s"].name
@@ -33,7 +33,7 @@ def headline(listing: Listing) -> str:
     return _told(measured_of(stored.experiment, stored.runs), stored.experiment.plan.workloads)
 
 
-def settings_of(among: Sequence[Settings]) -> str:
+def settings_of(among: Sequence[AnySettings]) -> str:
     """What an experiment was set to: "threads 2", or how many combinations a sweep had."""
     return f"{len(among)} settings" if len(among) > 1 else "".join(map(settings_text, among))
 

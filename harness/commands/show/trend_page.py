@@ -13,7 +13,7 @@ from harness.report.legend import range_line
 from harness.report.page import Column, Facts, Page, Table, notes
 from harness.schema.figure import Figure
 from harness.schema.moment import utc_time
-from harness.schema.settings import Settings, settings_text
+from harness.schema.settings import AnySettings, settings_text
 
 _FLAT = (
     *(Column(None, key) for key in ("model", "settings", "workload", "metric")),
@@ -50,7 +50,7 @@ class TrendOfCase:
     """
 
     model: str
-    settings: Settings
+    settings: AnySettings
     workload: str
     metric: str
     points: tuple[PointDocument, ...]

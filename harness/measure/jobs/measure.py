@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +15,10 @@ from harness.analysis.disturbance import Disturbance
 from harness.measure import runner
 from harness.measure.conversation import Report
 from harness.measure.protocol import CommonEvent, Event, FailureEvent, Job
-from harness.schema.experiment import (
-    Buffer,
-    CaseFailure,
-    ContextFacts,
-    EngineInfo,
-    Load,
-    Outcome,
-    Trial,
-)
+from harness.schema.experiment import Buffer, ContextFacts, EngineInfo, Load, Trial
 from harness.schema.machine import Counters, Device, Energy, MemoryMark
 from harness.schema.model_kind import ModelKind
+from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.settings import Settings
 
 
@@ -113,16 +107,15 @@ class WorkloadFailedEvent(FailureEvent):
     workload: str
 
 
-class MeasureJob(Job):
+class TrialsJob(Job, ABC):
     """
-    Measure `workloads`, one after the other, each in a context of its own.
+    Make trials of `workloads`, one workload after the other.
 
     `started_ns` and `deadline_ns` are readings of the system-wide perf_counter. Trials that
     others disturbed are repeated until `n_trials` clean ones are there, `n_trials_max` were made
     or the deadline has passed; with `is_in_turns` the parent decides that, trial by trial, so that
     it can let another worker make one in between. With `reads_energy` the worker looks for the
-    machine's energy counters, and rests before loading if there are any. `kind` is the model's, by
-    its header.
+    machine's energy counters, and rests before loading if there are any.
     """
 
     EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
@@ -141,15 +134,10 @@ class MeasureJob(Job):
         ]
     )
 
-    job: Literal["measure"] = "measure"
-    model_path: str
-    kind: ModelKind = "generates"
-    settings: Settings
     workloads: tuple[str, ...]
     n_trials: PositiveInt = 1
     n_trials_max: PositiveInt = 1
     seed: NonNegativeInt = 0
-    is_cold: bool = False
     is_in_turns: bool = False
     reads_energy: bool = False
     n_cores_logical: PositiveInt = 1
@@ -157,19 +145,43 @@ class MeasureJob(Job):
     started_ns: int
     deadline_ns: int
 
+    @property
+    @abstractmethod
+    def n_threads(self) -> int:
+        """Threads that compute in the worker."""
+
     def why_disturbed(self, trial: Trial) -> Disturbance | None:
         """What takes a trial of this job out of the headline, if anything."""
         return disturbance.why_disturbed(
             trial.counters,
             n_logical=self.n_cores_logical,
-            n_threads=self.settings.n_threads,
+            n_threads=self.n_threads,
             n_usable=self.n_cores_usable,
         )
 
 
+class MeasureJob(TrialsJob):
+    """
+    Measure a model with the engine, each workload in a context of its own.
+
+    `kind` is the model's, by its header.
+    """
+
+    job: Literal["measure"] = "measure"
+    model_path: str
+    kind: ModelKind = "generates"
+    settings: Settings
+    is_cold: bool = False
+
+    @property
+    def n_threads(self) -> int:
+        """The engine's."""
+        return self.settings.n_threads
+
+
 @dataclass(frozen=True)
 class MeasureReport:
-    """What the worker of a MeasureJob told, in the terms of `schema.Run`."""
+    """What the worker of a TrialsJob told, in the terms of `schema.Run`."""
 
     outcome: Outcome = field(default_factory=lambda: Outcome(status="ok"))
     engine: EngineInfo | None = None
@@ -187,7 +199,7 @@ class MeasureReport:
 
 
 def measure(
-    job: MeasureJob,
+    job: TrialsJob,
     *,
     log: Path,
     on_event: Callable[[Event], None] = lambda _: None,
@@ -201,7 +213,7 @@ def measure(
 
 
 def measure_report(report: Report) -> MeasureReport:
-    """The same of what any worker of a MeasureJob told."""
+    """The same of what any worker of a TrialsJob told."""
     loaded = next(iter(report.told(LoadedEvent)), None)
     energy = next(iter(report.told(EnergyEvent)), None)
     counted = next(iter(report.told(CountersEvent)), None)

@@ -7,38 +7,32 @@ What one trial of a workload is, inside the clock and outside of it, is up to tr
 from __future__ import annotations
 
 import contextlib
-import gc
-import itertools
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 
 import numpy as np
 
-from harness.analysis import disturbance
-from harness.analysis.disturbance import Disturbance
 from harness.analysis.impossible import impossible_context
 from harness.engine.context import Context
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.engine.model import Model, load_model
 from harness.machine import counters, memory, pagecache
-from harness.machine.energy.meters import NO_METERS, Meters, find_meters
+from harness.machine.energy.meters import Meters
 from harness.measure.jobs.measure import (
     ContextEvent,
     CountersEvent,
-    EnergyEvent,
     LoadedEvent,
     MeasureJob,
     MemoryEvent,
-    ReadyEvent,
-    RepeatEvent,
-    TrialEvent,
     WorkloadFailedEvent,
 )
+from harness.measure.jobs.repetition_worker import repeat, rest, watched
 from harness.measure.jobs.trial_worker import Bench
-from harness.measure.protocol import GO, Send
+from harness.measure.protocol import Send
 from harness.schema.experiment import ContextFacts, Load, Trial
 from harness.schema.machine import Device
 from harness.schema.workload import Workload, parse_workload
@@ -59,7 +53,7 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
     """
     send(MemoryEvent(memory=memory.read_memory("start")))
     before = counters.snapshot()
-    meters, rest_ns = _rest(job, send)
+    meters, rest_ns = rest(job, send)
     began_ns = job.started_ns + rest_ns  # the rest is no part of loading
     devices_before = engine.ggml.devices()
     cached_ratio = _bring_to_temperature(Path(job.model_path), is_cold=job.is_cold)
@@ -81,7 +75,8 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
                     )
                     _tell_loaded(send, load, model, devices_before)
                     is_first = False
-                _measure(Bench(model, context, workload, rng), job, send, meters)
+                bench = Bench(model, context, workload, rng)
+                repeat(workload, partial(_trial, bench, job, meters), job, send)
         except EngineFailed as failure:
             send(
                 WorkloadFailedEvent(
@@ -94,17 +89,6 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
         send(CountersEvent(counters=whole))
     send(MemoryEvent(memory=memory.read_memory("end")))
     model.close()
-
-
-def _rest(job: MeasureJob, send: Send) -> tuple[Meters, int]:
-    """The machine's energy meters, once they told what a rest takes; and the ns all that took."""
-    if not job.reads_energy:
-        return NO_METERS, 0
-    started_ns = perf_counter_ns()
-    meters = find_meters()
-    idle = meters.rest()
-    send(EnergyEvent(idle=idle, reasons_missing=meters.reasons_missing))
-    return meters, perf_counter_ns() - started_ns
 
 
 def _bring_to_temperature(path: Path, *, is_cold: bool) -> float | None:
@@ -157,69 +141,16 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
     return workload.context_length(trained, asked)
 
 
-def _measure(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
-    """A warm-up, then the trials."""
-    send(TrialEvent(trial=_trial(bench, job, meters, index=0, is_warm_up=True)))
-    if job.is_in_turns:
-        _measure_in_turns(bench, job, send, meters)
-    else:
-        _measure_alone(bench, job, send, meters)
-
-
-def _measure_in_turns(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
-    """One trial whenever the parent says so; between two of them others may have measured."""
-    ready = ReadyEvent(workload=bench.workload.name)
-    for index in itertools.count():
-        if send(ready) != GO:
-            return
-        trial = _trial(bench, job, meters, index=index, is_warm_up=False)
-        disturbed = job.why_disturbed(trial)
-        send(TrialEvent(trial=trial, disturbed_by=disturbed.text if disturbed else None))
-
-
-def _measure_alone(bench: Bench, job: MeasureJob, send: Send, meters: Meters) -> None:
-    """
-    Trials until enough are clean, `n_trials_max` are made or time is up.
-
-    At least one trial is made, however late it is: a slow model must answer too.
-    """
-    n_wanted, n_most = map(bench.workload.n_trials, (job.n_trials, job.n_trials_max))
-    found: list[Disturbance] = []
-    for n_made in range(1, n_most + 1):
-        trial = _trial(bench, job, meters, index=n_made - 1, is_warm_up=False)
-        disturbed = job.why_disturbed(trial)
-        found += [disturbed] if disturbed else []
-        send(TrialEvent(trial=trial, disturbed_by=disturbed.text if disturbed else None))
-        if n_made - len(found) >= n_wanted or perf_counter_ns() > job.deadline_ns:
-            return
-        if n_made == n_wanted < n_most:
-            send(
-                RepeatEvent(
-                    workload=bench.workload.name,
-                    n_disturbed=len(found),
-                    n_trials=n_made,
-                    n_trials_max=n_most,
-                    disturbed_by=disturbance.in_all(found),
-                )
-            )
-
-
-def _trial(bench: Bench, job: MeasureJob, meters: Meters, *, index: int, is_warm_up: bool) -> Trial:
+def _trial(bench: Bench, job: MeasureJob, meters: Meters, index: int, *, is_warm_up: bool) -> Trial:
     measure = bench.plan(is_warm_up=is_warm_up)
     # Behind another worker's trial the caches hold what is not ours.
     bench.prepare(is_settled=job.is_in_turns)
-    gc.disable()  # a collection inside a step would be ours, not the engine's
-    meters.begin()
-    before = counters.snapshot()
-    timing = measure()
-    after = counters.snapshot()
-    energy = meters.end()
-    gc.enable()
+    timing, counted, energy = watched(measure, meters)
     return Trial(
         workload=bench.workload.name,
         index=index,
         is_warm_up=is_warm_up,
-        counters=counters.between(before, after, counters.reference_loop_ns()),
+        counters=counted,
         energy=energy,
         **asdict(timing),
     )

@@ -19,9 +19,10 @@ from harness.measure.conversation import Report
 from harness.measure.protocol import CommonEvent, Event, Job
 from harness.models.gguf.header import Header
 from harness.models.gguf.kind import header_kind
-from harness.schema.experiment import EngineInfo, Outcome, Reason
+from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Device
 from harness.schema.model_kind import ModelKind
+from harness.schema.outcome import Outcome, Reason
 from harness.schema.planned import PlannedBuffer
 from harness.schema.record import Record
 from harness.schema.settings import Settings

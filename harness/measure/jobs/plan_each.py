@@ -23,7 +23,7 @@ from harness.measure.jobs.plan import (
 )
 from harness.measure.protocol import CommonEvent, Event, Job
 from harness.models.gguf.header import Header
-from harness.schema.experiment import Outcome, Reason
+from harness.schema.outcome import Outcome, Reason
 from harness.schema.settings import Settings
 
 

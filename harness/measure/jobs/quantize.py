@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt, TypeAdapter
 from harness.errors import HarnessError
 from harness.measure import runner
 from harness.measure.protocol import CommonEvent, Event, Job
-from harness.schema.experiment import Outcome
+from harness.schema.outcome import Outcome
 from harness.schema.planned import PlannedFile
 
 # Planning reads a header; a tensor of the largest models takes minutes on one core.

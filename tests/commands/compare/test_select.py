@@ -22,7 +22,7 @@ from harness.records.select import selector_of, stored_in
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment
-from harness.schema.settings import Settings, option_name, value_text
+from harness.schema.settings import Settings, computing_threads, option_name, value_text
 
 Q4, Q8 = (
     make_model(key="m:Q4_0", quantization="Q4_0"),
@@ -93,7 +93,8 @@ def test_settings_of_a_sweep_are_set_against_each_other(tmp_path: Path) -> None:
         ("m:Q4_0", "m:Q4_0"),
         ("m:Q8_0", "m:Q8_0"),
     ]
-    assert {(one.settings.n_threads, two.settings.n_threads) for one, two in pairs} == {(1, 2)}
+    threads = {tuple(computing_threads(it.settings) for it in pair) for pair in pairs}
+    assert threads == {(1, 2)}
 
 
 def test_terms_narrow_each_other(tmp_path: Path) -> None:

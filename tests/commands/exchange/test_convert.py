@@ -20,8 +20,9 @@ from harness.errors import ResultsInvalid
 from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.report.document import document
 from harness.report.measured_page import measured_result
+from harness.schema.experiment import ModelFile
 from harness.schema.machine import Machine
-from harness.schema.settings import Settings
+from harness.schema.settings import Settings, computing_threads
 
 
 def take(*rows: Row, data: bytes | None = None) -> Import:
@@ -55,6 +56,7 @@ def test_what_llama_bench_does_not_tell_is_unknown_not_zero() -> None:
     assert not isinstance(machine, Machine)
     assert (machine.memory_bytes, machine.n_cores_logical, machine.os) == (None, None, None)
     assert [gpu.name for gpu in machine.accelerators] == ["RTX 4080", "RTX 4080"]
+    assert isinstance(model, ModelFile)
     assert (model.n_layer, model.token_read_bytes, model.sha256) == (None, None, None)
     assert (model.quantization, model.architecture) == ("Q4_K_M", "llama")
     assert (model.key, model.weights_bytes) == ("smollm2-135m-q4_k_m.gguf", 105_000_000)
@@ -75,7 +77,9 @@ def test_rows_of_different_models_settings_and_workloads_are_one_experiment() ->
     ]
     found = take_one(*rows)
 
-    assert [(run.model[:5], run.settings.n_threads, run.workloads) for run in found.runs] == [
+    assert [
+        (run.model[:5], computing_threads(run.settings), run.workloads) for run in found.runs
+    ] == [
         ("smoll", 8, ("pp512", "tg128")),
         ("smoll", 4, ("tg128",)),
         ("other", 8, ("tg128",)),
@@ -260,7 +264,7 @@ def test_what_is_exported_and_imported_again_has_the_same_figures(n: int, writer
     (back,) = take(data=getattr(llama_bench_write, writer)(out).encode()).experiments
 
     assert back.experiment.plan.workloads == stored.experiment.plan.workloads
-    assert back.experiment.plan.settings == stored.experiment.plan.settings
+    assert back.experiment.plan.engine_settings == stored.experiment.plan.engine_settings
     (group,) = measured_of(back.experiment, back.runs)
     for row, case in zip(out, group.cases, strict=True):
         times = [t.total_ns for run in back.runs for t in run.trials if t.workload == case.workload]

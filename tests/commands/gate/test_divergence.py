@@ -10,7 +10,8 @@ from make.quality import make_chunks, make_record
 from harness.analysis.quality import quality_of
 from harness.commands.gate.divergence import judge_quality
 from harness.commands.gate.judge import Check
-from harness.schema.experiment import ModelFile, Outcome
+from harness.schema.experiment import ModelFile
+from harness.schema.outcome import Outcome
 from harness.schema.quality import QualityRecord
 
 QUANT = model_called("m:Q4_0", sha256="4" * 64)

@@ -11,7 +11,8 @@ from make.records import make_failed_run, make_machine
 from harness.analysis.measured import measured_of
 from harness.commands.gate.choose import headline_score, selection_bias, unlike
 from harness.commands.gate.match import ACROSS, circumstances, failures, match, unusable
-from harness.schema.experiment import CaseFailure, Experiment, Outcome
+from harness.schema.experiment import Experiment
+from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.settings import Settings
 
 ONE, TWO = Settings(n_threads=1), Settings(n_threads=2)

@@ -23,8 +23,9 @@ from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_
 from harness.commands.gate.match import failures, match
 from harness.commands.gate.page import page
 from harness.report import flat, plain
-from harness.schema.experiment import ModelFile, Outcome
+from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
+from harness.schema.outcome import Outcome
 
 
 def gate_text(told: GateResult) -> str:

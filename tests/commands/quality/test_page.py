@@ -12,7 +12,7 @@ from harness.commands.quality.page import hint, page
 from harness.commands.quality.quality import QualityResult, ScoredModel
 from harness.measure.scoring import ScoreFailure
 from harness.report.formats import FORMATS
-from harness.schema.experiment import Outcome
+from harness.schema.outcome import Outcome
 from harness.schema.quality import QualityRecord
 
 PATH = Path("results/quality/q.json")

@@ -12,6 +12,7 @@ from make.records import make_end
 from harness.commands.report.report import MOST_CASES, ReportRequest, ReportResult, report
 from harness.errors import ResultsInvalid, UsageError
 from harness.records.store import write_whole
+from harness.schema.settings import setting_text
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "results" / "examples"
 FILE = str(EXAMPLES / "20261128T202905Z-aa07c68e9167-c2b1dd83.jsonl")
@@ -41,7 +42,7 @@ def test_selectors_choose_and_what_is_named_twice_is_shown_once(
 
 def test_only_the_configurations_that_are_meant_are_shown() -> None:
     result = report(ReportRequest(("type_k=q8_0",), EXAMPLES))
-    assert [group.settings.type_k for group in result.groups] == ["q8_0"]
+    assert [setting_text(group.settings, "type_k") for group in result.groups] == ["q8_0"]
     assert result.n_cases == 2
 
 

@@ -32,9 +32,10 @@ from harness.records import lines
 from harness.records.store import StoredExperiment, load, whole
 from harness.report import card
 from harness.report.measured_page import measured_page, measured_result
-from harness.schema.experiment import CaseFailure, End, Experiment, Run, StoredPrediction
+from harness.schema.experiment import End, Experiment, Run, StoredPrediction
 from harness.schema.machine import Accelerator, Energy
 from harness.schema.moment import utc_time
+from harness.schema.outcome import CaseFailure
 from harness.schema.record import Record
 from harness.schema.settings import Settings
 

@@ -30,7 +30,7 @@ from harness.measure.protocol import Event
 from harness.measure.score_memory import fits_together, spill_place
 from harness.measure.scoring import require_same_tokens
 from harness.models.gguf.model_file import describe
-from harness.schema.experiment import Outcome
+from harness.schema.outcome import Outcome
 from harness.schema.quality import QualityRecord, Tokenization
 from harness.schema.settings import Settings
 

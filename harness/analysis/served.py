@@ -1,0 +1,138 @@
+"""What is to be known of answers of a server before their figures are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from harness import units
+from harness.analysis.cases import Case
+from harness.analysis.finding import Finding
+from harness.analysis.formulas import trials_of
+from harness.schema.request import Request
+from harness.schema.workload import parse_workload
+
+# What a server says of its own speed, and what its user sees, may differ by what lies between:
+# beyond this it is named.
+_AGREE_RATIO = 0.05
+# A template's tokens are the same in every prompt, and cached rightly.
+_CACHED_RATIO = 0.15
+# One event more or less than tokens is the end of the answer.
+_ONE_TOKEN_RATIO = 1.05
+_LOAD_NS = 500_000_000
+
+
+def server_findings(case: Case) -> Iterator[Finding]:
+    """What limits the trust in a case of a served model, a sentence each without its dot."""
+    requests = [
+        request
+        for run in case.runs
+        for trial in trials_of(run, case.workload)
+        for request in trial.requests
+    ]
+    answered = [request for request in requests if request.failure is None]
+    if not answered:
+        return
+    yield from _of_errors(requests)
+    yield from _of_length(case, answered)
+    yield from _of_cache(answered)
+    yield from _of_events(answered)
+    yield from _of_own_times(answered)
+    yield from _of_loads(answered)
+
+
+def decode_tok_per_s(request: Request) -> float | None:
+    """(tokens - 1) / (last event - first one); None where they are not counted, or are one."""
+    if request.n_tokens is None or request.n_tokens < 2 or not request.decode_ns:
+        return None
+    return (request.n_tokens - 1) / request.decode_ns * 1e9
+
+
+def _of_errors(requests: Sequence[Request]) -> Iterator[Finding]:
+    failures = [request.failure for request in requests if request.failure]
+    if failures:
+        share = units.percent(len(failures) / len(requests))
+        yield Finding(
+            "warning",
+            f"{len(failures)} of {len(requests)} requests ({share}) failed: {failures[0].message}",
+        )
+
+
+def _of_length(case: Case, answered: Sequence[Request]) -> Iterator[Finding]:
+    n_asked = parse_workload(case.workload).n_generated
+    short = [it for it in answered if it.n_tokens is not None and it.n_tokens < n_asked]
+    if short:
+        least = min(it.n_tokens or 0 for it in short)
+        yield Finding(
+            "warning",
+            f"{case.workload}: {len(short)} of {len(answered)} answers ended before "
+            f"{n_asked} tokens, the shortest after {least}; the server does not keep to a length",
+        )
+
+
+def _of_cache(answered: Sequence[Request]) -> Iterator[Finding]:
+    if any(it.n_cached is None or not it.n_prompt for it in answered):
+        yield Finding("info", "cache use unknown: the server does not tell it of a prompt")
+        return
+    share = max((it.n_cached or 0) / it.n_prompt for it in answered if it.n_prompt)
+    if share > _CACHED_RATIO:
+        yield Finding(
+            "warning",
+            f"up to {units.percent(share)} of a prompt came from the server's cache although each "
+            "begins anew, so TTFT and prefill are too good",
+        )
+
+
+def _of_events(answered: Sequence[Request]) -> Iterator[Finding]:
+    if all(it.n_tokens is None for it in answered):
+        yield Finding(
+            "warning", "the server counts no tokens: tok/s are events per second, which may be less"
+        )
+        return
+    per_event = median(it.n_tokens / it.n_events for it in answered if it.n_tokens and it.n_events)
+    if per_event > _ONE_TOKEN_RATIO:
+        yield Finding(
+            "info",
+            f"{units.significant(per_event)} tokens an event: ITL is between events, not tokens",
+        )
+    drafted = sum(it.server.n_draft or 0 for it in answered if it.server)
+    if drafted:
+        accepted = sum(it.server.n_draft_accepted or 0 for it in answered if it.server)
+        share = units.percent(accepted / drafted)
+        yield Finding("info", f"the server guesses ahead: {share} of {drafted} tokens were right")
+
+
+def _of_own_times(answered: Sequence[Request]) -> Iterator[Finding]:
+    ratios = [
+        _own_tok_per_s(it) / ours
+        for it in answered
+        if (ours := decode_tok_per_s(it)) and _own_tok_per_s(it)
+    ]
+    if not ratios or abs(median(ratios) - 1) <= _AGREE_RATIO:
+        return
+    ratio = median(ratios)
+    much = units.percent(abs(ratio - 1))
+    yield Finding(
+        "warning",
+        f"the server's own times say {much} {'more' if ratio > 1 else 'less'} decode tok/s than "
+        "its answers show",
+    )
+
+
+def _own_tok_per_s(request: Request) -> float:
+    """By the server's own times, 0 without them: its first token belongs to the prompt's time."""
+    server = request.server
+    if server is None or not server.decode_ns or not server.n_tokens or server.n_tokens < 2:
+        return 0.0
+    return (server.n_tokens - 1) / server.decode_ns * 1e9
+
+
+def _of_loads(answered: Sequence[Request]) -> Iterator[Finding]:
+    loads = [it.server.load_ns for it in answered if it.server and it.server.load_ns]
+    late = [load_ns for load_ns in loads if load_ns > _LOAD_NS]
+    if late:
+        yield Finding(
+            "warning",
+            f"the server loaded the model again in {len(late)} of {len(answered)} requests, up to "
+            f"{units.duration(max(late))} of their TTFT",
+        )

@@ -1,0 +1,27 @@
+"""Asking a served model: the job of a Run whose engine is in another process, or elsewhere."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.measure.jobs.measure import TrialsJob
+from harness.schema.served import Served
+
+
+class RequestJob(TrialsJob):
+    """
+    Send requests to a served model, all over connections of their own.
+
+    `key_variable` names what holds the key in the environment, so that it is written nowhere. A
+    request that yields nothing for `silence_ns` has failed.
+    """
+
+    job: Literal["request"] = "request"
+    served: Served
+    key_variable: str | None = None
+    silence_ns: int
+
+    @property
+    def n_threads(self) -> int:
+        """A client does not compute."""
+        return 1

@@ -1,0 +1,30 @@
+"""A model that a server has loaded: where it is asked, and what the server says of itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.schema.record import Record
+from harness.schema.settings import ServedSettings
+
+ServerApi = Literal["openai", "ollama"]
+"""How it is asked: OpenAI's chat completions, or Ollama's own chat, which tells its times."""
+
+
+class Served(Record):
+    """
+    Of a model that is asked for at `url`, which holds no credentials.
+
+    `model` is what a request calls it, `server` the program ("llama-server") and `version` its own.
+    With `is_local` it runs on the machine that measures, which therefore works for both. `started`
+    is what the harness itself started for a Run, and ended after it.
+    """
+
+    url: str
+    model: str
+    server: str
+    version: str | None = None
+    api: ServerApi = "openai"
+    is_local: bool = False
+    started: bool = False
+    settings: ServedSettings = ServedSettings()

@@ -28,7 +28,7 @@ _ASK_S = 1.0
 # How often it is asked, and so how exactly it is known when it was ready.
 _PAUSE_S = 0.01
 # "0.00.019.795 E llama_model_load: error loading model: ..." (llama.cpp's common/log.cpp).
-_ERROR_LINE = re.compile(r"[\d.]+ E (.*)")
+_LEVEL = re.compile(r"[\d.]+ ([A-Z]) (.*)")
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,13 @@ def _ended(program: ServerProgram, exit_code: int, when: str, log: Path) -> Serv
 
 def _last_words(log: Path) -> str:
     """The line of the log that tells most: the first that llama.cpp calls an error, or the last."""
-    tail = log_tail(log)
-    called = (_ERROR_LINE.match(line) for line in tail)
-    errors = [found[1] for found in called if found] or [
-        line for line in tail if "error" in line.lower() or "GGML_ASSERT" in line
-    ]
-    return f": {(errors or tail[-1:])[0].strip()}" if tail else "; its log is empty"
+    leveled = [(_LEVEL.match(line), line) for line in log_tail(log)]
+    errors = [found[2] for found, _ in leveled if found and found[1] == "E"]
+    plain = [line for found, line in leveled if not found]
+    telling = errors or [it for it in plain if "error" in it.lower() or "GGML_ASSERT" in it]
+    if telling or plain:
+        return f": {(telling or plain[-1:])[0].strip()}"
+    return f"; its log {log.name} does not say why"  # what it writes last may be lost
 
 
 def _free_port() -> int:

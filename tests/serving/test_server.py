@@ -163,20 +163,26 @@ def test_a_server_that_is_never_ready_is_given_up_and_ended(
 
 
 @posix_only
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("error: no such device", ": error: no such device"),
+        ("loading\\nout of luck", ": out of luck"),
+        ("0.01 E load: bad file\\n0.02 E srv: exiting\\nbye", ": load: bad file"),
+        ("0.01 I srv: loading\\n0.02 W srv: ---", "; its log log does not say why"),
+        ("", "; its log log does not say why"),
+    ],
+)
 def test_a_binary_that_ends_at_once_is_told_with_its_last_words(
-    tiny_model: Path, tmp_path: Path
+    tiny_model: Path, tmp_path: Path, log: str, words: str
 ) -> None:
-    ends = fake_llama_server(
-        tmp_path / "llama-server", "print('error: no such device'); sys.exit(1)"
-    )
+    ends = fake_llama_server(tmp_path / "llama-server", f"print('{log}'); sys.exit(1)")
     with (
         pytest.raises(ServerFailed) as failed,
         serve(server_program(ends), ServerSetup(tiny_model, SETTINGS, 256), log=tmp_path / "log"),
     ):
         pass
-    assert str(failed.value) == (
-        "llama-server ended with exit code 1 before it was ready: error: no such device"
-    )
+    assert str(failed.value) == (f"llama-server ended with exit code 1 before it was ready{words}")
     assert failed.value.exit_code_of_server == 1
 
 

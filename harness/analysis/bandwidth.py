@@ -16,7 +16,7 @@ from harness.schema.experiment import ModelFile, Run
 from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import Workload
+from harness.schema.workload_kind import Workload
 
 # Weights that fit in the last cache are not read from memory. With four times its size at most a
 # quarter of them can be there, and plain reads no longer gain from it (measured on a 32 MiB

@@ -1,9 +1,11 @@
 """
 From trials to one value for each Run: the formulas of every figure that a workload yields.
 
-pp and tg   tok_per_s = n_tokens / total_ns; the median over the Run's trials.
+pp and tg   tok_per_s = n_tokens / total_ns; the median over the Run's trials. Of several
+            sequences together n_tokens are those of all of them, and tok_per_s_per_user is the
+            same divided by their number.
 tg          itl_p50, itl_p95, itl_p99: percentiles over the decode steps of all of the Run's
-            trials together.
+            trials together; each step gives every sequence a token.
 chat        ttft: text in to first text out, tokenizing and the first sample included.
             itl_*: percentiles over the gaps between later tokens.
             end_to_end: text in to last text out.
@@ -29,7 +31,16 @@ from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Counters, Machine, MachineFacts
 from harness.schema.settings import computing_threads
-from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload, parse_workload
+from harness.schema.workload import (
+    Chat,
+    Decode,
+    ParallelDecode,
+    ParallelPrefill,
+    Prefill,
+    Sustain,
+    parse_workload,
+)
+from harness.schema.workload_kind import Workload
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
 _PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
@@ -114,6 +125,16 @@ def _decode(trials: Sequence[Trial]) -> Values:
     return _prompt(trials) | _inter_token(trials)
 
 
+def _parallel_prompt(trials: Sequence[Trial]) -> Values:
+    values = _prompt(trials)
+    n_sequences = parse_workload(trials[0].workload).n_sequences
+    return values | {"tok_per_s_per_user": values["tok_per_s"] / n_sequences}
+
+
+def _parallel_decode(trials: Sequence[Trial]) -> Values:
+    return _parallel_prompt(trials) | _inter_token(trials)
+
+
 def _chat(trials: Sequence[Trial]) -> Values:
     values: Values = {"end_to_end": median(trial.total_ns for trial in trials)}
     answered = [(trial, trial.ttft_ns) for trial in trials if trial.ttft_ns]
@@ -174,6 +195,8 @@ def _tok_per_s(n_tokens: int, ns: int) -> float:
 _FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
     Prefill: _prompt,
     Decode: _decode,
+    ParallelPrefill: _parallel_prompt,
+    ParallelDecode: _parallel_decode,
     Chat: _chat,
     Sustain: _sustained,
 }

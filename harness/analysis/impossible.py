@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from harness.schema.experiment import EngineInfo, ModelFile
 from harness.schema.model_kind import MODEL_KINDS, usual_workloads, workloads_of
 from harness.schema.settings import Settings, option_name, value_text
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import parse_workload
+from harness.schema.workload_kind import Workload
 
 _GPU_SETTINGS: dict[str, tuple[object, ...]] = {
     "n_gpu_layers": (-1, 0),
@@ -30,6 +31,7 @@ _GPU_SETTINGS: dict[str, tuple[object, ...]] = {
 _THREADS_PER_CPU = 4
 _MANY_THREADS = 16
 _ENGINE_THREADS = 512  # GGML_MAX_N_THREADS of ggml.h
+_ENGINE_SEQUENCES = 256  # LLAMA_MAX_SEQ of llama-cparams.h
 
 _PLAIN_TYPES = ("f32", "f16", "bf16")
 _USUAL = Settings(n_threads=1)
@@ -39,8 +41,10 @@ def impossible_options(settings: Sequence[Settings], workloads: Sequence[str]) -
     """A sentence for each combination that no model and no engine can do."""
     for each in settings:
         for name in workloads:
+            task = parse_workload(name)
             # Without a model: whatever it was trained for.
-            if each.n_ctx and (why := impossible_context(parse_workload(name), None, each.n_ctx)):
+            too_short = impossible_context(task, None, each.n_ctx) if each.n_ctx else None
+            if why := too_short or _impossible_together(task, each):
                 yield why
         # llama_init_from_model of llama-context.cpp: "quantized V cache requires flash_attn".
         if each.flash_attn == "off" and each.type_v not in _PLAIN_TYPES:
@@ -54,6 +58,23 @@ def impossible_options(settings: Sequence[Settings], workloads: Sequence[str]) -
                 f"{_written(each, 'n_ubatch')} has no effect: it is more than "
                 f"{_written(each, 'n_batch')}, of which it is to be a part; ask for no more"
             )
+
+
+def _impossible_together(workload: Workload, settings: Settings) -> str | None:
+    """Why the engine cannot have so many sequences of `workload` at once; None where it can."""
+    n = workload.n_sequences
+    if n > _ENGINE_SEQUENCES:
+        return (
+            f"{workload.name}: {n} sequences are more than the {_ENGINE_SEQUENCES} that the engine "
+            "takes together; ask for fewer"
+        )
+    # A context has room for the outputs of one batch, and of every sequence at least one.
+    if n > settings.n_batch:
+        return (
+            f"{workload.name}: {n} sequences are more than {_written(settings, 'n_batch')} takes; "
+            "ask for a larger one, or fewer sequences"
+        )
+    return None
 
 
 def impossible_threads(settings: Sequence[Settings], n_logical: int) -> Iterator[str]:
@@ -79,13 +100,15 @@ def impossible_context(
         n_ctx_train: What the model was trained for; None and 0: nobody knows.
         asked: What the user asked for.
     """
+    n = workload.n_sequences
     n_ctx = workload.context_length(n_ctx_train, asked)
-    if n_ctx > (n_ctx_train or n_ctx):
+    if n_ctx > (n_ctx_train or n_ctx) * n:
         if asked:
-            return _too_long(asked, n_ctx_train)
+            return _too_long(asked, n_ctx_train, n)
+        each = f" of each of {n} sequences" if n > 1 else ""
         return (
-            f"{workload.name}: {n_ctx} positions are beyond the {n_ctx_train} that the model was "
-            "trained for; choose a smaller one with -w"
+            f"{workload.name}: {n_ctx // n} positions{each} are beyond the {n_ctx_train} that the "
+            "model was trained for; choose a smaller one with -w"
         )
     if workload.n_ctx_min > n_ctx:
         return (
@@ -95,10 +118,11 @@ def impossible_context(
     return None
 
 
-def _too_long(n_ctx: int, n_ctx_train: int | None) -> str:
+def _too_long(n_ctx: int, n_ctx_train: int | None, n_sequences: int = 1) -> str:
+    each = f" for each of {n_sequences} sequences" if n_sequences > 1 else ""
     return (
-        f"--ctx {n_ctx}: {n_ctx} positions are beyond the {n_ctx_train} that the model was trained "
-        "for; ask for less"
+        f"--ctx {n_ctx}: {n_ctx // n_sequences} positions{each} are beyond the {n_ctx_train} that "
+        "the model was trained for; ask for less"
     )
 
 
@@ -113,11 +137,13 @@ def impossible_for_model(
     """
     for each in settings:
         trained = model.n_ctx_train
-        if each.n_ctx and each.n_ctx > (trained or each.n_ctx):
+        tasks = [parse_workload(name) for name in workloads]
+        most = (trained or each.n_ctx or 0) * max((it.n_sequences for it in tasks), default=1)
+        if each.n_ctx and each.n_ctx > most:
             yield _too_long(each.n_ctx, trained)
             continue
-        for name in workloads:
-            if why := impossible_context(parse_workload(name), trained, each.n_ctx):
+        for task in tasks:
+            if why := impossible_context(task, trained, each.n_ctx):
                 yield why
         # 0 also where another program measured; here the header was read.
         if each.n_cpu_moe and not model.n_expert:

@@ -10,7 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload
+from harness.schema.workload import (
+    Chat,
+    Decode,
+    ParallelDecode,
+    ParallelPrefill,
+    Prefill,
+    Sustain,
+)
+from harness.schema.workload_kind import Workload
 
 Better = Literal["more", "less"]
 Topic = Literal["", "load", "memory", "model", "quality"]
@@ -68,6 +76,10 @@ class Metric:
 
 _WORDS = {"bytes": ("smaller", "larger"), "J/token": ("more efficient", "less efficient")}
 
+_WRITING = (Decode, ParallelDecode)
+_PARALLEL = (ParallelPrefill, ParallelDecode)
+_COUNTED = (Prefill, Decode, *_PARALLEL)
+
 _ITL = "ITL: time of each decode step (tg), or gap between streamed tokens after the first (chat)."
 _CHAT_RATES = (
     "Prefill tok/s: prompt tokens / TTFT. Decode tok/s: gaps after the first token / their sum."
@@ -79,17 +91,19 @@ _PROCESS = "Anonymous, file-backed, peak: the whole process; file-backed pages c
 
 # fmt: off
 _ROWS = (
-    Metric("tok_per_s", "tok/s", "tok/s", "more", (Prefill, Decode, Sustain),
+    Metric("tok_per_s", "tok/s", "tok/s", "more", (*_COUNTED, Sustain),
            formula="tok/s: tokens / time of the timed region, which holds no model loading.",
            compared=True, gated=True),
+    Metric("tok_per_s_per_user", "per user", "tok/s", "more", _PARALLEL,
+           formula="Per user: tok/s of all sequences together / their number."),
     Metric("ttft", "TTFT", "ns", "less", (Chat,),
            formula="TTFT: text in to first text out, tokenizing and the first sample included.",
            compared=True, gated=True),
     Metric("answer", "first answer token", "ns", "less", (Chat,),
            formula="First answer token: text in to the first text behind the reasoning."),
-    Metric("itl_p50", "ITL p50", "ns", "less", (Decode, Chat), formula=_ITL),
-    Metric("itl_p95", "ITL p95", "ns", "less", (Decode, Chat), formula=_ITL, compared=True),
-    Metric("itl_p99", "ITL p99", "ns", "less", (Decode, Chat), formula=_ITL),
+    Metric("itl_p50", "ITL p50", "ns", "less", (*_WRITING, Chat), formula=_ITL),
+    Metric("itl_p95", "ITL p95", "ns", "less", (*_WRITING, Chat), formula=_ITL, compared=True),
+    Metric("itl_p99", "ITL p99", "ns", "less", (*_WRITING, Chat), formula=_ITL),
     Metric("end_to_end", "end to end", "ns", "less", (Chat,),
            formula="End to end: text in to last text out."),
     Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", (Chat,), formula=_CHAT_RATES),
@@ -98,7 +112,7 @@ _ROWS = (
     Metric("first_quarter", "first tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("last_quarter", "last tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("throttle_ratio", "last / first", "ratio", "more", (Sustain,), formula=_QUARTERS),
-    Metric("joules_per_token", "J/token", "J/token", "less", (Prefill, Decode, Chat, Sustain),
+    Metric("joules_per_token", "J/token", "J/token", "less", (*_COUNTED, Chat, Sustain),
            formula="J/token: joules of {energy} / tokens.", compared=True),
     Metric("mbu", "MBU", "ratio", None, (Decode,),
            formula="MBU: bytes read per token x tok/s / bandwidth of plain reads around the same "

@@ -2,7 +2,8 @@
 The verdict on what was measured: which workloads count for it, and what is made of them.
 
 Decoding: the tg workload whose depth is nearest to 4,096, else chat, else sustain. Prompt: pp from
-an empty cache, with a length nearest to 1,024 tokens, else chat. docs/method/verdicts.md.
+an empty cache, with a length nearest to 1,024 tokens, else chat. All of one sequence: how several
+fare together is another question. docs/method/verdicts.md.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from harness.schema.experiment import Run, Trial
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.outcome import Reason
-from harness.schema.workload import Chat, Decode, Sustain, Workload, parse_workload
+from harness.schema.workload import Chat, Decode, Sustain, parse_workload
+from harness.schema.workload_kind import Workload
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
 # mostly. So with one byte in a hundred from the disk a token takes a tenth longer: from there on
@@ -103,7 +105,7 @@ def _with_failures(speed: Verdict, measured: Measured) -> Verdict:
     failed = [
         f"{case.workload} failed: {case.outcome.message or case.outcome.reason}"
         for case in measured.cases
-        if not case.n_trials and _is_fatal(case) and _depth_of(case) <= verdict.DEPTH
+        if not case.n_trials and _is_fatal(case)
     ]
     if not failed:
         return speed
@@ -111,17 +113,18 @@ def _with_failures(speed: Verdict, measured: Measured) -> Verdict:
 
 
 def _is_fatal(case: Case) -> bool:
-    return case.outcome.status == "failed" and case.outcome.reason in _FATAL
-
-
-def _depth_of(case: Case) -> int:
-    return parse_workload(case.workload).depth
+    """Whether a case that a model should do failed because it cannot."""
+    task = parse_workload(case.workload)
+    is_due = task.depth <= verdict.DEPTH and task.n_sequences == 1
+    return is_due and case.outcome.status == "failed" and case.outcome.reason in _FATAL
 
 
 def _decode_case(measured: Measured) -> Case | None:
     """The case that decoding is judged by: one that was tried, however disturbed."""
     tried = [(case, parse_workload(case.workload)) for case in measured.cases if case.n_trials]
-    candidates = [(case, task) for case, task in tried if task.decode_metric]
+    candidates = [
+        (case, task) for case, task in tried if task.decode_metric and task.n_sequences == 1
+    ]
     if not candidates:
         return None
 
@@ -166,7 +169,7 @@ def _ttft_figure(measured: Measured) -> Figure | None:
     for case in measured.cases:
         task = parse_workload(case.workload)
         rate = case.metrics.get(task.prompt_metric) if task.prompt_metric else None
-        if rate is not None and not task.depth:
+        if rate is not None and not task.depth and task.n_sequences == 1:
             off = abs(math.log(task.n_prompt / verdict.N_PROMPT))
             # Another factor of two for a text: tokenizing and sampling are not prefill.
             found.append((off + math.log(2) * task.is_text, case.workload, rate))
@@ -215,7 +218,7 @@ def _without_decoding(measured: Measured, evidence: Evidence) -> Verdict | NoVer
     machine = measured.experiment.machine
     for case in measured.cases:
         outcome = case.outcome
-        if _is_fatal(case) and _depth_of(case) <= verdict.DEPTH:
+        if _is_fatal(case):
             limit = machine.usable_bytes
             short = (measured.model.weights_bytes or 0) - limit if limit else 0
             return verdict.does_not_run(

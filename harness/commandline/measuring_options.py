@@ -22,8 +22,8 @@ _WHAT = (
         "workloads",
         type=options.WORKLOADS,
         default=(),
-        help=f"What to measure: {FORMS}. Default: {','.join(USUAL_WORKLOADS)}, or what of it a "
-        "model can be measured in.",
+        help=f"What to measure: {FORMS}; xM: of M sequences together. Default: "
+        f"{','.join(USUAL_WORKLOADS)}, or what of it a model can be measured in.",
     ),
     click.option(
         "--runs",

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.engine.failure import EngineFailed
+from harness.engine.sequences import prompt_batches, step_batches
 from harness.schema.experiment import Buffer
 
 
 class Context:
     """
-    A context and its cache. `buffers` are the engine's own figures; of `n_ctx` positions it is
-    given `n_batch` in one call at most, and computes `n_ubatch` at once.
+    A context and its cache. `buffers` are the engine's own figures; of `n_ctx` positions, which
+    `n_sequences` share in equal parts of `n_ctx_each`, it is given `n_batch` in one call at most,
+    and computes `n_ubatch` at once.
 
     With `reads_whole` a text goes in at once, and nothing can be decoded behind it.
     """
@@ -28,8 +30,10 @@ class Context:
         self.buffers = buffers
         self._handle = handle
         self._memory = lib.llama_get_memory(handle)
-        self._saved: ctypes.Array[ctypes.c_uint8] | None = None
+        self._saved: list[ctypes.Array[ctypes.c_uint8]] = []
         self.n_ctx = int(lib.llama_n_ctx(handle))
+        self.n_ctx_each = int(lib.llama_n_ctx_seq(handle))
+        self.n_sequences = int(lib.llama_n_seq_max(handle))
         self.n_batch = int(lib.llama_n_batch(handle))
         self.n_ubatch = int(lib.llama_n_ubatch(handle))
         self._n_at_once = self.n_ubatch if reads_whole else None
@@ -40,30 +44,46 @@ class Context:
         """Empties the cache."""
         lib.llama_memory_clear(self._memory, False)
 
-    def wake(self) -> None:
+    def wake(self, position: int = 0) -> None:
         """
-        Decodes one token for nothing, so that the compute threads are awake when a clock starts.
+        Decodes one token of each sequence for nothing, so that the compute threads are awake when a
+        clock starts.
 
         They fall asleep while the worker waits for its parent; the step that wakes them took
         0.15 to 0.2 ms longer. llama-bench never pauses between its repetitions.
+
+        Args:
+            position: How many tokens each of several sequences has.
         """
-        self.prompt([0])()
+        if self.n_sequences == 1:
+            self.prompt([0])()
+        else:
+            self.parallel_steps(np.zeros((1, self.n_sequences), np.int32), position)(None)
 
     def save(self) -> None:
         """Remembers the cache as it is, for `restore`."""
-        size = lib.llama_state_seq_get_size(self._handle, 0)
-        self._saved = (ctypes.c_uint8 * size)()
-        lib.llama_state_seq_get_data(self._handle, self._saved, size, 0)
+        self._saved = [self._state(sequence) for sequence in range(self.n_sequences)]
+
+    def _state(self, sequence: int) -> ctypes.Array[ctypes.c_uint8]:
+        size = lib.llama_state_seq_get_size(self._handle, sequence)
+        state: ctypes.Array[ctypes.c_uint8] = (ctypes.c_uint8 * size)()
+        lib.llama_state_seq_get_data(self._handle, state, size, sequence)
+        return state
 
     def restore(self) -> bool:
         """Puts back what `save` remembered; False where the engine cannot."""
         self.clear()
-        saved = self._saved
-        return bool(saved and lib.llama_state_seq_set_data(self._handle, saved, len(saved), 0) > 0)
+        return bool(self._saved) and all(
+            lib.llama_state_seq_set_data(self._handle, state, len(state), sequence) > 0
+            for sequence, state in enumerate(self._saved)
+        )
 
     def rewind(self, n_keep: int) -> bool:
-        """Drops all positions from `n_keep` on; False where the engine cannot."""
-        return bool(lib.llama_memory_seq_rm(self._memory, 0, n_keep, -1))
+        """Drops all positions of every sequence from `n_keep` on; False where the engine cannot."""
+        return all(
+            lib.llama_memory_seq_rm(self._memory, sequence, n_keep, -1)
+            for sequence in range(self.n_sequences)
+        )
 
     def prompt(self, tokens: Sequence[int]) -> Callable[[], None]:
         """
@@ -86,6 +106,27 @@ class Context:
         batches = [lib.llama_batch_get_one(array, len(array)) for array in arrays]
         # What has no cache is encoded, and of an encoder-decoder the encoder is what reads.
         compute = lib.llama_encode if self._encodes else lib.llama_decode
+        return self._computed(compute, batches, arrays)
+
+    def parallel_prompts(self, tokens: NDArray[np.int32], first: int) -> Callable[[], None]:
+        """
+        The same of several sequences, of which each has as many tokens.
+
+        Args:
+            tokens: A row for each sequence.
+            first: The position of each row's first token.
+
+        Raises:
+            EngineFailed: The model does not write one token after the other.
+        """
+        self.require_decoding()
+        batches = prompt_batches(tokens, first, self.n_batch)
+        return self._computed(lib.llama_decode, batches.calls, batches.arrays)
+
+    def _computed(
+        self, compute: Callable[..., int], batches: Sequence[lib.llama_batch], arrays: object
+    ) -> Callable[[], None]:
+        """A function that computes `batches`, which point into `arrays`, one synchronize behind."""
         handle, synchronize = self._handle, lib.llama_synchronize
 
         def run() -> None:
@@ -94,7 +135,7 @@ class Context:
                 if result:
                     raise _decode_failed(result)
             synchronize(handle)
-            _ = arrays  # the batches point into them
+            _ = arrays
 
         return run
 
@@ -110,6 +151,29 @@ class Context:
         width = ctypes.sizeof(lib.llama_token)
         singles = [lib.llama_token.from_buffer(array, i * width) for i in range(len(tokens))]
         batches = [lib.llama_batch_get_one(ctypes.pointer(single), 1) for single in singles]
+        return self._stamped(batches, array)
+
+    def parallel_steps(
+        self, tokens: NDArray[np.int32], first: int
+    ) -> Callable[[int | None], list[int]]:
+        """
+        The same of several sequences: a step decodes a row of `tokens`, one for each of them.
+
+        Args:
+            tokens: A row for each step.
+            first: The position of the first row.
+
+        Raises:
+            EngineFailed: The model does not write one token after the other.
+        """
+        self.require_decoding()
+        batches = step_batches(tokens, first)
+        return self._stamped(batches.calls, batches.arrays)
+
+    def _stamped(
+        self, batches: Sequence[lib.llama_batch], arrays: object
+    ) -> Callable[[int | None], list[int]]:
+        """A function that decodes `batches`, which point into `arrays`, and stamps each."""
         handle, decode, synchronize = self._handle, lib.llama_decode, lib.llama_synchronize
 
         def run(until_ns: int | None) -> list[int]:
@@ -122,7 +186,7 @@ class Context:
                 stamps.append(perf_counter_ns())
                 if until_ns is not None and stamps[-1] >= until_ns:
                     break
-            _ = array  # the batches point into it
+            _ = arrays
             return stamps
 
         return run

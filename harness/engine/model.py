@@ -75,15 +75,25 @@ class Model:
         return bool(lib.llama_vocab_get_add_bos(self._vocab))
 
     @contextlib.contextmanager
-    def context(self, n_ctx: int, settings: Settings | None = None) -> Iterator[Context]:
+    def context(
+        self, n_ctx: int, settings: Settings | None = None, *, n_sequences: int = 1
+    ) -> Iterator[Context]:
         """
-        A context of `n_ctx` positions, freed at the end; `settings` None takes the model's own.
+        A context of `n_ctx` positions for all of `n_sequences`, freed at the end; `settings` None
+        takes the model's own.
 
         Raises:
             EngineFailed: It does not fit into memory, or the settings do not go together.
         """
+        settings = settings or self._settings
+        if n_sequences > settings.n_batch:
+            # The library would abort.
+            raise EngineFailed(
+                "settings-invalid",
+                f"{n_sequences} sequences are more than a batch of {settings.n_batch} tokens takes",
+            )
         self.engine.forget_log()
-        params = context_params(settings or self._settings, n_ctx, self._kind)
+        params = context_params(settings, n_ctx, self._kind, n_sequences)
         handle = lib.llama_init_from_model(self._handle, params)
         if not handle:
             reason = log.cause(self.engine.errors(), "context-failed")

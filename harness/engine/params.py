@@ -73,7 +73,7 @@ def _expert_overrides(n_layers: int, ggml: Ggml) -> ctypes.Array[_BufferOverride
 
 
 def context_params(
-    settings: Settings, n_ctx: int, kind: ModelKind = "generates"
+    settings: Settings, n_ctx: int, kind: ModelKind = "generates", n_sequences: int = 1
 ) -> lib.llama_context_params:
     """
     llama.cpp's context parameters, with what its own tools set for a model of that kind.
@@ -83,6 +83,9 @@ def context_params(
     """
     params = lib.llama_context_default_params()
     params.n_ctx = n_ctx
+    params.n_seq_max = n_sequences
+    # Each sequence has cells of its own: in a common pool each would look at those of all.
+    params.kv_unified = False
     params.n_batch = settings.n_batch
     params.n_ubatch = settings.n_ubatch
     params.n_threads = params.n_threads_batch = settings.n_threads

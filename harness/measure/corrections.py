@@ -21,7 +21,8 @@ from harness.schema.machine import Machine
 from harness.schema.prediction import Prediction
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import Decode, Prefill, Workload, parse_workload
+from harness.schema.workload import Decode, Prefill, parse_workload
+from harness.schema.workload_kind import Workload
 
 # Behind more context than this a figure is one of the cache too, which is predicted apart.
 _SHALLOW_TOKENS = 2100

@@ -32,6 +32,7 @@ from harness.schema.machine import Device, Machine
 from harness.schema.settings import Settings
 from harness.schema.work import Work
 from harness.schema.workload import parse_workload
+from harness.schema.workload_kind import Workload
 from harness.units import memory_size
 
 DEFAULT_CONTEXT = 4096
@@ -102,15 +103,22 @@ def plan_workloads(
         settings: How the engine is set up.
         workloads: By their names.
     """
-    lengths = {
-        parse_workload(name).context_length(model.file.n_ctx_train, settings.n_ctx)
-        for name in workloads
-    }
-    requests = [
-        ContextRequest(n_ctx=n_ctx, type_k=settings.type_k, type_v=settings.type_v)
-        for n_ctx in sorted(lengths)
-    ]
-    return plan_memory(path, model.headers, settings, requests)
+    tasks = map(parse_workload, workloads)
+    requests = {context_request(task, model.file.n_ctx_train, settings) for task in tasks}
+    ordered = sorted(requests, key=lambda request: (request.n_sequences, request.n_ctx))
+    return plan_memory(path, model.headers, settings, ordered)
+
+
+def context_request(
+    workload: Workload, n_ctx_train: int | None, settings: Settings
+) -> ContextRequest:
+    """The context that `workload` gets of a model trained for `n_ctx_train` positions."""
+    return ContextRequest(
+        n_ctx=workload.context_length(n_ctx_train, settings.n_ctx),
+        n_sequences=workload.n_sequences,
+        type_k=settings.type_k,
+        type_v=settings.type_v,
+    )
 
 
 def most_needed(plan: MemoryPlan) -> MemoryNeed | None:

@@ -12,6 +12,7 @@ from harness.errors import HarnessError
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
 from harness.measure.memory import (
     capacity_here,
+    context_request,
     memory_settings,
     most_needed,
     plan_workloads,
@@ -140,7 +141,9 @@ def _refusals(
         if refused is None:
             continue
         usual = Settings(n_threads=settings.n_threads, load_mode=settings.load_mode)
-        request = ContextRequest(n_ctx=refused.request.n_ctx)
+        request = ContextRequest(
+            n_ctx=refused.request.n_ctx, n_sequences=refused.request.n_sequences
+        )
         if any(each.n_ctx for each in plan_memory(path, model.headers, usual, [request]).contexts):
             yield f"{model.key} with {settings_text(settings)}: {refused.message}"
             return
@@ -157,8 +160,10 @@ def _of_model(
         for workload in map(
             parse_workload, workloads_of(model.file.kind, experiment.plan.workloads)
         ):
-            n_ctx = workload.context_length(model.file.n_ctx_train, settings.n_ctx)
-            context = _context(plan, n_ctx)
+            request = context_request(workload, model.file.n_ctx_train, settings)
+            context = next(
+                (each for each in plan.contexts if each.request == request and each.n_ctx), None
+            )
             memory = [] if context is None else memory_predictions(plan, context)
             told: list[Prediction] = [
                 each.model_copy(update={"model": model.key, "workload": workload.name})
@@ -176,12 +181,6 @@ def _of_model(
 def _machine_of(experiment: Experiment) -> Machine:
     assert isinstance(experiment.machine, Machine)  # of this machine, so told in full
     return experiment.machine
-
-
-def _context(plan: MemoryPlan, n_ctx: int) -> PlannedContext | None:
-    return next(
-        (each for each in plan.contexts if each.request.n_ctx == n_ctx and each.n_ctx), None
-    )
 
 
 def _speeds(experiment: Experiment, results: Path | None) -> Speeds:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.schema.workload import USUAL_WORKLOADS, Workload, parse_workload
+from harness.schema.workload import USUAL_WORKLOADS, parse_workload
+from harness.schema.workload_kind import Workload
 
 ModelKind = Literal[
     "generates", "embeds", "reranks", "encoder-decoder", "diffuses", "drafts", "speaks"
@@ -141,6 +142,7 @@ def usual_workloads(kinds: Iterable[ModelKind]) -> tuple[str, ...]:
 def _is_possible(kind: ModelKind, workload: Workload) -> bool:
     if kind == "generates":
         return True
-    # Of these a text is read whole: nothing lies in a cache before it.
+    # Of these a text is read whole: nothing lies in a cache before it, or in one beside it.
     can_read = MODEL_KINDS[kind].throughput is not None
-    return can_read and workload.decode_metric is None and not workload.depth
+    is_alone = not workload.depth and workload.n_sequences == 1
+    return can_read and workload.decode_metric is None and is_alone

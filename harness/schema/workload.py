@@ -2,8 +2,9 @@
 The workloads, by the names that llama-bench gave them, and what each says of itself.
 
 pp512: 512 tokens of prompt at once. tg128: 128 tokens, one after the other. `@d4096`: either of
-them behind 4096 tokens that are in the cache already. chat: text in, text out. sustain60:
-generate for 60 seconds, in laps, so that throttling shows.
+them behind 4096 tokens that are in the cache already. tg128x4: of 4 sequences together, as
+llama-batched-bench does. chat: text in, text out. sustain60: generate for 60 seconds, in laps, so
+that throttling shows.
 
 A further kind is a class here (in KINDS), its trial in the worker (measure/jobs/trial_worker.py),
 its formulas (analysis/formulas.py), and its place in the rows of analysis/metrics.py.
@@ -12,11 +13,12 @@ its formulas (analysis/formulas.py), and its place in the rows of analysis/metri
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator
+
+from harness.schema.workload_kind import ALONE, SEVERAL, Workload
 
 CHAT_TOKENS = 64
 """Tokens a chat answers with: two to three sentences, and 63 gaps for its percentiles."""
@@ -41,87 +43,12 @@ growing cache would slow it down and look like throttling."""
 USUAL_WORKLOADS = ("pp512", "tg128", "chat")
 """What is measured where nobody asks for something else."""
 
-_NUMBERS = r"(?P<n>[1-9]\d{0,6})(?:\s*@\s*d(?P<depth>[1-9]\d{0,6}))?"
+SEQUENCE_PADDING = 256
+"""Every sequence's part of a shared context is a multiple of so many positions
+(llama_context::llama_context of llama-context.cpp)."""
 
-
-class Workload(ABC):
-    """
-    What is to be measured: a kind with its parameters; the defaults are those of most kinds.
-
-    `pattern` is what its name looks like, `form` tells a person. `prompt_metric` and
-    `decode_metric` name the rates at which it reads and writes.
-    """
-
-    pattern: ClassVar[str]
-    form: ClassVar[str]
-    examples: ClassVar[tuple[str, ...]]
-    prompt_metric: ClassVar[str | None] = None
-    decode_metric: ClassVar[str | None] = None
-    is_text: ClassVar[bool] = False
-    """Whether its prompt is text, which a tokenizer makes tokens of."""
-    is_request: ClassVar[bool] = False
-    """Whether a server can be asked for it."""
-    prompt_spread: ClassVar[float] = 0.0
-    """By how much its prompt may be longer or shorter than `n_prompt`, in natural logarithms."""
-
-    @classmethod
-    @abstractmethod
-    def of(cls, found: re.Match[str]) -> Self:
-        """The workload that a match of `pattern` names."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """The canonical spelling, "tg128@d4096", which `parse_workload` reads back."""
-
-    @property
-    @abstractmethod
-    def n_ctx(self) -> int:
-        """Positions it needs; for pp and tg just what llama-bench gives them."""
-
-    @property
-    @abstractmethod
-    def mean_positions(self) -> float:
-        """Positions that one of its steps reads in the mean; of a prompt, one of its tokens."""
-
-    @property
-    def n_ctx_min(self) -> int:
-        """Positions it cannot do without."""
-        return self.n_ctx
-
-    @property
-    def depth(self) -> int:
-        """Tokens that are in the cache before it begins."""
-        return 0
-
-    @property
-    def n_prompt(self) -> int:
-        """Tokens it reads at once, before it writes."""
-        return 0
-
-    @property
-    def n_generated(self) -> int:
-        """Tokens it writes, one after the other."""
-        return 0
-
-    @property
-    def rate_metric(self) -> str | None:
-        """The rate to predict it by: of writing where it writes, else of reading."""
-        return self.decode_metric or self.prompt_metric
-
-    def n_trials(self, n_wanted: int) -> int:
-        """Trials that a Run makes of it where `n_wanted` of each workload are wanted."""
-        return n_wanted
-
-    def context_length(self, n_ctx_train: int | None, asked: int | None = None) -> int:
-        """
-        Positions of the context it gets: as asked for, or what it needs and the model allows.
-
-        Args:
-            n_ctx_train: What the model was trained for; None and 0: nobody knows.
-            asked: What the user asked for.
-        """
-        return asked or min(self.n_ctx, max(n_ctx_train or self.n_ctx, self.n_ctx_min))
+_TOKENS = r"(?P<n>[1-9]\d{0,6})"
+_DEPTH = r"(?:\s*@\s*d(?P<depth>[1-9]\d{0,6}))?"
 
 
 @dataclass(frozen=True)
@@ -156,8 +83,8 @@ class Prefill(_Counted):
     """`n` tokens of prompt at once."""
 
     prefix = "pp"
-    pattern = rf"pp{_NUMBERS}"
-    form = "ppN[@dDEPTH]"
+    pattern = rf"pp{_TOKENS}{ALONE}{_DEPTH}"
+    form = "ppN[xM][@dDEPTH]"
     examples = ("pp512",)
     prompt_metric = "tok_per_s"
 
@@ -171,9 +98,66 @@ class Decode(_Counted):
     """`n` tokens, one after the other."""
 
     prefix = "tg"
-    pattern = rf"tg{_NUMBERS}"
-    form = "tgN[@dDEPTH]"
+    pattern = rf"tg{_TOKENS}{ALONE}{_DEPTH}"
+    form = "tgN[xM][@dDEPTH]"
     examples = ("tg128", "tg128@d4096")
+    decode_metric = "tok_per_s"
+
+    @property
+    def n_generated(self) -> int:
+        return self.n
+
+
+@dataclass(frozen=True)
+class _Parallel(_Counted):
+    """The same of `n_sequences` together, each with a cache of its own in one context."""
+
+    n_sequences: int = 2
+
+    @classmethod
+    def of(cls, found: re.Match[str]) -> Self:
+        return cls(int(found["n"]), int(found["depth"] or 0), int(found["n_sequences"]))
+
+    @property
+    def name(self) -> str:
+        depth = f"@d{self.depth}" if self.depth else ""
+        return f"{self.prefix}{self.n}x{self.n_sequences}{depth}"
+
+    @property
+    def n_ctx(self) -> int:
+        """As llama-batched-bench needs it: what each needs, padded, for all of them together."""
+        n_each = -(-(self.depth + self.n) // SEQUENCE_PADDING) * SEQUENCE_PADDING
+        return self.n_sequences * n_each
+
+    @property
+    def n_ctx_min(self) -> int:
+        """The engine pads what each of them gets."""
+        return self.n_sequences * (self.depth + self.n)
+
+
+@dataclass(frozen=True)
+class ParallelPrefill(_Parallel):
+    """`n` tokens of prompt of each sequence, all in one batch."""
+
+    prefix = "pp"
+    pattern = rf"pp{_TOKENS}{SEVERAL}{_DEPTH}"
+    form = Prefill.form
+    examples = ("pp512x4",)
+    prompt_metric = "tok_per_s"
+
+    @property
+    def n_prompt(self) -> int:
+        return self.n
+
+
+@dataclass(frozen=True)
+class ParallelDecode(_Parallel):
+    """`n` tokens of each sequence, a step for one token of each."""
+
+    prefix = "tg"
+    pattern = rf"tg{_TOKENS}{SEVERAL}{_DEPTH}"
+    form = Decode.form
+    examples = ("tg128x4",)
     decode_metric = "tok_per_s"
 
     @property
@@ -261,10 +245,12 @@ class Sustain(Workload):
         return min(n_wanted, 1)
 
 
-KINDS: tuple[type[Workload], ...] = (Prefill, Decode, Chat, Sustain)
+KINDS: tuple[type[Workload], ...] = (
+    Prefill, Decode, ParallelPrefill, ParallelDecode, Chat, Sustain,
+)  # fmt: skip
 
-FORMS = ", ".join(kind.form for kind in KINDS)
-"""How workloads are written, for a person."""
+FORMS = ", ".join(dict.fromkeys(kind.form for kind in KINDS))
+"""How workloads are written, for a person; xM: by M sequences together."""
 
 
 def parse_workload(text: str) -> Workload:

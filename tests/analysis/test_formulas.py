@@ -34,6 +34,19 @@ def test_inter_token_percentiles_pool_the_steps_of_a_run() -> None:
     assert values["itl_p99"] == pytest.approx(1_049_000)
 
 
+def test_several_sequences_have_a_rate_together_and_one_each() -> None:
+    steps = (10_000_000,) * 32
+    trial = make_trial("tg32x4", n_tokens=128, total_ns=sum(steps), step_ns=steps)
+    values = run_values(run_of(trial), "tg32x4", MACHINE)
+    assert values["tok_per_s"] == pytest.approx(400)
+    assert values["tok_per_s_per_user"] == pytest.approx(100)
+    assert values["itl_p50"] == 10_000_000
+    prompt = make_trial("pp16x2", n_tokens=32, total_ns=SECOND)
+    assert run_values(run_of(prompt), "pp16x2", MACHINE) == {
+        "tok_per_s": pytest.approx(32), "tok_per_s_per_user": pytest.approx(16),
+    }  # fmt: skip
+
+
 def test_a_percentile_without_enough_steps_is_left_out() -> None:
     values = run_values(run_of(make_trial("tg32")), "tg32", MACHINE)
     assert "itl_p95" in values

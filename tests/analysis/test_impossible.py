@@ -39,6 +39,8 @@ def of(**changes: Any) -> Settings:
         ({"n_ctx": 511}, "sustain60", "sustain60 needs 512 positions"),
         ({"flash_attn": "off", "type_v": "q8_0"}, "tg8", "--cache-type-v q8_0 needs flash"),
         ({"n_batch": 32, "n_ubatch": 64}, "tg8", "--ubatch-size 64 has no effect"),
+        ({"n_ctx": 511}, "tg128x4", "tg128x4 needs 512 positions, --ctx gives 511"),
+        ({"n_batch": 32}, "pp8x33", "pp8x33: 33 sequences are more than --batch-size 32 takes"),
     ],
 )
 def test_what_no_model_can_do_is_named_with_its_option(
@@ -57,6 +59,9 @@ def test_what_no_model_can_do_is_named_with_its_option(
         ({"flash_attn": "off", "type_k": "q8_0"}, "tg8"),
         ({"flash_attn": "off", "type_v": "bf16"}, "tg8"),
         ({"n_batch": 32}, "tg8"),
+        ({"n_batch": 32}, "tg8x32"),
+        ({"n_ctx": 512}, "tg128x4"),
+        ({}, "tg8x256"),
     ],
 )
 def test_what_can_be_is_not_refused(changes: dict[str, Any], workload: str) -> None:
@@ -69,6 +74,8 @@ def test_what_can_be_is_not_refused(changes: dict[str, Any], workload: str) -> N
         ({"n_ctx": 9000}, "tg8", "--ctx 9000: 9000 positions are beyond the 8192"),
         ({"n_ctx": 9000}, None, "--ctx 9000: 9000 positions are beyond the 8192"),
         ({}, "tg8@d8192", "tg8@d8192: 8200 positions are beyond the 8192"),
+        ({}, "tg8x4@d8192", "8200 positions of each of 4 sequences are beyond the 8192"),
+        ({"n_ctx": 33_000}, "tg8x4", "--ctx 33000: 33000 positions are beyond the 8192"),
         ({"n_cpu_moe": 3}, "tg8", "--cpu-moe 3 has no effect: the model has no experts"),
     ],
 )
@@ -78,6 +85,19 @@ def test_what_a_header_rules_out_is_said(
     names = (workload,) if workload else ()
     (why,) = impossible_for_model([of(**changes)], names, make_model())
     assert words in why
+
+
+def test_several_sequences_may_have_together_what_one_may_not() -> None:
+    settings = [of(n_ctx=32_768)]
+    assert not list(impossible_for_model(settings, ("tg8x4",), make_model()))
+    (why,) = impossible_for_model(settings, ("tg8x4", "tg8x3"), make_model())
+    assert "10922 positions for each of 3 sequences are beyond the 8192" in why
+
+
+@pytest.mark.parametrize("workload", ["pp8x257", "tg8x9999"])
+def test_more_sequences_than_the_engine_takes_are_refused(workload: str) -> None:
+    (why,) = impossible_options([of()], (workload,))
+    assert "sequences are more than the 256 that the engine takes together" in why
 
 
 def test_a_header_that_does_not_say_rules_nothing_out() -> None:
@@ -134,6 +154,8 @@ def test_what_a_model_that_does_not_write_lacks_is_named() -> None:
     (why,) = impossible_for_kind([of()], ("pp64", "tg8", "chat"), encoder)
     assert why.startswith("m is an embedding model, which reads a text at once and writes none")
     assert "it cannot be measured in tg8, chat" in why
+    (why,) = impossible_for_kind([of()], ("pp64", "pp64x2"), encoder)
+    assert "it cannot be measured in pp64x2" in why
     assert not list(impossible_for_kind([of()], ("pp64", "tg8", "chat"), make_model()))
     assert not list(impossible_for_kind([of()], (), encoder))
 

@@ -265,6 +265,27 @@ def test_a_depth_that_found_no_memory_may_mean_that_it_does_not_run() -> None:
     assert "tg128@d4096 failed: no memory" in verdict.notes
 
 
+def test_several_sequences_together_say_nothing_of_how_one_fares() -> None:
+    together = (make_trial("tg128x4@d4096", 200.0), make_trial("pp1024x4", 9000.0))
+    verdict = measured(*together)
+    assert isinstance(verdict, NoVerdict)
+    assert "decoding was not measured" in verdict.reason
+    alone = make_trial("tg128@d4096", 15.0)
+    assert verdict_of(*together, alone, PROMPT) == verdict_of(alone, PROMPT)
+
+
+def test_too_many_sequences_for_the_memory_do_not_make_a_model_that_does_not_run() -> None:
+    outcome = Outcome(status="failed", reason="out-of-memory", message="no memory")
+    failure = CaseFailure(workload="tg128x64", reason="out-of-memory", message="no memory")
+    workloads = ("tg128@d4096", "pp1024", "tg128x64")
+    run = run_of(
+        make_trial("tg128@d4096", 30.0), PROMPT, outcome=outcome, case_failures=(failure,)
+    ).model_copy(update={"workloads": workloads})
+    verdict = judged([run], workloads)
+    assert isinstance(verdict, Verdict)
+    assert verdict.worst == verdict.level == "comfortable"
+
+
 def test_a_model_that_prefills_but_cannot_decode_does_not_run() -> None:
     failure = CaseFailure(workload="tg128", reason="decode-failed", message="no room")
     run = run_of(

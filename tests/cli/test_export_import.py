@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from make.bench_rows import as_database, as_json, as_jsonl, as_sql, make_row
-from make.records import make_end, make_experiment, make_runs
+from make.records import make_end, make_experiment, make_run, make_runs
 
 from cli.commandline import Home
 from harness.records.store import ExperimentWriter, load
@@ -209,3 +209,19 @@ def test_import_reads_stdin(home: Home) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs /dev/zero")
 def test_import_of_an_endless_file_ends(home: Home) -> None:
     assert "32 MiB" in home.harness("import", "/dev/zero").error()
+
+
+def test_export_of_several_sequences_is_in_the_format_of_llama_batched_bench(home: Home) -> None:
+    workloads = ("pp64x4", "tg8x4@d64", "chat")
+    with ExperimentWriter(home.results, make_experiment(workloads)) as writer:
+        writer.append_run(make_run(0, workloads))
+        writer.finish(make_end(1))
+    done = home.harness("export", "--format", "llama-batched-bench")
+    (row,) = map(json.loads, done.stdout.splitlines())
+    refused = home.harness("export", "--format", "llama-batched-bench", "--output", "csv")
+
+    assert (row["pp"], row["tg"], row["pl"]) == (64, 8, 4)
+    assert "chat (llama-batched-bench has no such workload)" in done.stderr
+    assert refused.exit_code == 2
+    assert "llama-batched-bench has jsonl alone" in refused.error()
+    assert "llama-bench has one sequence alone" in home.harness("export").error()

@@ -194,6 +194,36 @@ def decoder(name: str, kind: ModelKind, architecture: str, **more: KeyValue) -> 
     return TinyModel(name, kind, keys, shapes)
 
 
+def mamba() -> TinyModel:
+    """A recurrent language model: of earlier tokens it keeps a state, not their keys."""
+    n_inner, n_state, n_conv, rank = 2 * _N_EMBD, 128, 4, 4
+    words = decoder("", "generates", "mamba")
+    keys: dict[str, KeyValue] = {
+        **words.keys,
+        "mamba.ssm.conv_kernel": n_conv,
+        "mamba.ssm.inner_size": n_inner,
+        "mamba.ssm.state_size": n_state,
+        "mamba.ssm.time_step_rank": rank,
+        "mamba.attention.head_count": 0,
+        "mamba.feed_forward_length": 0,
+    }
+    shapes = {name: words.shapes[name] for name in ("token_embd.weight", "output_norm.weight")}
+    for block in (f"blk.{layer}" for layer in range(_N_LAYER)):
+        shapes |= {
+            f"{block}.attn_norm.weight": (_N_EMBD,),
+            f"{block}.ssm_in.weight": (_N_EMBD, 2 * n_inner),
+            f"{block}.ssm_conv1d.weight": (n_conv, n_inner),
+            f"{block}.ssm_conv1d.bias": (n_inner,),
+            f"{block}.ssm_x.weight": (n_inner, rank + 2 * n_state),
+            f"{block}.ssm_dt.weight": (rank, n_inner),
+            f"{block}.ssm_dt.bias": (n_inner,),
+            f"{block}.ssm_a": (n_state, n_inner),
+            f"{block}.ssm_d": (n_inner,),
+            f"{block}.ssm_out.weight": (n_inner, _N_EMBD),
+        }
+    return TinyModel("tiny-mamba", "generates", keys, shapes)
+
+
 OTHER_KINDS: Mapping[str, Callable[[], TinyModel]] = {
     "an encoder": bert,
     "a reranker": reranker,

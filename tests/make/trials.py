@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.schema.experiment import Trial
 from harness.schema.machine import Counters
-from harness.schema.workload import Prefill, Sustain, parse_workload
+from harness.schema.workload import ParallelPrefill, Prefill, Sustain, parse_workload
 
 
 def make_counters(wall_ns: int = 1_000_000_000, **changes: Any) -> Counters:
@@ -51,8 +51,9 @@ def make_trial(
     task = parse_workload(workload)
     facts: dict[str, Any] = {"workload": workload, "index": index}
     jitter = rng.uniform if rng else lambda _low, _high: 1.0
-    if isinstance(task, Prefill):
-        facts |= {"n_tokens": task.n, "total_ns": round(task.n / rate * 1e9)}
+    if isinstance(task, Prefill | ParallelPrefill):
+        n_tokens = task.n * task.n_sequences
+        facts |= {"n_tokens": n_tokens, "total_ns": round(n_tokens / rate * 1e9)}
     elif isinstance(task, Sustain):
         windows = [round(rate * jitter(0.97, 1.03)) for _ in range(task.seconds)]
         facts |= {
@@ -63,8 +64,10 @@ def make_trial(
         }
     else:
         n_gaps = task.n_generated - task.is_text
-        steps = [round(1e9 / rate * jitter(0.97, 1.05)) for _ in range(n_gaps)]
-        facts |= {"n_tokens": task.n_generated, "total_ns": sum(steps), "step_ns": steps}
+        step_s = task.n_sequences / rate
+        steps = [round(1e9 * step_s * jitter(0.97, 1.05)) for _ in range(n_gaps)]
+        n_tokens = task.n_generated * task.n_sequences
+        facts |= {"n_tokens": n_tokens, "total_ns": sum(steps), "step_ns": steps}
     if task.is_text:
         ttft_ns = 800_000_000
         facts |= {"n_prompt": 250, "tokenize_ns": 400_000, "ttft_ns": ttft_ns}

@@ -87,3 +87,17 @@ def test_a_plan_is_of_the_contexts_that_the_worker_will_make(
     model = local_model(tiny_model, "tiny")
     plan_workloads(tiny_model, model, settings, ("pp512", "tg128", "chat", "tg16@d496"))
     assert planned == ([1024] if n_ctx else [128, 512, 2048])
+
+
+def test_workloads_of_as_many_sequences_share_a_planned_context(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    planned: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        memory,
+        "plan_memory",
+        lambda *given: planned.extend((it.n_sequences, it.n_ctx) for it in given[3]),
+    )
+    names = ("tg128x2", "pp200x2", "tg128x4", "pp1024", "tg128x4@d256")
+    plan_workloads(tiny_model, local_model(tiny_model, "tiny"), Settings(n_threads=2), names)
+    assert planned == [(1, 1024), (2, 512), (4, 1024), (4, 2048)]

@@ -96,11 +96,11 @@ def indices(report: MeasureReport, workload: str) -> list[int]:
 
 
 def test_trials_alternate_in_an_order_that_rotates(table: Table) -> None:
-    workloads = ("tg8", "pp16", "chat")
+    workloads = ("tg8", "pp16", "tg8x2@d16", "chat")
     sides = [table.side(name, *workloads) for name in ("a", "b", "c")]
     for each in measured(*sides, workloads=workloads):
         assert each.report.outcome.status == "ok", each.report.outcome
-        assert [indices(each.report, name) for name in workloads] == [[0, 1, 2]] * 3
+        assert [indices(each.report, name) for name in workloads] == [[0, 1, 2]] * 4
 
     for name in workloads:
         trials = table.trials(name)

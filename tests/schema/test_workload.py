@@ -15,16 +15,21 @@ from harness.schema.workload import (
     SUSTAIN_SECONDS,
     Chat,
     Decode,
+    ParallelDecode,
+    ParallelPrefill,
     Prefill,
     Sustain,
-    Workload,
     parse_workload,
 )
+from harness.schema.workload_kind import Workload
 
 _COUNTED = st.integers(1, 999_999), st.integers(0, 999_999)
+_PARALLEL = (*_COUNTED, st.integers(2, 9_999))
 WORKLOADS: st.SearchStrategy[Workload] = st.one_of(
     st.builds(Prefill, *_COUNTED),
     st.builds(Decode, *_COUNTED),
+    st.builds(ParallelPrefill, *_PARALLEL),
+    st.builds(ParallelDecode, *_PARALLEL),
     st.builds(Sustain, st.integers(1, 9_999)),
     st.just(Chat()),
 )
@@ -42,6 +47,11 @@ def test_a_name_reads_back_as_the_workload_it_names(workload: Workload) -> None:
         ("pp512", Prefill(512)),
         ("TG128", Decode(128)),
         (" tg128 @ d4096 ", Decode(128, 4096)),
+        ("pp512x4", ParallelPrefill(512, n_sequences=4)),
+        ("tg128x4@d4096", ParallelDecode(128, 4096, 4)),
+        (" TG128 X 16 @ d8 ", ParallelDecode(128, 8, 16)),
+        ("tg128x1", Decode(128)),
+        ("pp512x1@d9", Prefill(512, 9)),
         ("sustain", Sustain(SUSTAIN_SECONDS)),
         ("sustain5", Sustain(5)),
         ("chat", Chat()),
@@ -52,25 +62,38 @@ def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: W
 
 
 @pytest.mark.parametrize(
-    "text", ["", "pp", "pp0", "tg-1", "tg128@4096", "chat@d5", "sustain0", "pg512", "tg128@d0"]
+    "text",
+    [
+        *("", "pp", "pp0", "tg-1", "tg128@4096", "chat@d5", "sustain0", "pg512", "tg128@d0"),
+        *("tg128x", "tg128x0", "tg128x04", "tg128@d4096x4", "tgx4", "x4", "sustain60x4"),
+    ],
 )
 def test_what_is_no_workload_says_how_they_are_written(text: str) -> None:
-    with pytest.raises(ValueError, match="write pp512, tg128, tg128@d4096, chat or sustain60"):
+    with pytest.raises(ValueError, match="write pp512, tg128, tg128@d4096, pp512x4, tg128x4"):
         parse_workload(text)
-    assert FORMS == "ppN[@dDEPTH], tgN[@dDEPTH], chat, sustainSECONDS"
+    assert FORMS == "ppN[xM][@dDEPTH], tgN[xM][@dDEPTH], chat, sustainSECONDS"
 
 
 @given(WORKLOADS)
 def test_a_workload_never_needs_more_than_it_is_given(workload: Workload) -> None:
     assert 0 < workload.n_ctx_min <= workload.n_ctx
-    assert workload.n_prompt + workload.n_generated <= workload.n_ctx - workload.depth
-    assert workload.depth < workload.mean_positions <= workload.n_ctx
+    n_each = workload.n_ctx // workload.n_sequences
+    assert workload.n_prompt + workload.n_generated <= n_each - workload.depth
+    assert workload.depth < workload.mean_positions <= n_each
 
 
 def test_context_is_what_llama_bench_gives() -> None:
     assert parse_workload("pp512").n_ctx == 512
     assert parse_workload("tg128@d4096").n_ctx == 4224
     assert parse_workload("chat").n_ctx == CHAT_CONTEXT
+
+
+def test_several_sequences_get_what_the_engine_makes_of_the_part_of_each() -> None:
+    assert parse_workload("tg128x4").n_ctx == 4 * 256
+    assert parse_workload("pp512x3").n_ctx == 3 * 512
+    assert parse_workload("tg128x4@d4096").n_ctx == 4 * (4096 + 256)
+    # Trained for 200 positions, each of them has room for 200.
+    assert parse_workload("tg128x4").context_length(200) == 800
 
 
 @given(WORKLOADS, N_CTX_TRAIN, st.integers(1, 1 << 20))
@@ -83,7 +106,7 @@ def test_the_context_is_what_was_asked_for_or_what_the_model_and_the_workload_al
     if not trained:
         assert usual == workload.n_ctx
     elif usual != workload.n_ctx:
-        assert usual == max(trained, workload.n_ctx_min)
+        assert usual == max(trained * workload.n_sequences, workload.n_ctx_min)
 
 
 def test_a_chat_of_a_model_whose_training_nobody_knows_gets_its_whole_context() -> None:

@@ -12,7 +12,8 @@ from harness.analysis.frontier.criteria import CRITERIA, Criterion
 from harness.analysis.measured import Measured
 from harness.analysis.stats.ratio import Comparison
 from harness.schema.figure import Figure
-from harness.schema.workload import Chat, Decode, Prefill, Workload, parse_workload
+from harness.schema.workload import Chat, Decode, Prefill, parse_workload
+from harness.schema.workload_kind import Workload
 
 
 @dataclass(frozen=True, slots=True)

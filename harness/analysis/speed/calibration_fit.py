@@ -25,7 +25,8 @@ from harness.analysis.speed.rates import (
     picked_expert_bytes,
     streamed_bytes,
 )
-from harness.schema.workload import Decode, Prefill, Workload, parse_workload
+from harness.schema.workload import Decode, Prefill, parse_workload
+from harness.schema.workload_kind import Workload
 
 # Types nobody calibrated take the rate of the first of these that was: one that is unpacked alike.
 _KIN = {

@@ -22,7 +22,7 @@ from harness.analysis.speed.rates import (
 from harness.schema.prediction import Component, Method, Prediction, Refusal
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import Workload
+from harness.schema.workload_kind import Workload
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class MachineSpeed:
 
 
 Predicted = Prediction | Refusal
+
+# A GPU reads the weights once for all of them; a CPU computes small batches now in one way and now
+# in another (docs/method/parallel.md: two sequences got less than one).
+_SHARED_STEPS = "how far sequences share the work of a step is not known"
 
 
 def predict_speed(
@@ -106,7 +110,9 @@ class _Teller:
     shortage: str | None
 
     def decode(self) -> Predicted:
-        """Tokens per second, one after the other."""
+        """Tokens per second, one after the other; of one sequence alone."""
+        if self.workload.n_sequences > 1:
+            return self._refused("tok_per_s", self._page_reason or _SHARED_STEPS)
         seconds, of_cache = decode_seconds(
             self.work, self.speed.decode, self.workload.mean_positions, self.settings
         )
@@ -117,8 +123,8 @@ class _Teller:
 
     def prefill(self) -> Predicted:
         """Tokens per second of the workload's prompt."""
-        n_prompt = self.workload.n_prompt
-        return self._of_prompt("tok_per_s", 0.0, lambda seconds: n_prompt / seconds)
+        n_tokens = self.workload.n_prompt * self.workload.n_sequences
+        return self._of_prompt("tok_per_s", 0.0, lambda seconds: n_tokens / seconds)
 
     def first_token(self) -> Predicted:
         """Nanoseconds until the workload's prompt is answered."""
@@ -136,7 +142,7 @@ class _Teller:
         n_ubatch = min(self.settings.n_ubatch, self.settings.n_batch)
         task = self.workload
         seconds, of_attention = prefill_seconds(
-            self.work, speed, task.n_prompt, task.depth, n_ubatch
+            self.work, speed, task.n_prompt, task.depth, n_ubatch, task.n_sequences
         )
         known = self._known("prefill", speed.spread, speed.only_a_range)
         share, seconds = of_attention / seconds, seconds / known.factor

@@ -115,20 +115,30 @@ def decode_seconds(
 
 
 def prefill_seconds(
-    work: Work, speed: PrefillSpeed, n_prompt: int, depth: int, n_ubatch: int
+    work: Work,
+    speed: PrefillSpeed,
+    n_prompt: int,
+    depth: int,
+    n_ubatch: int,
+    n_sequences: int = 1,
 ) -> tuple[float, float]:
-    """Seconds for a prompt of `n_prompt` behind `depth`, and those that attention takes."""
-    n_batches = math.ceil(n_prompt / n_ubatch)
-    matrices = n_prompt * _multiplying_seconds(work, speed)
+    """
+    Seconds for a prompt of `n_prompt` behind `depth`, and those that attention takes.
+
+    Those of several sequences fill micro-batches together, and attend each to its own.
+    """
+    n_tokens = n_prompt * n_sequences
+    n_batches = math.ceil(n_tokens / n_ubatch)
+    matrices = n_tokens * _multiplying_seconds(work, speed)
     # Token i of n attends to depth + i positions: the mean is half of the prompt.
-    attention = n_prompt * work.attention_flops(depth + n_prompt / 2) / speed.attention_flops_per_s
+    attention = n_tokens * work.attention_flops(depth + n_prompt / 2) / speed.attention_flops_per_s
     if work.is_latent:
         attention *= speed.latent_attention_factor
-    n_together = min(n_ubatch, n_prompt)
+    n_together = min(n_ubatch, n_tokens)
     once = streamed_bytes(work, n_together) / speed.stream_bytes_per_s
     once += picked_expert_bytes(work, n_together) * speed.expert_s_per_byte
     once += work.n_blocks * speed.block_s
-    return matrices + attention + n_batches * once + n_prompt * speed.token_s, attention
+    return matrices + attention + n_batches * once + n_tokens * speed.token_s, attention
 
 
 def cache_bytes(work: Work, n_context: float, settings: Settings) -> float:

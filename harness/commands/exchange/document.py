@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.commands.exchange import write
 from harness.commands.exchange.convert import ImportedExperiment
 from harness.commands.exchange.export import LeftOut
 from harness.commands.exchange.export_answer import ExportAnswer
@@ -26,7 +25,8 @@ class ExportDocument:
         rows: Each has the fields of llama-bench's record by its names, those of the older
             generation (use_mmap, use_direct_io), samples_ns, samples_ts, and `harness`: the
             experiment, the model's key, quantization and sha256, whether it was rehearsed, n_runs,
-            and for each sample the index of its Run.
+            and for each sample the index of its Run. Of llama-batched-bench its own fields, and in
+            `harness` the workloads that a row is made of, with n_runs of each.
         left_out: Cases without a row.
     """
 
@@ -93,8 +93,8 @@ def export_document(export: ExportAnswer) -> ExportDocument:
         format=request.target,
         output=request.output,
         written=request.to,
-        rows=tuple(map(write.document, export.rows)),
-        left_out=tuple(export.export.left_out),
+        rows=export.rows,
+        left_out=export.left_out,
     )
 
 

@@ -19,11 +19,13 @@ from harness.schema.machine import Device
 from harness.schema.model_kind import MODEL_KINDS, workloads_of
 from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
-from harness.schema.workload import Decode, Prefill, Workload, parse_workload
+from harness.schema.workload import Decode, Prefill, parse_workload
+from harness.schema.workload_kind import Workload
 
 IsClean = Callable[[StoredExperiment, Run, Trial], bool]
 
-_FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
+FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
+"""llama.cpp's numbers (enum llama_flash_attn_type)."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def _row(
     workload = parse_workload(name)
     if stored.experiment.origin == "llama-bench":
         return "it came from llama-bench, whose own file says more"
+    if workload.n_sequences > 1:
+        return "llama-bench has one sequence alone; --format llama-batched-bench has several"
     if not isinstance(workload, Prefill | Decode):
         return "llama-bench has no such workload"
     if settings.n_ctx is not None:
@@ -234,7 +238,7 @@ def _settings_fields(settings: Settings) -> dict[str, str | int | bool]:
         "n_cpu_moe": settings.n_cpu_moe,
         "split_mode": settings.split_mode,
         "main_gpu": settings.main_gpu,
-        "flash_attn": _FLASH_ATTN[settings.flash_attn],
+        "flash_attn": FLASH_ATTN[settings.flash_attn],
         "devices": "/".join(settings.devices) or "auto",
         "tensor_split": "/".join(f"{share:.2f}" for share in settings.tensor_split) or "0.00",
         "load_mode": "dio" if settings.load_mode == "direct-io" else settings.load_mode,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.analysis.formulas import why_disturbed
+from harness.commands.exchange import batched
 from harness.commands.exchange import write as llama_bench_write
 from harness.commands.exchange.export import (
-    Export,
-    ExportRow,
     LeftOut,
     as_builds,
     build_names,
     exported,
 )
-from harness.errors import ResultsInvalid
+from harness.errors import ResultsInvalid, UsageError
 from harness.records.listing import find
 from harness.records.store import StoredExperiment, load
 from harness.schema.experiment import Run, Trial
@@ -29,6 +29,9 @@ WRITERS = {
     "md": llama_bench_write.as_markdown,
 }
 """llama-bench's own names of its formats."""
+
+TARGETS = ("llama-bench", batched.FORMAT)
+"""Whose formats are written."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +52,23 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportAnswer:
-    """The rows that were asked for, and what is not among them."""
+    """
+    The rows that were asked for, as objects and as the text to be written, and what is not among
+    them. `builds` are those that llama-bench's script can tell apart.
+    """
 
     request: ExportRequest
-    export: Export
-    rows: Sequence[ExportRow]
-
-    @property
-    def text(self) -> str:
-        """The rows as they are to be written."""
-        return WRITERS[self.request.output](self.rows)
+    rows: tuple[Mapping[str, Any], ...]
+    text: str
+    left_out: tuple[LeftOut, ...]
+    builds: Sequence[str] = ()
 
     @property
     def remarks(self) -> Iterator[str]:
         """What else to know, a sentence each."""
-        to, builds = self.request.to, build_names(self.rows)
-        if self.export.left_out:
-            yield f"Left out: {_reasons(self.export.left_out)}"
+        to, builds = self.request.to, self.builds
+        if self.left_out:
+            yield f"Left out: {_reasons(self.left_out)}"
         if to:
             yield f"{len(self.rows)} rows written to {to}"
         if self.request.is_as_builds and len(builds) > 1:
@@ -82,14 +85,40 @@ def answer(request: ExportRequest) -> ExportAnswer:
 
     Raises:
         ResultsInvalid: There is no such experiment, it cannot be read, or nothing can be exported.
-        UsageError: More builds than there are names for.
+        UsageError: More builds than there are names for, or what the target does not write.
     """
+    is_batched = request.target == batched.FORMAT
+    if is_batched and (request.is_as_builds or request.output != "jsonl"):
+        wrong = "--as-builds" if request.is_as_builds else f"--output {request.output}"
+        raise UsageError(f"{wrong} is llama-bench's; {batched.FORMAT} has jsonl alone")
     paths = dict.fromkeys(find(request.results, name) for name in request.experiments)
-    export = exported([load(path) for path in paths], _is_clean)
-    if not export.rows:
-        raise ResultsInvalid(f"Nothing to export: {_reasons(export.left_out)}")
+    stored = [load(path) for path in paths]
+    found = _batched(request, stored) if is_batched else _benched(request, stored)
+    if not found.rows:
+        raise ResultsInvalid(f"Nothing to export: {_reasons(found.left_out)}")
+    return found
+
+
+def _benched(request: ExportRequest, stored: Sequence[StoredExperiment]) -> ExportAnswer:
+    export = exported(stored, _is_clean)
     rows = as_builds(export.rows) if request.is_as_builds else export.rows
-    return ExportAnswer(request, export, rows)
+    return ExportAnswer(
+        request,
+        rows=tuple(map(llama_bench_write.document, rows)),
+        text=WRITERS[request.output](rows),
+        left_out=export.left_out,
+        builds=build_names(rows),
+    )
+
+
+def _batched(request: ExportRequest, stored: Sequence[StoredExperiment]) -> ExportAnswer:
+    rows, left_out = batched.batched(stored)
+    return ExportAnswer(
+        request,
+        rows=tuple(row.document for row in rows),
+        text=batched.as_jsonl(rows),
+        left_out=left_out,
+    )
 
 
 def _is_clean(stored: StoredExperiment, run: Run, trial: Trial) -> bool:

@@ -1,4 +1,4 @@
-"""`harness export`: stored results in the format of llama-bench."""
+"""`harness export`: stored results in the format of llama-bench or llama-batched-bench."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.commandline import options, stream
 from harness.commandline.output import Output
 from harness.commandline.places import NEW_FILE_OR_STDOUT, require_new, write_text
 from harness.commands.exchange.document import export_document
-from harness.commands.exchange.export_answer import WRITERS, ExportRequest, answer
+from harness.commands.exchange.export_answer import TARGETS, WRITERS, ExportRequest, answer
 from harness.report.page import notes
 
 
@@ -19,6 +19,7 @@ from harness.report.page import notes
     epilog=options.examples(
         "harness export latest --output md",
         "harness export latest --to results.sql --output sql",
+        "harness export latest --format llama-batched-bench",
     ),
 )
 @click.argument("experiments", type=options.EXPERIMENT, nargs=-1, metavar="[EXPERIMENT]...")
@@ -27,7 +28,7 @@ from harness.report.page import notes
     "--format",
     "target",
     cls=options.OwnOption,
-    type=click.Choice(["llama-bench"]),
+    type=click.Choice(TARGETS),
     default="llama-bench",
     show_default=True,
     help="Whose format.",
@@ -62,12 +63,13 @@ def command(
     as_json: bool,
 ) -> None:
     """
-    Write stored results in the format of llama-bench.
+    Write stored results in the format of llama-bench, or of llama-batched-bench.
 
     EXPERIMENT is `latest` (the default), an id or its beginning, or the path of an experiment
     file; there may be several. llama.cpp's scripts/compare-llama-bench.py reads what comes out
     (with -t llama-bench). Each pp and tg workload becomes a row, whose samples are the clean
-    trials of all Runs.
+    trials of all Runs. Of several sequences together llama-batched-bench's rows hold medians over
+    Runs: prompts (pp512x4) and the steps behind them (tg128x4@d512).
     """
     if to == Path("-"):
         to = None

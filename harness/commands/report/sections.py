@@ -15,6 +15,7 @@ from harness.report.latency_page import itl_page, sustain_page
 from harness.report.measured_page import MeasuredResult
 from harness.report.memory_page import memory_page
 from harness.report.page import Page
+from harness.report.parallel_page import parallel_page
 from harness.report.predicted_page import predicted_page
 from harness.report.rates_page import depth_page, rates_page
 from harness.report.roofline_page import roofline_page
@@ -39,6 +40,7 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
         ("How far to trust it", partial(about, result), shown),
         ("Speed", _of_each(rates_page, found), measured),
         ("Speed over context depth", _of_each(depth_page, found), measured),
+        ("Several sequences together", _of_each(parallel_page, found), measured),
         ("Memory", _of_each(memory_page, found), measured),
         ("Quantizations", _of_each(_frontier(result), found), _scoring(result)),
         ("Inter-token latency", _of_each(itl_page, found), measured),

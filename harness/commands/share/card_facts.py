@@ -15,7 +15,13 @@ from harness.schema.experiment import Experiment
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.moment import utc_time
 from harness.schema.settings import difference_text
-from harness.schema.workload import Decode, Prefill, parse_workload
+from harness.schema.workload import (
+    Decode,
+    ParallelDecode,
+    ParallelPrefill,
+    Prefill,
+    parse_workload,
+)
 
 _LEVELS = {"error": 0, "warning": 1, "info": 2}
 # Of all workloads, in the order in which they are told; what is measured of each model anyway last.
@@ -73,17 +79,22 @@ def _figures(group: Measured, verdict: Verdict | NoVerdict) -> Iterator[CardFigu
 def _of_cases(group: Measured, cases: tuple[Case, ...], which: str) -> Iterator[CardFigure]:
     """The rate of the first of these that writes, or reads; of one that is clean rather."""
     found: list[CardFigure] = []
-    for case in sorted(cases, key=lambda case: not case.metrics):
+    for case in sorted(cases, key=_rank_of_case):
         task = parse_workload(case.workload)
         name = task.decode_metric if which == "decode" else task.prompt_metric
         word = which
         if which == "prompt":
             word = "prefill" if group.model.kind == "generates" else "reading"
-        is_pure = isinstance(task, Decode | Prefill)
+        is_pure = isinstance(task, Decode | Prefill | ParallelDecode | ParallelPrefill)
         if name:
             label = f"{word}, {case.workload}" if is_pure else f"{word} in {case.workload}"
             found += _figure(case, name, label)
     yield from found[:1]
+
+
+def _rank_of_case(case: Case) -> tuple[bool, bool]:
+    """How far back it stands: behind what one sequence alone does."""
+    return not case.metrics, parse_workload(case.workload).n_sequences > 1
 
 
 def _figure(case: Case, name: str, label: str) -> Iterator[CardFigure]:

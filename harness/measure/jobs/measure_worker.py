@@ -35,7 +35,8 @@ from harness.measure.jobs.trial_worker import Bench
 from harness.measure.protocol import Send
 from harness.schema.experiment import ContextFacts, Load, Trial
 from harness.schema.machine import Device
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import parse_workload
+from harness.schema.workload_kind import Workload
 
 _COLD_RATIO = 0.05
 """A file of which less than this is cached counts as cold; reading the header alone brings back
@@ -117,7 +118,8 @@ def _tell_loaded(send: Send, load: Load, model: Model, before: tuple[Device, ...
 @contextlib.contextmanager
 def _context(model: Model, workload: Workload, job: MeasureJob, send: Send) -> Iterator[Context]:
     started_ns = perf_counter_ns()
-    with model.context(_n_ctx(model, workload, job.settings.n_ctx)) as context:
+    n_ctx = _n_ctx(model, workload, job.settings.n_ctx)
+    with model.context(n_ctx, n_sequences=workload.n_sequences) as context:
         facts = ContextFacts(
             workload=workload.name,
             n_ctx=context.n_ctx,

@@ -31,9 +31,10 @@ SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
 
 
 class ContextRequest(Record):
-    """A context to be planned."""
+    """A context to be planned; its sequences share its positions in equal parts."""
 
     n_ctx: PositiveInt
+    n_sequences: PositiveInt = 1
     type_k: str = "f16"
     type_v: str = "f16"
 

@@ -69,7 +69,9 @@ class _Planner:
             update={"type_k": request.type_k, "type_v": request.type_v}
         )
         try:
-            with self._model.context(request.n_ctx, settings) as context:
+            with self._model.context(
+                request.n_ctx, settings, n_sequences=request.n_sequences
+            ) as context:
                 return PlannedContext(
                     request=request,
                     n_ctx=context.n_ctx,

@@ -24,7 +24,7 @@ from harness.measure.jobs.measure import (
 from harness.measure.protocol import GO, Send
 from harness.schema.experiment import Trial
 from harness.schema.machine import Counters, Energy
-from harness.schema.workload import Workload
+from harness.schema.workload_kind import Workload
 
 T = TypeVar("T")
 

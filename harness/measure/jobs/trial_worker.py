@@ -3,23 +3,34 @@ One trial of each kind of workload: what lies inside the clock, and what outside
 
 Inside: the engine's work, one synchronize at the end of a prompt or after every step; for chat
 also tokenizing, sampling and turning tokens into text. Outside: making tokens and batches, filling
-the cache to a depth, clearing it, counters.
+the cache to a depth, clearing it, counters. Of several sequences together a prompt is all of their
+prompts, and a step gives each of them a token.
 """
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter_ns, sleep
 
+import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from harness.engine.context import Context
 from harness.engine.model import Model
 from harness.measure.jobs.chat_text import CHAT_MESSAGE
 from harness.schema.experiment import ChatTemplate
-from harness.schema.workload import Chat, Decode, Prefill, Sustain, Workload
+from harness.schema.workload import (
+    Chat,
+    Decode,
+    ParallelDecode,
+    ParallelPrefill,
+    Prefill,
+    Sustain,
+)
+from harness.schema.workload_kind import Workload
 
 # A step of a small model takes 0.1 ms, and finds not even the interpreter in the caches behind
 # another process: its first 5 ms were 5 % slower than without that.
@@ -56,7 +67,7 @@ class Bench:
     context: Context
     workload: Workload
     rng: Generator
-    _depth_tokens: list[int] = field(default_factory=list)
+    _depth_tokens: NDArray[np.int32] | None = None
     _has_state: bool = False
 
     def prepare(self, *, is_settled: bool = False) -> None:
@@ -73,20 +84,22 @@ class Bench:
         if is_settled:
             self._settle()
         elif not self.workload.n_prompt and self.model.can_rewind:
-            self.context.wake()
+            self.context.wake(self.workload.depth)
             self._reset()
 
     def _settle(self) -> None:
-        n_free = self.context.n_ctx - self.workload.depth
-        n_tokens = min(self.workload.n_prompt or 1, self.context.n_ubatch, n_free)
-        compute = self.context.prompt(self._random_tokens(n_tokens, with_bos=True))
+        task = self.workload
+        n_free = self.context.n_ctx_each - task.depth
+        n_together = max(1, self.context.n_ubatch // task.n_sequences)
+        n_tokens = min(task.n_prompt or 1, n_together, n_free)
+        compute = self._prompts(self._random_rows(n_tokens), task.depth)
         end_ns = perf_counter_ns() + _SETTLING_NS
         while True:
             compute()
             self._reset()
             if perf_counter_ns() >= end_ns:
                 break
-        if self.workload.n_prompt:
+        if task.n_prompt:
             # A prompt finds the threads asleep where nobody settles, too.
             sleep(_FALLING_ASLEEP_S)
 
@@ -102,9 +115,10 @@ class Bench:
         return self.context.rewind(depth) if self.model.can_rewind else self.context.restore()
 
     def _fill(self, depth: int) -> None:
-        self._depth_tokens = self._depth_tokens or self._random_tokens(depth, with_bos=True)
+        if self._depth_tokens is None:
+            self._depth_tokens = self._random_rows(depth)
         self.context.clear()
-        self.context.prompt(self._depth_tokens)()
+        self._prompts(self._depth_tokens, 0)()
         if not self.model.can_rewind:
             self.context.save()
         self._has_state = True
@@ -120,6 +134,10 @@ class Bench:
                 return self._plan_prompt(task)
             case Decode() as task:
                 return self._plan_steps(task)
+            case ParallelPrefill() as task:
+                return self._plan_prompts(task)
+            case ParallelDecode() as task:
+                return self._plan_parallel_steps(task)
             case Chat() as task:
                 return self._plan_chat(task)
             case Sustain() as task:
@@ -133,29 +151,32 @@ class Bench:
             tokens[0] = self.model.bos
         return [int(token) for token in tokens]
 
+    def _random_rows(self, n: int) -> NDArray[np.int32]:
+        """The beginnings of all sequences, a row of `n` tokens each."""
+        rows = [self._random_tokens(n, with_bos=True) for _ in range(self.workload.n_sequences)]
+        return np.array(rows, dtype=np.int32)
+
+    def _prompts(self, rows: NDArray[np.int32], first: int) -> Callable[[], None]:
+        """A function that prefills a row into each sequence, from position `first` on."""
+        if len(rows) == 1:
+            return self.context.prompt(rows[0].tolist())
+        return self.context.parallel_prompts(rows, first)
+
     def _plan_prompt(self, task: Prefill) -> Callable[[], Timing]:
         run = self.context.prompt(self._random_tokens(task.n, with_bos=True))
+        return lambda: _timed_prompt(run, task.n)
 
-        def measure() -> Timing:
-            start = perf_counter_ns()
-            run()
-            return Timing(n_tokens=task.n, total_ns=perf_counter_ns() - start)
-
-        return measure
+    def _plan_prompts(self, task: ParallelPrefill) -> Callable[[], Timing]:
+        run = self.context.parallel_prompts(self._random_rows(task.n), task.depth)
+        return lambda: _timed_prompt(run, task.n * task.n_sequences)
 
     def _plan_steps(self, task: Decode) -> Callable[[], Timing]:
         run = self.context.steps(self._random_tokens(task.n, with_bos=True))
+        return lambda: _timed_steps(run, task.n)
 
-        def measure() -> Timing:
-            start = perf_counter_ns()
-            stamps = run(None)
-            return Timing(
-                n_tokens=task.n,
-                total_ns=stamps[-1] - start,
-                step_ns=_gaps(start, stamps),
-            )
-
-        return measure
+    def _plan_parallel_steps(self, task: ParallelDecode) -> Callable[[], Timing]:
+        run = self.context.parallel_steps(self._random_rows(task.n).T, task.depth)
+        return lambda: _timed_steps(run, task.n * task.n_sequences)
 
     def _plan_chat(self, task: Chat) -> Callable[[], Timing]:
         self.context.require_decoding()
@@ -223,6 +244,18 @@ class Bench:
             window_tokens=tuple(n for n, _ in windows),
             window_ns=tuple(ns for _, ns in windows),
         )
+
+
+def _timed_prompt(run: Callable[[], None], n_tokens: int) -> Timing:
+    start = perf_counter_ns()
+    run()
+    return Timing(n_tokens=n_tokens, total_ns=perf_counter_ns() - start)
+
+
+def _timed_steps(run: Callable[[int | None], list[int]], n_tokens: int) -> Timing:
+    start = perf_counter_ns()
+    stamps = run(None)
+    return Timing(n_tokens=n_tokens, total_ns=stamps[-1] - start, step_ns=_gaps(start, stamps))
 
 
 def _gaps(start: int, stamps: list[int]) -> tuple[int, ...]:

@@ -62,6 +62,21 @@ def test_a_prompt_costs_arithmetic_attention_and_the_weights_once_a_micro_batch(
     assert value("pp512", n_ubatch=128) == pytest.approx(512 / (seconds + 3 * 1.1 / 40))
 
 
+def test_prompts_of_several_sequences_fill_micro_batches_together() -> None:
+    # Attention looks back on 64 positions in the mean, were they one prompt on 256.
+    attention = 512 * 2 * 16 * 8 * 256 * 64 / 5e12
+    seconds = 512 * 2e9 / 1e13 + attention + 1.1 / 40
+    assert value("pp128x4") == pytest.approx(512 / seconds)
+    assert value("pp512") < value("pp128x4")
+
+
+def test_steps_of_several_sequences_are_not_predicted() -> None:
+    answer = predicted("tg128x4")
+    assert isinstance(answer, Refusal)
+    assert answer.reason == "how far sequences share the work of a step is not known"
+    assert (answer.low, answer.high) == (None, None)
+
+
 def test_chat_predicts_the_first_token_and_the_ones_after_it() -> None:
     first, after = predict_speed(make_work(), make_speed(), parse_workload("chat"), "m", SETTINGS)
     assert isinstance(first, Prediction)

@@ -9,6 +9,7 @@ from time import perf_counter_ns
 import pytest
 from make.gguf import write_small
 from make.header_stubs import as_if_remote, small_stub
+from make.other_kinds import mamba
 from make.records import make_runs
 
 from harness.analysis.device_memory import SYSTEM
@@ -25,10 +26,9 @@ from harness.schema.settings import Settings
 MIB = 1 << 20
 
 
-def planned(path: Path, settings: Settings, *lengths: int) -> MemoryPlan:
-    requests = [
-        ContextRequest(n_ctx=n, type_k=settings.type_k, type_v=settings.type_v) for n in lengths
-    ]
+def planned(path: Path, settings: Settings, *lengths: int, n_sequences: int = 1) -> MemoryPlan:
+    cache = {"type_k": settings.type_k, "type_v": settings.type_v}
+    requests = [ContextRequest(n_ctx=n, n_sequences=n_sequences, **cache) for n in lengths]
     with header_stub(as_if_remote(path)) as empty:
         return plan_memory(empty, local_model(path, "k").headers, settings, requests)
 
@@ -77,6 +77,24 @@ def test_what_is_planned_is_what_the_engine_takes(
     plan = planned(tiny_model, settings, 512, 2048)
     assert plan.outcome.status == "ok"
     assert_as_planned(plan, measured(tmp_path, tiny_model, settings, "pp512", "tg8@d2040"))
+
+
+@pytest.mark.parametrize("model", ["tiny-random", "tiny-mamba"])
+def test_several_sequences_take_what_was_planned_for_so_many(
+    tmp_path: Path, tiny_model: Path, model: str
+) -> None:
+    path = tiny_model if model == "tiny-random" else mamba().write(tmp_path)
+    settings = Settings(n_threads=1)
+    plan = planned(path, settings, 4 * 256, 4 * 512, n_sequences=4)
+    report = measured(tmp_path, path, settings, "tg8x4", "pp500x4")
+    assert_as_planned(plan, report)
+    caches = [
+        sum(it.n_bytes for it in each.buffers if it.kind in ("kv", "recurrent"))
+        for each in (planned(path, settings, 256).contexts[0], plan.contexts[0])
+    ]
+    # The log rounds to 0.01 MiB.
+    assert caches[1] == pytest.approx(4 * caches[0], abs=0.025 * MIB)
+    assert caches[0] > 0.1 * MIB
 
 
 @pytest.mark.parametrize("load_mode", ["none", "mmap"])

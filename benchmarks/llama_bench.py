@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
 from harness.schema.settings import Settings
-from harness.schema.workload import Decode, Prefill, Workload
+from harness.schema.workload import Decode, Prefill
+from harness.schema.workload_kind import Workload
 
 # What has to be equal on both sides, and has the same name there.
 _SAME = (
@@ -25,6 +28,8 @@ _SAME = (
 class LlamaBench:
     """The program `binary`; with `libraries`, on the shared libraries that lie in that folder."""
 
+    name: ClassVar[str] = "llama-bench"
+
     binary: Path
     settings: Settings
     n_reps: int
@@ -32,42 +37,23 @@ class LlamaBench:
     arguments: tuple[str, ...] = ()
     commit: str | None = field(default=None, init=False)
 
-    def rates(self, model: Path, workload: Workload) -> tuple[float, ...]:
+    def measured(self, model: Path, tasks: Sequence[Workload]) -> Mapping[str, Sequence[float]]:
         """
         Tokens per second of each repetition; its tokens are always the same random ones.
 
         Raises:
             ClickException: It failed, or measured something else.
         """
-        done = subprocess.run(
-            self._command(model, workload),
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            tail = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise click.ClickException(f"{self.binary} ended with {done.returncode}: {tail}")
-        rates, self.commit = parse_llama_bench(done.stdout, self.settings)
+        return {task.name: self._rates(model, task) for task in tasks}
+
+    def _rates(self, model: Path, workload: Workload) -> tuple[float, ...]:
+        said = said_by(self._command(model, workload), self.libraries)
+        rates, self.commit = parse_llama_bench(said, self.settings)
         return rates
 
     def system_info(self) -> str | None:
-        """
-        What its library was compiled for, asked of the library itself in a process of its own.
-
-        None where it cannot be found beside the binary or in `libraries`.
-        """
-        suffix = {"darwin": "dylib", "win32": "dll"}.get(sys.platform, "so")
-        library = (self.libraries or self.binary.parent) / f"libllama.{suffix}"
-        code = (
-            "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]); "
-            "lib.llama_print_system_info.restype = ctypes.c_char_p; "
-            "lib.llama_backend_init(); print(lib.llama_print_system_info().decode())"
-        )
-        command = [sys.executable, "-P", "-c", code, str(library)]
-        said = subprocess.run(command, capture_output=True, text=True, check=False)
-        return said.stdout.strip(" |\n") or None
+        """See the function of that name."""
+        return system_info(self.binary, self.libraries)
 
     def _command(self, model: Path, workload: Workload) -> list[str]:
         if not isinstance(workload, Prefill | Decode):
@@ -81,11 +67,41 @@ class LlamaBench:
         words = [str(word) for option in given.items() for word in option]
         return [str(self.binary), *words, *self.arguments]
 
-    def _environment(self) -> dict[str, str]:
-        if self.libraries is None:
-            return dict(os.environ)
+
+def said_by(command: Sequence[str], libraries: Path | None) -> str:
+    """
+    What a program prints; with `libraries` on the shared libraries that lie in that folder.
+
+    Raises:
+        ClickException: It failed.
+    """
+    environment = dict(os.environ)
+    if libraries is not None:
         name = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
-        return os.environ | {name: str(self.libraries)}
+        environment[name] = str(libraries)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tail = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise click.ClickException(f"{command[0]} ended with {done.returncode}: {tail}")
+    return done.stdout
+
+
+def system_info(binary: Path, libraries: Path | None) -> str | None:
+    """
+    What a program's library was compiled for, asked of the library in a process of its own.
+
+    None where it cannot be found beside the binary or in `libraries`.
+    """
+    suffix = {"darwin": "dylib", "win32": "dll"}.get(sys.platform, "so")
+    library = (libraries or binary.parent) / f"libllama.{suffix}"
+    code = (
+        "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]); "
+        "lib.llama_print_system_info.restype = ctypes.c_char_p; "
+        "lib.llama_backend_init(); print(lib.llama_print_system_info().decode())"
+    )
+    command = [sys.executable, "-P", "-c", code, str(library)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    return said.stdout.strip(" |\n") or None
 
 
 def parse_llama_bench(text: str, settings: Settings) -> tuple[tuple[float, ...], str]:

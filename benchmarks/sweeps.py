@@ -163,6 +163,18 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def round_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of scripts that compare two sides in rounds of fresh processes."""
     models, workloads = ("smollm2-135m", "tiny-random"), ("pp512", "tg128")
+    result = limit_options(function)
+    for option in (
+        click.option("--trials", default=5, show_default=True, help="In each process."),
+        click.option("--workload", "workloads", multiple=True, default=workloads),
+        click.option("--model", "models", multiple=True, default=models),
+    ):
+        result = option(result)
+    return result
+
+
+def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Those that say when enough was measured, as `limits`."""
 
     @functools.wraps(function)
     def with_limits(
@@ -176,9 +188,6 @@ def round_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--precision", default=0.03, show_default=True, help="Half of the interval."),
         click.option("--max-rounds", default=200, show_default=True),
         click.option("--min-rounds", default=10, show_default=True),
-        click.option("--trials", default=5, show_default=True, help="In each process."),
-        click.option("--workload", "workloads", multiple=True, default=workloads),
-        click.option("--model", "models", multiple=True, default=models),
     ):
         result = option(result)
     return result

@@ -12,11 +12,13 @@ from make.records import make_machine
 from make.work import make_work
 
 from benchmarks import planted_load
+from benchmarks.batched_bench import parse_batched_bench
 from benchmarks.busy import Interval, Timeline, bursts, load
 from benchmarks.llama_bench import parse_llama_bench
 from benchmarks.memory_load import KINDS
 from harness.analysis.speed.known_bandwidth import MemoryReading
 from harness.schema.settings import Settings
+from harness.schema.workload import ParallelDecode, ParallelPrefill
 
 # `llama-bench -o json -r 3 -p 512 -n 0 -t 2` of ggml 0.25.3, the fields that are read.
 _TEST = {
@@ -38,6 +40,15 @@ _TEST = {
     "samples_ts": [1182.6, 1582.46, 1304.85],
 }
 
+_PROMPTS, _STEPS = ParallelPrefill(64, n_sequences=4), ParallelDecode(32, 64, 4)
+_ROW = (
+    '{"n_kv_max": 1024, "n_batch": 2048, "n_ubatch": 512, "flash_attn": -1, "is_pp_shared": 0, '
+    '"n_gpu_layers": -1, "n_threads": 2, "n_threads_batch": 2, "pp": 64, "tg": 32, "pl": 4, '
+    '"n_kv": 384, "t_pp": 0.976430, "speed_pp": %s, "t_tg": 1.065780, "speed_tg": %s, '
+    '"t": 2.042210, "speed": 188.032272}\n'
+)
+_BATCHED = f"\n{_ROW % (262.2, 120.1)}{_ROW % (263.1, 121.7)}\nllama_perf_context_print: 7 ms\n"
+
 
 def test_rates_of_llama_bench_come_from_its_nanoseconds() -> None:
     rates, commit = parse_llama_bench(json.dumps([_TEST]), Settings(n_threads=2))
@@ -49,6 +60,24 @@ def test_rates_of_llama_bench_come_from_its_nanoseconds() -> None:
 def test_a_llama_bench_with_other_settings_is_refused() -> None:
     with pytest.raises(click.ClickException, match="n_threads is 2 there and 4 here"):
         parse_llama_bench(json.dumps([_TEST]), Settings(n_threads=4))
+
+
+def test_rows_of_llama_batched_bench_are_found_among_what_else_it_prints() -> None:
+    found = parse_batched_bench(_BATCHED, Settings(n_threads=2), _PROMPTS, _STEPS)
+    assert [(row["speed_pp"], row["speed_tg"]) for row in found] == [(262.2, 120.1), (263.1, 121.7)]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (_BATCHED.replace('"pl": 4', '"pl": 2', 1), "pl is 2 there and 4 here"),
+        (_BATCHED.replace('"n_kv_max": 1024', '"n_kv_max": 512', 1), "n_kv_max is 512 there"),
+        ("main: failed to decode the batch", "no row"),
+    ],
+)
+def test_a_llama_batched_bench_of_something_else_is_refused(said: str, why: str) -> None:
+    with pytest.raises(click.ClickException, match=why):
+        parse_batched_bench(said, Settings(n_threads=2), _PROMPTS, _STEPS)
 
 
 def test_overlap_is_the_share_of_a_stretch_under_load() -> None:

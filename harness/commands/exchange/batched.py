@@ -17,6 +17,7 @@ from harness.analysis.measured import Measured, measured_of
 from harness.commands.exchange.export import FLASH_ATTN, LeftOut
 from harness.records.store import StoredExperiment
 from harness.report.json import encode
+from harness.schema.settings import Settings
 from harness.schema.workload import (
     Decode,
     ParallelDecode,
@@ -34,6 +35,7 @@ class BatchedRow:
     """A row: the prompts, the steps behind them, or both, of one configuration."""
 
     measured: Measured
+    settings: Settings
     prompt: Case | None
     steps: Case | None
 
@@ -44,7 +46,7 @@ class BatchedRow:
 
         A time and a rate are 0 where there was no prompt or no step, as they are there.
         """
-        settings = self.measured.settings
+        settings = self.settings
         n_pp, n_tg = _n_tokens(self.prompt), _n_tokens(self.steps)
         n_sequences = self._task.n_sequences
         n_kv = n_sequences * (n_pp + n_tg)
@@ -119,6 +121,11 @@ def as_jsonl(rows: Sequence[BatchedRow]) -> str:
 
 
 def _of_configuration(measured: Measured) -> Iterator[BatchedRow | LeftOut]:
+    settings = measured.settings
+    if not isinstance(settings, Settings):
+        served = "a server measured it, and its settings are its own"
+        yield from (_left_out(measured, case, served) for case in measured.cases)
+        return
     prompts: dict[tuple[int, int], Case] = {}
     steps: list[Case] = []
     for case in measured.cases:
@@ -139,8 +146,10 @@ def _of_configuration(measured: Measured) -> Iterator[BatchedRow | LeftOut]:
             yield _left_out(measured, case, why)
             continue
         used.add(key)
-        yield BatchedRow(measured, prompts.get(key), case)
-    yield from (BatchedRow(measured, it, None) for key, it in prompts.items() if key not in used)
+        yield BatchedRow(measured, settings, prompts.get(key), case)
+    for key, case in prompts.items():
+        if key not in used:
+            yield BatchedRow(measured, settings, case, None)
 
 
 def _reason_against(measured: Measured, case: Case, task: Workload) -> str | None:

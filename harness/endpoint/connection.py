@@ -25,6 +25,8 @@ from harness.errors import UsageError
 
 # Of several events that a server sends at once; they are taken from the system in one piece.
 _BUFFER_BYTES = 1 << 16
+# http.client takes 100 lines of 64 kB; what comes behind them in the same piece counts too.
+_MOST_HEAD_BYTES = 1 << 23
 
 
 def require_key(key: str, variable: str) -> str:
@@ -62,6 +64,9 @@ class Connection:
             self._connection.connect()
         except UnicodeError:
             fail("unreachable", f"there is no server called {address.host}")
+        except http.client.HTTPException:  # of a tunnel
+            self._connection.close()
+            fail("unreachable", f"the proxy before {address.url} does not speak HTTP")
         except OSError as error:
             self._connection.close()
             raise RequestFailed(unreachable(address, error)) from None
@@ -101,11 +106,13 @@ class Connection:
 
         Raises:
             TimeoutError: One of both passed; later reads of the response raise it too.
-            OSError, http.client.HTTPException: The connection ended, or what came is not HTTP.
+            OSError, http.client.HTTPException, ValueError: The connection ended, or what came is
+                not HTTP.
         """
         source = _Source(self._connection.sock, silence_s, deadline_ns)
         response = http.client.HTTPResponse(cast(socket.socket, source), method=method)
         response.begin()
+        source.timed.n_bytes_max = None
         return response
 
     def close(self) -> None:
@@ -117,18 +124,21 @@ class _Source:
     """A socket to http.client, whose every read keeps to the limits."""
 
     def __init__(self, sock: socket.socket, silence_s: float, deadline_ns: int | None) -> None:
-        self._timed = _Timed(sock, silence_s, deadline_ns)
+        self.timed = _Timed(sock, silence_s, deadline_ns)
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - its signature
-        return io.BufferedReader(self._timed, _BUFFER_BYTES)
+        return io.BufferedReader(self.timed, _BUFFER_BYTES)
 
 
 class _Timed(io.RawIOBase):
     """
     Reads of a socket, none of which outlasts the silence or the deadline.
 
-    The socket's own time-out starts anew with each byte, so that a trickle would outlast it.
+    The socket's own time-out starts anew with each byte, so that a trickle would outlast it. While
+    `n_bytes_max` is set no more are taken: http.client reads "100 Continue" for ever.
     """
+
+    n_bytes_max: int | None = _MOST_HEAD_BYTES
 
     def __init__(self, sock: socket.socket, silence_s: float, deadline_ns: int | None) -> None:
         self._sock = sock
@@ -146,7 +156,12 @@ class _Timed(io.RawIOBase):
                 raise TimeoutError
             if left_s < self._silence_s:
                 self._sock.settimeout(left_s)
-        return self._sock.recv_into(buffer)
+        n_bytes = self._sock.recv_into(buffer)
+        if self.n_bytes_max is not None:
+            self.n_bytes_max -= n_bytes
+            if self.n_bytes_max < 0:
+                raise ValueError("an answer that only begins")
+        return n_bytes
 
 
 class _Proxy:

@@ -61,7 +61,14 @@ def openai_times(timings: Document, metrics: Document, n_tokens: int | None) -> 
     # Its first token is counted from the arrival, so that waiting is in it.
     prompt_ns = None if first_ns is None or queue_ns is None else max(0, first_ns - queue_ns)
     decode_ns = None if gap_ns is None or not n_tokens else gap_ns * (n_tokens - 1)
-    return _told(ServerTimes(queue_ns=queue_ns, prompt_ns=prompt_ns, decode_ns=decode_ns))
+    return _told(
+        ServerTimes(
+            queue_ns=queue_ns,
+            prompt_ns=prompt_ns,
+            decode_ns=decode_ns,
+            n_tokens=None if decode_ns is None else n_tokens,
+        )
+    )
 
 
 def ollama_counts(last: Document) -> Counts:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 
-from harness import units
 from harness.endpoint import failure as said
 from harness.endpoint.address import Address
 from harness.endpoint.call import Call
@@ -21,9 +20,10 @@ from harness.endpoint.connection import Connection
 from harness.endpoint.failure import RequestFailed
 from harness.schema.request import RequestFailure
 
-# An event of a token takes 200 to 300 bytes, and a million of them some 300 MB: nobody waits so
-# long, and whoever sends more sends no answer.
-_MOST_BYTES = 1 << 28
+# An event of a token takes 200 to 400 bytes and two lines; what is longer than an answer of 300,000
+# tokens, or comes in more pieces, is none, and would fill the memory.
+_MOST_BYTES = 1 << 27
+_MOST_PIECES = 1 << 20
 _MOST_READ_BYTES = 1 << 16
 # Servers of many kinds leave the connection open behind it.
 _ENDS = (b"data: [DONE]", b"data:[DONE]")
@@ -132,7 +132,7 @@ class Prepared:
                     self.connection.address, response.status, location, self.secret
                 )
             else:
-                _read(response, blocks)
+                failure = None if _read(response, blocks) else self._too_long()
         except (OSError, http.client.HTTPException, ValueError) as error:
             failure = said.ended(
                 self.connection.address,
@@ -141,9 +141,9 @@ class Prepared:
                 silence_s=self.silence_s,
                 deadline_ns=deadline_ns,
             )
-        except RequestFailed as error:
-            failure = error.failure
         ended_ns = perf_counter_ns()
+        if sum(block.count(b"\n") for _, block in blocks) > _MOST_PIECES:
+            blocks, failure = [], self._too_long()
         lines, stamps_ns = _lines(blocks)
         return Raw(
             url=self.connection.address.url,
@@ -160,8 +160,13 @@ class Prepared:
             secret=self.secret,
         )
 
+    def _too_long(self) -> RequestFailure:
+        message = f"{self.connection.address.url} sends more than any answer is long"
+        return RequestFailure(reason="not-a-stream", message=message)
 
-def _read(response: http.client.HTTPResponse, blocks: list[tuple[int, bytes]]) -> None:
+
+def _read(response: http.client.HTTPResponse, blocks: list[tuple[int, bytes]]) -> bool:
+    """Takes what comes, with its times, up to its end; False where it is too long for an answer."""
     read, now = response.read1, perf_counter_ns
     n_bytes = 0
     tail = b""
@@ -170,12 +175,12 @@ def _read(response: http.client.HTTPResponse, blocks: list[tuple[int, bytes]]) -
         n_bytes += len(block)
         tail = (tail + block[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         if tail.rstrip().endswith(_ENDS):
-            return
-        if n_bytes > _MOST_BYTES:
-            size = units.file_size(_MOST_BYTES)
-            said.fail("not-a-stream", f"its answer is larger than {size}, which no answer is")
+            return True
+        if n_bytes > _MOST_BYTES or len(blocks) > _MOST_PIECES:
+            return False
     if response.length:  # of the body's own count; http.client ends such a one without a word
         raise http.client.IncompleteRead(b"", response.length)
+    return True
 
 
 def _lines(blocks: list[tuple[int, bytes]]) -> tuple[tuple[bytes, ...], tuple[int, ...]]:

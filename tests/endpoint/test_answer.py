@@ -147,7 +147,7 @@ def test_metrics_of_vllm_are_its_own_times() -> None:
 
     assert found.server is not None
     assert (found.server.queue_ns, found.server.prompt_ns) == (1_000_000, 3_000_000)
-    assert found.server.decode_ns == 6_000_000
+    assert (found.server.decode_ns, found.server.n_tokens) == (6_000_000, 4)
 
 
 def test_a_server_that_tells_nothing_is_not_taken_for_one_that_tells_zero() -> None:

@@ -141,6 +141,22 @@ def test_tls_goes_through_a_tunnel_that_learns_no_key(monkeypatch: pytest.Monkey
     assert server.requests[0].headers["authorization"] == "Bearer sk-0123456789"
 
 
+def test_a_proxy_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fault_server.serving() as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        reasons = [why(asked(f"https://{ELSEWHERE}"))]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_greet, args=(listener,))
+        thread.start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        reasons.append(why(asked(f"https://{ELSEWHERE}")))
+        thread.join()
+
+    assert [reason for reason, _ in reasons] == ["unreachable", "unreachable"]
+    assert "Tunnel connection failed: 501" in reasons[0][1]
+    assert "does not speak HTTP" in reasons[1][1]
+
+
 @pytest.mark.parametrize(
     ("proxy", "words"),
     [
@@ -239,3 +255,11 @@ def tunnel(server: FaultServer) -> Iterator[tuple[str, list[bytes]]]:
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
         thread.join()
+
+
+def _greet(listener: socket.socket) -> None:
+    """Somebody who speaks, and not HTTP."""
+    client, _ = listener.accept()
+    with client:
+        client.recv(4096)
+        client.sendall(b"220 mail.example.org ESMTP\r\n")

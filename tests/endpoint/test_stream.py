@@ -24,6 +24,7 @@ from make.fault_server import (
     usage,
 )
 
+from harness.endpoint import stream
 from harness.endpoint.address import Address
 from harness.endpoint.answer import read
 from harness.endpoint.call import chat_call
@@ -176,6 +177,34 @@ def test_a_trickle_of_headers_ends_at_the_deadline() -> None:
         raw = ask(address, CALL, key=None, silence_s=LONG_S, deadline_ns=deadline_ns)
 
     assert why(read(raw, "openai")) == "late"
+
+
+def test_what_only_begins_is_given_up(server: FaultServer) -> None:
+    found = got(server, Script(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 400_000))
+
+    assert why(found) == "not-a-stream"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script([(0, b"\n" * 3000)]),
+        Script([(0, b"x" * 3000)] * 9),
+        Script([(0.001, b"x")] * 400),
+    ],
+    ids=["lines", "bytes", "pieces"],
+)
+def test_what_is_longer_than_any_answer_is_none(
+    server: FaultServer, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_MOST_BYTES", 20_000)
+    monkeypatch.setattr(stream, "_MOST_PIECES", 300)
+
+    found = got(server, script)
+
+    assert why(found) == "not-a-stream"
+    assert found.failure is not None
+    assert "more than any answer" in found.failure.message
 
 
 def test_a_redirect_is_not_followed_and_its_target_has_no_key(server: FaultServer) -> None:

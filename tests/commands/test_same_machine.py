@@ -13,11 +13,11 @@ from make.work import make_work
 
 from commands.claim.test_table import CATALOG
 from harness.analysis.comparison import differences, mismatches
+from harness.analysis.gate.match import circumstances, match
 from harness.analysis.measured import measured_of
 from harness.commands.claim.stored import measured_here
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.stored import stored_speeds
-from harness.commands.gate.match import circumstances, match
 from harness.measure import bandwidth_here, corrections
 from harness.measure.speed_here import load_calibration, save_calibration
 from harness.models.model import Model

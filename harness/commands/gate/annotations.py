@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
+from harness.analysis.gate.judge import Verdict
 from harness.commands.gate.gate import GateResult
-from harness.commands.gate.judge import Verdict
-from harness.commands.gate.words import check_text, sentence, waiver_text
+from harness.report.gate_words import check_text, sentence, waiver_text
 from harness.report.text import sanitize
 
 # GitHub shows ten of a kind for each step and drops the others without a word.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import units
+from harness.analysis.gate.match import unusable
 from harness.analysis.measured import measured_of
-from harness.commands.gate.match import unusable
 from harness.records.listing import Listing
 from harness.records.store import StoredExperiment
 from harness.report import listing_page

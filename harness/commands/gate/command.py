@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from harness import units
+from harness.analysis.gate.judge import Limits, limit_of
+from harness.analysis.gate.match import ACROSS
 from harness.analysis.metrics import COMPARED, GATED
 from harness.commandline import options
 from harness.commandline.output import Output, output_options
@@ -14,8 +16,6 @@ from harness.commandline.places import NEW_FILE
 from harness.commands.gate.ci import require_place, tell_github, write_junit
 from harness.commands.gate.document import document
 from harness.commands.gate.gate import GateRequest, gate
-from harness.commands.gate.judge import Limits, limit_of
-from harness.commands.gate.match import ACROSS
 from harness.commands.gate.page import page
 
 _LIMIT = options.Parsed("share", units.parse_limit)

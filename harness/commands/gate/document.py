@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.analysis.finding import Finding
-from harness.analysis.metrics import METRICS
-from harness.commands.gate.gate import GateResult, JudgedExperiment
-from harness.commands.gate.judge import (
+from harness.analysis.gate.judge import (
     FAMILY_CONFIDENCE,
     PASS_CONFIDENCE,
     Cause,
@@ -19,8 +17,10 @@ from harness.commands.gate.judge import (
     Verdict,
     sure_confidence,
 )
-from harness.commands.gate.words import sentence
+from harness.analysis.metrics import METRICS
+from harness.commands.gate.gate import GateResult, JudgedExperiment
 from harness.report.document_parts import BuildDocument, build_document
+from harness.report.gate_words import sentence
 from harness.schema.figure import Figure
 from harness.schema.settings import AnySettings
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from harness import units
 from harness.analysis.finding import Finding
+from harness.analysis.gate.choose import headline_score, selection_bias, unlike
+from harness.analysis.gate.divergence import judge_quality
+from harness.analysis.gate.judge import Check, Judgement, Limits, judge_figures, unjudged
+from harness.analysis.gate.match import circumstances, failures, match, unusable
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import GATED, METRICS
 from harness.commands.gate.baselines import baseline_path, offered
-from harness.commands.gate.choose import headline_score, selection_bias, unlike
-from harness.commands.gate.divergence import judge_quality
-from harness.commands.gate.judge import Check, Judgement, Limits, judge_figures, unjudged
-from harness.commands.gate.match import circumstances, failures, match, unusable
 from harness.errors import ExitCode, ResultsInvalid, SchemaTooNew
 from harness.files import is_file
 from harness.records.listing import find, list_experiments, some_of

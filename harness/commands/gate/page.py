@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness import units
+from harness.analysis.gate.judge import FAMILY_CONFIDENCE, PASS_CONFIDENCE, Check, Judgement
+from harness.analysis.gate.judge import sure_confidence as confidence_of_each
 from harness.commands.gate.gate import GateResult, JudgedExperiment
-from harness.commands.gate.judge import FAMILY_CONFIDENCE, PASS_CONFIDENCE, Check, Judgement
-from harness.commands.gate.judge import sure_confidence as confidence_of_each
-from harness.commands.gate.words import (
+from harness.report.gate_words import (
     case_name,
     change_text,
     check_text,

@@ -14,13 +14,13 @@ from make.pages import HOSTILE
 from make.shown import read
 
 from harness.analysis.finding import Finding
+from harness.analysis.gate.judge import Change, Check, Judgement, Limits, judge_figures, unjudged
+from harness.analysis.gate.match import failures, match
 from harness.analysis.measured import measured_of
 from harness.commands.gate.annotations import safe, workflow_commands
 from harness.commands.gate.ci import junit_text, summary_text
 from harness.commands.gate.document import document as document_of
 from harness.commands.gate.gate import GateRequest, GateResult, JudgedExperiment
-from harness.commands.gate.judge import Change, Check, Judgement, Limits, judge_figures, unjudged
-from harness.commands.gate.match import failures, match
 from harness.commands.gate.page import page
 from harness.report import flat, plain
 from harness.schema.experiment import ModelFile

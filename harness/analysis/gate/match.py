@@ -13,8 +13,8 @@ from harness.analysis.comparison import (
     power_differences,
 )
 from harness.analysis.finding import Finding
+from harness.analysis.gate.judge import LEAST_RUNS, Check, unjudged
 from harness.analysis.measured import Measured
-from harness.commands.gate.judge import LEAST_RUNS, Check, unjudged
 from harness.schema.experiment import Experiment
 
 ACROSS = (*KINDS, "file")

@@ -6,9 +6,9 @@ import math
 from collections.abc import Collection, Sequence
 from statistics import NormalDist, fmean, median, stdev
 
+from harness.analysis.gate.match import match
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import headline
-from harness.commands.gate.match import match
 from harness.schema.experiment import Experiment
 from harness.schema.workload import parse_workload
 

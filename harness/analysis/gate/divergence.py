@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.analysis.gate.judge import Cause, Check
 from harness.analysis.measured import Measured
 from harness.analysis.quality import is_usable, quality_of
-from harness.commands.gate.judge import Cause, Check
 from harness.schema.experiment import ModelFile, ServedModel
 from harness.schema.figure import Figure
 from harness.schema.quality import QualityRecord

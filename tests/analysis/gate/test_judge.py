@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from make.gate import make_candidate, make_rounds, make_sides
 from make.records import make_model
 
-from harness.analysis.measured import Measured, measured_of
-from harness.analysis.stats.ratio import Comparison, compare_apart, compare_exact
-from harness.commands.gate.judge import (
+from harness.analysis.gate.judge import (
     FAMILY_CONFIDENCE,
     PASS_CONFIDENCE,
     Cause,
@@ -29,6 +27,8 @@ from harness.commands.gate.judge import (
     sure_confidence,
     unjudged,
 )
+from harness.analysis.measured import Measured, measured_of
+from harness.analysis.stats.ratio import Comparison, compare_apart, compare_exact
 
 ORDER = ("pass", "inconclusive", "regression")
 LIMITS = Limits()

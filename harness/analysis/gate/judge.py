@@ -256,7 +256,7 @@ def _is_estimated(figure: ComparedFigure) -> bool:
 
 
 def _in_words(note: str) -> str:
-    """A note of sides.py with the sides by the names they have here."""
+    """A note of compare with the sides by the names they have here."""
     for letter, name in (("A", "the baseline"), ("B", "the candidate")):
         note = re.sub(rf"\b{letter}\b", name, note)
     return note

@@ -7,9 +7,9 @@ import pytest
 from make.gate import make_candidate, make_sides, model_called
 from make.quality import make_chunks, make_record
 
+from harness.analysis.gate.divergence import judge_quality
+from harness.analysis.gate.judge import Check
 from harness.analysis.quality import quality_of
-from harness.commands.gate.divergence import judge_quality
-from harness.commands.gate.judge import Check
 from harness.schema.experiment import ModelFile
 from harness.schema.outcome import Outcome
 from harness.schema.quality import QualityRecord

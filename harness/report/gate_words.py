@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness import units
+from harness.analysis.gate.judge import Change, Check, Judgement
 from harness.analysis.metrics import METRICS
-from harness.commands.gate.judge import Change, Check, Judgement
 from harness.schema.settings import settings_text
 
 # Twice the default: what had so few Runs that nothing was decided has a chance with these.
@@ -98,7 +98,7 @@ def sentence(judgement: Judgement) -> str:
         return f"Pass: {figures} within what is allowed: {allowed}."
     if not decisive:
         return "Inconclusive: there is nothing to judge."
-    first = sorted(decisive, key=_weight)[0]
+    first = min(decisive, key=_weight)
     text = f"{verdict.capitalize()}: {check_text(first).rstrip('.')}."
     others = len(decisive) - 1
     if others and verdict == "regression":
@@ -112,6 +112,23 @@ def sentence(judgement: Judgement) -> str:
             f"{n_more}."
         )
     return text
+
+
+def verdict_text(judgement: Judgement, metric: str) -> str:
+    """
+    The verdict in a word; where another figure than `metric` decided it, with the name of that.
+
+    Args:
+        judgement: Of one workload and the model as a whole.
+        metric: Of the workload, what is spoken of.
+    """
+    verdict = judgement.verdict
+    decisive = [check for check in judgement.checks if check.verdict == verdict]
+    if verdict == "pass" or not decisive:
+        return verdict
+    first = min(decisive, key=_weight)
+    is_known = first.metric == metric and bool(first.workload)
+    return verdict if is_known else f"{verdict}: {figure_name(first)}"
 
 
 def waiver_text(judgement: Judgement, waived_by: str) -> str:

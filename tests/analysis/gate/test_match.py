@@ -8,9 +8,9 @@ import pytest
 from make.gate import MODEL, make_candidate, make_rounds, make_sides, model_called
 from make.records import make_failed_run, make_machine
 
+from harness.analysis.gate.choose import headline_score, selection_bias, unlike
+from harness.analysis.gate.match import ACROSS, circumstances, failures, match, unusable
 from harness.analysis.measured import measured_of
-from harness.commands.gate.choose import headline_score, selection_bias, unlike
-from harness.commands.gate.match import ACROSS, circumstances, failures, match, unusable
 from harness.schema.experiment import Experiment
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.settings import Settings

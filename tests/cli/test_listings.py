@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -161,6 +164,23 @@ def test_without_a_model_the_first_of_the_catalogue_is_measured(home: Home, tmp_
     assert done.exit_code == 1
     assert source.package in done.error()
     assert not home.results.exists()
+
+
+def test_that_nothing_is_stored_is_told_without_what_reads_figures(home: Home) -> None:
+    code = (
+        "import sys; from harness import cli\n"
+        "sys.argv = ['harness', 'show']\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(*sorted(name for name in sys.modules if 'analysis' in name or name == 'numpy'))"
+    )
+    environment = home.environment(PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        cwd=home.folder, env=environment,
+    )  # fmt: skip
+    assert "No experiments in results yet" in done.stderr
+    assert done.stdout == "\n"
 
 
 def test_show_tells_a_failed_experiment_and_passes_it_over_as_the_latest(home: Home) -> None:

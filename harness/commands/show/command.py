@@ -9,8 +9,6 @@ import click
 from harness.commandline import options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commands.show.page import MOST, StoredList, hint, list_document, page
-from harness.commands.show.trend import trend
-from harness.commands.show.trend_page import trend_document, trend_hint, trend_page
 from harness.errors import ExitCode, UsageError
 from harness.records.listing import find, list_experiments, listing_of
 from harness.records.store import load
@@ -107,6 +105,10 @@ def _show_one(results: Path, experiment: str, output: Output, *, is_full: bool) 
 
 
 def _show_trend(results: Path, experiment: str, output: Output) -> int:
+    # Imported here, as above.
+    from harness.commands.show.trend import trend
+    from harness.commands.show.trend_page import trend_document, trend_hint, trend_page
+
     found = trend(results, experiment)
     return output.show(
         trend_page(found),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.commands.show.headlines import headline, settings_of
 from harness.records.listing import Listing
 from harness.report import listing_page
 from harness.report.page import Column, Page, Table, notes
@@ -45,6 +44,9 @@ def page(result: StoredList) -> Page:
     """A row an experiment; the newest with what they were set to and the speed they found."""
     if not result.listings:
         return ()
+    # Imported here: an empty folder should not wait for what reads figures.
+    from harness.commands.show.headlines import headline, settings_of
+
     at = next(i for i, it in enumerate(listing_page.COLUMNS) if it.header == "runs")
     columns = (*listing_page.COLUMNS[:at], *_READ, *listing_page.COLUMNS[at:])
     n_unread = len(result.shown) - MOST

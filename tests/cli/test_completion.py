@@ -331,3 +331,13 @@ def test_the_script_is_one_document_too(home: Home) -> None:
 
 def test_an_unknown_shell_is_wrong_usage(home: Home) -> None:
     assert "'bash', 'zsh', 'fish'" in home.harness("completion", "tcsh").error()
+
+
+def test_a_shell_of_windows_is_told_what_to_use_instead(home: Home) -> None:
+    done = home.harness("completion", "PowerShell")
+
+    assert done.exit_code == 2
+    assert done.error() == (
+        "PowerShell cannot be completed yet: type whole words there, or use bash (of Git for "
+        "Windows or WSL), zsh or fish"
+    )

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from harness.commandline import options, stream
 from harness.commandline.output import Output
 from harness.commandline.shells import INSTALL, SHELLS, script
+from harness.errors import UsageError
+
+_OF_WINDOWS = ("powershell", "pwsh", "cmd")
+
+
+class _Shell(click.Choice):  # type: ignore[type-arg]  # generic only in new versions
+    """One of SHELLS; who has none of them is told what to do."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).lower() in _OF_WINDOWS:
+            raise UsageError(
+                f"{value} cannot be completed yet: type whole words there, or use bash (of Git for "
+                "Windows or WSL), zsh or fish"
+            )
+        return super().convert(value, param, ctx)
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class CompletionDocument:
         "harness completion bash",
     ),
 )
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=_Shell(SHELLS))
 @options.json_option
 def command(shell: str, as_json: bool) -> int:
     """

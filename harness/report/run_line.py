@@ -51,7 +51,23 @@ def to_go_on(experiment: Experiment) -> str:
     """What to do where it was interrupted; empty where its models are gone."""
     if any(model.is_twin for model in experiment.plan.models):
         return ""
-    return f"To go on with it: harness run --resume {experiment.id}"
+    n_cases = _n_cases(experiment)
+    how = f", each of {n_cases} models and settings until it is precise" if n_cases > 1 else ""
+    return f"To go on with it{how}: harness run --resume {experiment.id}"
+
+
+def goes_on_as(experiment: Experiment) -> str:
+    """That a comparison goes on as a sweep; empty where there is nothing to compare."""
+    if (n_cases := _n_cases(experiment)) == 1:
+        return ""
+    return (
+        f"Whether {experiment.id} was a comparison is not in its record: each of {n_cases} models "
+        "and settings goes on until it is precise; `harness compare --stored` judges them then."
+    )
+
+
+def _n_cases(experiment: Experiment) -> int:
+    return len(experiment.plan.models) * len(experiment.plan.settings)
 
 
 def rate(trial: Trial) -> str:

@@ -218,6 +218,10 @@ def test_ctrl_c_keeps_the_rounds_and_tells_what_they_tell(home: Home) -> None:
     assert done.exit_code == 130
     assert "Traceback" not in done.stderr
     assert "then interrupted" in done.stderr
+    how = (
+        "To go on with it, each of 2 models and settings until it is precise: harness run --resume"
+    )
+    assert how in " ".join(done.stderr.split())
     assert len(home.runs()) == 3
     lines = done.stdout.splitlines()
     rate = lines[lines.index("tg1500") + 1].split()

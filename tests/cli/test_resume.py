@@ -117,6 +117,22 @@ def test_a_file_that_is_not_found_by_its_name_is_passed(
     assert f"pass its path: harness run --resume {name} PATH" in done.error()
 
 
+def test_what_may_have_been_a_comparison_is_said_to_go_on_as_a_sweep(
+    home: Home, cut: Callable[..., str]
+) -> None:
+    def twice(plan: dict[str, Any]) -> None:
+        (settings,) = plan["settings"]
+        plan["settings"] = [settings, {**settings, "n_threads": 2}]
+        plan["models"][0].update(key="mine.gguf")
+
+    name = cut(1, plan=twice)
+    how = "To go on with it, each of 2 models and settings until it is precise: harness run --re"
+    assert how in " ".join(home.harness("show", name).stderr.split())
+    done = home.harness("run", "--resume", name)
+    told = " ".join(done.stderr.split())
+    assert f"Whether {name} was a comparison is not in its record" in told
+
+
 def test_show_says_how_to_go_on(home: Home, cut: Callable[..., str]) -> None:
     name = cut(2)
     how = f"To go on with it: harness run --resume {name}"

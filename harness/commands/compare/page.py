@@ -29,7 +29,7 @@ from harness.report.page import (
     notes,
 )
 from harness.report.ratios import STATUS, ratio_of, verdict_word
-from harness.report.run_line import STOPS
+from harness.report.run_line import STOPS, to_go_on
 from harness.schema.settings import settings_text
 
 _BEFORE = (
@@ -107,6 +107,7 @@ def aside(measured: SessionResult) -> Page:
     groups = measured_of(measured.experiment, runs)
     n_rounds = max((run.round for run in runs), default=-1) + 1
     ended = {STOPS[stop.reason] for stop in measured.result.stops}
+    goes_on = [to_go_on(measured.experiment)] if measured.result.is_interrupted else []
     return (
         *notes([finding.text for finding in findings(groups, is_compared=True)]),
         Note(
@@ -114,6 +115,7 @@ def aside(measured: SessionResult) -> Page:
                 f"Rounds: {n_rounds}, then {' and '.join(sorted(ended))}",
                 *([f"One after the other: {measured.why_apart}"] if measured.why_apart else []),
                 *record_line(measured.path),
+                *goes_on,
             ),
             is_whole=True,
         ),

@@ -18,7 +18,7 @@ from harness.models.catalog.catalog import Catalog, load_catalog
 from harness.models.find import find_all
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
-from harness.report.run_line import to_go_on
+from harness.report.run_line import goes_on_as, to_go_on
 
 
 @click.command(
@@ -66,6 +66,8 @@ def command(
     else:
         stored = unfinished(request.results, interrupted)
         refuse_contradictions(stored, request, options.typed(context))
+        if told := goes_on_as(stored.experiment):
+            output.tell(told)
         with Fetching(output.console) as fetching:
             found = models_of(stored, models, catalog, fetching.report)
         with machine_held(", ".join(found), request.wait_ns, output.tell):

@@ -29,17 +29,19 @@ _METHOD = (
     "Measured: each Run is a process of its own, which loads the model and makes some trials of "
     "each workload; a figure is the median over Runs. Rehearsed: the same with random weights "
     "behind the model's header, so that speed and memory are the model's. Predicted: nothing was "
-    "measured; the figure follows from the model's header and this machine's memory. (Method: "
-    "workloads, synthetic models, predicted speed.)",
+    "measured; the figure follows from the model's header and this machine's memory. (Chapters: "
+    "workloads.md, synthetic-models.md, predicted-speed.md.)",
     "Intervals of a figure hold the true median in 95 of 100 cases; they need six Runs. "
     "Those of a ratio are of 99 %, those of a prediction are made to hold 9 of 10 measurements. "
-    "(Method: statistics, comparing.)",
+    "(Chapters: statistics.md, comparing.md.)",
     "Disturbed: other programs took the CPU during a trial. It is kept, shown and left out of the "
-    "figure. (Method: disturbed trials.)",
+    "figure. (Chapter: disturbance.md.)",
     "Verdicts are about people: 6 tokens a second are read as fast as they come, 20 are "
     "comfortable; the first of them after a prompt of 1,024 should come within 10 or 2 seconds. "
-    "(Method: verdicts.)",
-    "The chapters are in docs/method/ of the harness.",
+    "(Chapter: verdicts.md.)",
+    "Gate: a regression is worse than the time before by more than is allowed, with its whole "
+    "interval. (Chapter: gate.md.)",
+    "The chapters are files in docs/method/ of the harness's source.",
 )
 
 

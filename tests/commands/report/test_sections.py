@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from make.gate import make_candidate, make_rounds
@@ -33,6 +34,17 @@ def test_nobody_learns_from_the_page_in_which_folder_it_was_made(tmp_path: Path)
     text = html(folder)
     assert "alien.jsonl" in text
     assert "secret-place" not in text
+
+
+def test_the_chapters_that_the_method_names_are_there(tmp_path: Path) -> None:
+    put(tmp_path, make_candidate())
+    named = set(re.findall(r"[\w-]+\.md", html(tmp_path)))
+    chapters = Path(__file__).resolve().parents[3] / "docs" / "method"
+    assert (
+        {"statistics.md", "verdicts.md", "gate.md"}
+        <= named
+        <= {it.name for it in chapters.iterdir()}
+    )
 
 
 def test_results_of_two_machines_stand_side_by_side_and_never_in_one_figure(tmp_path: Path) -> None:

@@ -81,6 +81,23 @@ def test_every_picture_has_its_marks_with_their_words_and_its_place_on_the_page(
         assert said
 
 
+def test_whoever_listens_hears_each_mark_and_no_ticks(look: Look) -> None:
+    page = look(pictured()).page
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    heard: dict[str, list[str]] = {}
+    for node in nodes:
+        if not node["ignored"]:
+            role, name = node["role"]["value"].lower(), node.get("name", {}).get("value", "")
+            heard.setdefault(role, []).append(name)
+    assert heard["graphics-document"] == [it.title for it in ALL]
+    bars = [it for it in ALL if it.drawing == "histogram"]
+    labels = [mark.label for it in ALL if it not in bars for mark in it.marks]
+    symbols = heard["graphics-symbol"]
+    assert not [it for it in labels if it not in symbols]
+    assert len(symbols) == page.locator("svg [role=graphics-symbol]").count()
+    assert "0" not in [it for names in heard.values() for it in names]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_ground_is_as_the_reader_has_it_and_paper_is_white(look: Look, scheme: Scheme) -> None:
     page = look(hostile(), scheme=scheme).page

@@ -70,8 +70,13 @@ def test_every_mark_is_one_element_with_its_words(picture: Picture) -> None:
 def test_a_picture_of_a_page_takes_its_colours_and_brings_nothing_along(picture: Picture) -> None:
     text = drawn(picture)
     root = read(text)
-    assert root.attrib["role"] == "img"
+    assert root.attrib["role"] == "graphics-document"
     assert root.attrib["aria-label"] == picture.title
+    read_aloud = [it for it in root.iter() if it.attrib.get("role") == "graphics-symbol"]
+    assert [it.attrib["aria-label"] for it in read_aloud] == named(root)
+    hidden = [it for it in root.iter() if it.attrib.get("aria-hidden") == "true"]
+    words = [it for it in root.iter() if tag(it) == "text" or any(tag(of) == "title" for of in it)]
+    assert {id(it) for it in words} == {id(it) for it in (*hidden, *read_aloud)}
     assert "viewBox" in root.attrib
     known = {"none"} | {f"var(--{name})" for name in palette(is_dark=False)}
     for node in root.iter():

@@ -1,8 +1,9 @@
 """
 What Vega draws made into an element for a page: its marks named, its colours the page's own.
 
-Vega describes every axis and every group to screen readers, in its own words. Here the whole is one
-image with a name, and its marks say what the picture's say.
+Vega describes every axis and every group to screen readers, in its own words. Here the whole is a
+document of graphics with a name, in which there are the marks, that say what the picture's say, and
+nothing else: ticks and legends without their places would be words without a meaning.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _LOOK = ("fill", "stroke", "opacity", "fill-opacity", "stroke-opacity")
 _STROKE = ("stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin")
 _WORDS = ("text-anchor", "font-size", "font-weight", "font-style")
 _KEPT = frozenset((*_PLACE, *_LOOK, *_STROKE, "stroke-miterlimit", *_WORDS))
+_UNREAD = {"aria-hidden": "true"}
 _LONG = re.compile(r"(\.\d\d)\d+")
 _TAGS = frozenset(("svg", "g", "path", "rect", "line", "text", "tspan", "circle"))
 
@@ -56,7 +58,8 @@ def element(
     if width.isdigit():
         _, _, wide, high = (float(it) for it in view.split())
         root.set("height", f"{int(width) * high / wide:.0f}")
-    root.attrib.update({"role": "img", "aria-label": title})
+    # Not "img": whatever is in an image is no part of what is read aloud.
+    root.attrib.update({"role": "graphics-document", "aria-label": title})
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -80,6 +83,8 @@ def _clean(node: ElementTree.Element, marks: Sequence[Mark], colours: Mapping[st
             child.attrib.update({"paint-order": "stroke", "stroke-linejoin": "round"})
         if named:
             _name(child, marks[int(named[2])].label, is_mark=named[1] == "mark")
+        elif _tag(child) == "text":
+            child.attrib.update(_UNREAD)
         elif _tag(child) == "g":
             _unwrap(node, child)
 
@@ -110,8 +115,8 @@ def _attributes(found: Mapping[str, str], colours: Mapping[str, str]) -> dict[st
 
 def _name(child: ElementTree.Element, label: str, *, is_mark: bool) -> None:
     """Its words on hover; and read aloud, where it is the one element of its mark."""
-    if is_mark:
-        child.attrib.update({"role": "graphics-symbol", "aria-label": label})
+    is_read = is_mark and label.strip()
+    child.attrib.update({"role": "graphics-symbol", "aria-label": label} if is_read else _UNREAD)
     title = ElementTree.Element(f"{{{_SVG}}}title")
     title.text = label
     child.insert(0, title)

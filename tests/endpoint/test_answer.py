@@ -409,5 +409,13 @@ def test_any_bytes_are_a_request(
         assert found.failure.message.isprintable()
 
 
+@given(st.text() | st.from_regex(r"\w{3}, \d{1,9} \w{3} \d{1,9} \d+:\d+:?\d* ?[-+]?\d*"))
+def test_any_limit_is_said(value: str) -> None:
+    found = answer(b"{}", status=429, headers={"retry-after": value})
+
+    assert found.failure is not None
+    assert found.failure.message.isprintable()
+
+
 def test_the_time_of_sending_counts_from_the_trial() -> None:
     assert read(raw(event("a"), *END), "openai", since_ns=SENT_NS - 42).sent_ns == 42

@@ -223,7 +223,7 @@ def test_what_is_on_this_disk_is_offered_by_its_name(folder: Path) -> None:
 
 
 def test_lists_go_on_behind_their_commas_without_repeats(folder: Path) -> None:
-    usual = ["pp512", "tg128", "tg128@d4096", "chat", "sustain60"]
+    usual = ["pp512", "tg128", "tg128@d4096", "pp512x4", "tg128x4", "chat", "sustain60"]
     assert offers("run", "-w", "") == usual
     assert offers("run", "-w", "chat,") == [f"chat,{name}" for name in usual if name != "chat"]
     assert offers("run", "-w", "pp2048") == ["pp2048", "pp2048@d4096"]
@@ -270,7 +270,7 @@ def test_keys_and_values_of_defaults_are_completed(folder: Path) -> None:
     assert offers("config", "set", "run.cache-type") == ["run.cache-type-k", "run.cache-type-v"]
     assert "threads" in offers("config", "set", "th")
     assert offers("config", "set", "flash-attn", "o") == ["on", "off"]
-    assert offers("config", "set", "run.workload", "chat,pp") == ["chat,pp512"]
+    assert offers("config", "set", "run.workload", "chat,tg128x") == ["chat,tg128x4"]
 
 
 def test_kept_results_are_those_whose_experiments_are_offered(folder: Path) -> None:

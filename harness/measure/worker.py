@@ -20,6 +20,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from harness.endpoint.failure import RequestFailed
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.measure import protocol
@@ -30,6 +31,8 @@ from harness.measure.jobs.plan_each import PlanEachJob
 from harness.measure.jobs.plan_worker import plan_each_job, plan_job
 from harness.measure.jobs.quantize import PlanFilesJob, QuantizeJob
 from harness.measure.jobs.quantize_worker import plan_files_job, quantize_job
+from harness.measure.jobs.request import RequestJob
+from harness.measure.jobs.request_worker import request_job
 from harness.measure.jobs.score import ScoreJob, TokenizeJob
 from harness.measure.jobs.score_worker import score_job, tokenize_job
 from harness.measure.protocol import ENOUGH, GO, Answer, DescribeJob, Event, Send
@@ -37,6 +40,7 @@ from harness.measure.protocol import ENOUGH, GO, Answer, DescribeJob, Event, Sen
 _Job = Annotated[
     DescribeJob
     | MeasureJob
+    | RequestJob
     | PlanJob
     | PlanEachJob
     | PlanFilesJob
@@ -90,12 +94,19 @@ def main() -> None:
     job = line.receive_job()
     _volunteer_for_the_oom_killer()
     try:
-        engine = Engine(on_line=_log)
-        line.send(protocol.HelloEvent(pid=os.getpid(), engine=engine.info()))
-        _do(job, engine, line.send)
+        if isinstance(job, RequestJob):
+            line.send(protocol.HelloEvent(pid=os.getpid()))
+            request_job(job, line.send)
+        else:
+            engine = Engine(on_line=_log)
+            line.send(protocol.HelloEvent(pid=os.getpid(), engine=engine.info()))
+            _do(job, engine, line.send)
         line.send(protocol.DoneEvent())
     except EngineFailed as failure:
         line.send(protocol.FailedEvent(reason=failure.reason, message=str(failure)))
+    except RequestFailed as error:
+        why = error.failure
+        line.send(protocol.FailedEvent(reason=why.reason, message=why.message))
     except MemoryError:
         line.send(protocol.FailedEvent(reason="out-of-memory", message="Python ran out of memory"))
     except Exception as error:

@@ -64,8 +64,9 @@ class Request(Record):
     `sent_ns` and `due_ns` count from the start of the trial; `due_ns` is when the schedule of an
     open loop wanted it. Connecting (`connect_ns`) comes before. `ttft_ns` is the first event with
     text or reasoning text, `answer_ns` the first with text where reasoning came before it. `gap_ns`
-    are between later such events, of which a server may send fewer than tokens. Token counts are
-    the server's; None where it does not tell, and `n_cached` 0 where it says that none were.
+    are between later such events, of which a server may send fewer than tokens; `total_ns` goes on
+    to the end of the stream. Token counts are the server's; None where it does not tell, and
+    `n_cached` 0 where it says that none were.
     """
 
     sent_ns: NonNegativeInt = 0
@@ -91,3 +92,8 @@ class Request(Record):
     def decode_ns(self) -> int:
         """From the first event to the last."""
         return sum(self.gap_ns)
+
+    @property
+    def answered_ns(self) -> int:
+        """Until the last of the answer had come; 0 without one."""
+        return (self.ttft_ns or 0) + self.decode_ns

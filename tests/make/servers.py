@@ -20,7 +20,7 @@ from harness.serving.program import ServerSetup, server_program
 from harness.serving.server import RunningServer, serve
 
 HOST = "127.0.0.1"
-N_CTX = 512
+N_CTX = 2048
 N_SLOTS = 2
 _READY_S = 60
 

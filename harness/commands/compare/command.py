@@ -10,6 +10,7 @@ import click
 from harness.analysis.comparison import KINDS
 from harness.analysis.metrics import COMPARED
 from harness.commandline import options
+from harness.commandline.endpoint_options import key_option
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commands.compare.compare import (
@@ -73,6 +74,7 @@ _MANY_RUNS = 1000
     default=(),
     help=f"Compare stored results although these differ: {', '.join(KINDS)}.",
 )
+@key_option
 @comparing_options
 @output_options
 @html_options
@@ -87,6 +89,7 @@ def command(
     threshold: float,
     wanted: tuple[str, ...] | None,
     across: tuple[str, ...],
+    key_variable: str | None,
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
     output: Output,
@@ -94,9 +97,10 @@ def command(
     """
     Say whether B is faster than A, slower, the same, or whether that is inconclusive.
 
-    A and B are models as `harness run` takes them. They are measured in rounds of fresh processes,
-    all of them once in each round, and judged by the ratios of single rounds. More than two are
-    each set against the first; so are the settings of a sweep (--threads 1,2).
+    A and B are models as `harness run` takes them, or URLs of servers (URL#MODEL). They are
+    measured in rounds of fresh processes, all of them once in each round, and judged by the
+    ratios of single rounds. More than two are each set against the first; so are the settings
+    of a sweep (--threads 1,2).
 
     With --stored they select what was measured before, in terms with commas between them: a model,
     an experiment's id or `latest`, build=COMMIT, machine=ID, or a setting such as threads=2.
@@ -118,6 +122,7 @@ def command(
             raise UsageError("--across is for --stored; what is measured now may differ in all")
         if until and "runs" not in typed:
             request = replace(request, n_runs_max=_MANY_RUNS)
+        request = replace(request, key_variable=key_variable)
         compared = _measured(question, request, catalogs, output)
     for warning in compared.warnings:
         output.tell(warning)

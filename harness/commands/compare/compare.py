@@ -25,10 +25,11 @@ from harness.commands.compare.select import select_pairs
 from harness.errors import ExitCode, NotComparable, UsageError
 from harness.files import OnProgress
 from harness.measure.session import MeasureRequest, Session, SessionObserver, SessionResult, prepare
+from harness.measure.subjects import find_subjects
 from harness.models.catalog.catalog import Catalog
-from harness.models.find import find_all
 from harness.records.listing import StoredConfiguration
 from harness.records.store import StoredExperiment, load
+from harness.schema.configuration import configurations_of
 from harness.schema.experiment import Experiment, ModelKey, Run
 
 # Of the options, those that --stored has a use for; the rest says how to measure.
@@ -129,15 +130,14 @@ def prepare_comparison(
         UsageError: Less than two things to compare.
         HarnessError: One cannot be found, fetched or read.
     """
-    found = {model.key: model for model in find_all(request.what, catalog, on_progress)}
-    files = [model.file for model in found.values()]
-    session = prepare(measure, files)
-    if len(files) * len(session.plan.settings) < 2:
+    found = find_subjects(request.what, catalog, on_progress, measure.key_variable)
+    session = prepare(measure, found.models)
+    if len(configurations_of(session.plan)) < 2:
         raise UsageError(
-            f"There is nothing to compare {files[0].key} with; name another model, or sweep a "
-            "setting, as in --threads 1,2"
+            f"There is nothing to compare {found.models[0].key} with; name another model, or "
+            "sweep a setting, as in --threads 1,2"
         )
-    return Comparison(request, session, {key: model.weights for key, model in found.items()})
+    return Comparison(request, session, found.paths)
 
 
 def require_selectors(what: Sequence[str], typed: Mapping[str, str]) -> None:

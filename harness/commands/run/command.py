@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from harness.commandline import options
+from harness.commandline.endpoint_options import endpoint_options, references
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
@@ -14,8 +16,8 @@ from harness.commands.run.resume import models_of, refuse_contradictions, unfini
 from harness.measure.lock import machine_held
 from harness.measure.resume import resume
 from harness.measure.session import MeasureRequest, SessionResult, prepare
+from harness.measure.subjects import find_subjects
 from harness.models.catalog.catalog import Catalog, load_catalog
-from harness.models.find import find_all
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 from harness.report.run_line import goes_on_as, to_go_on
@@ -26,6 +28,7 @@ from harness.report.run_line import goes_on_as, to_go_on
     epilog=options.examples(
         "harness run",
         "harness run smollm2-135m model.gguf --threads 1,2 --budget 2m",
+        "harness run --endpoint http://127.0.0.1:11434 --model qwen3:8b",
     ),
 )
 @click.argument("models", type=options.MODEL, nargs=-1)
@@ -37,6 +40,7 @@ from harness.report.run_line import goes_on_as, to_go_on
     help="Go on with an interrupted experiment: `latest`, an id or a path. MODELS are needed only "
     "for files that are not found by their names.",
 )
+@endpoint_options
 @measuring_options
 @options.verbose_option
 @output_options
@@ -48,6 +52,9 @@ def command(
     /,
     models: tuple[str, ...],
     interrupted: str | None,
+    endpoints: tuple[str, ...],
+    names: tuple[str, ...],
+    key_variable: str | None,
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
     is_full: bool,
@@ -56,11 +63,13 @@ def command(
     """
     Measure MODELS on this machine: tokens per second, latency, memory.
 
-    A model is a name of `harness models` ("smollm2-135m", "smollm2-135m:Q4_1") or the path of a
-    GGUF file. Without one, the default model is fetched and measured. Options that take lists
-    are swept: --threads 1,2 measures both, interleaved.
+    A model is a name of `harness models` ("smollm2-135m", "smollm2-135m:Q4_1"), the path of a
+    GGUF file, or what a server has loaded (--endpoint). Without one, the default model is fetched
+    and measured. Options that take lists are swept: --threads 1,2 measures both, interleaved.
     """
     catalog = load_catalog(catalogs)
+    models = tuple(references(models, endpoints, names))
+    request = replace(request, key_variable=key_variable)
     if interrupted is None:
         measured = _measured(models, catalog, request, output)
     else:
@@ -84,9 +93,9 @@ def _measured(
 ) -> SessionResult:
     """A plan of its own, from its first Run on."""
     with Fetching(output.console) as fetching:
-        named = find_all(models or (catalog.models[0].name,), catalog, fetching.report)
-    found = {model.key: model for model in named}
-    paths = {key: model.weights for key, model in found.items()}
-    session = prepare(request, [model.file for model in found.values()])
-    with machine_held(", ".join(paths), request.wait_ns, output.tell):
-        return session.measure(paths, Progress(output.console))
+        what = models or (catalog.models[0].name,)
+        found = find_subjects(what, catalog, fetching.report, request.key_variable)
+    session = prepare(request, found.models)
+    keys = ", ".join(model.key for model in found.models)
+    with machine_held(keys, request.wait_ns, output.tell):
+        return session.measure(found.paths, Progress(output.console))

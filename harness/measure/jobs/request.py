@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from harness.measure.jobs.measure import TrialsJob
+from pydantic import Field, TypeAdapter
+
+from harness.measure.jobs.measure import (
+    CountersEvent,
+    EnergyEvent,
+    LoadedEvent,
+    MemoryEvent,
+    ReadyEvent,
+    RepeatEvent,
+    TrialEvent,
+    TrialsJob,
+    WorkloadFailedEvent,
+)
+from harness.measure.protocol import CommonEvent, Event
 from harness.schema.served import Served
+
+
+class AskingEvent(Event):
+    """The requests of a workload begin."""
+
+    event: Literal["asking"] = "asking"
+    workload: str
+
+    @property
+    def activity(self) -> str:
+        """Its trials."""
+        return f"during {self.workload}"
 
 
 class RequestJob(TrialsJob):
@@ -15,6 +40,22 @@ class RequestJob(TrialsJob):
     `key_variable` names what holds the key in the environment, so that it is written nowhere. A
     request that yields nothing for `silence_ns` has failed.
     """
+
+    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
+        Annotated[
+            CommonEvent
+            | LoadedEvent
+            | AskingEvent
+            | ReadyEvent
+            | TrialEvent
+            | RepeatEvent
+            | CountersEvent
+            | EnergyEvent
+            | MemoryEvent
+            | WorkloadFailedEvent,
+            Field(discriminator="event"),
+        ]
+    )
 
     job: Literal["request"] = "request"
     served: Served

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from harness import units
 from harness.measure.jobs.measure import ContextEvent, RepeatEvent, TrialEvent
+from harness.measure.jobs.request import AskingEvent
 from harness.measure.protocol import Event, HelloEvent
 from harness.report.progress.so_far import SoFar, told_apart
 from harness.report.run_line import rate, run_line
@@ -79,6 +80,8 @@ class Progress:
                 self._draw(number, "loading", is_urgent=True)
             case ContextEvent():
                 self._draw(number, event.context.workload)
+            case AskingEvent():
+                self._draw(number, event.workload)
             case TrialEvent():
                 why = f" · {event.disturbed_by}" if event.disturbed_by else ""
                 self._draw(number, f"{_told(event.trial)}{why}")

@@ -1,0 +1,94 @@
+"""The worker that asks a server, as a process of its own, against a real one and a faulty one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter_ns
+
+import pytest
+from make import fault_server
+from make.fault_server import CHAT, FaultServer, Script
+
+from harness.measure.jobs.measure import MeasureReport, measure
+from harness.measure.jobs.request import RequestJob
+from harness.schema.served import Served
+from harness.serving.server import RunningServer
+
+MINUTE_NS = 60 * 10**9
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultServer]:
+    with fault_server.serving() as it:
+        yield it
+
+
+def ask(url: str, folder: Path, **changes: object) -> MeasureReport:
+    now_ns = perf_counter_ns()
+    served = Served(url=url, model="tiny", server="llama-server", is_local=True)
+    job = RequestJob.model_validate(
+        {
+            "served": served,
+            "workloads": ("chat",),
+            "n_trials": 2,
+            "n_trials_max": 2,
+            "silence_ns": MINUTE_NS,
+            "started_ns": now_ns,
+            "deadline_ns": now_ns + MINUTE_NS,
+            **changes,
+        }
+    )
+    return measure(job, log=folder / "worker.log")
+
+
+def test_a_server_is_measured_as_the_engine_is(llama_server: RunningServer, tmp_path: Path) -> None:
+    report = ask(llama_server.url, tmp_path)
+    assert report.outcome.status == "ok", report.outcome
+    assert report.engine is None
+    assert report.load is not None
+    assert [mark.at for mark in report.memory] == ["start", "loaded", "end"]
+    trials = [trial for trial in report.trials if not trial.is_warm_up]
+    assert [trial.index for trial in trials] == [0, 1]
+    for trial in trials:
+        (request,) = trial.requests
+        assert (trial.n_tokens, request.n_tokens, request.finish) == (64, 64, "length")
+        assert trial.ttft_ns is not None
+        assert trial.ttft_ns + sum(trial.step_ns) == trial.total_ns == request.answered_ns
+        assert request.n_cached == 0
+        assert trial.counters is not None
+        # The server's time is ours: it computed most of the trial.
+        assert trial.counters.process_cpu_ns > trial.total_ns // 20
+
+
+def test_two_requests_have_no_text_in_common_at_their_start(
+    faulty: FaultServer, tmp_path: Path
+) -> None:
+    faulty.says(CHAT, fault_server.answer(("one", "two")))
+    ask(faulty.url, tmp_path)
+    texts = [asked.document["messages"][0]["content"] for asked in faulty.requests]
+    starts = {text[:16] for text in texts}
+    assert len(texts) == len(starts) >= 4
+
+
+def test_a_server_that_answers_nothing_is_a_failure_with_a_reason(
+    faulty: FaultServer, tmp_path: Path
+) -> None:
+    faulty.says(CHAT, Script(status=500))
+    report = ask(faulty.url, tmp_path)
+    assert (report.outcome.status, report.outcome.reason) == ("failed", "http-error")
+    assert report.outcome.message
+    assert "500" in report.outcome.message
+    assert report.trials == ()
+
+
+def test_the_key_is_in_no_event_and_no_log(
+    faulty: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-very-secret-0123456789")
+    faulty.says(CHAT, Script(status=401))
+    report = ask(faulty.url, tmp_path, key_variable="SOME_KEY")
+    assert report.outcome.reason == "refused"
+    assert faulty.requests[0].headers["authorization"] == "Bearer sk-very-secret-0123456789"
+    assert "very-secret" not in repr(report)
+    assert "very-secret" not in (tmp_path / "worker.log").read_text()

@@ -26,7 +26,8 @@ _N_NEWEST = 30
 _MOST_ABOUT = 80
 
 _DEPTH = "@d4096"
-_COUNTED = re.compile(r"(?:pp|tg)\d+")
+_COUNTED = re.compile(r"(?:pp|tg)\d+(?P<several>x\d+)?")
+_SEVERAL = "x4"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def _choices(known: Parameter, line: Line) -> Iterator[Candidate]:
     if counted and any(_DEPTH in name for name in known.choices):
         yield Candidate(counted[0])
         yield Candidate(counted[0] + _DEPTH, "behind 4096 cached tokens")
+        if not counted["several"]:
+            yield Candidate(counted[0] + _SEVERAL, "of 4 sequences together")
 
 
 # ------------------------------------------------------------------ models

@@ -226,7 +226,8 @@ def test_lists_go_on_behind_their_commas_without_repeats(folder: Path) -> None:
     usual = ["pp512", "tg128", "tg128@d4096", "pp512x4", "tg128x4", "chat", "sustain60"]
     assert offers("run", "-w", "") == usual
     assert offers("run", "-w", "chat,") == [f"chat,{name}" for name in usual if name != "chat"]
-    assert offers("run", "-w", "pp2048") == ["pp2048", "pp2048@d4096"]
+    assert offers("run", "-w", "pp2048") == ["pp2048", "pp2048@d4096", "pp2048x4"]
+    assert offers("run", "-w", "pp2048x8") == ["pp2048x8", "pp2048x8@d4096"]
     assert offers("compare", "--metric", "tok_per_s,pe") == ["tok_per_s,peak"]
 
 

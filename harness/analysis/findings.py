@@ -48,6 +48,7 @@ def findings(measured: Sequence[Measured], *, is_compared: bool = False) -> list
         *_of_tallies(measured),
         *([] if is_compared else _of_intervals(measured)),
         *_of_cases(measured),
+        *_of_sequences(measured),
         *_of_memory(measured),
     ]
 
@@ -220,6 +221,26 @@ def _of_cases(measured: Sequence[Measured]) -> list[Finding]:
         for case in each.cases
         for found in case_findings(each, case)
     ]
+
+
+def _of_sequences(measured: Sequence[Measured]) -> list[Finding]:
+    """Of several sequences that get less together than one of them alone."""
+    found = []
+    for each in measured:
+        for case in each.cases:
+            task = parse_workload(case.workload)
+            several = case.metrics.get("tok_per_s")
+            one = each.figures(task.alone.name).get("tok_per_s")
+            # The same case is never below itself.
+            if several and one and several.bounds[1] < one.bounds[0]:
+                rates = [units.quantity(it.value, it.unit) for it in (several, one)]
+                text = (
+                    f"{each.model.key}: {task.n_sequences} sequences together got less than one "
+                    f"alone, {rates[0]} tok/s in {case.workload} and {rates[1]} in "
+                    f"{task.alone.name}."
+                )
+                found.append(Finding("info", text))
+    return found
 
 
 def _of_memory(measured: Sequence[Measured]) -> list[Finding]:

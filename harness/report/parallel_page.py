@@ -64,7 +64,7 @@ def _together(shown: Shown) -> Iterator[_Together]:
         task = parse_workload(case.workload)
         is_counted = isinstance(task, Prefill | Decode | ParallelPrefill | ParallelDecode)
         if is_counted and (figure := case.metrics.get("tok_per_s")):
-            kind = case.workload.replace(f"x{task.n_sequences}", "")
+            kind = task.alone.name
             of_kind = known.setdefault(kind, [])
             of_kind.append(_Together(shown, case, kind, task.n_sequences, figure))
     for each in known.values():

@@ -146,6 +146,10 @@ class ParallelPrefill(_Parallel):
     prompt_metric = "tok_per_s"
 
     @property
+    def alone(self) -> Workload:
+        return Prefill(self.n, self.depth)
+
+    @property
     def n_prompt(self) -> int:
         return self.n
 
@@ -159,6 +163,10 @@ class ParallelDecode(_Parallel):
     form = Decode.form
     examples = ("tg128x4",)
     decode_metric = "tok_per_s"
+
+    @property
+    def alone(self) -> Workload:
+        return Decode(self.n, self.depth)
 
     @property
     def n_generated(self) -> int:

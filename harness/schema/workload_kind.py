@@ -63,6 +63,11 @@ class Workload(ABC):
         return 1
 
     @property
+    def alone(self) -> Workload:
+        """The same of one sequence."""
+        return self
+
+    @property
     def depth(self) -> int:
         """Tokens that are in the cache of each sequence before it begins."""
         return 0

@@ -36,6 +36,17 @@ def test_a_quiet_and_precise_experiment_needs_one_sentence() -> None:
     )
 
 
+@pytest.mark.parametrize(("rate", "is_less"), [(80.0, True), (122.0, False), (240.0, False)])
+def test_several_sequences_that_get_less_than_one_alone_are_named(
+    rate: float, *, is_less: bool
+) -> None:
+    names = ("tg128", "tg128x2", "pp8x2")
+    runs = [make_run(at, names, {"tg128": 120.0 + at % 3, "tg128x2": rate}) for at in range(6)]
+    text = lines_of(runs, workloads=names)
+    assert ("2 sequences together got less than one alone" in text) == is_less
+    assert not is_less or "tok/s in tg128x2 and" in text
+
+
 def test_nothing_measured_is_said() -> None:
     assert lines_of([make_failed_run()]) == "Nothing was measured."
 

@@ -82,6 +82,15 @@ def test_a_workload_never_needs_more_than_it_is_given(workload: Workload) -> Non
     assert workload.depth < workload.mean_positions <= n_each
 
 
+@given(WORKLOADS)
+def test_the_same_of_one_sequence_does_as_much_for_it(workload: Workload) -> None:
+    alone = workload.alone
+    assert alone.n_sequences == 1
+    for name in ("n_prompt", "n_generated", "depth", "mean_positions", "rate_metric"):
+        assert getattr(alone, name) == getattr(workload, name)
+    assert (alone == workload) == (workload.n_sequences == 1)
+
+
 def test_context_is_what_llama_bench_gives() -> None:
     assert parse_workload("pp512").n_ctx == 512
     assert parse_workload("tg128@d4096").n_ctx == 4224

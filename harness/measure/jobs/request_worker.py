@@ -36,7 +36,8 @@ from harness.schema.experiment import Load, Trial
 from harness.schema.machine import Counters
 from harness.schema.request import Request
 from harness.schema.served import Served
-from harness.schema.workload import Workload, parse_workload
+from harness.schema.workload import parse_workload
+from harness.schema.workload_kind import Workload
 
 _NONCE_BYTES = 8
 

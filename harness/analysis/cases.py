@@ -13,10 +13,13 @@ from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
+from harness.analysis.user_load import slo_values
 from harness.schema.experiment import Experiment, Run
 from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
+from harness.schema.request import ServiceLevel
 from harness.schema.workload import parse_workload
+from harness.schema.workload_requests import UserLoad
 
 Status = Literal["ok", "failed", "not-run"]
 
@@ -96,7 +99,11 @@ def case_of(
     tried = [run for run in runs if formulas.trials_of(run, workload)]
     trials = [(run, trial) for run in tried for trial in formulas.trials_of(run, workload)]
     reasons = [formulas.why_disturbed(trial, run, machine) for run, trial in trials]
-    clean = [_values(run, reading, workload, machine, "clean") for run in tried]
+    slo = experiment.plan.slo
+    clean = [
+        _values(run, reading, workload, machine, "clean") | _within(run, workload, machine, slo)
+        for run in tried
+    ]
     taken = energy.of_case([formulas.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
     disturbed = [_values(run, reading, workload, machine, "disturbed") for run in tried]
@@ -135,6 +142,13 @@ def _values(
         return values
     n_bytes = reading.token_bytes(task)
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
+
+
+def _within(run: Run, workload: str, machine: MachineFacts, slo: ServiceLevel | None) -> Values:
+    if not isinstance(parse_workload(workload), UserLoad):
+        return {}
+    trials = formulas.trials_of(run, workload)
+    return slo_values([it for it in trials if not formulas.why_disturbed(it, run, machine)], slo)
 
 
 def estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Figure]:

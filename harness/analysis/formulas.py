@@ -28,11 +28,11 @@ from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats import interval as stats
+from harness.analysis.user_load import load_values
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Counters, Machine, MachineFacts
 from harness.schema.settings import computing_threads
 from harness.schema.workload import (
-    Chat,
     Decode,
     ParallelDecode,
     ParallelPrefill,
@@ -41,6 +41,7 @@ from harness.schema.workload import (
     parse_workload,
 )
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import Chat, Exchange, UserLoad
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
 _PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
@@ -156,6 +157,11 @@ def _chat(trials: Sequence[Trial]) -> Values:
     return values | _inter_token(trials)
 
 
+def _user_load(trials: Sequence[Trial]) -> Values:
+    gaps = [gap for trial in trials for it in trial.requests for gap in it.gap_ns]
+    return load_values(trials) | _percentiles(gaps)
+
+
 def _sustained(trials: Sequence[Trial]) -> Values:
     values = _prompt(trials)
     windowed = [trial for trial in trials if len(trial.window_ns) >= _MIN_WINDOWS]
@@ -172,7 +178,11 @@ def _sustained(trials: Sequence[Trial]) -> Values:
 
 
 def _inter_token(trials: Sequence[Trial]) -> Values:
-    steps = sorted(step for trial in trials for step in trial.step_ns)
+    return _percentiles([step for trial in trials for step in trial.step_ns])
+
+
+def _percentiles(steps: Sequence[int]) -> Values:
+    steps = sorted(steps)
     return {
         name: stats.percentile(steps, percent)
         for name, (percent, n_least) in _PERCENTILES.items()
@@ -198,6 +208,8 @@ _FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
     ParallelPrefill: _parallel_prompt,
     ParallelDecode: _parallel_decode,
     Chat: _chat,
+    Exchange: _chat,
+    UserLoad: _user_load,
     Sustain: _sustained,
 }
 

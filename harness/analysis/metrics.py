@@ -10,15 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.schema.workload import (
-    Chat,
-    Decode,
-    ParallelDecode,
-    ParallelPrefill,
-    Prefill,
-    Sustain,
-)
+from harness.schema.workload import Decode, ParallelDecode, ParallelPrefill, Prefill, Sustain
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import Chat, Exchange, UserLoad
 
 Better = Literal["more", "less"]
 Topic = Literal["", "load", "memory", "model", "quality"]
@@ -78,11 +72,19 @@ _WORDS = {"bytes": ("smaller", "larger"), "J/token": ("more efficient", "less ef
 
 _WRITING = (Decode, ParallelDecode)
 _PARALLEL = (ParallelPrefill, ParallelDecode)
+_ASKED = (Chat, Exchange)
+_STREAMED = (*_WRITING, *_ASKED, UserLoad)
 _COUNTED = (Prefill, Decode, *_PARALLEL)
 
+_PER_USER = (
+    "Per user: tok/s of all sequences together / their number; of users of a server the median of "
+    "what their answers show, (tokens - 1) / (last event - first)."
+)
+_LATE = "TTFT of users: from when a request was due; queued: TTFT - the server's own prompt time."
+_LOADED = "Answers/s: whole answers / time; goodput: those within --slo; failed: of all requests."
 _ITL = "ITL: time of each decode step (tg), or gap between streamed tokens after the first (chat)."
 _CHAT_RATES = (
-    "Prefill tok/s: prompt tokens / TTFT. Decode tok/s: gaps after the first token / their sum."
+    "Prefill tok/s: prompt tokens / TTFT. Decode tok/s: tokens after the first / the gaps' sum."
 )
 _QUARTERS = "First, last: rates over the first and last quarter of a sustained generation."
 _LOAD = "Load: process start to ready context; cold: the file was not in the page cache."
@@ -91,28 +93,35 @@ _PROCESS = "Anonymous, file-backed, peak: the whole process; file-backed pages c
 
 # fmt: off
 _ROWS = (
-    Metric("tok_per_s", "tok/s", "tok/s", "more", (*_COUNTED, Sustain),
+    Metric("tok_per_s", "tok/s", "tok/s", "more", (*_COUNTED, Sustain, UserLoad),
            formula="tok/s: tokens / time of the timed region, which holds no model loading.",
            compared=True, gated=True),
-    Metric("tok_per_s_per_user", "per user", "tok/s", "more", _PARALLEL,
-           formula="Per user: tok/s of all sequences together / their number."),
-    Metric("ttft", "TTFT", "ns", "less", (Chat,),
+    Metric("tok_per_s_per_user", "per user", "tok/s", "more", (*_PARALLEL, UserLoad),
+           formula=_PER_USER),
+    Metric("ttft", "TTFT", "ns", "less", (*_ASKED, UserLoad),
            formula="TTFT: text in to first text out, tokenizing and the first sample included.",
            compared=True, gated=True),
-    Metric("answer", "first answer token", "ns", "less", (Chat,),
+    Metric("ttft_p95", "TTFT p95", "ns", "less", (UserLoad,), formula=_LATE),
+    Metric("queued", "queued", "ns", "less", (UserLoad,), formula=_LATE),
+    Metric("answer", "first answer token", "ns", "less", _ASKED,
            formula="First answer token: text in to the first text behind the reasoning."),
-    Metric("itl_p50", "ITL p50", "ns", "less", (*_WRITING, Chat), formula=_ITL),
-    Metric("itl_p95", "ITL p95", "ns", "less", (*_WRITING, Chat), formula=_ITL, compared=True),
-    Metric("itl_p99", "ITL p99", "ns", "less", (*_WRITING, Chat), formula=_ITL),
-    Metric("end_to_end", "end to end", "ns", "less", (Chat,),
+    Metric("itl_p50", "ITL p50", "ns", "less", _STREAMED, formula=_ITL),
+    Metric("itl_p95", "ITL p95", "ns", "less", _STREAMED, formula=_ITL, compared=True),
+    Metric("itl_p99", "ITL p99", "ns", "less", _STREAMED, formula=_ITL),
+    Metric("end_to_end", "end to end", "ns", "less", (*_ASKED, UserLoad),
            formula="End to end: text in to last text out."),
-    Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", (Chat,), formula=_CHAT_RATES),
-    Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", (Chat,), formula=_CHAT_RATES,
+    Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", _ASKED, formula=_CHAT_RATES),
+    Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", _ASKED, formula=_CHAT_RATES,
            compared=True, gated=True),
+    Metric("requests_per_s", "answers/s", "/s", "more", (UserLoad,), formula=_LOADED),
+    Metric("goodput", "goodput", "/s", "more", (UserLoad,), formula=_LOADED),
+    Metric("within_slo", "within SLO", "ratio", "more", (UserLoad,), formula=_LOADED),
+    Metric("failed_ratio", "failed", "ratio", "less", (UserLoad,), formula=_LOADED),
     Metric("first_quarter", "first tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("last_quarter", "last tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("throttle_ratio", "last / first", "ratio", "more", (Sustain,), formula=_QUARTERS),
-    Metric("joules_per_token", "J/token", "J/token", "less", (*_COUNTED, Chat, Sustain),
+    Metric("joules_per_token", "J/token", "J/token", "less",
+           (*_COUNTED, *_ASKED, UserLoad, Sustain),
            formula="J/token: joules of {energy} / tokens.", compared=True),
     Metric("mbu", "MBU", "ratio", None, (Decode,),
            formula="MBU: bytes read per token x tok/s / bandwidth of plain reads around the same "

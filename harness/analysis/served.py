@@ -8,7 +8,7 @@ from statistics import median
 from harness import units
 from harness.analysis.cases import Case
 from harness.analysis.finding import Finding
-from harness.analysis.formulas import trials_of
+from harness.analysis.user_load import decode_tok_per_s
 from harness.schema.request import Request
 from harness.schema.workload import parse_workload
 
@@ -27,7 +27,8 @@ def server_findings(case: Case) -> Iterator[Finding]:
     requests = [
         request
         for run in case.runs
-        for trial in trials_of(run, case.workload)
+        for trial in run.trials
+        if trial.workload == case.workload and not trial.is_warm_up
         for request in trial.requests
     ]
     answered = [request for request in requests if request.failure is None]
@@ -39,13 +40,6 @@ def server_findings(case: Case) -> Iterator[Finding]:
     yield from _of_events(answered)
     yield from _of_own_times(answered)
     yield from _of_loads(answered)
-
-
-def decode_tok_per_s(request: Request) -> float | None:
-    """(tokens - 1) / (last event - first one); None where they are not counted, or are one."""
-    if request.n_tokens is None or request.n_tokens < 2 or not request.decode_ns:
-        return None
-    return (request.n_tokens - 1) / request.decode_ns * 1e9
 
 
 def _of_errors(requests: Sequence[Request]) -> Iterator[Finding]:

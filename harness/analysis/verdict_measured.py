@@ -22,8 +22,9 @@ from harness.schema.experiment import Run, Trial
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.outcome import Reason
-from harness.schema.workload import Chat, Decode, Sustain, parse_workload
+from harness.schema.workload import Decode, Sustain, parse_workload
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import Chat, Exchange
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
 # mostly. So with one byte in a hundred from the disk a token takes a tenth longer: from there on
@@ -154,7 +155,7 @@ def _decode_figure(measured: Measured, case: Case) -> Figure | None:
 
 def _preference(task: Workload) -> int:
     """How far back a kind stands for decoding: behind those that do little else."""
-    known = (Decode, Chat, Sustain)
+    known: tuple[tuple[type[Workload], ...], ...] = ((Decode,), (Chat, Exchange), (Sustain,))
     return next((rank for rank, kind in enumerate(known) if isinstance(task, kind)), len(known))
 
 

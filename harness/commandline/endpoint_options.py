@@ -1,4 +1,4 @@
-"""The options that name served models: where they are, what they are called, who may ask."""
+"""The options for served models: where they are, who may ask, how many ask at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 import click
 
+from harness import units
+from harness.commandline import options
 from harness.errors import UsageError
+from harness.schema.request import ServiceLevel
+from harness.schema.workload import parse_workload
 
 key_option = click.option(
     "--api-key-env",
@@ -35,6 +39,78 @@ def endpoint_options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="What the server calls the model, where it has several. May be repeated.",
     )
     return endpoint(model(key_option(function)))
+
+
+def load_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`n_users`, `rates` and `slo`."""
+    users = click.option(
+        "--concurrency",
+        "n_users",
+        type=options.Listed("list", options.whole_number(1)),
+        default=(),
+        help="Each workload of N users at once, as in 1,2,4,8: chat becomes chatx4 on a server, "
+        "and in one process tg128 becomes tg128x4.",
+    )
+    rate = click.option(
+        "--rate",
+        "rates",
+        type=options.Listed("list", _rate),
+        default=(),
+        help="Each workload as requests that come to a server at random, N a second: 0.5,1,2.",
+    )
+    slo = click.option(
+        "--slo",
+        type=options.Parsed("limits", service_level),
+        help="Say how many answers come in time (goodput): ttft=2s,itl=100ms, or one of the two.",
+    )
+    return users(rate(slo(function)))
+
+
+def service_level(text: str) -> ServiceLevel:
+    """
+    The service level in "ttft=2s,itl=100ms".
+
+    Raises:
+        ValueError: It is none.
+    """
+    limits: dict[str, int] = {}
+    for part in text.split(","):
+        name, mark, value = part.strip().partition("=")
+        if name not in ("ttft", "itl") or not mark or f"{name}_ns" in limits:
+            raise ValueError(f"{part.strip()!r} is no limit; write ttft=2s,itl=100ms")
+        limits[f"{name}_ns"] = units.parse_duration_ns(value)
+    return ServiceLevel(**limits)
+
+
+def loaded(
+    workloads: Sequence[str], n_users: Sequence[int], rates: Sequence[float]
+) -> tuple[str, ...]:
+    """
+    The workloads of so many users, and of such as come so often; as they are without either.
+
+    Raises:
+        UsageError: One is not of several users.
+    """
+    if not n_users and not rates:
+        return tuple(workloads)
+    found = []
+    try:
+        for task in map(parse_workload, workloads):
+            found += [task.among(n).name for n in n_users]
+            found += [task.at_rate(per_s).name for per_s in rates]
+        return tuple(parse_workload(name).name for name in dict.fromkeys(found))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _rate(text: str) -> float:
+    try:
+        per_s = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+    if not 0.001 <= per_s < 10_000:
+        raise ValueError(f"{text} requests a second are not between 0.001 and 9999")
+    return per_s
 
 
 def references(models: Sequence[str], endpoints: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -28,7 +28,7 @@ from harness.measure.schedule import settings_product
 from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
-from harness.schema.configuration import configurations_of, usual_workloads_for
+from harness.schema.configuration import configurations_of, usual_workloads_for, workloads_for
 from harness.schema.experiment import (
     AnyModel,
     End,
@@ -43,7 +43,9 @@ from harness.schema.experiment import (
     engine_of,
 )
 from harness.schema.machine import Machine
+from harness.schema.request import ServiceLevel
 from harness.schema.settings import computing_threads
+from harness.schema.workload import parse_workload
 
 InTurns = Literal["auto", "always", "never"]
 
@@ -74,6 +76,7 @@ class MeasureRequest:
     seed: int | None = None
     in_turns: InTurns = "never"
     key_variable: str | None = None
+    slo: ServiceLevel | None = None
 
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
@@ -221,9 +224,31 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
         budget_ns=request.budget_ns,
         precision=request.precision,
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
+        slo=request.slo,
     )
+    _require_asked(models, plan.workloads)
     require_possible_for(files, settings, request.workloads)
     return Session(request, plan, machine)
+
+
+def _require_asked(models: Sequence[AnyModel], workloads: Sequence[str]) -> None:
+    """
+    Nothing, if some model can be measured in each of `workloads`.
+
+    Raises:
+        UsageError: None can.
+    """
+    for name in workloads:
+        if any(workloads_for(model, [name]) for model in models):
+            continue
+        if any(model.served for model in models):
+            raise UsageError(
+                f"{name} cannot be asked of a server; take chat, pp512+tg128, chatx4 or chat@r0.5"
+            )
+        if parse_workload(name).needs_server:
+            raise UsageError(
+                f"{name} is asked of a server: add --endpoint URL; in one process there is tg128x4"
+            )
 
 
 def kept(

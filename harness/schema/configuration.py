@@ -30,7 +30,8 @@ class Configuration:
 def workloads_for(model: AnyModel, names: Iterable[str]) -> tuple[str, ...]:
     """Those of `names` that the model can be measured in."""
     if model.served is None:
-        return workloads_of(model.kind, names)
+        here = [name for name in names if not parse_workload(name).needs_server]
+        return workloads_of(model.kind, here)
     return tuple(name for name in names if parse_workload(name).is_request)
 
 

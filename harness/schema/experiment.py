@@ -26,7 +26,7 @@ from harness.schema.moment import Moment
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.prediction import Prediction
 from harness.schema.record import Record
-from harness.schema.request import Request
+from harness.schema.request import Request, ServiceLevel
 from harness.schema.served import Served
 from harness.schema.settings import AnySettings, Settings
 from harness.schema.work import Work
@@ -273,7 +273,10 @@ class Provenance(Record):
 
 
 class Plan(Record):
-    """What the experiment set out to do; `budget_ns` is per model."""
+    """
+    What the experiment set out to do; `budget_ns` is per model, `slo` the service level by which
+    the requests of several users are judged.
+    """
 
     models: tuple[AnyModel, ...]
     settings: tuple[AnySettings, ...]
@@ -284,6 +287,7 @@ class Plan(Record):
     budget_ns: PositiveInt
     precision: float
     seed: NonNegativeInt
+    slo: ServiceLevel | None = None
 
     @property
     def engine_settings(self) -> tuple[Settings, ...]:

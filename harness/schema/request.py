@@ -57,6 +57,13 @@ class ServerTimes(Record):
     n_draft_accepted: NonNegativeInt | None = None
 
 
+class ServiceLevel(Record):
+    """What users shall not wait longer for: the first token, and the mean of those that follow."""
+
+    ttft_ns: PositiveInt | None = None
+    itl_ns: PositiveInt | None = None
+
+
 class Request(Record):
     """
     One request, whose times count from `sent_ns`, when its first byte was sent.

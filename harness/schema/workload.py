@@ -3,8 +3,9 @@ The workloads, by the names that llama-bench gave them, and what each says of it
 
 pp512: 512 tokens of prompt at once. tg128: 128 tokens, one after the other. `@d4096`: either of
 them behind 4096 tokens that are in the cache already. tg128x4: of 4 sequences together, as
-llama-batched-bench does. chat: text in, text out. sustain60: generate for 60 seconds, in laps, so
-that throttling shows.
+llama-batched-bench does. chat: text in, text out; pp512+tg128: the same with so many tokens;
+chatx4, chat@r0.5: of 4 users, and of one every two seconds. sustain60: generate for 60 seconds, in
+laps, so that throttling shows.
 
 A further kind is a class here (in KINDS), its trial in the worker (measure/jobs/trial_worker.py),
 its formulas (analysis/formulas.py), and its place in the rows of analysis/metrics.py.
@@ -19,21 +20,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator
 
 from harness.schema.workload_kind import ALONE, SEVERAL, Workload
-
-CHAT_TOKENS = 64
-"""Tokens a chat answers with: two to three sentences, and 63 gaps for its percentiles."""
-
-CHAT_CONTEXT = 2048
-"""Positions for a chat: the prompt (1,300 tokens with one byte a token) and the answer."""
-
-CHAT_PROMPT_TOKENS = 270
-"""
-Tokens of a chat's prompt: the text's 1,300 characters are 250 of a vocabulary of 50,000 and more,
-and a chat template adds about 20. So many random ones stand for it where there is no tokenizer.
-"""
-
-# Vocabularies cut that text into 245 to 300 tokens: 9 % to either side of the middle.
-_CHAT_PROMPT_SPREAD = 0.09
+from harness.schema.workload_requests import Chat, Exchange, UserLoad
 
 SUSTAIN_SECONDS = 60
 SUSTAIN_LAP_TOKENS = 512
@@ -92,6 +79,10 @@ class Prefill(_Counted):
     def n_prompt(self) -> int:
         return self.n
 
+    def among(self, n_users: int) -> Workload:
+        """Of several sequences."""
+        return self if n_users == 1 else ParallelPrefill(self.n, self.depth, n_users)
+
 
 @dataclass(frozen=True)
 class Decode(_Counted):
@@ -106,6 +97,10 @@ class Decode(_Counted):
     @property
     def n_generated(self) -> int:
         return self.n
+
+    def among(self, n_users: int) -> Workload:
+        """Of several sequences."""
+        return self if n_users == 1 else ParallelDecode(self.n, self.depth, n_users)
 
 
 @dataclass(frozen=True)
@@ -174,49 +169,6 @@ class ParallelDecode(_Parallel):
 
 
 @dataclass(frozen=True)
-class Chat(Workload):
-    """A text in, CHAT_TOKENS tokens of text out."""
-
-    pattern = "chat"
-    form = "chat"
-    examples = ("chat",)
-    prompt_metric = "prefill_tok_per_s"
-    decode_metric = "decode_tok_per_s"
-    is_text = True
-    is_request = True
-    prompt_spread = _CHAT_PROMPT_SPREAD
-
-    @classmethod
-    def of(cls, found: re.Match[str]) -> Self:  # noqa: ARG003
-        return cls()
-
-    @property
-    def name(self) -> str:
-        return "chat"
-
-    @property
-    def n_ctx(self) -> int:
-        return CHAT_CONTEXT
-
-    @property
-    def n_ctx_min(self) -> int:
-        """Its prompt may be cut."""
-        return 4 * CHAT_TOKENS
-
-    @property
-    def n_prompt(self) -> int:
-        return CHAT_PROMPT_TOKENS
-
-    @property
-    def n_generated(self) -> int:
-        return CHAT_TOKENS
-
-    @property
-    def mean_positions(self) -> float:
-        return CHAT_PROMPT_TOKENS + CHAT_TOKENS / 2
-
-
-@dataclass(frozen=True)
 class Sustain(Workload):
     """Tokens one after the other for `seconds`, in laps of SUSTAIN_LAP_TOKENS."""
 
@@ -254,7 +206,7 @@ class Sustain(Workload):
 
 
 KINDS: tuple[type[Workload], ...] = (
-    Prefill, Decode, ParallelPrefill, ParallelDecode, Chat, Sustain,
+    Prefill, Decode, ParallelPrefill, ParallelDecode, Chat, Exchange, UserLoad, Sustain,
 )  # fmt: skip
 
 FORMS = ", ".join(dict.fromkeys(kind.form for kind in KINDS))

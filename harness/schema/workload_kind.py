@@ -29,6 +29,8 @@ class Workload(ABC):
     """Whether its prompt is text, which a tokenizer makes tokens of."""
     is_request: ClassVar[bool] = False
     """Whether a server can be asked for it."""
+    needs_server: ClassVar[bool] = False
+    """Whether nobody else can be."""
     prompt_spread: ClassVar[float] = 0.0
     """By how much its prompt may be longer or shorter than `n_prompt`, in natural logarithms."""
 
@@ -86,6 +88,26 @@ class Workload(ABC):
     def rate_metric(self) -> str | None:
         """The rate to predict it by: of writing where it writes, else of reading."""
         return self.decode_metric or self.prompt_metric
+
+    def among(self, n_users: int) -> Workload:
+        """
+        The same of several sequences, or of users, together.
+
+        Raises:
+            ValueError: There is no such workload.
+        """
+        if n_users == 1:
+            return self
+        raise ValueError(f"{self.name} is not of several users; take tg128, pp512 or chat")
+
+    def at_rate(self, per_s: float) -> Workload:
+        """
+        The same of users who come at random, `per_s` a second.
+
+        Raises:
+            ValueError: There is no such workload.
+        """
+        raise ValueError(f"{self.name} at {per_s:g} a second is no workload; take chat or ppN+tgM")
 
     def n_trials(self, n_wanted: int) -> int:
         """Trials that a Run makes of it where `n_wanted` of each workload are wanted."""

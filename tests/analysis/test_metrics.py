@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from make.quality import make_chunks
-from make.records import CPU, GPU, make_experiment, make_model, make_run, run_of
+from make.records import CPU, GPU, make_experiment, make_model, make_run, make_served, run_of
 from make.trials import make_trial
 
 from harness.analysis.formulas import over_runs
 from harness.analysis.measured import measured_of
 from harness.analysis.metrics import COMPARED, GATED, METRICS, headline
 from harness.analysis.quality import figures_of, quality_of
-from harness.schema.experiment import Run
+from harness.schema.experiment import Experiment, Run
 from harness.schema.machine import Energy
-from harness.schema.request import Request
+from harness.schema.request import Request, ServiceLevel
 from harness.schema.workload import KINDS, parse_workload
 from harness.schema.workload_kind import Workload
 
@@ -22,8 +24,7 @@ SECOND = 1_000_000_000
 
 
 def metered_run(index: int, workload: str) -> Run:
-    """A Run of a model too large for the cache, on a machine with a counter of its energy, with all
-    that a workload may hold."""
+    """A Run of a model too large for the cache, on a machine with a counter of its energy."""
     energy = Energy(
         domain="package-0",
         kind="package",
@@ -33,18 +34,36 @@ def metered_run(index: int, workload: str) -> Run:
         refresh_ns=1_000_000,
         step_joules=2**-14,
     )
-    asked = (Request(answer_ns=SECOND),) if parse_workload(workload).is_request else ()
-    trials = [make_trial(workload, 50, each, energy=(energy,), requests=asked) for each in range(4)]
+    task = parse_workload(workload)
+    has_answer = task.is_request and not task.needs_server
+    more: dict[str, Any] = {"requests": (Request(answer_ns=SECOND),)} if has_answer else {}
+    trials = [make_trial(workload, 50, each, energy=(energy,), **more) for each in range(4)]
     idle = energy.model_copy(update={"joules": 10.0})
     return run_of(*trials, idle_energy=(idle,), index=index, round=index)
+
+
+def as_if_served(experiment: Experiment, runs: list[Run]) -> tuple[Experiment, list[Run]]:
+    """The same of a server's users, judged by a service level."""
+    model = make_served()
+    level = ServiceLevel(ttft_ns=SECOND)
+    facts = {"models": (model,), "settings": (model.served.settings,), "slo": level}
+    plan = experiment.plan.model_copy(update=facts)
+    about = {"model": model.key, "settings": model.served.settings}
+    return (
+        experiment.model_copy(update={"plan": plan}),
+        [run.model_copy(update=about) for run in runs],
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_formulas_of_a_workload_give_just_the_rows_of_its_kind(kind: type[Workload]) -> None:
     name = kind.examples[0]
     model = make_model(weights_bytes=10**9, token_read_bytes=10**9)
+    runs = [metered_run(index, name) for index in range(2)]
     experiment = make_experiment((name,), models=(model,))
-    (group,) = measured_of(experiment, [metered_run(index, name) for index in range(2)])
+    if parse_workload(name).needs_server:
+        experiment, runs = as_if_served(experiment, runs)
+    (group,) = measured_of(experiment, runs)
     (case,) = group.cases
     assert [*case.metrics] == [row.name for row in METRICS.values() if kind in row.of]
 

@@ -16,6 +16,7 @@ from harness.schema.experiment import (
     Plan,
     Provenance,
     Run,
+    ServedModel,
     Stop,
     Trial,
 )
@@ -28,7 +29,8 @@ from harness.schema.machine import (
     MemoryMark,
 )
 from harness.schema.outcome import Outcome
-from harness.schema.settings import Settings
+from harness.schema.served import Served
+from harness.schema.settings import ServedSettings, Settings
 from harness.schema.workload import parse_workload
 from make.trials import make_trial
 
@@ -81,6 +83,20 @@ def make_model(**changes: Any) -> ModelFile:
         "kv_read_bytes_per_position": 23_040,
     }
     return ModelFile.model_validate(facts | changes)
+
+
+def make_served(**changes: Any) -> ServedModel:
+    """What a llama-server on this machine tells of its model."""
+    served = Served(
+        url="http://127.0.0.1:8080",
+        model="smollm2",
+        server="llama-server",
+        version="b11549",
+        is_local=True,
+        settings=ServedSettings(n_ctx=4096, n_slots=4),
+    )
+    facts = {"key": "smollm2@127.0.0.1:8080", "served": served, "file_name": "smollm2"}
+    return ServedModel.model_validate(facts | changes)
 
 
 def make_context(workload: str) -> ContextFacts:

@@ -7,7 +7,9 @@ from typing import Any
 
 from harness.schema.experiment import Trial
 from harness.schema.machine import Counters
+from harness.schema.request import Request, ServerTimes
 from harness.schema.workload import ParallelPrefill, Prefill, Sustain, parse_workload
+from harness.schema.workload_requests import UserLoad
 
 
 def make_counters(wall_ns: int = 1_000_000_000, **changes: Any) -> Counters:
@@ -62,15 +64,38 @@ def make_trial(
             "window_tokens": windows,
             "window_ns": [1_000_000_000] * task.seconds,
         }
+    elif isinstance(task, UserLoad):
+        facts |= _of_users(task, rate)
     else:
-        n_gaps = task.n_generated - task.is_text
+        n_gaps = task.n_generated - task.is_request
         step_s = task.n_sequences / rate
         steps = [round(1e9 * step_s * jitter(0.97, 1.05)) for _ in range(n_gaps)]
         n_tokens = task.n_generated * task.n_sequences
         facts |= {"n_tokens": n_tokens, "total_ns": sum(steps), "step_ns": steps}
-    if task.is_text:
+    if task.is_request and not task.needs_server:
         ttft_ns = 800_000_000
         facts |= {"n_prompt": 250, "tokenize_ns": 400_000, "ttft_ns": ttft_ns}
         facts["total_ns"] += ttft_ns
     facts["counters"] = counters or make_counters(facts["total_ns"])
     return Trial.model_validate(facts | changes)
+
+
+def _of_users(task: UserLoad, rate: float) -> dict[str, Any]:
+    """All at once, and answered with `rate` tokens a second together."""
+    gap_ns = round(task.n_requests / rate * 1e9)
+    n_gaps = task.n_generated - 1
+    request = Request(
+        ttft_ns=800_000_000,
+        gap_ns=(gap_ns,) * n_gaps,
+        total_ns=800_000_000 + n_gaps * gap_ns,
+        n_prompt=250,
+        n_cached=0,
+        n_tokens=task.n_generated,
+        finish="length",
+        server=ServerTimes(prompt_ns=700_000_000),
+    )
+    return {
+        "n_tokens": task.n_generated * task.n_requests,
+        "total_ns": request.total_ns,
+        "requests": (request,) * task.n_requests,
+    }

@@ -7,13 +7,9 @@ from make.records import make_experiment, make_run
 from pydantic import ValidationError
 
 from harness.schema.workload import (
-    CHAT_CONTEXT,
-    CHAT_PROMPT_TOKENS,
-    CHAT_TOKENS,
     FORMS,
     KINDS,
     SUSTAIN_SECONDS,
-    Chat,
     Decode,
     ParallelDecode,
     ParallelPrefill,
@@ -22,6 +18,14 @@ from harness.schema.workload import (
     parse_workload,
 )
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import (
+    CHAT_CONTEXT,
+    CHAT_PROMPT_TOKENS,
+    CHAT_TOKENS,
+    Chat,
+    Exchange,
+    UserLoad,
+)
 
 _COUNTED = st.integers(1, 999_999), st.integers(0, 999_999)
 _PARALLEL = (*_COUNTED, st.integers(2, 9_999))
@@ -31,6 +35,13 @@ WORKLOADS: st.SearchStrategy[Workload] = st.one_of(
     st.builds(ParallelPrefill, *_PARALLEL),
     st.builds(ParallelDecode, *_PARALLEL),
     st.builds(Sustain, st.integers(1, 9_999)),
+    st.builds(Exchange, st.integers(1, 9_999), st.integers(1, 9_999)),
+    st.builds(UserLoad, st.just(Chat()), st.integers(2, 1_999)),
+    st.builds(
+        UserLoad,
+        st.builds(Exchange, st.just(8), st.just(9)),
+        per_s=st.integers(1, 9_999_999).map(lambda n: n / 1000),
+    ),
     st.just(Chat()),
 )
 N_CTX_TRAIN = st.none() | st.integers(0, 1 << 20)
@@ -55,6 +66,11 @@ def test_a_name_reads_back_as_the_workload_it_names(workload: Workload) -> None:
         ("sustain", Sustain(SUSTAIN_SECONDS)),
         ("sustain5", Sustain(5)),
         ("chat", Chat()),
+        (" pp512 + tg128", Exchange(512, 128)),
+        ("chat x4", UserLoad(Chat(), n_users=4)),
+        ("pp512+tg128x16", UserLoad(Exchange(512, 128), n_users=16)),
+        ("chat@r0.50", UserLoad(Chat(), per_s=0.5)),
+        ("pp8+tg8@r12", UserLoad(Exchange(8, 8), per_s=12)),
     ],
 )
 def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: Workload) -> None:
@@ -65,13 +81,30 @@ def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: W
     "text",
     [
         *("", "pp", "pp0", "tg-1", "tg128@4096", "chat@d5", "sustain0", "pg512", "tg128@d0"),
-        *("tg128x", "tg128x0", "tg128x04", "tg128@d4096x4", "tgx4", "x4", "sustain60x4"),
+        *(
+            "tg128x",
+            "tg128x0",
+            "tg128x04",
+            "tg128@d4096x4",
+            "tgx4",
+            "x4",
+            "sustain60x4",
+            "chatx0",
+            "chat@r",
+            "pp512+tg128@d9",
+            "pp512+",
+        ),
     ],
 )
 def test_what_is_no_workload_says_how_they_are_written(text: str) -> None:
-    with pytest.raises(ValueError, match="write pp512, tg128, tg128@d4096, pp512x4, tg128x4"):
+    with pytest.raises(
+        ValueError,
+        match=r"write pp512, tg128, tg128@d4096, pp512x4, tg128x4, chat, pp512[+]tg128, chatx4",
+    ):
         parse_workload(text)
-    assert FORMS == "ppN[xM][@dDEPTH], tgN[xM][@dDEPTH], chat, sustainSECONDS"
+    assert FORMS == (
+        "ppN[xM][@dDEPTH], tgN[xM][@dDEPTH], chat, ppN+tgM, chatxM, chat@rPER_S, sustainSECONDS"
+    )
 
 
 @given(WORKLOADS)

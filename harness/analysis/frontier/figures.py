@@ -12,8 +12,9 @@ from harness.analysis.frontier.criteria import CRITERIA, Criterion
 from harness.analysis.measured import Measured
 from harness.analysis.stats.ratio import Comparison
 from harness.schema.figure import Figure
-from harness.schema.workload import Chat, Decode, Prefill, parse_workload
+from harness.schema.workload import Decode, Prefill, parse_workload
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import Chat
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.commandline import options
-from harness.commandline.endpoint_options import endpoint_options, references
+from harness.commandline.endpoint_options import endpoint_options, load_options, loaded, references
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
@@ -21,6 +21,7 @@ from harness.models.catalog.catalog import Catalog, load_catalog
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 from harness.report.run_line import goes_on_as, to_go_on
+from harness.schema.request import ServiceLevel
 
 
 @click.command(
@@ -41,6 +42,7 @@ from harness.report.run_line import goes_on_as, to_go_on
     "for files that are not found by their names.",
 )
 @endpoint_options
+@load_options
 @measuring_options
 @options.verbose_option
 @output_options
@@ -55,6 +57,9 @@ def command(
     endpoints: tuple[str, ...],
     names: tuple[str, ...],
     key_variable: str | None,
+    n_users: tuple[int, ...],
+    rates: tuple[float, ...],
+    slo: ServiceLevel | None,
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
     is_full: bool,
@@ -69,7 +74,10 @@ def command(
     """
     catalog = load_catalog(catalogs)
     models = tuple(references(models, endpoints, names))
-    request = replace(request, key_variable=key_variable)
+    if n_users or rates:
+        what = request.workloads or (("chat",) if endpoints else ("tg128",))
+        request = replace(request, workloads=loaded(what, n_users, rates))
+    request = replace(request, key_variable=key_variable, slo=slo)
     if interrupted is None:
         measured = _measured(models, catalog, request, output)
     else:

@@ -13,7 +13,7 @@ from harness.schema import experiment as of_experiment
 from harness.schema import machine as of_machine
 from harness.schema.experiment import ModelFile
 from harness.schema.outcome import CaseFailure, Outcome
-from harness.schema.request import Request, RequestFailure, ServerTimes
+from harness.schema.request import Request, RequestFailure, ServerTimes, ServiceLevel
 from harness.schema.served import Served
 from harness.schema.settings import ServedSettings, Settings
 from harness.schema.work import Attention, Work
@@ -160,6 +160,7 @@ RULES: Rules = {
     ServerTimes: _kept(
         "queue_ns load_ns prompt_ns n_prompt decode_ns n_tokens n_draft n_draft_accepted"
     ),
+    ServiceLevel: _kept("ttft_ns itl_ns"),
     RequestFailure: {"message": treatment.message, **_kept("reason status")},
     of_experiment.Trial: {
         "workload": treatment.workload,
@@ -211,7 +212,7 @@ RULES: Rules = {
     of_experiment.Plan: {
         "workloads": treatment.workload,
         **_kept("n_runs_max n_trials n_cold_loads budget_ns precision seed"),
-        **_records("models settings"),
+        **_records("models settings slo"),
     },
     of_experiment.Experiment: {
         "id": treatment.identifier,

@@ -22,15 +22,9 @@ from harness.engine.context import Context
 from harness.engine.model import Model
 from harness.measure.jobs.chat_text import CHAT_MESSAGE
 from harness.schema.experiment import ChatTemplate
-from harness.schema.workload import (
-    Chat,
-    Decode,
-    ParallelDecode,
-    ParallelPrefill,
-    Prefill,
-    Sustain,
-)
+from harness.schema.workload import Decode, ParallelDecode, ParallelPrefill, Prefill, Sustain
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import Chat, Exchange
 
 # A step of a small model takes 0.1 ms, and finds not even the interpreter in the caches behind
 # another process: its first 5 ms were 5 % slower than without that.
@@ -140,6 +134,8 @@ class Bench:
                 return self._plan_parallel_steps(task)
             case Chat() as task:
                 return self._plan_chat(task)
+            case Exchange() as task:
+                return self._plan_exchange(task)
             case Sustain() as task:
                 return self._plan_sustain(Sustain(1) if is_warm_up else task)
         raise AssertionError(f"{self.workload.name} has no trial")
@@ -191,6 +187,16 @@ class Bench:
             with self.model.greedy_sampler() as sampler:
                 timing = self._chat(text, sampler, task.n_generated)
             return replace(timing, chat_template=template)
+
+        return measure
+
+    def _plan_exchange(self, task: Exchange) -> Callable[[], Timing]:
+        self.context.require_decoding()
+        tokens = self._random_tokens(task.n, with_bos=True)
+
+        def measure() -> Timing:
+            with self.model.greedy_sampler() as sampler:
+                return self._chat(tokens, sampler, task.n_out)
 
         return measure
 

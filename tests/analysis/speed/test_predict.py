@@ -19,7 +19,8 @@ from harness.analysis.speed.rates import Spread
 from harness.schema.prediction import Prediction, Refusal
 from harness.schema.settings import Settings
 from harness.schema.work import Work
-from harness.schema.workload import CHAT_PROMPT_TOKENS, parse_workload
+from harness.schema.workload import parse_workload
+from harness.schema.workload_requests import CHAT_PROMPT_TOKENS
 
 SETTINGS = Settings(n_threads=4)
 WORKLOADS = st.builds(

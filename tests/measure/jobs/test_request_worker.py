@@ -92,3 +92,44 @@ def test_the_key_is_in_no_event_and_no_log(
     assert faulty.requests[0].headers["authorization"] == "Bearer sk-very-secret-0123456789"
     assert "very-secret" not in repr(report)
     assert "very-secret" not in (tmp_path / "worker.log").read_text()
+
+
+def test_a_prompt_of_a_chosen_length_is_asked_for(
+    llama_server: RunningServer, tmp_path: Path
+) -> None:
+    report = ask(llama_server.url, tmp_path, workloads=("pp300+tg8",), n_trials=1)
+    assert report.outcome.status == "ok", report.outcome
+    trial = report.trials[-1]
+    assert trial.n_prompt is not None
+    assert abs(trial.n_prompt - 300) <= 6
+    assert trial.n_tokens == 8
+
+
+def test_users_are_served_at_once(llama_server: RunningServer, tmp_path: Path) -> None:
+    loads = ("pp120+tg16x4", "pp120+tg8@r50")
+    report = ask(llama_server.url, tmp_path, workloads=loads, n_trials=3, n_trials_max=9)
+    assert report.outcome.status == "ok", report.outcome
+    closed, opened = (trial for trial in report.trials if not trial.is_warm_up)
+    assert len(closed.requests) == 12
+    assert closed.n_tokens == 12 * 16
+    # Two slots: of four users two wait, and never does one wait for all the others.
+    first, second = sorted(request.sent_ns for request in closed.requests)[:2]
+    assert second - first < min(request.answered_ns for request in closed.requests)
+    assert len(opened.requests) == 100
+    dues = [request.due_ns for request in opened.requests if request.due_ns is not None]
+    assert len(dues) == 100
+    assert 1 < (max(dues) - min(dues)) / 1e9 < 4
+
+
+def test_users_who_are_refused_are_a_figure_and_no_failure(
+    faulty: FaultServer, tmp_path: Path
+) -> None:
+    good = fault_server.answer(("one", "two"))
+    busy = Script(status=429, headers={"Retry-After": "1"})
+    faulty.says(CHAT, good, good, good, busy, good)
+    report = ask(faulty.url, tmp_path, workloads=("chatx2",), n_trials=1)
+    assert report.outcome.status == "ok", report.outcome
+    (trial,) = (trial for trial in report.trials if not trial.is_warm_up)
+    reasons = [request.failure.reason for request in trial.requests if request.failure]
+    assert reasons == ["rate-limited"]
+    assert trial.n_tokens == 2 * 5

@@ -1,0 +1,82 @@
+"""
+Several requests at once, each on a thread and a connection of its own.
+
+Threads, because a stream's lines must be stamped when they come, and not when another stream's have
+been looked at (docs/method/endpoints.md).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from harness.endpoint.call import Call
+from harness.endpoint.stream import Raw
+
+_NS_PER_S = 1_000_000_000
+# So long before they are due all threads stand ready.
+_AHEAD_NS = 20_000_000
+
+Ask = Callable[[Call], Raw]
+"""Sends one request and reads its answer, whatever comes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request of a load, and when it was due, by perf_counter_ns; None: when the last ended."""
+
+    raw: Raw
+    due_ns: int | None = None
+
+
+def closed_loop(calls: Sequence[Sequence[Call]], ask: Ask) -> list[Sent]:
+    """
+    All users at once, each of whom asks again as soon as the last answer is there.
+
+    Args:
+        calls: Of each user, in order.
+        ask: From any thread.
+    """
+    found: list[list[Sent]] = [[] for _ in calls]
+    barrier = threading.Barrier(len(calls))
+
+    def user(index: int) -> None:
+        barrier.wait()
+        for call in calls[index]:
+            found[index].append(Sent(ask(call)))
+
+    _run([threading.Thread(target=user, args=(index,)) for index in range(len(calls))])
+    return [each for of_user in found for each in of_user]
+
+
+def open_loop(calls: Sequence[Call], after_ns: Sequence[int], ask: Ask) -> list[Sent]:
+    """
+    Each request when it is due, whether or not earlier ones are answered.
+
+    Args:
+        calls: All of them.
+        after_ns: When each is due, behind the first moment.
+        ask: From any thread.
+    """
+    found: list[Sent | None] = [None] * len(calls)
+    start_ns = perf_counter_ns() + _AHEAD_NS
+
+    def one(index: int) -> None:
+        due_ns = start_ns + after_ns[index]
+        time.sleep(max(0.0, (due_ns - perf_counter_ns()) / _NS_PER_S))
+        found[index] = Sent(ask(calls[index]), due_ns)
+
+    _run([threading.Thread(target=one, args=(index,)) for index in range(len(calls))])
+    return [each for each in found if each]
+
+
+def _run(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        # A process that is told to end does not wait for answers.
+        thread.daemon = True
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,203 @@
+"""
+The requests of one trial of each kind of workload: what lies inside the clock, and what outside.
+
+Inside: from the first byte of a request to the last event of its answer. Outside: making the text,
+connecting, and reading what the lines say (harness/endpoint/stream.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from random import Random
+from time import perf_counter_ns
+from typing import Any
+
+from harness.endpoint.address import Address
+from harness.endpoint.answer import read
+from harness.endpoint.call import Call, chat_call
+from harness.endpoint.counting import Counter
+from harness.endpoint.failure import RequestFailed, fail
+from harness.endpoint.identify import identify
+from harness.endpoint.length import nonce, prompt_of, with_new_nonce
+from harness.endpoint.load import Sent, closed_loop, open_loop
+from harness.endpoint.offers import choose
+from harness.endpoint.stream import Raw, ask
+from harness.errors import HarnessError
+from harness.measure.jobs.chat_text import CHAT_MESSAGE
+from harness.measure.jobs.request import RequestJob
+from harness.schema.request import Request
+from harness.schema.served import ServerApi
+from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import REQUESTS_PER_USER, Chat, Exchange, UserLoad
+
+_NS_PER_S = 1_000_000_000
+_IDENTIFY_S = 30.0
+
+Facts = Callable[[], dict[str, Any]]
+"""What a trial yielded, in the terms of `schema.Trial`; read behind the clock."""
+PlanRequests = Callable[[bool], Callable[[], Facts]]
+"""Lays out the requests of a trial, which is a warm-up or not; what it returns sends them."""
+
+
+@dataclass
+class Client:
+    """Asks one served model; every text that it sends begins like no other one."""
+
+    job: RequestJob
+    random: Random = field(init=False)
+    _address: Address = field(init=False)
+    _key: str | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.job.seed)
+        self._address = Address.parse(self.job.served.url)
+        variable = self.job.key_variable
+        self._key = os.environ.get(variable) if variable else None
+
+    def call(self, text: str, n_tokens: int) -> Call:
+        """A request for an answer of so many tokens; no cache holds the beginning of its text."""
+        return self.call_as_is(nonce(self.random) + text, n_tokens)
+
+    def call_as_is(self, text: str, n_tokens: int) -> Call:
+        """The same of a text that has such a beginning."""
+        served = self.job.served
+        seed = self.random.randrange(2**31)
+        return chat_call(served.model, text, n_tokens, served.api, seed)
+
+    def ask(self, call: Call) -> Raw:
+        """What comes back, stamped and not yet read."""
+        return ask(self._address, call, key=self._key, silence_s=self.job.silence_ns / _NS_PER_S)
+
+    def prompt(self, n_tokens: int) -> str:
+        """
+        A text of so many tokens, as the server counts them.
+
+        Raises:
+            RequestFailed: It does not tell, or does not answer.
+        """
+        try:
+            identified = identify(self._address, self._key, _IDENTIFY_S)
+            model = choose(identified, self.job.served.model)
+            counter = Counter(identified, model, self._key, self.job.silence_ns / _NS_PER_S)
+            return prompt_of(n_tokens, counter, self.random, CHAT_MESSAGE)
+        except HarnessError as error:
+            fail("refused", str(error))
+
+
+def planned(workload: Workload, client: Client) -> PlanRequests:
+    """
+    What a trial of a workload asks.
+
+    Raises:
+        RequestFailed: Its prompts cannot be made.
+    """
+    what = workload.what if isinstance(workload, UserLoad) else workload
+    match what:
+        case Chat():
+            new_call = _chats(client, what)
+        case Exchange():
+            new_call = _exchanges(client, what)
+        case _:
+            raise AssertionError(f"{workload.name} is not asked of servers")
+    if isinstance(workload, UserLoad):
+        return _load(workload, client, new_call)
+    return _single(client, new_call)
+
+
+def answered(raw: Raw, api: ServerApi) -> Request:
+    """
+    The answer in what came back.
+
+    Raises:
+        RequestFailed: There is none, or half of one.
+    """
+    request = read(raw, api)
+    if request.failure is not None:
+        raise RequestFailed(request.failure)
+    return request
+
+
+def _chats(client: Client, chat: Chat) -> Callable[[], Call]:
+    return lambda: client.call(CHAT_MESSAGE, chat.n_generated)
+
+
+def _exchanges(client: Client, exchange: Exchange) -> Callable[[], Call]:
+    prompt = client.prompt(exchange.n)
+    return lambda: client.call_as_is(with_new_nonce(prompt, client.random), exchange.n_out)
+
+
+def _single(client: Client, new_call: Callable[[], Call]) -> PlanRequests:
+    def plan(_is_warm_up: bool) -> Callable[[], Facts]:
+        call = new_call()
+
+        def send() -> Facts:
+            raw = client.ask(call)
+            return lambda: _facts_of_one(answered(raw, client.job.served.api))
+
+        return send
+
+    return plan
+
+
+def _facts_of_one(request: Request) -> dict[str, Any]:
+    return {
+        "n_tokens": request.n_tokens or request.n_events,
+        "total_ns": request.answered_ns,
+        "step_ns": request.gap_ns,
+        "n_prompt": request.n_prompt,
+        "ttft_ns": request.ttft_ns,
+        "chat_template": "applied",
+        "requests": (request,),
+    }
+
+
+def _load(task: UserLoad, client: Client, new_call: Callable[[], Call]) -> PlanRequests:
+    def plan(is_warm_up: bool) -> Callable[[], Facts]:
+        if task.n_users:
+            n_each = 1 if is_warm_up else REQUESTS_PER_USER
+            calls = [[new_call() for _ in range(n_each)] for _ in range(task.n_users)]
+            return lambda: _later(perf_counter_ns(), closed_loop(calls, client.ask), client)
+        n = 1 if is_warm_up else task.n_requests
+        gaps_ns = [round(client.random.expovariate(task.per_s) * _NS_PER_S) for _ in range(n)]
+        after_ns = [0, *accumulate(gaps_ns[1:])]
+        each = [new_call() for _ in range(n)]
+        return lambda: _later(perf_counter_ns(), open_loop(each, after_ns, client.ask), client)
+
+    return plan
+
+
+def _later(start_ns: int, sent: Sequence[Sent], client: Client) -> Facts:
+    return lambda: _facts_of_all(start_ns, sent, client)
+
+
+def _facts_of_all(start_ns: int, sent: Sequence[Sent], client: Client) -> dict[str, Any]:
+    """
+    What all of them yielded together, of which some may have failed.
+
+    Raises:
+        RequestFailed: None was answered.
+    """
+    requests = [
+        read(each.raw, client.job.served.api).model_copy(
+            update={
+                "sent_ns": max(0, each.raw.sent_ns - start_ns),
+                "due_ns": None if each.due_ns is None else max(0, each.due_ns - start_ns),
+            }
+        )
+        for each in sent
+    ]
+    good = [request for request in requests if request.failure is None]
+    if not good:
+        failure = requests[0].failure
+        assert failure is not None
+        raise RequestFailed(failure)
+    first_ns = min(request.sent_ns for request in requests)
+    last_ns = max(request.sent_ns + request.answered_ns for request in good)
+    return {
+        "n_tokens": sum(request.n_tokens or request.n_events for request in good),
+        "total_ns": last_ns - first_ns,
+        "requests": tuple(requests),
+    }

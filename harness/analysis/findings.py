@@ -12,7 +12,7 @@ from harness.analysis.finding import Finding
 from harness.analysis.load import of_disturbance, of_load
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import headline
-from harness.analysis.served import server_findings
+from harness.analysis.served import place_findings, server_findings
 from harness.analysis.stats import interval as stats
 from harness.schema.settings import ServedSettings
 from harness.schema.workload import parse_workload
@@ -43,6 +43,7 @@ def findings(measured: Sequence[Measured], *, is_compared: bool = False) -> list
     return [
         of_load(measured),
         *_of_rehearsal(measured),
+        *place_findings(measured),
         *of_disturbance(cases),
         *_of_conditions(measured),
         *_of_tallies(measured),

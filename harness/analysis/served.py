@@ -8,6 +8,7 @@ from statistics import median
 from harness import units
 from harness.analysis.cases import Case
 from harness.analysis.finding import Finding
+from harness.analysis.measured import Measured
 from harness.analysis.user_load import decode_tok_per_s
 from harness.schema.request import Request
 from harness.schema.workload import parse_workload
@@ -20,6 +21,26 @@ _CACHED_RATIO = 0.15
 # One event more or less than tokens is the end of the answer.
 _ONE_TOKEN_RATIO = 1.05
 _LOAD_NS = 500_000_000
+
+
+def place_findings(measured: Sequence[Measured]) -> Iterator[Finding]:
+    """Of what served models ran on nothing is known; whole sentences."""
+    for each in measured:
+        served = each.model.served
+        if served is None or not each.runs:
+            continue
+        if not served.is_local:
+            yield Finding(
+                "info",
+                f"{each.model.key} ran elsewhere: this machine only asked, and what else the "
+                "server's machine did meanwhile is not known.",
+            )
+        elif not any(run.memory for run in each.runs):
+            yield Finding(
+                "info",
+                f"{each.model.key}: the server's process cannot be read, as that of another user, "
+                "so its memory and what other programs took are not known.",
+            )
 
 
 def server_findings(case: Case) -> Iterator[Finding]:

@@ -86,7 +86,9 @@ def _verdicts(
 def _entry(
     model: ModelFile | ServedModel, catalog: Catalog, by_sha256: dict[str, Entry]
 ) -> Entry | None:
-    """The entry that was measured, by its content or by its name."""
+    """The entry that was measured here, by its content or by its name."""
+    if model.served is not None and not model.served.is_local:
+        return None  # another machine computed
     if model.sha256 is not None and model.sha256 in by_sha256:
         return by_sha256[model.sha256]
     name, _, quantization = model.key.partition(":")

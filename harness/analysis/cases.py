@@ -12,8 +12,8 @@ from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import NO_ENERGY, CaseEnergy
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import METRICS
+from harness.analysis.requests import slo_values
 from harness.analysis.stats import interval as stats
-from harness.analysis.user_load import slo_values
 from harness.schema.experiment import Experiment, Run
 from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts

@@ -27,8 +27,8 @@ from harness.analysis import disturbance, energy
 from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
+from harness.analysis.requests import load_values, server_values
 from harness.analysis.stats import interval as stats
-from harness.analysis.user_load import load_values
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Counters, Machine, MachineFacts
 from harness.schema.settings import computing_threads
@@ -154,7 +154,8 @@ def _chat(trials: Sequence[Trial]) -> Values:
     ]
     if decodes:
         values["decode_tok_per_s"] = median(decodes)
-    return values | _inter_token(trials)
+    requests = [request for trial in trials for request in trial.requests]
+    return values | _inter_token(trials) | server_values(requests)
 
 
 def _user_load(trials: Sequence[Trial]) -> Values:

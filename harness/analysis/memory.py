@@ -8,6 +8,7 @@ from harness.analysis import bandwidth
 from harness.analysis.formulas import Values
 from harness.schema.experiment import Buffer, Run
 from harness.schema.machine import Device, MemoryMark
+from harness.schema.settings import ServedSettings
 
 
 def group_values(run: Run) -> Values:
@@ -24,6 +25,8 @@ def group_values(run: Run) -> Values:
 def _load(run: Run) -> Values:
     if run.load is None:
         return {}
+    if isinstance(run.settings, ServedSettings):
+        return {"first_answer": run.load.total_ns}
     names = {True: "load_cold", False: "load_warm", None: "load"}
     return {names[run.load.is_cold]: run.load.total_ns}
 

@@ -86,6 +86,10 @@ _ITL = "ITL: time of each decode step (tg), or gap between streamed tokens after
 _CHAT_RATES = (
     "Prefill tok/s: prompt tokens / TTFT. Decode tok/s: tokens after the first / the gaps' sum."
 )
+_BY_SERVER = (
+    "By server: its own times; tokens an event: its tokens / the events with text that came, "
+    "between which ITL is."
+)
 _QUARTERS = "First, last: rates over the first and last quarter of a sustained generation."
 _LOAD = "Load: process start to ready context; cold: the file was not in the page cache."
 _NEED = "Needed: the engine's buffers, weights + largest context (KV cache + compute + output)."
@@ -117,6 +121,10 @@ _ROWS = (
     Metric("goodput", "goodput", "/s", "more", (UserLoad,), formula=_LOADED),
     Metric("within_slo", "within SLO", "ratio", "more", (UserLoad,), formula=_LOADED),
     Metric("failed_ratio", "failed", "ratio", "less", (UserLoad,), formula=_LOADED),
+    Metric("tokens_per_event", "tokens an event", "", None, _ASKED, formula=_BY_SERVER),
+    Metric("server_prompt", "prompt by server", "ns", "less", _ASKED, formula=_BY_SERVER),
+    Metric("server_decode_tok_per_s", "decode by server", "tok/s", "more", _ASKED,
+           formula=_BY_SERVER),
     Metric("first_quarter", "first tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("last_quarter", "last tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("throttle_ratio", "last / first", "ratio", "more", (Sustain,), formula=_QUARTERS),
@@ -130,6 +138,9 @@ _ROWS = (
     Metric("load_cold", "cold", "ns", "less", topic="load", formula=_LOAD),
     Metric("load_warm", "warm", "ns", "less", topic="load", formula=_LOAD, compared=True),
     Metric("load", "cache unknown", "ns", "less", topic="load", formula=_LOAD, compared=True),
+    Metric("first_answer", "first answer", "ns", "less", topic="load",
+           formula="First answer: a fresh client's start to the first token that a server gave it, "
+           "the model's loading included where that was needed."),
 
     Metric("need", "needed", "bytes", "less", topic="memory", formula=_NEED,
            compared=True, gated=True, counted=True, has_context=True),

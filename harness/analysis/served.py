@@ -9,7 +9,7 @@ from harness import units
 from harness.analysis.cases import Case
 from harness.analysis.finding import Finding
 from harness.analysis.measured import Measured
-from harness.analysis.user_load import decode_tok_per_s
+from harness.analysis.requests import decode_tok_per_s, own_tok_per_s, tokens_per_event
 from harness.schema.request import Request
 from harness.schema.workload import parse_workload
 
@@ -104,7 +104,7 @@ def _of_events(answered: Sequence[Request]) -> Iterator[Finding]:
             "warning", "the server counts no tokens: tok/s are events per second, which may be less"
         )
         return
-    per_event = median(it.n_tokens / it.n_events for it in answered if it.n_tokens and it.n_events)
+    per_event = tokens_per_event(answered) or 1.0
     if per_event > _ONE_TOKEN_RATIO:
         yield Finding(
             "info",
@@ -119,9 +119,9 @@ def _of_events(answered: Sequence[Request]) -> Iterator[Finding]:
 
 def _of_own_times(answered: Sequence[Request]) -> Iterator[Finding]:
     ratios = [
-        _own_tok_per_s(it) / ours
+        own / ours
         for it in answered
-        if (ours := decode_tok_per_s(it)) and _own_tok_per_s(it)
+        if (ours := decode_tok_per_s(it)) and (own := own_tok_per_s(it))
     ]
     if not ratios or abs(median(ratios) - 1) <= _AGREE_RATIO:
         return
@@ -132,14 +132,6 @@ def _of_own_times(answered: Sequence[Request]) -> Iterator[Finding]:
         f"the server's own times say {much} {'more' if ratio > 1 else 'less'} decode tok/s than "
         "its answers show",
     )
-
-
-def _own_tok_per_s(request: Request) -> float:
-    """By the server's own times, 0 without them: its first token belongs to the prompt's time."""
-    server = request.server
-    if server is None or not server.decode_ns or not server.n_tokens or server.n_tokens < 2:
-        return 0.0
-    return (server.n_tokens - 1) / server.decode_ns * 1e9
 
 
 def _of_loads(answered: Sequence[Request]) -> Iterator[Finding]:

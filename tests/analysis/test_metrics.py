@@ -16,11 +16,18 @@ from harness.analysis.metrics import COMPARED, GATED, METRICS, headline
 from harness.analysis.quality import figures_of, quality_of
 from harness.schema.experiment import Experiment, Run
 from harness.schema.machine import Energy
-from harness.schema.request import Request, ServiceLevel
+from harness.schema.request import Request, ServerTimes, ServiceLevel
 from harness.schema.workload import KINDS, parse_workload
 from harness.schema.workload_kind import Workload
 
 SECOND = 1_000_000_000
+_ANSWER = Request(
+    ttft_ns=SECOND,
+    answer_ns=SECOND,
+    gap_ns=(SECOND,),
+    n_tokens=2,
+    server=ServerTimes(prompt_ns=SECOND, decode_ns=SECOND, n_tokens=2),
+)
 
 
 def metered_run(index: int, workload: str) -> Run:
@@ -36,7 +43,7 @@ def metered_run(index: int, workload: str) -> Run:
     )
     task = parse_workload(workload)
     has_answer = task.is_request and not task.needs_server
-    more: dict[str, Any] = {"requests": (Request(answer_ns=SECOND),)} if has_answer else {}
+    more: dict[str, Any] = {"requests": (_ANSWER,)} if has_answer else {}
     trials = [make_trial(workload, 50, each, energy=(energy,), **more) for each in range(4)]
     idle = energy.model_copy(update={"joules": 10.0})
     return run_of(*trials, idle_energy=(idle,), index=index, round=index)
@@ -85,7 +92,9 @@ def test_the_formulas_of_a_model_give_just_the_rows_without_a_workload() -> None
         make_run(3, devices_before=(CPU, GPU), devices_loaded=(CPU, loaded)),
     ]
     (group,) = measured_of(make_experiment(), runs)
-    found = {*group.metrics}
+    served, asked = as_if_served(make_experiment(), [make_run(0)])
+    (of_server,) = measured_of(served, asked)
+    found = {*group.metrics, *of_server.metrics}
     assert found == {
         row.name for row in METRICS.values() if row.topic in ("load", "memory", "model")
     }

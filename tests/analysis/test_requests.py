@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make.trials import make_trial
 
-from harness.analysis.user_load import is_within, load_values, slo_values
+from harness.analysis.requests import is_within, load_values, slo_values
 from harness.schema.experiment import Trial
 from harness.schema.request import Request, RequestFailure, ServerTimes, ServiceLevel
 

@@ -1,5 +1,5 @@
 """
-What the answers to several users say together.
+What requests to a server say, each and together.
 
     tok_per_s          tokens of all whole answers / from the first request to the last event
     tok_per_s_per_user median of (tokens - 1) / (last event - first)
@@ -48,6 +48,18 @@ def load_values(trials: Sequence[Trial]) -> Values:
     return values
 
 
+def server_values(requests: Sequence[Request]) -> Values:
+    """What a server says of its own times, and in how large pieces its answers came."""
+    prompts = [it.server.prompt_ns for it in requests if it.server and it.server.prompt_ns]
+    rates = [rate for it in requests if (rate := own_tok_per_s(it))]
+    told = {
+        "tokens_per_event": tokens_per_event(requests),
+        "server_prompt": median(prompts) if prompts else None,
+        "server_decode_tok_per_s": median(rates) if rates else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
 def slo_values(trials: Sequence[Trial], level: ServiceLevel | None) -> Values:
     """How many answers came within a service level; nothing without one."""
     requests = [request for trial in trials for request in trial.requests]
@@ -76,6 +88,20 @@ def decode_tok_per_s(request: Request) -> float | None:
     if request.n_tokens is None or request.n_tokens < 2 or not request.decode_ns:
         return None
     return (request.n_tokens - 1) / request.decode_ns * 1e9
+
+
+def own_tok_per_s(request: Request) -> float | None:
+    """By the server's own times; its first token belongs to the prompt's time."""
+    server = request.server
+    if server is None or not server.decode_ns or not server.n_tokens or server.n_tokens < 2:
+        return None
+    return (server.n_tokens - 1) / server.decode_ns * 1e9
+
+
+def tokens_per_event(requests: Sequence[Request]) -> float | None:
+    """In the median; None where the server counts no tokens."""
+    found = [it.n_tokens / it.n_events for it in requests if it.n_tokens and it.n_events]
+    return median(found) if found else None
 
 
 def _waited_ns(request: Request) -> int:

@@ -21,7 +21,7 @@ from harness.analysis.stats.ratio import (
     compare_exact,
     compare_rounds,
 )
-from harness.schema.experiment import EngineInfo, Experiment, Stop
+from harness.schema.experiment import Experiment, Stop
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import changes_text
@@ -66,7 +66,7 @@ def mismatches(a: Measured, b: Measured) -> list[Mismatch]:
     if not machines[0].is_same_as(machines[1]):
         names = [f"{machine.id} ({machine.cpu})" for machine in machines]
         found.append(Mismatch("machine", f"machine {names[0]} against {names[1]}"))
-    builds = tuple(build_text(side.engine) for side in (a, b))
+    builds = tuple(side.engine.title for side in (a, b))
     if builds[0] != builds[1]:
         found.append(Mismatch("build", f"engine {builds[0]} against {builds[1]}"))
     changes = changes_text(a.settings, b.settings)
@@ -269,8 +269,3 @@ def _judged(
         threshold=threshold,
         confidence=confidence,
     )
-
-
-def build_text(engine: EngineInfo) -> str:
-    """Which build of which engine."""
-    return f"{engine.binding} {engine.binding_version} ({engine.library_commit or 'no commit'})"

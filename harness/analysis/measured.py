@@ -19,7 +19,7 @@ from harness.analysis.formulas import Values
 from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
 from harness.schema.configuration import Configuration, configurations_of, workloads_for
-from harness.schema.experiment import EngineInfo, Experiment, ModelFile, Run, ServedModel, engine_of
+from harness.schema.experiment import EngineInfo, Experiment, ModelFile, Run, ServedModel
 from harness.schema.figure import Figure, exact
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import AnySettings, Settings
@@ -73,8 +73,7 @@ class Measured:
     @property
     def engine(self) -> EngineInfo:
         """What computed: the experiment's engine, or the server."""
-        served = self.model.served
-        return engine_of(served) if served else self.experiment.provenance.engine
+        return self.experiment.engine_for(self.model)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -82,7 +81,7 @@ class Measured:
         return (
             *(["rehearsed"] if self.model.is_twin else []),
             *([MODEL_KINDS[self.model.kind].noun] if self.model.kind != "generates" else []),
-            *([f"served by {self.model.served.server}"] if self.model.served else []),
+            *([f"served by {self.model.served.title}"] if self.model.served else []),
             *(["imported from llama-bench"] if self.experiment.origin == "llama-bench" else []),
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.analysis.comparison import build_text, power_differences
+from harness.analysis.comparison import power_differences
 from harness.errors import HarnessError, UsageError
 from harness.interrupts import held
 from harness.machine.conditions import named, read_others
@@ -117,7 +117,7 @@ def _difference(stored: Experiment, here: Experiment, files: Sequence[ModelFile]
     facts = [
         *_facts_of_machine(stored.machine, here.machine),
         ("harness", before.harness_version, now.harness_version),
-        ("engine", build_text(before.engine), build_text(now.engine)),
+        ("engine", before.engine.title, now.engine.title),
         ("engine's build", before.engine.system_info, now.engine.system_info),
         ("engine's devices", _devices(before.engine), _devices(now.engine)),
     ]

@@ -13,7 +13,7 @@ from harness.errors import ResultsInvalid
 from harness.files import cannot, is_file, unreadable
 from harness.records import lines, store
 from harness.schema.configuration import Configuration, configurations_of
-from harness.schema.experiment import End, Experiment, ModelFile, ServedModel
+from harness.schema.experiment import End, EngineInfo, Experiment, ModelFile, ServedModel
 from harness.schema.moment import utc_time
 from harness.schema.settings import AnySettings
 
@@ -67,6 +67,11 @@ class StoredConfiguration:
     def settings(self) -> AnySettings:
         """Of the configuration."""
         return self.configuration.settings
+
+    @property
+    def engine(self) -> EngineInfo:
+        """What computed: the engine, or the model's server."""
+        return self.experiment.engine_for(self.model)
 
 
 def configurations_in(listing: Listing) -> list[StoredConfiguration]:

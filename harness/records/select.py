@@ -32,14 +32,14 @@ from harness.records.listing import (
     list_experiments,
     listing_of,
 )
-from harness.schema.experiment import Experiment
-from harness.schema.settings import FIELDS, Settings, option_name, settings_text, value_text
+from harness.schema.experiment import EngineInfo
+from harness.schema.settings import FIELDS, AnySettings, option_name, setting_text, settings_text
 
 _FACTS = ("experiment", "model", "machine", "build")
 
 FIELDS_OF_SELECTORS: dict[str, str] = {
     **{fact: fact for fact in _FACTS},
-    **{option_name(field): field for field in Settings.model_fields},
+    **{option_name(field): field for field in FIELDS.values()},
 }
 """What a term may name before its "=": a fact, or what the command line calls a setting."""
 
@@ -53,10 +53,9 @@ NamesOf = Callable[[str], set[str]]
 def selector_of(stored: StoredConfiguration) -> str:
     """One line that tells it from the others, and is a selector of it alone."""
     experiment = stored.experiment
-    engine = experiment.provenance.engine
     return (
         f"{stored.model.key}, {settings_text(stored.settings, experiment.plan.settings)}, "
-        f"build={engine.library_commit or engine.binding_version}, "
+        f"build={stored.engine.build}, "
         f"machine={experiment.machine.id}, experiment={experiment.id}"
     )
 
@@ -140,10 +139,10 @@ class Stored:
                 or wanted in case.experiment.machine.cpu.lower()
             )
         if name == "build":
-            return lambda case: _is_build(case.experiment, wanted)
+            return lambda case: _is_build(case.engine, wanted)
         if name in FIELDS:
-            return lambda case: value_text(getattr(case.settings, FIELDS[name])).lower() == wanted
-        names = ", ".join((*_FACTS, *map(option_name, Settings.model_fields)))
+            return lambda case: _has_setting(case.settings, FIELDS[name], wanted)
+        names = ", ".join(FIELDS_OF_SELECTORS)
         raise UsageError(f"{name!r} is nothing to select by; there are {names}")
 
     def _of_experiment(self, term: str) -> _Test:
@@ -213,7 +212,10 @@ def _is_model(text: str, key: str, quantization: str) -> bool:
     return wanted == key or wanted == quantization.lower() or wanted in key.split(":")
 
 
-def _is_build(experiment: Experiment, wanted: str) -> bool:
-    engine = experiment.provenance.engine
-    commit = engine.library_commit.lower()
-    return bool(wanted) and (commit.startswith(wanted) or engine.binding_version == wanted)
+def _has_setting(settings: AnySettings, field: str, wanted: str) -> bool:
+    return bool(wanted) and setting_text(settings, field).lower() == wanted
+
+
+def _is_build(engine: EngineInfo, wanted: str) -> bool:
+    names = engine.build.lower(), engine.binding_version.lower()
+    return bool(wanted) and (engine.library_commit.lower().startswith(wanted) or wanted in names)

@@ -69,8 +69,7 @@ class _Moment:
 
     @property
     def build(self) -> str:
-        engine = self.shown.group.experiment.provenance.engine
-        return engine.library_commit or engine.binding_version
+        return self.shown.group.engine.build
 
     @property
     def title(self) -> str:

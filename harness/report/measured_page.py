@@ -197,6 +197,7 @@ def _sentences(group: Measured) -> Iterator[str]:
         if metric != energy.METRIC
     ]
     told += _throughputs(group)
+    told += _of_server(group)
     for note in dict.fromkeys(note for _, note in told):
         yield f"{', '.join(workload for workload, it in told if it == note)}  {note}"
 
@@ -207,6 +208,17 @@ def _throughputs(group: Measured) -> list[tuple[str, str]]:
         return []
     throughput = MODEL_KINDS[group.model.kind].throughput
     return [(name, f"{throughput}: a text read at once") for name in group.workloads]
+
+
+def _of_server(group: Measured) -> list[tuple[str, str]]:
+    """Of a served model, what its figures of no workload are of."""
+    served = group.model.served
+    if served is None:
+        return []
+    first = "from the start of a client to the server's first answer"
+    memory = "of the server's process and those that it started"
+    told = {"load": ("load", first), "peak": ("memory", memory)}
+    return [note for name, note in told.items() if name in group.metrics]
 
 
 def case_note(case: Case) -> str:

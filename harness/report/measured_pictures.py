@@ -10,7 +10,7 @@ from harness.report.memory_page import memory_page
 from harness.report.page import Facts, Page
 from harness.report.picture import Picture
 from harness.report.rates_page import depth_page, rates_page
-from harness.report.scope import Scope, build_text, moment_text, scopes
+from harness.report.scope import Scope, moment_text, scopes
 from harness.report.trimmed import believable
 
 _PAGES: tuple[Callable[[Scope], Page], ...] = (
@@ -30,7 +30,7 @@ def measured_pictures(groups: Sequence[Measured]) -> Page:
 def _origin(groups: Sequence[Measured]) -> Facts:
     experiments = {group.experiment.id: group.experiment for group in groups}.values()
     items = [("Machine", scope.name) for scope in scopes(groups)]
-    items += [("Engine", text) for text in dict.fromkeys(map(build_text, experiments))]
+    items += [("Engine", text) for text in dict.fromkeys(it.engine.title for it in groups)]
     items += [("Measured", f"{moment_text(it.started_at)} UTC") for it in experiments]
     return Facts(tuple(items))
 

@@ -8,6 +8,7 @@ from harness import units
 from harness.analysis import formulas
 from harness.report.legend import DISTURBED_MARK
 from harness.report.text import sanitize
+from harness.schema.configuration import configurations_of
 from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop, Trial
 from harness.schema.settings import AnySettings, difference_text
 
@@ -67,7 +68,7 @@ def goes_on_as(experiment: Experiment) -> str:
 
 
 def _n_cases(experiment: Experiment) -> int:
-    return len(experiment.plan.models) * len(experiment.plan.settings)
+    return len(configurations_of(experiment.plan))
 
 
 def rate(trial: Trial) -> str:

@@ -10,7 +10,6 @@ from harness import units
 from harness.analysis.measured import Measured
 from harness.report.columns import cut
 from harness.report.picture import Evidence
-from harness.schema.experiment import Experiment
 from harness.schema.machine import MachineFacts
 from harness.schema.moment import utc_time
 from harness.schema.settings import AnySettings, difference_text
@@ -119,12 +118,6 @@ def _plain(group: Measured, settings: Sequence[AnySettings]) -> str:
     """Its model, what kind of one, and the settings in which others of the same model differ."""
     key = cut(group.model.key, _MOST_NAME)
     return " · ".join(filter(None, (key, *group.marks, difference_text(group.settings, settings))))
-
-
-def build_text(experiment: Experiment) -> str:
-    """Which build of the engine measured."""
-    engine = experiment.provenance.engine
-    return f"{engine.binding} {engine.binding_version} ({engine.library_commit or 'no commit'})"
 
 
 def moment_text(started_at: str) -> str:

@@ -27,6 +27,25 @@ class Configuration:
         return (record.model, record.settings) == (self.model.key, self.settings)
 
 
+def is_same_model(a: AnyModel, b: AnyModel) -> bool:
+    """
+    Whether both are the same weights, twin or not, run by the same kind of program at one place.
+
+    By their digests where both are known, else by their keys. Of a server's version nothing is
+    asked, nor of its port, which another start may have changed.
+    """
+    is_file = a.sha256 == b.sha256 if a.sha256 and b.sha256 else a.key == b.key
+    return is_file and a.is_twin == b.is_twin and _place(a) == _place(b)
+
+
+def _place(model: AnyModel) -> tuple[str, ...]:
+    """Who runs it and where; nothing where that is the engine here."""
+    served = model.served
+    if served is None:
+        return ()
+    return served.server, "" if served.is_local else served.url
+
+
 def workloads_for(model: AnyModel, names: Iterable[str]) -> tuple[str, ...]:
     """Those of `names` that the model can be measured in."""
     if model.served is None:

@@ -248,12 +248,27 @@ class EngineInfo(Record):
     supports_gpu_offload: bool
     devices: tuple[Device, ...]
 
+    @property
+    def build(self) -> str:
+        """What tells it from its other builds: the commit, else the program and its version."""
+        return self.library_commit or f"{self.binding} {self.binding_version}"
+
+    @property
+    def title(self) -> str:
+        """The program with its version, and the engine's commit where it has one of its own."""
+        of_library = f" ({self.library_commit or 'no commit'})" if self.library_version else ""
+        return f"{self.binding} {self.binding_version}{of_library}"
+
+
+UNKNOWN_VERSION = "of unknown version"
+"""What stands for the version of a server that does not tell its own."""
+
 
 def engine_of(served: Served) -> EngineInfo:
     """A server as an engine, as far as it tells what it is."""
     return EngineInfo(
         binding=served.server,
-        binding_version=served.version or "of unknown version",
+        binding_version=served.version or UNKNOWN_VERSION,
         library_version="",
         library_commit="",
         system_info="",
@@ -326,6 +341,10 @@ class Experiment(Record):
         if self.origin == "harness" and not isinstance(self.machine, Machine):
             raise ValueError("the machine is not described in full")
         return self
+
+    def engine_for(self, model: ModelFile | ServedModel) -> EngineInfo:
+        """What computed with a model of its plan: the engine here, or the model's server."""
+        return engine_of(model.served) if model.served else self.provenance.engine
 
 
 class Stop(Record):

@@ -28,3 +28,9 @@ class Served(Record):
     is_local: bool = False
     started: bool = False
     settings: ServedSettings = ServedSettings()
+
+    @property
+    def title(self) -> str:
+        """The program with its version, and that it runs elsewhere if it does."""
+        told = f"{self.server} {self.version}" if self.version else self.server
+        return told if self.is_local else f"{told} elsewhere"

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from harness.schema.experiment import (
+    AnyModel,
     Buffer,
     ContextFacts,
     End,
@@ -30,7 +31,7 @@ from harness.schema.machine import (
 )
 from harness.schema.outcome import Outcome
 from harness.schema.served import Served
-from harness.schema.settings import ServedSettings, Settings
+from harness.schema.settings import AnySettings, ServedSettings, Settings
 from harness.schema.workload import parse_workload
 from make.trials import make_trial
 
@@ -216,8 +217,8 @@ def make_experiment(
     *,
     id: str = "k7f3q9",
     started_at: str = "2026-11-23T17:54:00+00:00",
-    models: tuple[ModelFile, ...] | None = None,
-    settings: tuple[Settings, ...] = (SETTINGS,),
+    models: tuple[AnyModel, ...] | None = None,
+    settings: tuple[AnySettings, ...] = (SETTINGS,),
     machine: Machine | None = None,
     warnings: tuple[str, ...] = (),
     **plan: Any,

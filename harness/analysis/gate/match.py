@@ -15,12 +15,13 @@ from harness.analysis.comparison import (
 from harness.analysis.finding import Finding
 from harness.analysis.gate.judge import LEAST_RUNS, Check, unjudged
 from harness.analysis.measured import Measured
+from harness.schema.configuration import is_same_model
 from harness.schema.experiment import Experiment
 
 ACROSS = (*KINDS, "file")
 """What must be the same in the baseline, unless it is judged across on purpose."""
 
-# Of the experiment as a whole; the others are of a case.
+# Of the experiment as a whole; the others are of a case, as the build of a server is.
 _OF_EXPERIMENT = ("machine", "build")
 
 _ADVICE = {
@@ -55,9 +56,10 @@ def match(
     Each of the candidate's cases with the baseline's of the same model and Settings.
 
     Both are all the sides of one experiment. Nothing is matched where the machine, the engine's
-    build or the program that measured differ and `across` does not allow it.
+    build or the program that measured differ and `across` does not allow it; of what servers run
+    the build is each one's own.
     """
-    differing = [it for it in _of_experiments(baseline[0], candidate[0]) if it.kind not in across]
+    differing = [it for it in _of_experiments(baseline, candidate) if it.kind not in across]
     if differing:
         return Matched((), tuple(_blocked(each) for each in differing))
     pairs: list[tuple[Measured, Measured]] = []
@@ -118,8 +120,13 @@ def circumstances(baseline: Experiment, candidate: Experiment) -> list[Finding]:
     return found
 
 
-def _of_experiments(a: Measured, b: Measured) -> list[Difference]:
-    found = [each for each in mismatches(a, b) if each.kind in _OF_EXPERIMENT]
+def _of_experiments(
+    baseline: Sequence[Measured], candidate: Sequence[Measured]
+) -> list[Difference]:
+    # The engine's is compared where both have something that it ran.
+    a, b = (min(them, key=_is_served) for them in (baseline, candidate))
+    kinds = _kinds_of_experiment(a, b)
+    found = [each for each in mismatches(a, b) if each.kind in kinds]
     differences = [Difference(each.kind, each.text) for each in found]
     origins = a.experiment.origin, b.experiment.origin
     if origins[0] != origins[1]:
@@ -128,12 +135,21 @@ def _of_experiments(a: Measured, b: Measured) -> list[Difference]:
     return differences
 
 
+def _kinds_of_experiment(a: Measured, b: Measured) -> tuple[str, ...]:
+    return ("machine",) if _is_served(a) or _is_served(b) else _OF_EXPERIMENT
+
+
+def _is_served(side: Measured) -> bool:
+    return side.model.served is not None
+
+
 def _origin_text(origin: str) -> str:
     return "measured here" if origin == "harness" else f"imported from {origin}"
 
 
 def _of_cases(a: Measured, b: Measured) -> list[Difference]:
-    found: list[Mismatch] = [it for it in mismatches(a, b) if it.kind not in _OF_EXPERIMENT]
+    kinds = _kinds_of_experiment(a, b)
+    found: list[Mismatch] = [it for it in mismatches(a, b) if it.kind not in kinds]
     differences = [Difference(each.kind, each.text) for each in found]
     digests = a.model.sha256, b.model.sha256
     if None not in digests and digests[0] != digests[1]:
@@ -155,9 +171,12 @@ def _partner(
     """Of the same model and Settings; or of the same model, where it has one Settings on each."""
     of_model = [each for each in baseline if each.model.key == side.model.key]
     # A file that was called otherwise when the baseline was kept is the same file.
-    digest, called = side.model.sha256, {each.model.key for each in candidate}
+    called = {each.model.key for each in candidate}
     of_model = of_model or [
-        it for it in baseline if digest and it.model.sha256 == digest and it.model.key not in called
+        it
+        for it in baseline
+        if side.model.sha256 and it.model.sha256 and it.model.key not in called
+        if is_same_model(it.model, side.model)
     ]
     for each in of_model:
         if each.settings == side.settings:

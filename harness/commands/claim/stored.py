@@ -86,9 +86,9 @@ def _verdicts(
 def _entry(
     model: ModelFile | ServedModel, catalog: Catalog, by_sha256: dict[str, Entry]
 ) -> Entry | None:
-    """The entry that was measured here, by its content or by its name."""
-    if model.served is not None and not model.served.is_local:
-        return None  # another machine computed
+    """The entry that was measured, by its content or by its name; of what a server ran, none."""
+    if isinstance(model, ServedModel):
+        return None
     if model.sha256 is not None and model.sha256 in by_sha256:
         return by_sha256[model.sha256]
     name, _, quantization = model.key.partition(":")
@@ -100,7 +100,7 @@ def _entry(
             return Entry(spec, variant)
     # Ollama's names have other words there: "deepseek-r1:7b" is no quantization of a model.
     is_made = is_quantization(quantization.upper().partition("-FROM-")[0])
-    if is_made and isinstance(model, ModelFile) and model.sha256 and spec.variants:
+    if is_made and model.sha256 and spec.variants:
         return Entry(spec, _made_here(model, quantization))
     return None
 

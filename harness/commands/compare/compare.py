@@ -106,7 +106,7 @@ class Comparison:
     @property
     def title(self) -> str:
         """The models."""
-        return ", ".join(self.paths)
+        return ", ".join(model.key for model in self.session.plan.models)
 
     def measure(self, observer: SessionObserver) -> Compared:
         """

@@ -126,9 +126,8 @@ def side_text(side: Measured, other: Measured) -> str:
     """What a side is, with the Settings in which it differs from the other."""
     parts = [side.model.key, *side.marks, settings_text(side.settings, [other.settings])]
     if side.experiment.id != other.experiment.id:
-        engine = side.experiment.provenance.engine
         parts += [
-            f"build {engine.library_commit or engine.binding_version}",
+            f"build {side.engine.build}",
             f"machine {side.experiment.machine.id}",
         ]
     return " · ".join([*parts, f"experiment {side.experiment.id}"])

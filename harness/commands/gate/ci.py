@@ -51,7 +51,7 @@ def junit_text(result: GateResult) -> str:
         "baseline": result.request.baseline,
         "candidate.experiment": candidate.id,
         "candidate.machine": candidate.machine.id,
-        "candidate.build": candidate.provenance.engine.library_commit,
+        "candidate.build": candidate.provenance.engine.build,
         "max-slowdown": str(limits.max_slowdown),
         "max-memory": str(limits.max_memory),
     }
@@ -61,7 +61,7 @@ def junit_text(result: GateResult) -> str:
         baseline = result.baseline.experiment
         properties["baseline.experiment"] = baseline.id
         properties["baseline.machine"] = baseline.machine.id
-        properties["baseline.build"] = baseline.provenance.engine.library_commit
+        properties["baseline.build"] = baseline.provenance.engine.build
     return junit.render(
         page(result), suite="harness gate", started_at=candidate.started_at, properties=properties
     )

@@ -146,11 +146,10 @@ def _baseline_text(result: GateResult) -> str:
 
 def _text(judged: JudgedExperiment) -> str:
     experiment = judged.experiment
-    engine = experiment.provenance.engine
     parts = [
         f"experiment {experiment.id} of {experiment.started_at[:10]}",
         units.counted(judged.n_runs, "Run"),
-        f"build {engine.library_commit or engine.binding_version}",
+        f"build {experiment.provenance.engine.build}",
         f"machine {experiment.machine.id}",
     ]
     if experiment.origin != "harness":

@@ -11,7 +11,7 @@ from harness.records.listing import some_of
 from harness.report import legend
 from harness.report.measured_page import MeasuredResult
 from harness.report.page import Cell, Column, Facts, Note, Page, Table
-from harness.report.scope import Scope, build_text, moment_text
+from harness.report.scope import Scope, moment_text
 from harness.report.verdict_page import conclusion
 from harness.schema.experiment import Experiment
 
@@ -49,7 +49,8 @@ def head(result: ReportResult, found: Sequence[Scope]) -> Page:
     """The plain conclusion, what it was measured on, and what is missing."""
     experiments = [it.experiment for it in result.measured]
     facts: list[tuple[str, Cell]] = [("Machine", f"{it.name} ({it.machine.id})") for it in found]
-    facts += [("Engine", text) for text in dict.fromkeys(map(build_text, experiments))]
+    engines = dict.fromkeys(group.engine.title for it in result.measured for group in it.groups)
+    facts += [("Engine", text) for text in engines]
     facts.append(("Measured", _period(experiments)))
     cases = f"{result.n_cases} case{'' if result.n_cases == 1 else 's'}"
     facts.append(("Shown", f"{cases} of {_counted(len(experiments))}"))

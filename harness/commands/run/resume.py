@@ -110,6 +110,6 @@ def _asked(request: MeasureRequest, plan: Plan, *, is_in_turns: bool) -> Iterato
     turns = "always" if is_in_turns else "never"
     yield _Asked("in_turns", request.in_turns, turns, f"--in-turns {turns}")
     for field, values in request.settings.items():
-        planned = list(dict.fromkeys(getattr(each, field) for each in plan.settings))
+        planned = list(dict.fromkeys(getattr(each, field) for each in plan.engine_settings))
         text = ",".join(map(value_text, planned))
         yield _Asked(field, {*values}, {*planned}, text)

@@ -51,14 +51,14 @@ def _short(text: str) -> str:
 def _stays(prepared: Prepared) -> Facts:
     experiment, runs = prepared.shared.experiment, prepared.shared.runs
     n_trials = sum(len(run.trials) for run in runs)
-    engine = experiment.provenance.engine
+    engines = dict.fromkeys(experiment.engine_for(it).title for it in experiment.plan.models)
     return Facts(
         (
             ("day", utc_time(experiment.started_at).date().isoformat()),
             ("machine", _machine(experiment)),
             ("its id", f"{experiment.machine.id}, the same in all that you share of it"),
             ("models", ", ".join(model.key for model in experiment.plan.models)),
-            ("engine", f"{engine.binding} {engine.binding_version}, {engine.library_commit}"),
+            ("engine", ", ".join(engines)),
             ("Runs", f"{len(runs)}, of {n_trials} trials, with all times, sizes and counters"),
         ),
         "Stays in the file",

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.commands.share import warning, words
 from harness.commands.share.scrub import Rule, Scrubber
-from harness.schema.experiment import ModelFile
+from harness.schema.experiment import ModelFile, ServedModel
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.record import Record
 from harness.schema.request import RequestFailure
@@ -33,12 +33,12 @@ def inside(scrubber: Scrubber, _record: Record, value: Any) -> Any:
 
 
 def text(what: str, clean: Callable[[str], str]) -> Rule:
-    """A text, or several, each cleaned; None stays None."""
+    """A text, or several, each cleaned; None and an empty one stay."""
 
     def rule(scrubber: Scrubber, record: Record, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(rule(scrubber, record, each) for each in value)
-        return None if value is None else scrubber.changed(what, value, clean(value))
+        return scrubber.changed(what, value, clean(value)) if value else value
 
     return rule
 
@@ -99,13 +99,13 @@ def model(scrubber: Scrubber, _record: Record, value: str) -> str:
 
 def file_name(scrubber: Scrubber, record: Record, value: str) -> str:
     """The name of a model's file."""
-    assert isinstance(record, ModelFile)
+    assert isinstance(record, ModelFile | ServedModel)
     return scrubber.changed("name of a file", value, scrubber.model(record.key).file_name)
 
 
 def digest(scrubber: Scrubber, record: Record, value: str | None) -> str | None:
     """The digest of a known file; that of another would tell who else has it."""
-    assert isinstance(record, ModelFile)
+    assert isinstance(record, ModelFile | ServedModel)
     if value is None or (_DIGEST.fullmatch(value) and scrubber.model(record.key).is_known):
         return value
     scrubber.changed("sha256 of a file", value, "")

@@ -15,6 +15,7 @@ from importlib import resources
 from harness.models.gguf.file_name import is_quantization, plain_quantization
 from harness.models.gguf.tensor_types import FILE_TYPE_NUMBERS, TYPES_BY_NAME
 from harness.schema.cache_types import CACHE_TYPES
+from harness.schema.experiment import UNKNOWN_VERSION
 
 OTHER = "other"
 """What stands for a word that nobody knows."""
@@ -63,12 +64,18 @@ _REMOTE_DEVICE = re.compile(r"(RPC\d{0,3})\W.*", re.DOTALL)  # behind it stands 
 _FEATURE = re.compile(r"([A-Za-z0-9_]{2,24}) = (\d{1,6})(?=\s|$|\|)")
 _FEATURES = _LISTS["features of an engine"]
 _COMMIT = re.compile(r"[0-9a-f]{4,40}(?:-dirty)?")
-_VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){0,3}(?:[.+-]?(?:a|b|rc|dev|post)\d{0,6})?")
+_VERSION = re.compile(
+    r"\d{1,6}(?:\.\d{1,6}){0,3}(?:[.+-]?(?:a|b|rc|dev|post)\d{0,6})?"
+    r"|b\d{1,6}(?:-[0-9a-f]{4,40})?"  # of a llama-server
+)
 _ID = re.compile(r"(?:llama-bench-)?[0-9a-f]{6,32}")
 _NAME = re.compile(r"\w+")
 _NAMES = re.compile(r"(?:: )?[\w+, ]*")
 _MEMORY_FIGURES = _LISTS["memory figures"]
-_MEMORY_SOURCES = ("/proc/self/status", "proc_pid_rusage V4", "GetProcessMemoryInfo")
+_MEMORY_SOURCES = (
+    *("/proc/self/status", "/proc/PID/status", "proc_pid_rusage V4", "GetProcessMemoryInfo"),
+    "memory_info of the server's processes",
+)
 
 _ARCHITECTURES = _LISTS["architectures of models"]
 
@@ -158,8 +165,9 @@ def quantization(text: str) -> str:
 
 
 def version(text: str) -> str:
-    """The version of a program, where it is numbers."""
-    return text if _VERSION.fullmatch(text) else OTHER
+    """The version of a program, where it is numbers, and a commit at most."""
+    is_known = text == UNKNOWN_VERSION or _VERSION.fullmatch(text)
+    return text if is_known else OTHER
 
 
 def commit(text: str) -> str:

@@ -15,6 +15,7 @@ from harness.measure.lock import machine_holder
 from harness.records.following import FollowedExperiment
 from harness.records.listing import find, listing_of
 from harness.report.run_line import STOPS, named, run_line, to_go_on
+from harness.schema.configuration import configurations_of
 from harness.schema.experiment import Experiment, Run, Stop
 from harness.schema.settings import settings_text
 
@@ -176,7 +177,7 @@ def _may_measure(holder: Holder, path: Path) -> bool:
 
 def _greeting(experiment: Experiment) -> str:
     plan = experiment.plan
-    n_cases = len(plan.models) * len(plan.settings)
+    n_cases = len(configurations_of(plan))
     each = "" if n_cases == 1 else f" of each of {n_cases} models and settings"
     names = ", ".join(model.key for model in plan.models)
     return f"Following {experiment.id}: {names}, at most {plan.n_runs_max} Runs{each}."

@@ -49,6 +49,7 @@ def _told(groups: Sequence[Measured], workloads: Sequence[str]) -> str:
 
 
 def _rates(groups: Sequence[Measured], workload: str) -> Iterator[Figure]:
+    rate = parse_workload(workload).decode_metric or _RATE
     for group in groups:
-        if _RATE in (figures := group.figures(workload)):
-            yield figures[_RATE]
+        if rate in (figures := group.figures(workload)):
+            yield figures[rate]

@@ -17,10 +17,9 @@ from harness.records.listing import (
     listing_of,
 )
 from harness.records.store import load
-from harness.schema.configuration import Configuration
+from harness.schema.configuration import Configuration, is_same_model, workloads_for
 from harness.schema.experiment import Experiment
 from harness.schema.figure import Figure
-from harness.schema.model_kind import workloads_of
 from harness.schema.workload import parse_workload
 
 MOST = 20
@@ -97,7 +96,7 @@ def trend(folder: Path, selector: str) -> TrendResult:
     trends = [
         Trend(case, workload, tuple(_points(case, workload, found)))
         for case in cases
-        for workload in workloads_of(case.model.kind, this.experiment.plan.workloads)
+        for workload in workloads_for(case.model, this.experiment.plan.workloads)
     ]
     return TrendResult(this.experiment, tuple(trends), len(wanted[:-MOST]), tuple(problems))
 
@@ -125,9 +124,7 @@ def _has_any(listing: Listing, this: Experiment, cases: Sequence[Configuration])
 
 def _is_same(one: Configuration, other: Configuration) -> bool:
     """Whether both are the same file, twin or not, under the same settings."""
-    a, b = one.model, other.model
-    is_file = a.sha256 == b.sha256 if a.sha256 and b.sha256 else a.key == b.key
-    return is_file and a.is_twin == b.is_twin and one.settings == other.settings
+    return is_same_model(one.model, other.model) and one.settings == other.settings
 
 
 def _points(

@@ -148,8 +148,7 @@ def _table(trend: Trend, among: Sequence[Trend]) -> Page:
     rows, flat = [], []
     for point in trend.points:
         experiment, figure = point.experiment, point.figure
-        engine = experiment.provenance.engine
-        build = engine.library_commit or engine.binding_version
+        build = experiment.engine_for(trend.configuration.model).build
         started = utc_time(experiment.started_at).strftime("%Y-%m-%d %H:%M")
         n = figure.n if figure else None
         rows.append((experiment.id, started, build, figure or point.state, n))

@@ -6,7 +6,8 @@ from statistics import stdev
 
 import pytest
 from make.gate import MODEL, make_candidate, make_rounds, make_sides, model_called
-from make.records import make_failed_run, make_machine
+from make.records import make_failed_run, make_machine, make_served
+from make.served import make_served_experiment
 
 from harness.analysis.gate.choose import headline_score, selection_bias, unlike
 from harness.analysis.gate.match import ACROSS, circumstances, failures, match, unusable
@@ -212,3 +213,17 @@ def test_a_file_that_has_another_name_by_now_is_the_same_file() -> None:
         [("m-Q4_0-from-Q8_0.gguf", "m:Q4_0")],
         [],
     )
+
+
+def test_of_a_file_and_a_server_each_is_held_against_its_own_kind() -> None:
+    newer = make_served()
+    of_version = newer.served.model_copy(update={"version": "b2"})
+    newer = newer.model_copy(update={"served": of_version})
+    a = make_served_experiment(make_served(), MODEL)
+    b = make_served_experiment(MODEL, newer)
+    found = match(measured_of(a, ()), measured_of(b, ()))
+    assert [one.model.key for one, _ in found.pairs] == [MODEL.key]
+    (check,) = found.checks
+    assert check.model == newer.key
+    assert "engine llama-server b11549 against llama-server b2" in check.text
+    assert not match(measured_of(a, ()), measured_of(b, ()), ("build",)).checks

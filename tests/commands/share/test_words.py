@@ -70,6 +70,12 @@ def test_features_are_those_that_engines_have() -> None:
     assert words.features("backends: MTL,BLAS,alice") == "backends: MTL,BLAS"
 
 
+def test_the_version_of_a_server_is_kept_and_that_it_tells_none() -> None:
+    assert words.version("b11549-0c1e570") == "b11549-0c1e570"
+    assert words.version("of unknown version") == "of unknown version"
+    assert words.version("b11549-alices-fork") == words.OTHER
+
+
 def test_versions_and_commits_are_kept_where_they_are_some() -> None:
     assert words.software("llama 0.5.0-dev, ggml 0.25.3") == "llama 0.5.0-dev, ggml 0.25.3"
     assert words.software("llama.cpp build 7948") == "llama.cpp build 7948"

@@ -1,0 +1,44 @@
+"""What is the same model in two experiments."""
+
+from __future__ import annotations
+
+import pytest
+from make.records import make_model, make_served
+
+from harness.schema.configuration import is_same_model
+from harness.schema.experiment import ServedModel
+
+
+def served(**changes: object) -> ServedModel:
+    of_server = {"url", "server", "version", "is_local"}
+    made = make_served(sha256="b1" * 32)
+    told = {name: value for name, value in changes.items() if name in of_server}
+    rest = {name: value for name, value in changes.items() if name not in of_server}
+    return made.model_copy(update={"served": made.served.model_copy(update=told), **rest})
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ({}, True),
+        ({"version": "b2"}, True),
+        ({"url": "http://127.0.0.1:9999", "key": "smollm2@127.0.0.1:9999"}, True),
+        ({"server": "ollama"}, False),
+        ({"sha256": "c2" * 32}, False),
+        ({"is_local": False, "url": "https://a.example"}, False),
+    ],
+)
+def test_a_served_model_is_known_by_its_bytes_its_program_and_its_place(
+    changes: dict[str, object], is_same: bool
+) -> None:
+    assert is_same_model(served(), served(**changes)) == is_same
+
+
+def test_the_same_bytes_are_another_thing_here_and_at_a_server() -> None:
+    assert not is_same_model(make_model(sha256="b1" * 32), served())
+
+
+def test_two_servers_elsewhere_are_two() -> None:
+    a, b = (served(is_local=False, url=f"https://{name}.example") for name in "ab")
+    assert is_same_model(a, a)
+    assert not is_same_model(a, b)

@@ -2,35 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field, TypeAdapter
-
-from harness.measure.jobs.measure import (
-    CountersEvent,
-    EnergyEvent,
-    LoadedEvent,
-    MemoryEvent,
-    ReadyEvent,
-    RepeatEvent,
-    TrialEvent,
-    TrialsJob,
-    WorkloadFailedEvent,
-)
-from harness.measure.protocol import CommonEvent, Event
+from harness.measure.jobs.measure import TrialsJob
 from harness.schema.served import Served
-
-
-class AskingEvent(Event):
-    """The requests of a workload begin."""
-
-    event: Literal["asking"] = "asking"
-    workload: str
-
-    @property
-    def activity(self) -> str:
-        """Its trials."""
-        return f"during {self.workload}"
 
 
 class RequestJob(TrialsJob):
@@ -40,22 +15,6 @@ class RequestJob(TrialsJob):
     `key_variable` names what holds the key in the environment, so that it is written nowhere. A
     request that yields nothing for `silence_ns` has failed.
     """
-
-    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
-        Annotated[
-            CommonEvent
-            | LoadedEvent
-            | AskingEvent
-            | ReadyEvent
-            | TrialEvent
-            | RepeatEvent
-            | CountersEvent
-            | EnergyEvent
-            | MemoryEvent
-            | WorkloadFailedEvent,
-            Field(discriminator="event"),
-        ]
-    )
 
     job: Literal["request"] = "request"
     served: Served

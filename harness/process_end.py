@@ -28,6 +28,8 @@ _FROM_OUTSIDE = tuple(
 )
 _WINDOWS_ABORT = 3  # what the C runtime's abort() leaves behind
 
+EndingKind = Literal["crashed", "aborted", "killed", "exited"]
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -37,7 +39,7 @@ class Ending:
     "killed" is by the system or somebody, with its likely `cause`; "exited" by itself with a code.
     """
 
-    kind: Literal["crashed", "aborted", "killed", "exited"]
+    kind: EndingKind
     words: str
     cause: str = ""
 

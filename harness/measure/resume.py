@@ -7,7 +7,7 @@ same; docs/decisions/0023-an-interrupted-record-goes-on.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.analysis.comparison import power_differences
@@ -16,6 +16,7 @@ from harness.interrupts import held
 from harness.machine.conditions import named, read_others
 from harness.machine.probe import probe_machine
 from harness.measure import runner
+from harness.measure.also_served import servers_of
 from harness.measure.session import SessionObserver, SessionResult, kept, new_experiment
 from harness.measure.sweep import Sweep
 from harness.models.model import Model
@@ -23,6 +24,7 @@ from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.schema.configuration import configurations_of
 from harness.schema.experiment import SCHEMA_VERSION, EngineInfo, Experiment, ModelFile, ModelKey
 from harness.schema.machine import MachineFacts
+from harness.serving.program import ServerProgram
 
 
 def require_unfinished(stored: StoredExperiment) -> None:
@@ -38,6 +40,11 @@ def require_unfinished(stored: StoredExperiment) -> None:
     if any(model.is_twin for model in experiment.plan.models):
         raise UsageError(
             f"{experiment.id} measured twins, which are gone; rehearse them again: harness rehearse"
+        )
+    if any(model.served and not model.served.started_for for model in experiment.plan.models):
+        raise UsageError(
+            f"{experiment.id} measured a server, of which nobody knows what it did meanwhile; "
+            "measure it anew: harness run --endpoint URL"
         )
     if stored.schema != SCHEMA_VERSION:
         raise UsageError(
@@ -61,6 +68,7 @@ def resume(
     found: Mapping[ModelKey, Model],
     observer: SessionObserver,
     silence_ns: int = runner.SILENCE_NS,
+    program: ServerProgram | None = None,
 ) -> SessionResult:
     """
     Measures what is left of the plan of the experiment in `path`, and stores it there.
@@ -72,6 +80,7 @@ def resume(
         found: The models of its plan, with their weights.
         observer: Told what happens.
         silence_ns: A worker that says nothing for so long is ended.
+        program: The server, where the plan wants some started.
 
     Raises:
         UsageError: It cannot be gone on with.
@@ -83,8 +92,8 @@ def resume(
     require_unfinished(stored)
     experiment, others = stored.experiment, read_others()
     here = new_experiment(experiment.plan, probe_machine(), others)
-    files = [found[key].file for key in (model.key for model in experiment.plan.models)]
-    if difference := _difference(experiment, here, files):
+    files = {key: model.file for key, model in found.items()}
+    if difference := _difference(experiment, here, files, program):
         raise HarnessError(
             f"{experiment.id} cannot go on: {difference}; measure it anew: harness run"
         )
@@ -103,6 +112,7 @@ def resume(
             observer,
             silence_ns=silence_ns,
             is_in_turns=any(run.is_in_turns for run in stored.runs),
+            servers=servers_of(experiment.plan, paths, program),
             runs=stored.runs,
             stops=stored.end.stops if stored.end else (),
         )
@@ -111,7 +121,12 @@ def resume(
     return kept(experiment, result, writer.path)
 
 
-def _difference(stored: Experiment, here: Experiment, files: Sequence[ModelFile]) -> str | None:
+def _difference(
+    stored: Experiment,
+    here: Experiment,
+    files: Mapping[ModelKey, ModelFile],
+    program: ServerProgram | None,
+) -> str | None:
     """What is not as it was when the experiment began, the first of it, in words."""
     before, now = stored.provenance, here.provenance
     facts = [
@@ -120,11 +135,17 @@ def _difference(stored: Experiment, here: Experiment, files: Sequence[ModelFile]
         ("engine", before.engine.title, now.engine.title),
         ("engine's build", before.engine.system_info, now.engine.system_info),
         ("engine's devices", _devices(before.engine), _devices(now.engine)),
+        *(
+            ("server", served.version or "", (program and program.build) or "")
+            for served in (model.served for model in stored.plan.models)
+            if served
+        ),
     ]
     for what, then, present in facts:
         if then != present:
             return f"the {what} was {then} and is {present}"
-    for planned, file in zip(stored.plan.models, files, strict=True):
+    for planned in stored.plan.models:
+        file = files[planned.served.started_for or "" if planned.served else planned.key]
         if planned.sha256 is None or planned.sha256 != file.sha256:
             digests = [(it.sha256 or "unknown")[:12] for it in (planned, file)]
             return f"the file of {planned.key} had sha256 {digests[0]} and has {digests[1]}"

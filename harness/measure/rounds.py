@@ -18,6 +18,7 @@ from numpy.random import Generator
 from harness import interrupts
 from harness.errors import HarnessError
 from harness.measure import runner
+from harness.measure.also_served import Running, Servers
 from harness.measure.bandwidth_here import read_now
 from harness.measure.jobs.measure import MeasureJob, MeasureReport, TrialsJob, measure
 from harness.measure.jobs.request import RequestJob
@@ -86,6 +87,7 @@ class RunMaker:
         silence_ns: A worker that says nothing for so long is ended.
         command: The workers' command line.
         key_variable: What holds the servers' key in the environment.
+        servers: Starts those of the plan that have to be.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class RunMaker:
         silence_ns: int = runner.SILENCE_NS,
         command: Sequence[str] = runner.WORKER,
         key_variable: str | None = None,
+        servers: Servers | None = None,
     ) -> None:
         self._plan: Plan = experiment.plan
         assert isinstance(experiment.machine, Machine)  # of this machine, so told in full
@@ -107,6 +110,7 @@ class RunMaker:
         self._silence_ns = silence_ns
         self._command = command
         self._key_variable = key_variable
+        self._servers = servers
         self._bandwidth: tuple[int, BandwidthSample] | None = None
         self.is_interrupted = False
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -116,13 +120,7 @@ class RunMaker:
         self._observer.run_started(task.index + 1, task.configuration)
         before = self._sample_bandwidth(task.configuration)
         started_at, started_ns = now(), perf_counter_ns()
-        report = measure(
-            self._job(task, started_ns),
-            log=self._log(task),
-            on_event=partial(self._observer.event, task.index + 1),
-            silence_ns=self._silence_ns,
-            command=self._command,
-        )
+        report = self._measured(task, started_ns)
         duration_ns = perf_counter_ns() - started_ns
         after = self._sample_bandwidth_after([report], task.configuration)
         return self._run(task, report, started_at, duration_ns, (before, after))
@@ -167,6 +165,26 @@ class RunMaker:
             for task, each, before in zip(tasks, turns, befores, strict=False)
         ]
 
+    def _measured(self, task: Task, started_ns: int) -> MeasureReport:
+        """What one worker measured; with the server behind it that is there for this Run alone."""
+        served = task.configuration.model.served
+        if self._servers is None or served is None or served.started_for is None:
+            return self._by_worker(task, self._job(task, started_ns))
+        return self._servers.behind(
+            served,
+            self._log(task).with_suffix(".server.log"),
+            lambda running: self._by_worker(task, self._job(task, started_ns, running=running)),
+        )
+
+    def _by_worker(self, task: Task, job: TrialsJob) -> MeasureReport:
+        return measure(
+            job,
+            log=self._log(task),
+            on_event=partial(self._observer.event, task.index + 1),
+            silence_ns=self._silence_ns,
+            command=self._command,
+        )
+
     def _log(self, task: Task) -> Path:
         return self._logs / f"run-{task.index + 1:03}.log"
 
@@ -207,7 +225,14 @@ class RunMaker:
             log=f"{self._logs.name}/{self._log(task).name}",
         )
 
-    def _job(self, task: Task, started_ns: int, *, is_in_turns: bool = False) -> TrialsJob:
+    def _job(
+        self,
+        task: Task,
+        started_ns: int,
+        *,
+        is_in_turns: bool = False,
+        running: Running | None = None,
+    ) -> TrialsJob:
         model, settings = task.configuration.model, task.configuration.settings
         common = {
             "workloads": task.workloads,
@@ -223,7 +248,8 @@ class RunMaker:
         }
         if model.served is not None:
             return RequestJob(
-                served=model.served,
+                served=running.served if running else model.served,
+                ready_ns=running.ready_ns if running else None,
                 key_variable=self._key_variable,
                 silence_ns=self._silence_ns,
                 **common,
@@ -250,10 +276,7 @@ class RunMaker:
             return None
 
     def _sample_bandwidth(self, configuration: Configuration) -> BandwidthSample | None:
-        """
-        The bandwidth now: with as many threads as the engine uses; None where it fails, or where
-        the engine is a server's.
-        """
+        """With as many threads as the engine uses; None where it fails, or is a server's."""
         if not isinstance(configuration.settings, Settings):
             return None
         n_threads = configuration.settings.n_threads

@@ -20,7 +20,7 @@ from harness.interrupts import held
 from harness.machine.conditions import named, read_conditions, read_others
 from harness.machine.probe import default_threads, probe_machine
 from harness.machine.processes import BusyProcess
-from harness.measure import runner
+from harness.measure import also_served, runner
 from harness.measure.possible import require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
 from harness.measure.rounds import Observer, now
@@ -46,6 +46,7 @@ from harness.schema.machine import Machine
 from harness.schema.request import ServiceLevel
 from harness.schema.settings import computing_threads
 from harness.schema.workload import parse_workload
+from harness.serving.program import ServerProgram
 
 InTurns = Literal["auto", "always", "never"]
 
@@ -60,7 +61,8 @@ class MeasureRequest:
     llama-bench has it. A `silence_ns` without a word ends a worker; for `wait_ns` another
     measurement is waited for. Without a `seed` one is drawn. `in_turns` says whether the trials of
     what is measured take turns, "auto": where all of it goes into memory together. `key_variable`
-    names what holds the key for servers in the environment.
+    names what holds the key for servers in the environment. With `also_served` each file is also
+    measured behind a server of that program, started anew for each Run.
     """
 
     workloads: tuple[str, ...]
@@ -77,6 +79,7 @@ class MeasureRequest:
     in_turns: InTurns = "never"
     key_variable: str | None = None
     slo: ServiceLevel | None = None
+    also_served: ServerProgram | None = None
 
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
@@ -189,6 +192,7 @@ class Session:
                 is_decided=partial(is_decided, experiment) if is_decided else None,
                 is_in_turns=is_in_turns,
                 key_variable=self.request.key_variable,
+                servers=also_served.servers_of(plan, paths, self.request.also_served),
             )
             result = sweep.measure()
         return kept(experiment, result, writer.path, why_apart)
@@ -213,11 +217,22 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
     files = [model for model in models if isinstance(model, ModelFile)]
     defaults = {"n_threads": (default_threads(machine),)}
     settings = settings_product({**defaults, **request.settings}) if files else ()
+    workloads = request.workloads or usual_workloads_for(models)
+    if request.also_served:
+        if request.in_turns != "never":
+            raise UsageError(
+                "--in-turns keeps all sides alive, and a server is started for each Run"
+            )
+        workloads = request.workloads or also_served.USUAL_WORKLOADS
+        models = (
+            *models,
+            *also_served.served_twins(files, request.also_served, settings, workloads),
+        )
     served = dict.fromkeys(it.served.settings for it in models if isinstance(it, ServedModel))
     plan = Plan(
         models=tuple(models),
         settings=(*settings, *served),
-        workloads=request.workloads or usual_workloads_for(models),
+        workloads=workloads,
         n_runs_max=request.n_runs_max,
         n_trials=request.n_trials,
         n_cold_loads=request.n_cold_loads,

@@ -18,6 +18,7 @@ from harness import interrupts
 from harness.analysis.measured import Measured
 from harness.errors import ResultsUnwritable
 from harness.measure import runner, schedule
+from harness.measure.also_served import Servers
 from harness.measure.budget import Budget
 from harness.measure.rounds import Observer, RunMaker, Task, now
 from harness.records.store import ExperimentWriter
@@ -58,6 +59,7 @@ class Sweep:
             all of them had compares nothing, and none of them stops for being precise.
         is_in_turns: All configurations of a round are alive together, and their trials take turns.
         key_variable: What holds the servers' key in the environment.
+        servers: Starts those of the plan that have to be.
         runs: What an earlier session measured of the plan, in order. A round that it did not come
             to the end of is not completed: its halves would lie hours apart.
         stops: Those of the earlier session; who was interrupted goes on.
@@ -74,6 +76,7 @@ class Sweep:
         *,
         is_in_turns: bool = False,
         key_variable: str | None = None,
+        servers: Servers | None = None,
         runs: Sequence[Run] = (),
         stops: Sequence[Stop] = (),
     ) -> None:
@@ -84,7 +87,13 @@ class Sweep:
         self._is_decided = is_decided
         self._is_in_turns = is_in_turns
         self._maker = RunMaker(
-            experiment, paths, writer.path, observer, silence_ns, key_variable=key_variable
+            experiment,
+            paths,
+            writer.path,
+            observer,
+            silence_ns,
+            key_variable=key_variable,
+            servers=servers,
         )
         seed = experiment.plan.seed
         # Again the same draws would be the tokens of Runs that are there.

@@ -13,6 +13,7 @@ from harness.analysis.energy import CaseEnergy
 from harness.analysis.finding import Finding
 from harness.analysis.findings import case_findings, tally
 from harness.analysis.measured import Measured
+from harness.analysis.serving_cost import serving_costs
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict
 from harness.report.document_parts import (
@@ -22,6 +23,7 @@ from harness.report.document_parts import (
     verdict_document,
 )
 from harness.report.measured_page import MeasuredResult
+from harness.report.serving_document import ServingDocument, serving_documents
 from harness.schema.experiment import Provenance, Stop
 from harness.schema.figure import Figure
 from harness.schema.machine import Conditions, Machine, MachineFacts
@@ -135,6 +137,7 @@ class MeasuredDocument:
         verdicts: One for each model and settings.
         stops: Why measuring each of them stopped; empty when the experiment was cut short.
         findings: How far to believe the figures, and what would help.
+        serving: What serving costs, of each model that a server was started for.
     """
 
     experiment: str
@@ -148,6 +151,7 @@ class MeasuredDocument:
     verdicts: tuple[ConfigurationVerdict, ...]
     stops: tuple[Stop, ...]
     findings: tuple[Finding, ...]
+    serving: tuple[ServingDocument, ...]
 
 
 def document(result: MeasuredResult) -> MeasuredDocument:
@@ -168,6 +172,7 @@ def document(result: MeasuredResult) -> MeasuredDocument:
         ),
         stops=result.stops,
         findings=tuple(result.findings),
+        serving=serving_documents(serving_costs(result.groups)),
     )
 
 

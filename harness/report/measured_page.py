@@ -13,12 +13,14 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
+from harness.analysis.serving_cost import serving_costs
 from harness.analysis.verdict import Verdict, meaning
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.report import legend
 from harness.report.cells import NOTHING
 from harness.report.measured_answer import answer, distinct_name, verdict_lines
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
+from harness.report.serving_page import serving_answer, serving_formulas, serving_parts
 from harness.report.sweep_page import FULL, shown_figures, sweep_table
 from harness.report.trials_page import trials_part
 from harness.schema.experiment import Experiment, Run, Stop
@@ -87,12 +89,16 @@ def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
         swept = sweep_table(groups, list(_sweep_notes(groups)))
         tables = [swept, *map(_for_programs, tables)]
         more = f"Loading, latencies and memory of each: {FULL}, here or with `harness show`."
+    costs = serving_costs(groups)
     return (
-        *notes(answer(judged)),
+        *notes(*serving_answer(costs), answer(judged)),
+        *serving_parts(costs),
         *tables,
         *(trials_part(groups) if is_full else ()),
         *notes(_marks(groups, shown), list(verdict_lines(judged)), more),
-        *explanation([*_formulas(groups, shown), meaning()] if shown else []),
+        *explanation(
+            [*serving_formulas(costs), *_formulas(groups, shown), meaning()] if shown else []
+        ),
     )
 
 

@@ -36,9 +36,11 @@ def measuring_command(experiment: Experiment) -> str:
         options += ["--runs", str(plan.n_runs_max)]
     if plan.n_trials != _USUAL_TRIALS:
         options += ["--trials", str(plan.n_trials)]
-    for model in plan.models:
-        if model.served is not None:
-            options += ["--endpoint", f"{model.served.url}#{model.served.model}"]
+    served = [model.served for model in plan.models if model.served]
+    for each in served:
+        if each.started_for is None:
+            options += ["--endpoint", f"{each.url}#{each.model}"]
+    options += ["--also-served"] if any(each.started_for for each in served) else []
     files = (model.key for model in plan.models if model.served is None)
     return command_line(verb, *files, options=options)
 

@@ -16,8 +16,9 @@ class Served(Record):
     Of a model that is asked for at `url`, which holds no credentials.
 
     `model` is what a request calls it, `server` the program ("llama-server") and `version` its own.
-    With `is_local` it runs on the machine that measures, which therefore works for both. `started`
-    is what the harness itself started for a Run, and ended after it.
+    With `is_local` it runs on the machine that measures, which therefore works for both. With
+    `started_for` the harness starts it itself, anew for each Run and at another port, for the file
+    of the same plan that has this key.
     """
 
     url: str
@@ -26,7 +27,7 @@ class Served(Record):
     version: str | None = None
     api: ServerApi = "openai"
     is_local: bool = False
-    started: bool = False
+    started_for: str | None = None
     settings: ServedSettings = ServedSettings()
 
     @property

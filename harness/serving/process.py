@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from harness.errors import HarnessError, ResultsUnwritable
 from harness.files import cannot
+from harness.process_end import EndingKind, ending
 
 # -P: a folder of the user's that happens to hold a json.py must not be imported.
 _SUPERVISOR = (sys.executable, "-P", "-m", "harness.serving.supervisor")
@@ -36,6 +37,12 @@ class ServerFailed(HarnessError):
         super().__init__(message)
         self.exit_code_of_server = exit_code_of_server
         self.log_tail = log_tail
+
+    @property
+    def kind(self) -> EndingKind | None:
+        """How the server ended; None where it did not."""
+        code = self.exit_code_of_server
+        return None if code is None else ending(code).kind
 
 
 class Supervised:

@@ -15,6 +15,7 @@ from time import perf_counter_ns
 
 import psutil
 
+from harness import interrupts
 from harness.process_end import ending, log_tail
 from harness.serving.process import ServerFailed, Supervised
 from harness.serving.program import HOST, ServerProgram, ServerSetup, server_environment
@@ -74,6 +75,7 @@ def serve(
         UsageError: The program does not know one of the settings.
         ServerFailed: It ended, or was not ready in time; the message has the cause.
         ResultsUnwritable: The log cannot be written.
+        KeyboardInterrupt: A signal came before it was ready, also one that was held.
     """
     with contextlib.suppress(OSError):
         log.unlink(missing_ok=True)
@@ -108,7 +110,8 @@ def _await_ready(
                 f"{program.name} was not ready after {duration(limit_ns)}{_last_words(log)}",
                 log_tail=log_tail(log),
             )
-        time.sleep(_PAUSE_S)
+        with interrupts.allowed():
+            time.sleep(_PAUSE_S)
     if not is_last and _is_taken(port):
         return None
     raise _ended(program, exit_code, "before it was ready", log)

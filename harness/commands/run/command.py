@@ -12,7 +12,13 @@ from harness.commandline.endpoint_options import endpoint_options, load_options,
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
-from harness.commands.run.resume import models_of, refuse_contradictions, unfinished
+from harness.commandline.serving_options import chosen_server, serving_options
+from harness.commands.run.resume import (
+    models_of,
+    refuse_contradictions,
+    unfinished,
+    was_also_served,
+)
 from harness.measure.lock import machine_held
 from harness.measure.resume import resume
 from harness.measure.session import MeasureRequest, SessionResult, prepare
@@ -30,6 +36,7 @@ from harness.schema.request import ServiceLevel
         "harness run",
         "harness run smollm2-135m model.gguf --threads 1,2 --budget 2m",
         "harness run --endpoint http://127.0.0.1:11434 --model qwen3:8b",
+        "harness run smollm2-135m --also-served",
     ),
 )
 @click.argument("models", type=options.MODEL, nargs=-1)
@@ -43,6 +50,7 @@ from harness.schema.request import ServiceLevel
 )
 @endpoint_options
 @load_options
+@serving_options
 @measuring_options
 @options.verbose_option
 @output_options
@@ -60,6 +68,8 @@ def command(
     n_users: tuple[int, ...],
     rates: tuple[float, ...],
     slo: ServiceLevel | None,
+    also_served: bool,
+    server_binary: Path | None,
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
     is_full: bool,
@@ -79,17 +89,19 @@ def command(
         request = replace(request, workloads=loaded(what, n_users, rates))
     request = replace(request, key_variable=key_variable, slo=slo)
     if interrupted is None:
-        measured = _measured(models, catalog, request, output)
+        server = chosen_server(server_binary, also_served=also_served)
+        measured = _measured(models, catalog, replace(request, also_served=server), output)
     else:
         stored = unfinished(request.results, interrupted)
         refuse_contradictions(stored, request, options.typed(context))
+        server = chosen_server(server_binary, also_served=was_also_served(stored))
         if told := goes_on_as(stored.experiment):
             output.tell(told)
         with Fetching(output.console) as fetching:
             found = models_of(stored, models, catalog, fetching.report)
         with machine_held(", ".join(found), request.wait_ns, output.tell):
             observer = Progress(output.console)
-            measured = resume(stored.path, found, observer, request.silence_ns)
+            measured = resume(stored.path, found, observer, request.silence_ns, server)
     exit_code = show_measured(measured, output, is_full=is_full)
     if measured.result.is_interrupted:
         output.tell(to_go_on(measured.experiment))

@@ -59,6 +59,11 @@ def refuse_contradictions(
     """
     plan = stored.experiment.plan
     is_in_turns = any(run.is_in_turns for run in stored.runs)
+    if not was_also_served(stored) and (name := typed.keys() & {"also_served", "server_binary"}):
+        raise UsageError(
+            f"{typed[min(name)]} contradicts the plan of {stored.experiment.id}, which starts no "
+            "server; leave it away"
+        )
     for each in _asked(request, plan, is_in_turns=is_in_turns):
         if each.parameter in typed and each.asked != each.planned:
             raise UsageError(
@@ -79,7 +84,7 @@ def models_of(
         HarnessError: As `find_all`.
     """
     experiment = stored.experiment
-    keys = [model.key for model in experiment.plan.models]
+    keys = [model.key for model in experiment.plan.models if model.served is None]
     found = {model.key: model for model in find_all(named, catalog, on_progress)}
     for key in found:
         if key not in keys:
@@ -94,6 +99,11 @@ def models_of(
                     f"path: harness run --resume {experiment.id} PATH"
                 ) from error
     return found
+
+
+def was_also_served(stored: StoredExperiment) -> bool:
+    """Whether servers were started for its models."""
+    return any(model.served and model.served.started_for for model in stored.experiment.plan.models)
 
 
 def _asked(request: MeasureRequest, plan: Plan, *, is_in_turns: bool) -> Iterator[_Asked]:

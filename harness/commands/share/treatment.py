@@ -97,6 +97,11 @@ def model(scrubber: Scrubber, _record: Record, value: str) -> str:
     return scrubber.changed("name of a model", value, scrubber.model(value).key)
 
 
+def optional_model(scrubber: Scrubber, record: Record, value: str | None) -> str | None:
+    """A model's key, where one is named."""
+    return None if value is None else model(scrubber, record, value)
+
+
 def file_name(scrubber: Scrubber, record: Record, value: str) -> str:
     """The name of a model's file."""
     assert isinstance(record, ModelFile | ServedModel)

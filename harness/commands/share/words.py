@@ -91,7 +91,7 @@ def system_version(text: str) -> str:
 
 
 def software(text: str) -> str:
-    """The version of the engine's library."""
+    """The version of the engine's library, or of a server."""
     return _spelled(text, lambda piece: _is_word(piece, _SOFTWARE) or _is_number(piece)) or OTHER
 
 

@@ -17,13 +17,12 @@ from harness.machine.listener import Listener, listener_at
 from harness.machine.memory import Moment
 from harness.measure.jobs.asking_worker import Client, PlanRequests, answered, planned
 from harness.measure.jobs.measure import (
-    AskingEvent,
     LoadedEvent,
     MemoryEvent,
     WorkloadFailedEvent,
 )
 from harness.measure.jobs.repetition_worker import repeat, rest, watched
-from harness.measure.jobs.request import RequestJob
+from harness.measure.jobs.request import AskingEvent, RequestJob
 from harness.measure.protocol import Send
 from harness.schema.experiment import Load, Trial
 from harness.schema.machine import Counters
@@ -76,12 +75,13 @@ def request_job(job: RequestJob, send: Send) -> None:
     client = Client(job)
     started_ns = perf_counter_ns()
     answered(client.ask(client.call("Say hello.", 1)), job.served.api)
+    answered_ns = perf_counter_ns()
     load = Load(
         cached_ratio=None,
         is_cold=None,
-        process_ns=max(1, started_ns - began_ns),
-        model_ns=perf_counter_ns() - started_ns,
-        total_ns=perf_counter_ns() - began_ns,
+        process_ns=job.ready_ns or max(1, started_ns - began_ns),
+        model_ns=answered_ns - started_ns,
+        total_ns=job.ready_ns or answered_ns - began_ns,
     )
     send(LoadedEvent(load=load, weights=(), devices_before=(), devices_loaded=()))
     server.tell_memory("loaded", send)

@@ -1,0 +1,109 @@
+"""The model that a plan holds for a server, and the server's Run, with a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from make.records import make_model
+
+from harness.errors import UsageError
+from harness.measure.also_served import Running, Servers, served_twins
+from harness.measure.jobs.measure import MeasureReport
+from harness.schema.settings import Settings
+from harness.serving.program import BinaryProgram, server_program
+
+WHEEL = server_program(None)
+SETTINGS = (Settings(n_threads=1),)
+FILE = make_model(key="tiny")
+
+
+def test_a_served_model_is_the_same_file_with_a_key_of_its_own() -> None:
+    (model,) = served_twins([FILE], WHEEL, SETTINGS, ("tg64@d256", "chat"))
+    assert model.key == "tiny@llama-server"
+    assert (model.sha256, model.quantization) == (FILE.sha256, FILE.quantization)
+    assert model.served.started_for == "tiny"
+    assert (model.served.version or "").startswith("xllamacpp ")
+    assert (model.served.settings.n_ctx, model.served.settings.n_slots) == (2048, 1)
+
+
+def test_the_context_that_was_asked_for_is_the_servers_too() -> None:
+    settings = (Settings(n_threads=1, n_ctx=4096),)
+    (model,) = served_twins([FILE], WHEEL, settings, ("chat",))
+    assert model.served.settings.n_ctx == 4096
+
+
+def test_what_cannot_be_served_is_refused_before_anything_is_measured() -> None:
+    several = (Settings(n_threads=1), Settings(n_threads=2))
+    old = BinaryProgram(Path("llama-server"), frozenset({"--model"}), None)
+    cases: list[tuple[Callable[[], object], str]] = [
+        (lambda: served_twins([], WHEEL, SETTINGS, ("chat",)), "name a model"),
+        (lambda: served_twins([FILE], WHEEL, several, ("chat",)), "a single value of each setting"),
+        (lambda: served_twins([FILE], WHEEL, SETTINGS, ("tg128",)), "none of tg128 is one"),
+        (lambda: served_twins([FILE], old, SETTINGS, ("chat",)), "does not know --host"),
+        (
+            lambda: served_twins([make_model(kind="embeds")], WHEEL, SETTINGS, ("chat",)),
+            "is an embedding model: there are no answers",
+        ),
+        (
+            lambda: served_twins([make_model(is_twin=True)], WHEEL, SETTINGS, ("chat",)),
+            "is a twin",
+        ),
+    ]
+    for asked, words in cases:
+        with pytest.raises(UsageError, match=words):
+            asked()
+
+
+def servers(path: Path) -> Servers:
+    return Servers(WHEEL, SETTINGS[0], {"tiny": path})
+
+
+def test_a_server_is_there_for_one_run_and_gone_after_it(tiny_model: Path, tmp_path: Path) -> None:
+    (model,) = served_twins([FILE], WHEEL, SETTINGS, ("chat",))
+    seen: list[Running] = []
+
+    def measured(running: Running) -> MeasureReport:
+        seen.append(running)
+        return MeasureReport()
+
+    log = tmp_path / "run.server.log"
+    report = servers(tiny_model).behind(model.served, log, measured)
+    assert report.outcome.status == "ok"
+    assert seen[0].served.url.startswith("http://127.0.0.1:")
+    assert seen[0].ready_ns > 0
+    assert log.exists()
+    assert not any("wheel_server" in " ".join(it) for it in _children())
+
+
+def _children() -> list[list[str]]:
+    return [it.cmdline() for it in psutil.Process().children(recursive=True) if it.is_running()]
+
+
+def test_a_server_that_does_not_come_up_is_a_failed_run(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(100))
+    (model,) = served_twins([FILE], WHEEL, SETTINGS, ("chat",))
+    report = servers(broken).behind(
+        model.served, tmp_path / "log", lambda _: pytest.fail("it was asked")
+    )
+    assert (report.outcome.status, report.outcome.reason) == ("failed", "unreachable")
+    assert "bad GGUF version" in (report.outcome.message or "")
+    assert report.outcome.exit_code == 1
+    assert report.outcome.log_tail
+
+
+def test_a_server_that_dies_in_mid_run_is_its_reason(tiny_model: Path, tmp_path: Path) -> None:
+    (model,) = served_twins([FILE], WHEEL, SETTINGS, ("chat",))
+
+    def killed(_: Running) -> MeasureReport:
+        child = next(it for it in psutil.Process().children(recursive=True) if not it.children())
+        child.kill()
+        child.wait(10)
+        return MeasureReport()
+
+    report = servers(tiny_model).behind(model.served, tmp_path / "log", killed)
+    assert (report.outcome.status, report.outcome.reason) == ("failed", "killed")
+    assert "while it served" in (report.outcome.message or "")

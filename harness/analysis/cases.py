@@ -19,7 +19,6 @@ from harness.schema.figure import Figure
 from harness.schema.machine import MachineFacts
 from harness.schema.request import ServiceLevel
 from harness.schema.workload import parse_workload
-from harness.schema.workload_requests import UserLoad
 
 Status = Literal["ok", "failed", "not-run"]
 
@@ -101,12 +100,17 @@ def case_of(
     reasons = [formulas.why_disturbed(trial, run, machine) for run, trial in trials]
     slo = experiment.plan.slo
     clean = [
-        _values(run, reading, workload, machine, "clean") | _within(run, workload, machine, slo)
+        _values(run, reading, workload, machine, "clean")
+        | _within(run, workload, machine, slo, "clean")
         for run in tried
     ]
     taken = energy.of_case([formulas.run_energy(run, workload, machine) for run in tried])
     figures = estimates(clean, left_out=taken.not_applicable)
-    disturbed = [_values(run, reading, workload, machine, "disturbed") for run in tried]
+    disturbed = [
+        _values(run, reading, workload, machine, "disturbed")
+        | _within(run, workload, machine, slo, "disturbed")
+        for run in tried
+    ]
     counters = formulas.counters_of(tried, workload)
     n_logical = machine.n_cores_logical
     return Case(
@@ -144,11 +148,16 @@ def _values(
     return values | {"mbu": n_bytes * values["tok_per_s"] / speed}
 
 
-def _within(run: Run, workload: str, machine: MachineFacts, slo: ServiceLevel | None) -> Values:
-    if not isinstance(parse_workload(workload), UserLoad):
+def _within(
+    run: Run,
+    workload: str,
+    machine: MachineFacts,
+    slo: ServiceLevel | None,
+    which: formulas.TrialFilter,
+) -> Values:
+    if not METRICS["within_slo"].is_of(parse_workload(workload)):
         return {}
-    trials = formulas.trials_of(run, workload)
-    return slo_values([it for it in trials if not formulas.why_disturbed(it, run, machine)], slo)
+    return slo_values(formulas.filtered_trials(run, workload, machine, which), slo)
 
 
 def estimates(values: Sequence[Values], left_out: Container[str] = ()) -> dict[str, Figure]:

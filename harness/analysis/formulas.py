@@ -91,7 +91,7 @@ def run_values(
         machine: Where it ran; decides which trials are clean.
         which: Take the clean trials, or those that others disturbed.
     """
-    trials = _trials(run, workload, machine, which)
+    trials = filtered_trials(run, workload, machine, which)
     if not trials:
         return {}
     values = _FORMULAS[type(parse_workload(workload))](trials)
@@ -107,10 +107,13 @@ def trial_values(trial: Trial) -> Values:
 
 def run_energy(run: Run, workload: str, machine: MachineFacts) -> PerToken:
     """The joules per token of one Run with all that is to be said of them, or the reason."""
-    return energy.per_token(run, _trials(run, workload, machine, "clean"))
+    return energy.per_token(run, filtered_trials(run, workload, machine, "clean"))
 
 
-def _trials(run: Run, workload: str, machine: MachineFacts, which: TrialFilter) -> list[Trial]:
+def filtered_trials(
+    run: Run, workload: str, machine: MachineFacts, which: TrialFilter
+) -> list[Trial]:
+    """The trials of one workload in a Run that are clean, or those that others disturbed."""
     return [
         trial
         for trial in trials_of(run, workload)

@@ -22,6 +22,7 @@ class TextColumn:
 
     Attributes:
         is_bound: Whether it says more of the column before it, and stays beside that.
+        is_optional: Whether it is left out where a line has no room for it.
         may_be_cut: Whether a part of its texts will do where room is short.
         has_paths: Whether it holds something to be copied whole.
         cells: What `texts` are made of; of bounds, which are in the column before, nothing.
@@ -31,6 +32,7 @@ class TextColumn:
     texts: tuple[str, ...]
     align: Literal["left", "right"]
     is_bound: bool = False
+    is_optional: bool = False
     may_be_cut: bool = False
     has_paths: bool = False
     cells: tuple[Cell, ...] = ()
@@ -61,7 +63,10 @@ def text_columns(table: Table) -> list[TextColumn]:
             bounds = tuple(
                 bounds_of(it, column.unit) if isinstance(it, Figure) else "" for it in cells
             )
-            found.append(TextColumn(column.interval, bounds, "left", is_bound=True))
+            optional = column.is_interval_optional
+            found.append(
+                TextColumn(column.interval, bounds, "left", is_bound=True, is_optional=optional)
+            )
     return found
 
 

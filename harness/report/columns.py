@@ -22,11 +22,13 @@ def fitted(
     """
     The columns with the gap between them, in as many pieces as the width makes necessary.
 
-    Where it is too small the gap goes first, then the ends of the longest texts; then columns are
-    shown below each other, each time behind the first if that `has_names`.
+    Where it is too small optional columns go first, then the gap, then the ends of the longest
+    texts; then columns are shown below each other, each time behind the first if that `has_names`.
     """
     if not columns:
         return
+    if not is_fitting(columns, width):
+        columns = [column for column in columns if not column.is_optional]
     gap = next((gap for gap in (2, 1) if _total(columns, gap) <= width), 0)
     if gap or any(column.has_paths for column in columns):
         yield gap or 2, columns

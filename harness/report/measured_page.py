@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import units
@@ -14,10 +14,12 @@ from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.serving_cost import serving_costs
+from harness.analysis.user_loads import load_series
 from harness.analysis.verdict import Verdict, meaning
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.report import legend
 from harness.report.cells import NOTHING
+from harness.report.loads_page import load_sentences, load_tables, shown_loads
 from harness.report.measured_answer import answer, distinct_name, verdict_lines
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
 from harness.report.serving_page import serving_answer, serving_formulas, serving_parts
@@ -82,17 +84,23 @@ def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
     groups = result.groups
     judged = list(zip(groups, result.verdicts, strict=True))
     tables = [table for group in groups for table in _tables(group, groups)]
-    if is_full or len(groups) < 2:
+    loads = load_tables(groups)
+    if is_full or (len(groups) < 2 and not loads):
         shown, more = _figures(groups), ""
+    elif len(groups) < 2:
+        shown = _figures(groups)
+        tables = [*map(_without_loads, groups), *map(_for_programs, tables)]
+        more = f"All figures of each load: {FULL}, here or with `harness show`."
     else:
-        shown = list(shown_figures(groups))
+        shown = [*shown_figures(groups), *shown_loads(groups)]
         swept = sweep_table(groups, list(_sweep_notes(groups)))
         tables = [swept, *map(_for_programs, tables)]
         more = f"Loading, latencies and memory of each: {FULL}, here or with `harness show`."
     costs = serving_costs(groups)
     return (
-        *notes(*serving_answer(costs), answer(judged)),
+        *notes(*serving_answer(costs), answer(judged), load_sentences(groups)),
         *serving_parts(costs),
+        *loads,
         *tables,
         *(trials_part(groups) if is_full else ()),
         *notes(_marks(groups, shown), list(verdict_lines(judged)), more),
@@ -100,6 +108,16 @@ def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
             [*serving_formulas(costs), *_formulas(groups, shown), meaning()] if shown else []
         ),
     )
+
+
+def _without_loads(group: Measured) -> Table:
+    """For people what the table of a configuration says beside its loads, those not being there."""
+    table, _ = _tables(group, [group])
+    of_loads = {load.case.workload for it in load_series(group) for load in it.loads}
+    workload = [column.key for column in _COLUMNS].index("workload")
+    columns = tuple(replace(column, key=None) for column in table.columns)
+    rows = tuple(row for row in table.rows if row[workload] not in of_loads)
+    return replace(table, columns=columns, rows=rows)
 
 
 def _for_programs(table: Table) -> Table:

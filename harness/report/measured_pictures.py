@@ -12,10 +12,12 @@ from harness.report.picture import Picture
 from harness.report.rates_page import depth_page, rates_page
 from harness.report.scope import Scope, moment_text, scopes
 from harness.report.trimmed import believable
+from harness.report.users_page import users_page
 
 _PAGES: tuple[Callable[[Scope], Page], ...] = (
     rates_page,
     depth_page,
+    users_page,
     memory_page,
     itl_page,
     sustain_page,

@@ -62,6 +62,7 @@ class Column:
         align: "right" for numbers.
         unit: Of its numbers, and what its Figures are written in where that is not their own.
         interval: Above the bounds, which stand beside each Figure then; None shows its value alone.
+        is_interval_optional: Whether the bounds are left out where a line has no room for them.
     """
 
     header: str | None
@@ -69,6 +70,7 @@ class Column:
     align: Literal["left", "right"] = "left"
     interval: str | None = None
     unit: str | None = None
+    is_interval_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
+from harness.analysis.user_loads import other_cases
 from harness.report import legend
 from harness.report.page import Cell, Column, Quantity, Table
 from harness.schema.figure import Figure
@@ -20,13 +21,15 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
     """
     The rates of all configurations side by side, with a column for each setting that differs.
 
+    Where several loads of the same were measured, these are left to loads_page.py.
+
     Args:
         groups: At least two.
         notes: Rows that are not what they look like, and why.
     """
     settings = [group.settings for group in groups]
     fields = differing_fields(settings)
-    has_ttft = any("ttft" in _figures(case) for group in groups for case in group.cases)
+    has_ttft = any("ttft" in _figures(case) for group in groups for case in other_cases(group))
     columns = (
         Column("model"),
         Column("size", align="right"),
@@ -46,7 +49,7 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
             *_of_case(case, has_ttft=has_ttft),
         )
         for group in groups
-        for case in group.cases
+        for case in other_cases(group)
     )
     legend_lines = tuple(f"{name}  {note}" for name, note in notes)
     title = shared_text(settings)
@@ -56,7 +59,7 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
 def shown_figures(groups: Sequence[Measured]) -> Iterator[tuple[str, Figure]]:
     """Every figure that the table has, by its metric."""
     for group in groups:
-        for case in group.cases:
+        for case in other_cases(group):
             figures = _figures(case)
             for name in (_rate_name(case), "ttft"):
                 if name in figures:

@@ -50,7 +50,7 @@ def metered_run(index: int, workload: str) -> Run:
 
 
 def as_if_served(experiment: Experiment, runs: list[Run]) -> tuple[Experiment, list[Run]]:
-    """The same of a server's users, judged by a service level."""
+    """The same of a server, judged by a service level."""
     model = make_served()
     level = ServiceLevel(ttft_ns=SECOND)
     facts = {"models": (model,), "settings": (model.served.settings,), "slo": level}
@@ -68,7 +68,7 @@ def test_the_formulas_of_a_workload_give_just_the_rows_of_its_kind(kind: type[Wo
     model = make_model(weights_bytes=10**9, token_read_bytes=10**9)
     runs = [metered_run(index, name) for index in range(2)]
     experiment = make_experiment((name,), models=(model,))
-    if parse_workload(name).needs_server:
+    if parse_workload(name).is_request:
         experiment, runs = as_if_served(experiment, runs)
     (group,) = measured_of(experiment, runs)
     (case,) = group.cases

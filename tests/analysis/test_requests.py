@@ -5,26 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from make.loads import MS, SECOND, answer
 from make.trials import make_trial
 
 from harness.analysis.requests import is_within, load_values, slo_values
 from harness.schema.experiment import Trial
 from harness.schema.request import Request, RequestFailure, ServerTimes, ServiceLevel
 
-SECOND = 1_000_000_000
-MS = 1_000_000
 FAILED = Request(failure=RequestFailure(reason="rate-limited", message="429", status=429))
-
-
-def answer(ttft_ms: int, gap_ms: int, n_tokens: int = 5, **changes: object) -> Request:
-    gaps = (gap_ms * MS,) * (n_tokens - 1)
-    facts = {
-        "ttft_ns": ttft_ms * MS,
-        "gap_ns": gaps,
-        "total_ns": ttft_ms * MS + sum(gaps) + MS,
-        "n_tokens": n_tokens,
-    }
-    return Request.model_validate(facts | changes)
 
 
 def trial(*requests: Request, total_ns: int = SECOND) -> Trial:

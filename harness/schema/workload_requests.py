@@ -34,17 +34,30 @@ LEAST_REQUESTS, MOST_REQUESTS = 8, 100
 _EXCHANGE = r"pp[1-9]\d{0,6}\s*\+\s*tg[1-9]\d{0,6}"
 
 
+class _Request(Workload):
+    """Of one user, of several who ask at once, or of those who come."""
+
+    is_request = True
+    prompt_metric = "prefill_tok_per_s"
+    decode_metric = "decode_tok_per_s"
+
+    def among(self, n_users: int) -> Workload:
+        """Of several users."""
+        return self if n_users == 1 else UserLoad(self, n_users=n_users)
+
+    def at_rate(self, per_s: float) -> Workload:
+        """As they come."""
+        return UserLoad(self, per_s=per_s)
+
+
 @dataclass(frozen=True)
-class Chat(Workload):
+class Chat(_Request):
     """A text in, CHAT_TOKENS tokens of text out."""
 
     pattern = "chat"
     form = "chat"
     examples = ("chat",)
-    prompt_metric = "prefill_tok_per_s"
-    decode_metric = "decode_tok_per_s"
     is_text = True
-    is_request = True
     prompt_spread = _CHAT_PROMPT_SPREAD
 
     @classmethod
@@ -76,17 +89,9 @@ class Chat(Workload):
     def mean_positions(self) -> float:
         return CHAT_PROMPT_TOKENS + CHAT_TOKENS / 2
 
-    def among(self, n_users: int) -> Workload:
-        """Of several users."""
-        return self if n_users == 1 else UserLoad(self, n_users=n_users)
-
-    def at_rate(self, per_s: float) -> Workload:
-        """As they come."""
-        return UserLoad(self, per_s=per_s)
-
 
 @dataclass(frozen=True)
-class Exchange(Workload):
+class Exchange(_Request):
     """`n` tokens in, and `n_out` tokens out, the greedy ones: llama-bench's -pg, with latencies."""
 
     n: int
@@ -95,9 +100,6 @@ class Exchange(Workload):
     pattern = r"pp(?P<n>[1-9]\d{0,6})\s*\+\s*tg(?P<n_out>[1-9]\d{0,6})"
     form = "ppN+tgM"
     examples = ("pp512+tg128",)
-    prompt_metric = "prefill_tok_per_s"
-    decode_metric = "decode_tok_per_s"
-    is_request = True
     prompt_spread = _EXCHANGE_PROMPT_SPREAD
 
     @classmethod
@@ -124,14 +126,6 @@ class Exchange(Workload):
     def mean_positions(self) -> float:
         return self.n + self.n_out / 2
 
-    def among(self, n_users: int) -> Workload:
-        """Of several users."""
-        return self if n_users == 1 else UserLoad(self, n_users=n_users)
-
-    def at_rate(self, per_s: float) -> Workload:
-        """As they come."""
-        return UserLoad(self, per_s=per_s)
-
 
 @dataclass(frozen=True)
 class UserLoad(Workload):
@@ -143,7 +137,7 @@ class UserLoad(Workload):
     not earlier ones are answered (a Poisson process).
     """
 
-    what: Chat | Exchange
+    what: _Request
     n_users: int = 0
     per_s: float = 0.0
 

@@ -15,7 +15,8 @@ from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.records.lines import encode, upgraded
 from harness.records.listing import find, list_experiments
 from harness.records.store import ExperimentWriter, file_name, load, logs_folder
-from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, ModelFile, Run
+from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, ModelFile, Run, ServedModel
+from harness.schema.request import ServiceLevel
 
 GOLD = Path(__file__).parents[1] / "gold" / "experiment-1.jsonl"
 GOLD_2 = GOLD.with_name("experiment-2.jsonl")
@@ -23,6 +24,7 @@ GOLD_3 = GOLD.with_name("experiment-3.jsonl")
 GOLD_4 = GOLD.with_name("experiment-4.jsonl")
 GOLD_5 = GOLD_4.with_name("experiment-5.jsonl")
 GOLD_6 = GOLD_4.with_name("experiment-6.jsonl")
+GOLD_7 = GOLD_4.with_name("experiment-7.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -310,6 +312,19 @@ def test_files_of_schema_6_tell_which_trials_were_neighbours() -> None:
     one, other = load(GOLD_6).runs
     assert (one.is_in_turns, other.is_in_turns, one.round, other.round) == (True, True, 0, 0)
     assert [trial.index for trial in one.trials] == [trial.index for trial in other.trials]
+
+
+def test_files_of_schema_7_hold_what_a_server_was_asked() -> None:
+    stored = load(GOLD_7)
+    (model,) = stored.experiment.plan.models
+    assert isinstance(model, ServedModel)
+    assert (model.served.server, model.served.is_local) == ("llama-server", True)
+    assert stored.experiment.plan.settings == (model.served.settings,)
+    assert stored.experiment.plan.slo == ServiceLevel(ttft_ns=10**9)
+    trials = [trial for run in stored.runs for trial in run.trials if not trial.is_warm_up]
+    assert {len(trial.requests) for trial in trials} == {1, 6}
+    assert all(it.n_tokens == 8 for trial in trials for it in trial.requests)
+    assert not any(trial.requests for run in load(GOLD_6).runs for trial in run.trials)
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

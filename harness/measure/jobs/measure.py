@@ -44,6 +44,18 @@ class ContextEvent(Event):
         return f"during {self.context.workload}"
 
 
+class AskingEvent(Event):
+    """The requests of a workload begin."""
+
+    event: Literal["asking"] = "asking"
+    workload: str
+
+    @property
+    def activity(self) -> str:
+        """Its trials."""
+        return f"during {self.workload}"
+
+
 class ReadyEvent(Event):
     """
     In turns: what a trial of a workload needs is there; the answer says whether to make one.
@@ -123,6 +135,7 @@ class TrialsJob(Job, ABC):
             CommonEvent
             | LoadedEvent
             | ContextEvent
+            | AskingEvent
             | ReadyEvent
             | TrialEvent
             | RepeatEvent

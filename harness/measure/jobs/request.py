@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field, PositiveInt, TypeAdapter
+from pydantic import PositiveInt
 
-from harness.measure.jobs.measure import (
-    CountersEvent,
-    EnergyEvent,
-    LoadedEvent,
-    MemoryEvent,
-    ReadyEvent,
-    RepeatEvent,
-    TrialEvent,
-    TrialsJob,
-    WorkloadFailedEvent,
-)
-from harness.measure.protocol import CommonEvent, Event
+from harness.measure.jobs.measure import TrialsJob
 from harness.schema.served import Served
-
-
-class AskingEvent(Event):
-    """The requests of a workload begin."""
-
-    event: Literal["asking"] = "asking"
-    workload: str
-
-    @property
-    def activity(self) -> str:
-        """Its trials."""
-        return f"during {self.workload}"
 
 
 class RequestJob(TrialsJob):
@@ -41,22 +18,6 @@ class RequestJob(TrialsJob):
     request that yields nothing for `silence_ns` has failed. `ready_ns` is how long a server that
     was started for it took from its start until it had loaded; None: it has been there before.
     """
-
-    EVENTS: ClassVar[TypeAdapter[Any]] = TypeAdapter(
-        Annotated[
-            CommonEvent
-            | LoadedEvent
-            | AskingEvent
-            | ReadyEvent
-            | TrialEvent
-            | RepeatEvent
-            | CountersEvent
-            | EnergyEvent
-            | MemoryEvent
-            | WorkloadFailedEvent,
-            Field(discriminator="event"),
-        ]
-    )
 
     job: Literal["request"] = "request"
     served: Served

@@ -17,12 +17,13 @@ from harness.machine.listener import Listener, listener_at
 from harness.machine.memory import Moment
 from harness.measure.jobs.asking_worker import Client, PlanRequests, answered, planned
 from harness.measure.jobs.measure import (
+    AskingEvent,
     LoadedEvent,
     MemoryEvent,
     WorkloadFailedEvent,
 )
 from harness.measure.jobs.repetition_worker import repeat, rest, watched
-from harness.measure.jobs.request import AskingEvent, RequestJob
+from harness.measure.jobs.request import RequestJob
 from harness.measure.protocol import Send
 from harness.schema.experiment import Load, Trial
 from harness.schema.machine import Counters

@@ -16,8 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from harness import units
-from harness.measure.jobs.measure import ContextEvent, RepeatEvent, TrialEvent
-from harness.measure.jobs.request import AskingEvent
+from harness.measure.jobs.measure import AskingEvent, ContextEvent, RepeatEvent, TrialEvent
 from harness.measure.protocol import Event, HelloEvent
 from harness.report.progress.so_far import SoFar, told_apart
 from harness.report.run_line import rate, run_line

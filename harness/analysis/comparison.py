@@ -225,7 +225,10 @@ def _estimate(values: ByRound, metric: str) -> Figure | None:
 
 def _unlike(workload: str, metric: str, sides: tuple[Measured, Measured]) -> str:
     """Why figures of both must not be set side by side; empty where they may."""
-    if METRICS[metric].has_context and _contexts(sides[0]) != _contexts(sides[1]):
+    is_memory = METRICS[metric].has_context
+    if is_memory and len({side.model.served is None for side in sides}) > 1:
+        return "one is of the server's process, with all that it keeps"
+    if is_memory and _contexts(sides[0]) != _contexts(sides[1]):
         return "other workloads had other contexts"
     is_energy = metric == energy.METRIC
     counted = {name for side in sides for name in _counters(side, workload)} if is_energy else {}

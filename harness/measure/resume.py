@@ -18,13 +18,17 @@ from harness.machine.probe import probe_machine
 from harness.measure import runner
 from harness.measure.also_served import servers_of
 from harness.measure.session import SessionObserver, SessionResult, kept, new_experiment
+from harness.measure.subjects import Subjects
 from harness.measure.sweep import Sweep
-from harness.models.model import Model
 from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.schema.configuration import configurations_of
-from harness.schema.experiment import SCHEMA_VERSION, EngineInfo, Experiment, ModelFile, ModelKey
+from harness.schema.experiment import SCHEMA_VERSION, AnyModel, EngineInfo, Experiment, ModelKey
 from harness.schema.machine import MachineFacts
+from harness.schema.settings import settings_text
 from harness.serving.program import ServerProgram
+
+# What a server tells of a model beside its digest, which few do.
+_OF_SERVED = ("quantization", "n_params", "n_bytes")
 
 
 def require_unfinished(stored: StoredExperiment) -> None:
@@ -40,11 +44,6 @@ def require_unfinished(stored: StoredExperiment) -> None:
     if any(model.is_twin for model in experiment.plan.models):
         raise UsageError(
             f"{experiment.id} measured twins, which are gone; rehearse them again: harness rehearse"
-        )
-    if any(model.served and not model.served.started_for for model in experiment.plan.models):
-        raise UsageError(
-            f"{experiment.id} measured a server, of which nobody knows what it did meanwhile; "
-            "measure it anew: harness run --endpoint URL"
         )
     if stored.schema != SCHEMA_VERSION:
         raise UsageError(
@@ -65,10 +64,11 @@ def require_unfinished(stored: StoredExperiment) -> None:
 
 def resume(
     path: Path,
-    found: Mapping[ModelKey, Model],
+    found: Subjects,
     observer: SessionObserver,
     silence_ns: int = runner.SILENCE_NS,
     program: ServerProgram | None = None,
+    key_variable: str | None = None,
 ) -> SessionResult:
     """
     Measures what is left of the plan of the experiment in `path`, and stores it there.
@@ -77,10 +77,11 @@ def resume(
 
     Args:
         path: The experiment file.
-        found: The models of its plan, with their weights.
+        found: The models of its plan, as they are now.
         observer: Told what happens.
         silence_ns: A worker that says nothing for so long is ended.
         program: The server, where the plan wants some started.
+        key_variable: Names what holds the servers' key in the environment.
 
     Raises:
         UsageError: It cannot be gone on with.
@@ -92,8 +93,7 @@ def resume(
     require_unfinished(stored)
     experiment, others = stored.experiment, read_others()
     here = new_experiment(experiment.plan, probe_machine(), others)
-    files = {key: model.file for key, model in found.items()}
-    if difference := _difference(experiment, here, files, program):
+    if difference := _difference(experiment, here, found, program):
         raise HarnessError(
             f"{experiment.id} cannot go on: {difference}; measure it anew: harness run"
         )
@@ -103,16 +103,16 @@ def resume(
         observer.warn(f"Before the interruption and now: {finding.text}")
     if others:
         observer.warn(f"The other processes are {named(others)}.")
-    paths = {key: model.weights for key, model in found.items()}
     with held(), ExperimentWriter.reopened(stored) as writer:
         sweep = Sweep(
             experiment,
-            paths,
+            found.paths,
             writer,
             observer,
             silence_ns=silence_ns,
+            key_variable=key_variable,
             is_in_turns=any(run.is_in_turns for run in stored.runs),
-            servers=servers_of(experiment.plan, paths, program),
+            servers=servers_of(experiment.plan, found.paths, program),
             runs=stored.runs,
             stops=stored.end.stops if stored.end else (),
         )
@@ -122,10 +122,7 @@ def resume(
 
 
 def _difference(
-    stored: Experiment,
-    here: Experiment,
-    files: Mapping[ModelKey, ModelFile],
-    program: ServerProgram | None,
+    stored: Experiment, here: Experiment, found: Subjects, program: ServerProgram | None
 ) -> str | None:
     """What is not as it was when the experiment began, the first of it, in words."""
     before, now = stored.provenance, here.provenance
@@ -135,21 +132,50 @@ def _difference(
         ("engine", before.engine.title, now.engine.title),
         ("engine's build", before.engine.system_info, now.engine.system_info),
         ("engine's devices", _devices(before.engine), _devices(now.engine)),
-        *(
-            ("server", served.version or "", (program and program.build) or "")
-            for served in (model.served for model in stored.plan.models)
-            if served
-        ),
     ]
     for what, then, present in facts:
         if then != present:
             return f"the {what} was {then} and is {present}"
-    for planned in stored.plan.models:
-        file = files[planned.served.started_for or "" if planned.served else planned.key]
-        if planned.sha256 is None or planned.sha256 != file.sha256:
-            digests = [(it.sha256 or "unknown")[:12] for it in (planned, file)]
-            return f"the file of {planned.key} had sha256 {digests[0]} and has {digests[1]}"
+    models = {model.key: model for model in found.models}
+    differing = (_changed(it, _now(it, models, program)) for it in stored.plan.models)
+    return next(filter(None, differing), None)
+
+
+def _now(
+    planned: AnyModel, models: Mapping[ModelKey, AnyModel], program: ServerProgram | None
+) -> AnyModel:
+    """What stands now for a model of the plan: what was found, or what the harness would serve."""
+    served = planned.served
+    if served is None or served.started_for is None:
+        return models[planned.key]
+    served = served.model_copy(update={"version": program.build if program else None})
+    return planned.model_copy(
+        update={"served": served, "sha256": models[served.started_for or ""].sha256}
+    )
+
+
+def _changed(planned: AnyModel, model: AnyModel) -> str | None:
+    """What of a model is not as it was; of a file that cannot be told its digest."""
+    a, b = planned.served, model.served
+    if a is not None and b is not None:
+        facts = [
+            ("server", a.title, b.title),
+            ("server's name of the model", a.model, b.model),
+            ("server's setting", *(settings_text(it.settings) for it in (a, b))),
+            *((what.replace("_", " "), *_texts(what, planned, model)) for what in _OF_SERVED),
+        ]
+        for what, then, present in facts:
+            if then != present:
+                return f"the {what} of {planned.key} was {then} and is {present}"
+    unknown = planned.served is None and planned.sha256 is None
+    if unknown or planned.sha256 != model.sha256:
+        digests = [(it.sha256 or "unknown")[:12] for it in (planned, model)]
+        return f"the file of {planned.key} had sha256 {digests[0]} and has {digests[1]}"
     return None
+
+
+def _texts(fact: str, *models: AnyModel) -> tuple[str, ...]:
+    return tuple(str(getattr(model, fact) or "unknown") for model in models)
 
 
 def _devices(engine: EngineInfo) -> str:

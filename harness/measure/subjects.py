@@ -34,6 +34,11 @@ class Subjects:
     models: tuple[AnyModel, ...]
     paths: Mapping[ModelKey, Path]
 
+    @property
+    def title(self) -> str:
+        """The models."""
+        return ", ".join(model.key for model in self.models)
+
 
 def is_served(reference: str) -> bool:
     """Whether a reference is the URL of a server, "http://127.0.0.1:8080" or "URL#MODEL"."""

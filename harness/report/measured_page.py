@@ -235,14 +235,10 @@ def _throughputs(group: Measured) -> list[tuple[str, str]]:
 
 
 def _of_server(group: Measured) -> list[tuple[str, str]]:
-    """Of a served model, what its figures of no workload are of."""
-    served = group.model.served
-    if served is None:
+    """Of a served model, whose memory it was."""
+    if group.model.served is None or not any(run.memory for run in group.runs):
         return []
-    first = "from the start of a client to the server's first answer"
-    memory = "of the server's process and those that it started"
-    told = {"load": ("load", first), "peak": ("memory", memory)}
-    return [note for name, note in told.items() if name in group.metrics]
+    return [("memory", "of the server's process and those that it started")]
 
 
 def case_note(case: Case) -> str:

@@ -36,6 +36,8 @@ def measuring_command(experiment: Experiment) -> str:
         options += ["--runs", str(plan.n_runs_max)]
     if plan.n_trials != _USUAL_TRIALS:
         options += ["--trials", str(plan.n_trials)]
+    if plan.slo is not None:
+        options += ["--slo", plan.slo.text]
     served = [model.served for model in plan.models if model.served]
     for each in served:
         if each.started_for is None:

@@ -63,6 +63,12 @@ class ServiceLevel(Record):
     ttft_ns: PositiveInt | None = None
     itl_ns: PositiveInt | None = None
 
+    @property
+    def text(self) -> str:
+        """As the option takes it: "ttft=2000ms,itl=100ms"."""
+        limits = {"ttft": self.ttft_ns, "itl": self.itl_ns}
+        return ",".join(f"{name}={ns / 1e6:.15g}ms" for name, ns in limits.items() if ns)
+
 
 class Request(Record):
     """

@@ -109,8 +109,13 @@ def settings_text(settings: AnySettings, among: Sequence[AnySettings] = ()) -> s
         for field in _fields(settings)
         if field == "n_threads"
         or getattr(settings, field) != getattr(usual, field)
-        or any(_value(settings, field) != _value(other, field) for other in among)
+        or any(_differs(settings, other, field) for other in among)
     )
+
+
+def _differs(settings: AnySettings, other: AnySettings, field: str) -> bool:
+    """Whether both have it, and not the same of it."""
+    return _value(other, field) not in (_ABSENT, getattr(settings, field))
 
 
 def differing_fields(among: Sequence[AnySettings]) -> tuple[str, ...]:

@@ -47,7 +47,6 @@ def test_show_names_the_server_and_whose_memory_it_was(home: Home) -> None:
     told = words(home.harness("show", "latest"))
     assert f"{SERVED} · Q4_1 · served by llama-server b11549 · ctx 4096, slots 4" in told
     assert "memory of the server's process and those that it started" in told
-    assert "load from the start of a client to the server's first answer" in told
     assert "5e57ed01" in words(home.harness("show"))
     trend = words(home.harness("show", "--trend"))
     assert "llama-server b11549" in trend
@@ -65,7 +64,9 @@ def test_a_server_elsewhere_is_said_to_be_elsewhere(home: Home) -> None:
 
 def test_of_a_file_and_a_server_each_has_its_own_build(both: Home) -> None:
     told = words(both.harness("compare", "--stored", KEY, SERVED, "--across", "build,settings"))
-    assert f"{SERVED} · served by llama-server b11549" in told
+    assert f"A {KEY} · threads 2, ctx auto · experiment b07b0701" in told
+    assert f"B {SERVED} · served by llama-server b11549 · ctx 4096, slots 4 · exp" in told
+    assert "memory peak: one is of the server's process" in told
     by_setting = words(both.harness("compare", "--stored", "threads=2", "slots=4"))
     assert "chat" in by_setting
     assert "B is" in by_setting

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,13 +16,17 @@ from make.records import (
     make_model,
     make_run,
     make_runs,
+    make_served,
 )
+from make.served import make_served_experiment, make_served_rounds
 
 from harness.errors import HarnessError, UsageError
 from harness.measure import resume as module
 from harness.measure.resume import require_unfinished, resume
+from harness.measure.subjects import Subjects
 from harness.records.store import StoredExperiment, write_whole
 from harness.schema.experiment import End, Experiment, Run, Stop
+from harness.schema.settings import ServedSettings
 
 INTERRUPTED = Stop(model=make_model().key, settings=SETTINGS, reason="interrupted", n_runs=2)
 END = End(finished_at="2026-11-23T18:00:00+00:00", stops=(INTERRUPTED,))
@@ -114,9 +117,44 @@ def _refusal(
     path = write_whole(folder, STORED, runs, END)
     before = path.read_bytes()
     monkeypatch.setattr(module, "new_experiment", lambda *_: here)
-    model: Any = SimpleNamespace(file=make_model(sha256=sha256), weights=Path("x"))
+    model = make_model(sha256=sha256)
     observer: Any = None
     with pytest.raises(HarnessError, match=named) as error:
-        resume(path, {make_model().key: model}, observer)
+        resume(path, Subjects((model,), {model.key: Path("x")}), observer)
     assert "\n" not in str(error.value)
     return path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"version": "b2"}, "the server of .* was llama-server b11549 and is llama-server b2"),
+        ({"server": "ollama"}, "the server of .* was llama-server b11549 and is ollama b11549"),
+        ({"model": "other"}, "name of the model of .* was smollm2 and is other"),
+        (
+            {"settings": ServedSettings(n_ctx=2048, n_slots=4)},
+            "setting of .* was ctx 4096, slots 4 and is ctx 2048, slots 4",
+        ),
+        ({"quantization": "Q8_0"}, "the quantization of .* was Q4_1 and is Q8_0"),
+        ({"sha256": "c2" * 32}, "the file of .* had sha256 b1b1b1b1b1b1 and has c2c2c2c2c2c2"),
+        ({"sha256": None}, "had sha256 b1b1b1b1b1b1 and has unknown"),
+    ],
+)
+def test_what_a_server_tells_otherwise_than_before_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], named: str
+) -> None:
+    before = make_served(sha256="b1" * 32, quantization="Q4_1")
+    own: dict[str, Any] = {
+        name: changes[name] for name in ("quantization", "sha256") if name in changes
+    }
+    of_server = {name: value for name, value in changes.items() if name not in own}
+    served = before.served.model_copy(update=of_server)
+    now = before.model_copy(update={**own, "served": served})
+    stored = make_served_experiment(before)
+    path = write_whole(tmp_path, stored, make_served_rounds(stored, 2), END)
+    kept = path.read_bytes()
+    monkeypatch.setattr(module, "new_experiment", lambda *_: stored)
+    observer: Any = None
+    with pytest.raises(HarnessError, match=named):
+        resume(path, Subjects((now,), {}), observer)
+    assert path.read_bytes() == kept

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make.settings import SETTINGS
 
-from harness.schema.settings import FIELDS, Settings, changes_text, settings_text, value_text
+from harness.schema.settings import (
+    FIELDS,
+    ServedSettings,
+    Settings,
+    changes_text,
+    settings_text,
+    value_text,
+)
 
 SWEEPS = st.lists(SETTINGS, min_size=1, max_size=6, unique=True)
 
@@ -48,3 +55,9 @@ def test_settings_name_what_is_not_the_default() -> None:
     assert settings_text(Settings(n_threads=4)) == "threads 4"
     chosen = Settings(n_threads=4, repack=False, devices=("CUDA0", "CUDA1"), type_k="q8_0")
     assert settings_text(chosen) == "threads 4, device CUDA0/CUDA1, cache-type-k q8_0, repack off"
+
+
+def test_what_a_server_does_not_have_is_no_difference_from_it() -> None:
+    engine, server = Settings(n_threads=2), ServedSettings(n_ctx=4096, n_slots=4)
+    assert settings_text(engine, [server]) == "threads 2, ctx auto"
+    assert settings_text(server, [engine]) == "ctx 4096, slots 4"

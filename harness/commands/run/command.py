@@ -98,10 +98,12 @@ def command(
         if told := goes_on_as(stored.experiment):
             output.tell(told)
         with Fetching(output.console) as fetching:
-            found = models_of(stored, models, catalog, fetching.report)
-        with machine_held(", ".join(found), request.wait_ns, output.tell):
+            found = models_of(stored, models, catalog, fetching.report, key_variable)
+        with machine_held(found.title, request.wait_ns, output.tell):
             observer = Progress(output.console)
-            measured = resume(stored.path, found, observer, request.silence_ns, server)
+            measured = resume(
+                stored.path, found, observer, request.silence_ns, server, key_variable
+            )
     exit_code = show_measured(measured, output, is_full=is_full)
     if measured.result.is_interrupted:
         output.tell(to_go_on(measured.experiment))
@@ -116,6 +118,5 @@ def _measured(
         what = models or (catalog.models[0].name,)
         found = find_subjects(what, catalog, fetching.report, request.key_variable)
     session = prepare(request, found.models)
-    keys = ", ".join(model.key for model in found.models)
-    with machine_held(keys, request.wait_ns, output.tell):
+    with machine_held(found.title, request.wait_ns, output.tell):
         return session.measure(found.paths, Progress(output.console))

@@ -11,12 +11,11 @@ from harness.errors import ModelNotFound, UsageError
 from harness.files import OnProgress
 from harness.measure.resume import require_unfinished
 from harness.measure.session import MeasureRequest
+from harness.measure.subjects import Subjects, find_subjects
 from harness.models.catalog.catalog import Catalog
-from harness.models.find import find_all
-from harness.models.model import Model
 from harness.records.listing import find
 from harness.records.store import StoredExperiment, load
-from harness.schema.experiment import ModelKey, Plan
+from harness.schema.experiment import Plan
 from harness.schema.settings import value_text
 
 
@@ -73,32 +72,45 @@ def refuse_contradictions(
 
 
 def models_of(
-    stored: StoredExperiment, named: Sequence[str], catalog: Catalog, on_progress: OnProgress
-) -> dict[ModelKey, Model]:
+    stored: StoredExperiment,
+    named: Sequence[str],
+    catalog: Catalog,
+    on_progress: OnProgress,
+    key_variable: str | None = None,
+) -> Subjects:
     """
-    The models of its plan, with their weights: those that are named, and the rest by their keys.
+    The models of its plan as they are now: those that are named, the rest by their keys, and of
+    servers what these tell when they are asked again.
 
     Raises:
         UsageError: One that is named is not of the plan.
         ModelNotFound: One is not found by its key.
-        HarnessError: As `find_all`.
+        HarnessError: As `find_subjects`.
     """
     experiment = stored.experiment
-    keys = [model.key for model in experiment.plan.models if model.served is None]
-    found = {model.key: model for model in find_all(named, catalog, on_progress)}
-    for key in found:
+    keys = [model.key for model in experiment.plan.models]
+    found = find_subjects(named, catalog, on_progress, key_variable)
+    models = {model.key: model for model in found.models}
+    paths = dict(found.paths)
+    for key in models:
         if key not in keys:
             raise UsageError(f"{key} is not in the plan of {experiment.id}: {', '.join(keys)}")
-    for key in keys:
-        if key not in found:
-            try:
-                found[key] = find_all([key], catalog, on_progress)[0]
-            except ModelNotFound as error:
-                raise ModelNotFound(
-                    f"{key}, which {experiment.id} measured, is not found by that name; pass its "
-                    f"path: harness run --resume {experiment.id} PATH"
-                ) from error
-    return found
+    for planned in experiment.plan.models:
+        served = planned.served
+        if planned.key in models or (served and served.started_for):
+            continue
+        name = f"{served.url}#{served.model}" if served else planned.key
+        try:
+            again = find_subjects([name], catalog, on_progress, key_variable)
+        except ModelNotFound as error:
+            raise ModelNotFound(
+                f"{planned.key}, which {experiment.id} measured, is not found by that name; pass "
+                f"its path: harness run --resume {experiment.id} PATH"
+            ) from error
+        models[planned.key] = again.models[0]
+        if served is None:
+            (paths[planned.key],) = again.paths.values()
+    return Subjects(tuple(models.values()), paths)
 
 
 def was_also_served(stored: StoredExperiment) -> bool:
@@ -116,7 +128,10 @@ def _asked(request: MeasureRequest, plan: Plan, *, is_in_turns: bool) -> Iterato
     yield _Asked("precision", request.precision, plan.precision, precision)
     yield _Asked("seed", request.seed, plan.seed, f"{plan.seed}")
     workloads = {*request.workloads}, {*plan.workloads}
-    yield _Asked("workloads", *workloads, ",".join(plan.workloads))
+    for each in ("workloads", "n_users", "rates"):
+        yield _Asked(each, *workloads, ",".join(plan.workloads))
+    if plan.slo is not None or request.slo is not None:
+        yield _Asked("slo", request.slo, plan.slo, plan.slo.text if plan.slo else "none")
     turns = "always" if is_in_turns else "never"
     yield _Asked("in_turns", request.in_turns, turns, f"--in-turns {turns}")
     for field, values in request.settings.items():

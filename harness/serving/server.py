@@ -26,6 +26,7 @@ READY_NS = 15 * 60 * 1_000_000_000
 
 _N_PORTS = 3
 _ASK_S = 1.0
+_GONE_NS = 2_000_000_000
 # How often it is asked, and so how exactly it is known when it was ready.
 _PAUSE_S = 0.01
 # "0.00.019.795 E llama_model_load: error loading model: ..." (llama.cpp's common/log.cpp).
@@ -35,24 +36,32 @@ _LEVEL = re.compile(r"[\d.]+ ([A-Z]) (.*)")
 @dataclass(frozen=True)
 class RunningServer:
     """
-    A server that answers at `url`.
+    A server that answers at `port` of the loopback.
 
     `pid` is its process, `ready_ns` how long it took from its start until it had loaded the model
     and answered, known to 10 ms.
     """
 
-    url: str
+    port: int
     pid: int
     ready_ns: int
     program: ServerProgram
     log: Path
     _process: Supervised
 
+    @property
+    def url(self) -> str:
+        """Where it is asked."""
+        return f"http://{HOST}:{self.port}"
+
     def failure(self) -> ServerFailed | None:
-        """What befell it; None while it runs."""
-        exit_code = self._process.exit_code()
-        if exit_code is None:
-            return None
+        """What befell it; None while it answers."""
+        deadline_ns = perf_counter_ns() + _GONE_NS
+        # One that has died answers no more a moment before it is known how.
+        while (exit_code := self._process.exit_code()) is None:
+            if _is_healthy(self.port) or perf_counter_ns() > deadline_ns:
+                return None
+            time.sleep(_PAUSE_S)
         return _ended(self.program, exit_code, "while it served", self.log)
 
 
@@ -85,8 +94,7 @@ def serve(
         with Supervised(command, server_environment(), log) as process:
             ready_ns = _await_ready(program, process, port, log, limit_ns, is_last=is_last)
             if ready_ns is not None:
-                url = f"http://{HOST}:{port}"
-                yield RunningServer(url, process.pid, ready_ns, program, log, process)
+                yield RunningServer(port, process.pid, ready_ns, program, log, process)
                 return
 
 

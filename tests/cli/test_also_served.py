@@ -79,7 +79,7 @@ def test_no_server_is_left(measured: Measured) -> None:
         (("--also-served", "--threads", "1,2"), "a single value of each setting"),
         (("--also-served", "-w", "tg8"), "none of tg8 is one; add chat to --workload"),
         (
-            ("--also-served", "--concurrency", "2"),
+            ("--also-served", "-w", "chat", "--concurrency", "2"),
             "measure several users of a server with --endpoint",
         ),
         (("--also-served", "--in-turns", "always"), "a server is started for each Run"),

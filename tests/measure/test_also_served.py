@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from make.records import make_model
+from make.servers import status_of
 
 from harness.errors import UsageError
+from harness.machine.listener import listener_at
 from harness.measure.also_served import Running, Servers, served_twins
 from harness.measure.jobs.measure import MeasureReport
 from harness.schema.settings import Settings
@@ -75,11 +79,11 @@ def test_a_server_is_there_for_one_run_and_gone_after_it(tiny_model: Path, tmp_p
     assert seen[0].served.url.startswith("http://127.0.0.1:")
     assert seen[0].ready_ns > 0
     assert log.exists()
-    assert not any("wheel_server" in " ".join(it) for it in _children())
+    assert status_of(port_of(seen[0]), "/health") is None
 
 
-def _children() -> list[list[str]]:
-    return [it.cmdline() for it in psutil.Process().children(recursive=True) if it.is_running()]
+def port_of(running: Running) -> int:
+    return urlsplit(running.served.url).port or 0
 
 
 def test_a_server_that_does_not_come_up_is_a_failed_run(tmp_path: Path) -> None:
@@ -98,10 +102,12 @@ def test_a_server_that_does_not_come_up_is_a_failed_run(tmp_path: Path) -> None:
 def test_a_server_that_dies_in_mid_run_is_its_reason(tiny_model: Path, tmp_path: Path) -> None:
     (model,) = served_twins([FILE], WHEEL, SETTINGS, ("chat",))
 
-    def killed(_: Running) -> MeasureReport:
-        child = next(it for it in psutil.Process().children(recursive=True) if not it.children())
-        child.kill()
-        child.wait(10)
+    def killed(running: Running) -> MeasureReport:
+        listener = listener_at(port_of(running))
+        assert listener is not None
+        psutil.Process(listener.pid).kill()
+        while status_of(port_of(running), "/health") is not None:
+            time.sleep(0.01)
         return MeasureReport()
 
     report = servers(tiny_model).behind(model.served, tmp_path / "log", killed)

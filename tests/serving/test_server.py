@@ -116,10 +116,7 @@ def test_a_server_that_dies_while_it_serves_says_how(tiny_model: Path, tmp_path:
     setup = ServerSetup(tiny_model, SETTINGS, 256)
     with serve(server_program(None), setup, log=tmp_path / "log") as server:
         psutil.Process(server.pid).kill()
-        assert is_gone(server.pid)
-        deadline = time.monotonic() + 10
-        while (failed := server.failure()) is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        failed = server.failure()
     assert failed is not None
     assert "killed by the system while it served" in str(failed)
     assert failed.log_tail

@@ -9,13 +9,16 @@ two within minutes. Above 1 a figure is not believable.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.analysis.metrics import METRICS
 from harness.schema.cache_types import CACHE_ELEMENT_BYTES
 from harness.schema.experiment import ModelFile, Run
 from harness.schema.machine import MachineFacts
 from harness.schema.settings import Settings
 from harness.schema.work import Work
+from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
 
 # Weights that fit in the last cache are not read from memory. With four times its size at most a
@@ -69,12 +72,30 @@ def reason_missing(
     has_gpu = any(device.is_gpu for device in run.devices_before)
     if has_gpu and reading.settings.n_gpu_layers != 0:
         return "a GPU computes, and its memory's speed is not measured"
-    cache_bytes = machine.last_level_cache_bytes or _LARGEST_CACHE_BYTES
-    if model.token_read_bytes <= _CACHE_MULTIPLE * cache_bytes:
+    if _fits_in_cache(model.token_read_bytes, machine):
         return "too much of the model fits in the cache"
     if bandwidth(run) is None:
         return "the memory's speed was not measured"
     return None
+
+
+def is_worth_reading(model: ModelFile, machine: MachineFacts, workloads: Sequence[str]) -> bool:
+    """
+    Whether the memory's speed around a Run of such workloads would tell anything of the model.
+
+    Reading it takes a buffer of several times the cache: of a cache of 480 MiB, as virtual machines
+    show their host's, 2.4 GB and up to some seconds, before and after each Run.
+    """
+    n_bytes = model.token_read_bytes
+    if n_bytes is None or _fits_in_cache(n_bytes, machine):
+        return False
+    return any(METRICS["mbu"].is_of(parse_workload(name)) for name in workloads)
+
+
+def _fits_in_cache(token_read_bytes: int, machine: MachineFacts) -> bool:
+    """Whether so much of what a token reads lies in the last cache that memory says little."""
+    cache_bytes = machine.last_level_cache_bytes or _LARGEST_CACHE_BYTES
+    return token_read_bytes <= _CACHE_MULTIPLE * cache_bytes
 
 
 def bandwidth(run: Run) -> float | None:

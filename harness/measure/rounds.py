@@ -16,6 +16,7 @@ from typing import Protocol
 from numpy.random import Generator
 
 from harness import interrupts
+from harness.analysis.bandwidth import is_worth_reading
 from harness.errors import HarnessError
 from harness.measure import runner
 from harness.measure.also_served import Running, Servers
@@ -26,9 +27,9 @@ from harness.measure.protocol import Event
 from harness.measure.turns import Side, measure_in_turns
 from harness.records.store import logs_folder
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop
+from harness.schema.experiment import Experiment, ModelKey, Plan, Run, ServedModel, Stop
 from harness.schema.machine import BandwidthSample, Machine
-from harness.schema.settings import Settings
+from harness.schema.settings import ServedSettings, Settings
 
 ATTEMPTS_PER_TRIAL = 3
 """How often a disturbed trial is tried again: with a busy process two thirds of the time, three
@@ -276,10 +277,13 @@ class RunMaker:
             return None
 
     def _sample_bandwidth(self, configuration: Configuration) -> BandwidthSample | None:
-        """With as many threads as the engine uses; None where it fails, or is a server's."""
-        if not isinstance(configuration.settings, Settings):
+        """With as many threads as the engine uses; None where it fails, or would tell nothing."""
+        model, settings = configuration.model, configuration.settings
+        if isinstance(model, ServedModel) or isinstance(settings, ServedSettings):
             return None
-        n_threads = configuration.settings.n_threads
+        if not is_worth_reading(model, self._machine, self._plan.workloads):
+            return None
+        n_threads = settings.n_threads
         if self._bandwidth is not None:
             taken_ns, sample = self._bandwidth
             if perf_counter_ns() - taken_ns < _SAME_MOMENT_NS and sample.n_threads == n_threads:

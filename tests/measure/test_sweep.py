@@ -220,13 +220,29 @@ def test_a_full_disk_loses_nothing_that_was_measured(
 
 
 def test_without_a_bandwidth_the_run_stands(measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> BandwidthSample:
+    asked: list[object] = []
+
+    def refuse(*facts: object) -> BandwidthSample:
+        asked.append(facts)
         raise HarnessError("no memory for the buffer")
 
     monkeypatch.setattr(rounds, "read_now", refuse)
-    result, _, _ = measure(lambda job, i: answer(), experiment())
+    large = make_model(token_read_bytes=10**12)
+    result, _, _ = measure(lambda job, i: answer(), experiment(models=(large,)))
+    assert asked
     assert all(run.bandwidth_before is None for run in result.runs)
     assert reasons(result) == ["precise"]
+
+
+@pytest.mark.parametrize(("workload", "n_bytes"), [("tg128", 10**6), ("pp512", 10**12)])
+def test_the_memory_is_read_only_where_that_tells_something(
+    measure: Any, monkeypatch: pytest.MonkeyPatch, workload: str, n_bytes: int
+) -> None:
+    monkeypatch.setattr(rounds, "read_now", lambda *_: pytest.fail("read for nothing"))
+    model = make_model(token_read_bytes=n_bytes)
+    plan = make_experiment((workload,), models=(model,), n_runs_max=1)
+    result, _, _ = measure(lambda job, i: answer(), plan)
+    assert [run.bandwidth_before for run in result.runs] == [None]
 
 
 def test_a_worker_is_told_how_much_time_is_left(measure: Any) -> None:

@@ -32,13 +32,14 @@ class Sent:
     due_ns: int | None = None
 
 
-def closed_loop(calls: Sequence[Sequence[Call]], ask: Ask) -> list[Sent]:
+def closed_loop(calls: Sequence[Sequence[Call]], ask: Ask, until_ns: int) -> list[Sent]:
     """
     All users at once, each of whom asks again as soon as the last answer is there.
 
     Args:
         calls: Of each user, in order.
         ask: From any thread.
+        until_ns: From then on, by perf_counter_ns, nobody asks again.
     """
     found: list[list[Sent]] = [[] for _ in calls]
     barrier = threading.Barrier(len(calls))
@@ -46,6 +47,8 @@ def closed_loop(calls: Sequence[Sequence[Call]], ask: Ask) -> list[Sent]:
     def user(index: int) -> None:
         barrier.wait()
         for call in calls[index]:
+            if found[index] and perf_counter_ns() > until_ns:
+                return
             found[index].append(Sent(ask(call)))
 
     _run([threading.Thread(target=user, args=(index,)) for index in range(len(calls))])

@@ -22,7 +22,7 @@ from harness.measure import runner
 from harness.measure.also_served import Running, Servers
 from harness.measure.bandwidth_here import read_now
 from harness.measure.jobs.measure import MeasureJob, MeasureReport, TrialsJob, measure
-from harness.measure.jobs.request import RequestJob
+from harness.measure.jobs.request import RequestJob, patience_ns
 from harness.measure.protocol import Event
 from harness.measure.turns import Side, measure_in_turns
 from harness.records.store import logs_folder
@@ -152,7 +152,8 @@ class RunMaker:
             )
             for task in tasks
         ]
-        turns = measure_in_turns(sides, workloads, rng, silence_ns=self._silence_ns)
+        silence_ns = max(patience_ns(side.job, self._silence_ns) for side in sides)
+        turns = measure_in_turns(sides, workloads, rng, silence_ns=silence_ns)
         reports = [each.report for each in turns]
         return [
             self._run(
@@ -182,7 +183,7 @@ class RunMaker:
             job,
             log=self._log(task),
             on_event=partial(self._observer.event, task.index + 1),
-            silence_ns=self._silence_ns,
+            silence_ns=patience_ns(job, self._silence_ns),
             command=self._command,
         )
 

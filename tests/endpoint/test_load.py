@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from time import perf_counter_ns
 
 from make import fault_server
 from make.fault_server import CHAT, FaultServer
@@ -16,6 +17,7 @@ from harness.endpoint.stream import ask
 TEXTS = tuple("abcd")
 ANSWER = fault_server.answer(TEXTS, first_s=0.03, gap_s=0.01)
 MS = 1_000_000
+MINUTE_NS = 60_000 * MS
 
 
 def calls(n: int) -> list[Call]:
@@ -34,7 +36,7 @@ def test_users_of_a_closed_loop_come_together_and_ask_again_when_answered(
     server.says(CHAT, ANSWER)
     one = partial(ask, Address.parse(server.url), key=None, silence_s=10)
     each = calls(6)
-    sent = closed_loop([each[:2], each[2:4], each[4:]], one)
+    sent = closed_loop([each[:2], each[2:4], each[4:]], one, perf_counter_ns() + MINUTE_NS)
     take(server, sent)
     firsts = [sent[index].raw for index in (0, 2, 4)]
     # All are under way before the first of them is answered.
@@ -42,6 +44,14 @@ def test_users_of_a_closed_loop_come_together_and_ask_again_when_answered(
     for first, second in zip(sent[::2], sent[1::2], strict=True):
         assert second.raw.sent_ns >= first.raw.ended_ns
         assert first.due_ns is None
+
+
+def test_a_user_asks_once_however_late_it_is_and_not_again(server: FaultServer) -> None:
+    server.says(CHAT, ANSWER)
+    one = partial(ask, Address.parse(server.url), key=None, silence_s=10)
+    each = calls(4)
+    take(server, closed_loop([each[:2], each[2:]], one, perf_counter_ns()))
+    assert len(server.requests) == 2
 
 
 def test_requests_of_an_open_loop_come_when_they_are_due(server: FaultServer) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from random import Random
 from time import perf_counter_ns
 from typing import Any
@@ -68,8 +68,20 @@ class Client:
         return chat_call(served.model, text, n_tokens, served.api, seed)
 
     def ask(self, call: Call) -> Raw:
-        """What comes back, stamped and not yet read."""
-        return ask(self._address, call, key=self._key, silence_s=self.job.silence_ns / _NS_PER_S)
+        """
+        What comes back, stamped and not yet read.
+
+        A request that begins while the job has time is late when it is not done so long after that
+        as nothing may come; one that begins later has as long.
+        """
+        late_ns = max(perf_counter_ns(), self.job.deadline_ns) + self.job.silence_ns
+        return ask(
+            self._address,
+            call,
+            key=self._key,
+            silence_s=self.job.silence_ns / _NS_PER_S,
+            deadline_ns=late_ns,
+        )
 
     def prompt(self, n_tokens: int) -> str:
         """
@@ -159,14 +171,22 @@ def _load(task: UserLoad, client: Client, new_call: Callable[[], Call]) -> PlanR
         if task.n_users:
             n_each = 1 if is_warm_up else REQUESTS_PER_USER
             calls = [[new_call() for _ in range(n_each)] for _ in range(task.n_users)]
-            return lambda: _later(perf_counter_ns(), closed_loop(calls, client.ask), client)
-        n = 1 if is_warm_up else task.n_requests
-        gaps_ns = [round(client.random.expovariate(task.per_s) * _NS_PER_S) for _ in range(n)]
-        after_ns = [0, *accumulate(gaps_ns[1:])]
-        each = [new_call() for _ in range(n)]
+            until_ns = client.job.deadline_ns
+            return lambda: _later(
+                perf_counter_ns(), closed_loop(calls, client.ask, until_ns), client
+            )
+        after_ns = _schedule(task, client, 1 if is_warm_up else task.n_requests)
+        each = [new_call() for _ in after_ns]
         return lambda: _later(perf_counter_ns(), open_loop(each, after_ns, client.ask), client)
 
     return plan
+
+
+def _schedule(task: UserLoad, client: Client, n: int) -> list[int]:
+    """When `n` requests are due behind the first, those left out that the job has no time for."""
+    gaps_ns = [round(client.random.expovariate(task.per_s) * _NS_PER_S) for _ in range(n - 1)]
+    left_ns = client.job.deadline_ns - perf_counter_ns()
+    return [0, *takewhile(lambda after_ns: after_ns <= left_ns, accumulate(gaps_ns))]
 
 
 def _later(start_ns: int, sent: Sequence[Sent], client: Client) -> Facts:

@@ -4,6 +4,7 @@ What every worker that makes trials has in common: how often, and what is read a
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 from collections.abc import Callable
@@ -36,9 +37,25 @@ class TakeTrial(Protocol):
         """That trial."""
 
 
-def repeat(workload: Workload, take: TakeTrial, job: TrialsJob, send: Send) -> None:
-    """A warm-up, then the trials, each sent as soon as it is complete."""
-    send(TrialEvent(trial=take(0, is_warm_up=True)))
+def repeat(
+    workload: Workload,
+    take: TakeTrial,
+    job: TrialsJob,
+    send: Send,
+    tolerated: tuple[type[Exception], ...] = (),
+) -> None:
+    """
+    A warm-up, then the trials, each sent as soon as it is complete.
+
+    Args:
+        workload: What is repeated.
+        take: Makes a trial.
+        job: How often.
+        send: Tells the parent.
+        tolerated: What may become of the warm-up, where that says nothing of the trials.
+    """
+    with contextlib.suppress(*tolerated):
+        send(TrialEvent(trial=take(0, is_warm_up=True)))
     if job.is_in_turns:
         _in_turns(workload, take, job, send)
     else:

@@ -9,6 +9,9 @@ from pydantic import PositiveInt
 from harness.measure.jobs.measure import TrialsJob
 from harness.schema.served import Served
 
+# To connect, and to read what came.
+_BESIDE_REQUESTS_NS = 60_000_000_000
+
 
 class RequestJob(TrialsJob):
     """
@@ -29,3 +32,15 @@ class RequestJob(TrialsJob):
     def n_threads(self) -> int:
         """A client does not compute."""
         return 1
+
+
+def patience_ns(job: TrialsJob, silence_ns: int) -> int:
+    """
+    How long the worker of `job` may say nothing, where an engine may for `silence_ns`.
+
+    A client knows itself when a server says nothing; a trial of a load may last as long as there is
+    time, and its last request so long beyond that.
+    """
+    if not isinstance(job, RequestJob):
+        return silence_ns
+    return silence_ns + max(0, job.deadline_ns - job.started_ns) + _BESIDE_REQUESTS_NS

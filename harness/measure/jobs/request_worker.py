@@ -30,6 +30,7 @@ from harness.schema.machine import Counters
 from harness.schema.served import Served
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import UserLoad
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,10 @@ def request_job(job: RequestJob, send: Send) -> None:
         send(AskingEvent(workload=workload.name))
         try:
             plan = planned(workload, client)
-            repeat(workload, partial(_trial, workload, plan, server, meters), job, send)
+            # Of a load what is not answered is a figure, and the next request may be.
+            tolerated = (RequestFailed,) if isinstance(workload, UserLoad) else ()
+            take = partial(_trial, workload, plan, server, meters)
+            repeat(workload, take, job, send, tolerated)
         except RequestFailed as failure:
             why = failure.failure
             send(

@@ -133,3 +133,57 @@ def test_users_who_are_refused_are_a_figure_and_no_failure(
     reasons = [request.failure.reason for request in trial.requests if request.failure]
     assert reasons == ["rate-limited"]
     assert trial.n_tokens == 2 * 5
+
+
+BUSY = Script(status=429, headers={"Retry-After": "1"})
+WORDS = fault_server.answer(("one", "two", "three"))
+
+
+def test_what_is_not_answered_under_load_is_a_figure_and_no_failure(
+    faulty: FaultServer, tmp_path: Path
+) -> None:
+    # The first answer, a warm-up of two users of whom nobody is answered, and then every other.
+    faulty.says(CHAT, WORDS, BUSY, BUSY, *(BUSY, WORDS) * 2, BUSY, WORDS)
+    report = ask(faulty.url, tmp_path, workloads=("chatx2",), n_trials=1, n_trials_max=1)
+    assert report.outcome.status == "ok", report.outcome
+    (trial,) = report.trials
+    reasons = [request.failure and request.failure.reason for request in trial.requests]
+    assert sorted(reasons, key=str) == [None, None, None, *["rate-limited"] * 3]
+    assert trial.n_tokens == 9
+
+
+def test_a_load_of_which_nothing_is_answered_fails_and_the_next_one_is_measured(
+    faulty: FaultServer, tmp_path: Path
+) -> None:
+    faulty.says(CHAT, WORDS, *(BUSY,) * 8, WORDS)
+    loads = ("chatx2", "chat")
+    report = ask(faulty.url, tmp_path, workloads=loads, n_trials=1, n_trials_max=1)
+    (failure,) = report.case_failures
+    assert (failure.workload, failure.reason) == ("chatx2", "rate-limited")
+    assert [trial.workload for trial in report.trials] == ["chat", "chat"]
+
+
+def test_an_open_loop_ends_with_its_time_and_what_is_not_done_then_is_late(
+    faulty: FaultServer, tmp_path: Path
+) -> None:
+    # A trickle that would go on for ever: something comes again and again, and never the end.
+    trickle = Script(tuple((0.05, fault_server.event(f"w{n}")) for n in range(4000)))
+    faulty.says(CHAT, WORDS, WORDS, WORDS, trickle)
+    now_ns = perf_counter_ns()
+    report = ask(
+        faulty.url,
+        tmp_path,
+        workloads=("chat@r2",),
+        n_trials=1,
+        n_trials_max=1,
+        silence_ns=5 * 10**8,
+        started_ns=now_ns,
+        deadline_ns=now_ns + 3 * 10**9,
+    )
+    assert report.outcome.status == "ok", report.outcome
+    trial = report.trials[-1]
+    # Forty of them at two a second would be twenty seconds.
+    assert 1 < len(trial.requests) < 40
+    first, *others = trial.requests
+    assert first.failure is None
+    assert {request.failure and request.failure.reason for request in others} == {"late"}

@@ -8,6 +8,7 @@ from harness import units
 from harness.analysis import formulas
 from harness.report.legend import DISTURBED_MARK
 from harness.report.text import sanitize
+from harness.report.typed_command import command_line, server_option
 from harness.schema.configuration import configurations_of
 from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop, Trial
 from harness.schema.settings import AnySettings, difference_text
@@ -54,12 +55,14 @@ def to_go_on(experiment: Experiment) -> str:
         return ""
     n_cases = _n_cases(experiment)
     how = f", each of {n_cases} models and settings until it is precise" if n_cases > 1 else ""
-    return f"To go on with it{how}: harness run --resume {experiment.id}"
+    line = command_line("run", options=("--resume", experiment.id, *server_option(experiment)))
+    return f"To go on with it{how}: {line}"
 
 
 def goes_on_as(experiment: Experiment) -> str:
     """That a comparison goes on as a sweep; empty where there is nothing to compare."""
-    if (n_cases := _n_cases(experiment)) == 1:
+    is_served = any(it.served and it.served.started_for for it in experiment.plan.models)
+    if (n_cases := _n_cases(experiment)) == 1 or is_served:
         return ""
     return (
         f"Whether {experiment.id} was a comparison is not in its record: each of {n_cases} models "

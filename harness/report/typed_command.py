@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.report.text import sanitize
 from harness.schema.experiment import Experiment
+from harness.schema.served import WHEEL
 from harness.schema.settings import Settings, option_name, value_text
 
 _USUAL_RUNS, _USUAL_TRIALS = 12, 3
@@ -42,9 +43,17 @@ def measuring_command(experiment: Experiment) -> str:
     for each in served:
         if each.started_for is None:
             options += ["--endpoint", f"{each.url}#{each.model}"]
-    options += ["--also-served"] if any(each.started_for for each in served) else []
+    if any(each.started_for for each in served):
+        options += ["--also-served", *server_option(experiment)]
     files = (model.key for model in plan.models if model.served is None)
     return command_line(verb, *files, options=options)
+
+
+def server_option(experiment: Experiment) -> tuple[str, ...]:
+    """What names the server that it starts, where that is not the one of the extra `serve`."""
+    started = [it.served for it in experiment.plan.models if it.served and it.served.started_for]
+    is_own = all((it.version or "").startswith(f"{WHEEL} ") for it in started)
+    return () if is_own else ("--server-binary", "PATH")
 
 
 def _option(field: str, settings: Sequence[Settings]) -> Iterator[str]:

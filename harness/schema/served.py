@@ -10,6 +10,9 @@ from harness.schema.settings import ServedSettings
 ServerApi = Literal["openai", "ollama"]
 """How it is asked: OpenAI's chat completions, or Ollama's own chat, which tells its times."""
 
+WHEEL = "xllamacpp"
+"""What carries the llama-server of the extra `serve`, and begins its version."""
+
 
 class Served(Record):
     """

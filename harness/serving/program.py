@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import HarnessError, UsageError
+from harness.schema.served import WHEEL
 from harness.schema.settings import Settings, option_name
 
 MISSING = (
     "a server of the harness's own is missing: `pip install xllamacpp`, or harness with its extra "
     "`serve`; or name a llama-server with --server-binary PATH"
 )
-_WHEEL = "xllamacpp"
 HOST = "127.0.0.1"
 ALL_LAYERS = 999
 """What every llama-server takes for all of them; -1 is "as many as fit" to newer ones."""
@@ -82,9 +82,9 @@ def server_program(binary: Path | None) -> ServerProgram:
     """
     if binary is not None:
         return _binary_program(binary)
-    if find_spec(_WHEEL) is None:
+    if find_spec(WHEEL) is None:
         raise HarnessError(MISSING)
-    return WheelProgram(metadata.version(_WHEEL))
+    return WheelProgram(metadata.version(WHEEL))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class WheelProgram:
     @property
     def build(self) -> str:
         """The wheel's version, whose last part is llama.cpp's build."""
-        return f"xllamacpp {self.version}"
+        return f"{WHEEL} {self.version}"
 
     def command(self, setup: ServerSetup, port: int) -> tuple[str, ...]:
         """As `ServerProgram.command`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from harness.records.store import load
 EXCHANGE = "pp160+tg8"
 LOCAL, SERVED = "tiny-random:Q8_0", "tiny-random:Q8_0@llama-server"
 QUICK = ("--runs", "1", "--trials", "1", "-w", f"tg8,{EXCHANGE}", *ONE_THREAD)
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="scripts stand in for programs")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,38 @@ def test_what_cannot_be_is_refused_in_a_line(
     assert not home.results.exists()
 
 
+@pytest.fixture
+def cut(measured: Measured, home: Home) -> str:
+    """The id of the same record, ended behind its first Run."""
+    home.results.mkdir()
+    record = measured.home.record()
+    head, first, *_ = record.read_text("utf-8").splitlines(keepends=True)
+    (home.results / record.name).write_text(head + first, "utf-8")
+    return load(record).experiment.id
+
+
+@pytest.mark.slow
+def test_what_is_left_is_measured_with_the_same_build_of_the_server(home: Home, cut: str) -> None:
+    done = home.harness("run", "--resume", cut, "--json")
+    assert done.exit_code == 0, done.stderr
+    stored = load(home.record())
+    assert {run.model for run in stored.runs} == {LOCAL, SERVED}
+    assert all(run.outcome.status == "ok" for run in stored.runs)
+    assert done.document["serving"][0]["served"] == SERVED
+
+
+@posix_only
+def test_another_build_of_the_server_does_not_go_on_with_it(
+    home: Home, cut: str, tmp_path: Path
+) -> None:
+    other = fake_llama_server(tmp_path / "llama-server", "pass")
+    refused = home.harness("run", "--resume", cut, "--server-binary", other)
+    assert refused.exit_code == 1
+    assert " was llama-server xllamacpp " in refused.error()
+    assert " and is llama-server 77 (abcdef); measure it anew" in refused.error()
+
+
+@posix_only
 @pytest.mark.slow
 def test_a_server_that_does_not_come_up_is_a_failed_run_with_its_words(
     home: Home, tmp_path: Path

@@ -7,11 +7,13 @@ import shlex
 import click
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from make.also_served import make_also_served
 from make.pages import HOSTILE
 from make.records import make_experiment, make_model
 from make.settings import SETTINGS
 
 from harness.commands.run.command import command
+from harness.report.run_line import to_go_on
 from harness.report.text import sanitize
 from harness.report.typed_command import command_line, measuring_command
 from harness.schema.settings import Settings, value_text
@@ -49,3 +51,11 @@ def test_a_twin_is_rehearsed_and_an_import_is_shown() -> None:
     foreign = make_experiment().model_copy(update={"origin": "llama-bench"})
     assert measuring_command(foreign) == "harness show k7f3q9"
     assert isinstance(command, click.Command)
+
+
+def test_a_server_of_ones_own_is_to_be_named_again() -> None:
+    by_wheel, by_binary = make_also_served(), make_also_served(version="4321 (0123abc)")
+    assert measuring_command(by_wheel).endswith(" --also-served")
+    assert measuring_command(by_binary).endswith(" --also-served --server-binary PATH")
+    assert to_go_on(by_wheel).endswith(f": harness run --resume {by_wheel.id}")
+    assert to_go_on(by_binary).endswith(f" --resume {by_binary.id} --server-binary PATH")

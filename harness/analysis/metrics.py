@@ -139,8 +139,8 @@ _ROWS = (
     Metric("load_warm", "warm", "ns", "less", topic="load", formula=_LOAD, compared=True),
     Metric("load", "cache unknown", "ns", "less", topic="load", formula=_LOAD, compared=True),
     Metric("first_answer", "first answer", "ns", "less", topic="load",
-           formula="First answer: a fresh client's start to the first token that a server gave it, "
-           "the model's loading included where that was needed."),
+           formula="First answer: start of a fresh client, or of a server that was started for it, "
+           "to the first token that it got, the model's loading included where that was needed."),
 
     Metric("need", "needed", "bytes", "less", topic="memory", formula=_NEED,
            compared=True, gated=True, counted=True, has_context=True),

@@ -77,7 +77,8 @@ class ServingCost:
     @property
     def is_same_build(self) -> bool:
         """Whether the server says that it is the engine's own build of llama.cpp."""
-        commit = self.local.engine.library_commit
+        # llama-cpp-python builds from patched sources, which git calls dirty.
+        commit = self.local.engine.library_commit.removesuffix("-dirty")
         served = self.served.model.served
         version = served.version if served else None
         return bool(commit and version and commit in version)

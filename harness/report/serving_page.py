@@ -37,15 +37,18 @@ _NAMES: dict[StageName, str] = {
     "received": "as received",
 }
 # What is called one thing here may have been measured as one or the other metric.
-_OF_THE_PROCESS = (("load", ("load_warm", "load", "load_cold")), ("peak memory", ("peak",)))
+_OF_THE_PROCESS = (
+    ("start", ("load_warm", "load", "load_cold", "first_answer")),
+    ("peak memory", ("peak",)),
+)
 _EXPLAINED = (
     "Engine alone: raw decode steps, as llama-bench counts them. Engine's chat: text in and out of "
     "this process, with the model's template and a sampler. Server's clock: what the server says "
     "of the same request. As received: tokens after the first / the time from the first event that "
     "the client gets to the last.",
     "Ratios of served to in process are geometric means over the rounds that both have; each round "
-    "has a fresh process of the engine and a fresh server. Load of a server: its start until it "
-    "answers.",
+    "has a fresh process of the engine and a fresh server. Start: of the engine's process until "
+    "its first context is ready, of the server until it has answered for the first time.",
 )
 
 

@@ -108,6 +108,14 @@ def test_the_same_build_is_told_by_its_commit(version: str | None, is_same: bool
     assert cost_of(made_rounds(ROUNDS), experiment).is_same_build is is_same
 
 
+def test_sources_that_were_patched_are_the_same_build() -> None:
+    made = make_also_served(version="0.5.0-dev (build 1, commit 0123abc)")
+    engine = made.provenance.engine.model_copy(update={"library_commit": "0123abc-dirty"})
+    provenance = made.provenance.model_copy(update={"engine": engine})
+    experiment = made.model_copy(update={"provenance": provenance})
+    assert cost_of(made_rounds(ROUNDS), experiment).is_same_build
+
+
 def test_a_server_that_nobody_started_for_a_file_has_no_cost() -> None:
     experiment = make_also_served(started_for=None)
     assert serving_costs(measured_of(experiment, made_rounds(ROUNDS))) == ()

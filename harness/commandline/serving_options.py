@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from harness.commandline import places
 from harness.errors import UsageError
 from harness.serving.program import ServerProgram, server_program
 
@@ -21,7 +22,7 @@ def serving_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     binary = click.option(
         "--server-binary",
-        type=click.Path(path_type=Path),
+        type=places.FILE,
         metavar="PATH",
         help="The llama-server that --also-served starts, instead of the one of the extra `serve`.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,9 @@ def test_no_server_is_left(measured: Measured) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--server-binary", "x"), "--server-binary is what --also-served starts"),
-        (("--also-served", "--server-binary", "none"), "none is no file: name a llama-server"),
+        (("--server-binary", sys.executable), "--server-binary is what --also-served starts"),
+        (("--also-served", "--server-binary", "none"), "there is no file none"),
+        (("--also-served", "--server-binary", sys.executable), "is no llama-server: its --help"),
         (("--also-served", "--threads", "1,2"), "a single value of each setting"),
         (("--also-served", "-w", "tg8"), "none of tg8 is one; add chat to --workload"),
         (

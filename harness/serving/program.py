@@ -150,13 +150,17 @@ class BinaryProgram:
         return (str(self.path), *given, *self._quiet())
 
     def _quiet(self) -> tuple[str, ...]:
-        """Of what only some builds have: no page, no cache of prompts in memory, no fitting."""
+        """
+        Of what only some builds have: no page, no cache of prompts in memory, no fitting to free
+        memory, and no answers to other pages in a browser.
+        """
         page = next((flag for flag in ("--no-ui", "--no-webui") if flag in self.flags), None)
         return (
             *((page,) if page else ()),
             *(("--cache-ram", "0") if "--cache-ram" in self.flags else ()),
             *(("--fit", "off") if "--fit" in self.flags else ()),
             *(("--offline",) if "--offline" in self.flags else ()),
+            *(("--cors-origins", "localhost") if "--cors-origins" in self.flags else ()),
         )
 
 

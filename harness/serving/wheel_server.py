@@ -50,6 +50,7 @@ def parameters(library: Any, told: dict[str, Any]) -> Any:
     _place(params, library, told)
     # No page, no cache of prompts in memory, and nothing decided by how much memory is free.
     params.ui, params.cache_ram_mib, params.fit_params, params.offline = False, 0, False, True
+    params.cors_origins = "localhost"  # by its default any page in a browser may ask it
     return params
 
 

@@ -29,6 +29,7 @@ OLD_FLAGS = frozenset(
 NEW_FLAGS = OLD_FLAGS | {
     *("--load-mode", "--device", "--n-cpu-moe", "--split-mode", "--main-gpu", "--tensor-split"),
     *("--no-repack", "--no-ui", "--no-webui", "--cache-ram", "--fit", "--offline"),
+    "--cors-origins",
 }
 
 
@@ -47,7 +48,9 @@ def test_a_binary_gets_what_the_engine_would_have() -> None:
 
 
 def test_what_only_some_builds_know_is_asked_of_those() -> None:
-    assert line(NEW_FLAGS).endswith("--no-ui --cache-ram 0 --fit off --offline")
+    assert line(NEW_FLAGS).endswith(
+        "--no-ui --cache-ram 0 --fit off --offline --cors-origins localhost"
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def test_it_listens_to_the_loopback_alone_and_keeps_no_prompts() -> None:
     assert (params.n_ctx, params.n_parallel) == (4096, 4)
     assert (params.cpuparams.n_threads, params.cpuparams_batch.n_threads) == (3, 3)
     assert (params.cache_ram_mib, params.ui, params.fit_params) == (0, False, False)
+    assert params.cors_origins == "localhost"
     assert params.n_gpu_layers == 999
 
 

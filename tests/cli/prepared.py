@@ -9,6 +9,7 @@ That each command also finds them by itself is tested in test_help.py.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -96,6 +97,9 @@ def _serve() -> None:
     context = click.Context(cli.group)
     for verb in cli.group.list_commands(context):
         cli.group.get_command(context, verb)
+    # At its end each fork would go through all that was imported: half a second, of pages to copy.
+    gc.collect()
+    gc.freeze()
     for line in iter(sys.stdin.readline, ""):
         pid = os.fork()
         if pid == 0:

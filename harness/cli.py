@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import os
 import sys
@@ -81,7 +82,11 @@ class _Verbs(click.Group):
             return completing(cmd_name)
         require_endpoint()  # else importing what asks the hub could end in a traceback
         module = _ELSEWHERE.get(cmd_name, f"{cmd_name}.command")
-        command = importlib.import_module(f"harness.commands.{module}").command
+        gc.disable()  # nothing that is imported is garbage, and looking for some takes a while
+        try:
+            command = importlib.import_module(f"harness.commands.{module}").command
+        finally:
+            gc.enable()
         assert isinstance(command, click.Command)
         return command
 
@@ -194,6 +199,8 @@ def _end(exit_code: int) -> NoReturn:
     # All is said and stored: a Ctrl-C while Python cleans up would only kill it, and hide the code.
     interrupts.ignore()
     scratch.remove_rest()
+    # Or Python looks once more through all that was imported for what nobody misses.
+    gc.freeze()
     if exit_code == ExitCode.INTERRUPTED:
         # Not after threads that wait for a server; all that was written is flushed already.
         os._exit(interrupts.exit_code())

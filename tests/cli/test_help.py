@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -101,3 +103,9 @@ def test_an_unknown_verb_is_wrong_usage(home: Home) -> None:
     assert done.exit_code == 2
     assert "'rum'" in done.error()
     assert "harness --help" in done.error()
+
+
+def test_garbage_is_collected_again_once_all_is_imported() -> None:
+    assert importlib.import_module("harness.measure.worker")
+    assert cli.group.get_command(click.Context(cli.group), "cache")
+    assert gc.isenabled()

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.schema.experiment import EngineInfo, ModelFile
+from harness.schema.configuration import workloads_for
+from harness.schema.experiment import EngineInfo, ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS, usual_workloads, workloads_of
 from harness.schema.settings import Settings, option_name, value_text
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_requests import UserLoad
 
 _GPU_SETTINGS: dict[str, tuple[object, ...]] = {
     "n_gpu_layers": (-1, 0),
@@ -149,6 +151,21 @@ def impossible_for_model(
         if each.n_cpu_moe and not model.n_expert:
             option = _written(each, "n_cpu_moe")
             yield f"{option} has no effect: the model has no experts; leave it away"
+
+
+def impossible_for_server(workloads: Sequence[str], model: ServedModel) -> Iterator[str]:
+    """A sentence for each workload that is longer than what the server has for a request."""
+    n_ctx = model.served.settings.n_ctx
+    for task in map(parse_workload, workloads_for(model, workloads)):
+        what = task.what if isinstance(task, UserLoad) else task
+        # Of a text nobody knows its tokens but the server.
+        n_prompt = 0 if what.is_text else what.n_prompt
+        n_needed = n_prompt + task.n_generated
+        if n_ctx and n_needed > n_ctx:
+            yield (
+                f"{task.name} needs {n_needed} positions, and {model.key} has {n_ctx} for a "
+                "request; start its server with a larger context, or ask for less"
+            )
 
 
 def impossible_for_kind(

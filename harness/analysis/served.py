@@ -61,6 +61,7 @@ def server_findings(case: Case) -> Iterator[Finding]:
     yield from _of_events(answered)
     yield from _of_own_times(answered)
     yield from _of_loads(answered)
+    yield from _of_model(answered)
 
 
 def _of_errors(requests: Sequence[Request]) -> Iterator[Finding]:
@@ -143,3 +144,19 @@ def _of_loads(answered: Sequence[Request]) -> Iterator[Finding]:
             f"the server loaded the model again in {len(late)} of {len(answered)} requests, up to "
             f"{units.duration(max(late))} of their TTFT",
         )
+
+
+def _of_model(answered: Sequence[Request]) -> Iterator[Finding]:
+    """That another model answered than was asked for; a server may call the same one otherwise."""
+    names = [it.model for it in answered if it.model]
+    if not names:
+        return
+    if len({*names}) == 1 and len(names) == len(answered):
+        yield Finding("info", f"the server calls the model that answered {names[0]}")
+        return
+    called = ", ".join(dict.fromkeys(names))
+    yield Finding(
+        "warning",
+        f"another model answered {len(names)} of {len(answered)} requests, by the server's word: "
+        f"{called}; it was swapped meanwhile",
+    )

@@ -9,6 +9,7 @@ import click
 
 from harness import units
 from harness.commandline import options
+from harness.endpoint.address import split_model
 from harness.errors import UsageError
 from harness.schema.request import ServiceLevel
 from harness.schema.workload import parse_workload
@@ -118,9 +119,14 @@ def references(models: Sequence[str], endpoints: Sequence[str], names: Sequence[
     All models that are named, those of servers as "URL#NAME".
 
     Raises:
-        UsageError: Names of served models without a server.
+        UsageError: Names of served models without a server, an endpoint that is no URL, or one
+            that names a model itself beside such names.
     """
     if names and not endpoints:
         raise UsageError("--model names a model of a server; add --endpoint URL")
+    for url in endpoints:
+        address, name = split_model(url)
+        if name is not None and names:
+            raise UsageError(f"{address.url}#{name} names a model already; leave --model away")
     asked = [f"{url}#{name}" for url in endpoints for name in names] if names else [*endpoints]
     return [*models, *asked]

@@ -66,6 +66,7 @@ def read(raw: Raw, api: Api, *, since_ns: int | None = None) -> Request:
         n_cached=told.counts.n_cached,
         n_tokens=told.counts.n_tokens,
         finish=told.finish,
+        model=None if told.model == raw.model else told.model,
         server=told.times,
         failure=failure,
     )
@@ -79,6 +80,7 @@ class _Told:
     has_reasoning: bool = False
     answer_ns: int | None = None
     finish: str | None = None
+    model: str | None = None
     counts: Counts = field(default_factory=Counts)
     times: ServerTimes | None = None
     error: Any = None
@@ -98,6 +100,11 @@ class _Told:
         finish = text(value)
         self.finish = quoted(finish)[:_MOST_FINISH] if finish else self.finish
 
+    def add_model(self, value: Any) -> None:
+        """Which model answers, in the server's word."""
+        if self.model is None and (model := text(value)):
+            self.model = quoted(model)
+
     def add_error(self, value: Any) -> None:
         """The first error counts."""
         if self.error is None and value:
@@ -111,6 +118,7 @@ def _openai(events: Events) -> _Told:
     metrics: Document = {}
     for at_ns, document in events.documents:
         told.add_error(document.get("error"))
+        told.add_model(document.get("model"))
         choices = items(document.get("choices"))
         choice = mapping(choices[0]) if choices else {}
         delta = mapping(choice.get("delta"))
@@ -129,6 +137,7 @@ def _ollama(events: Events) -> _Told:
     last: Document = {}
     for at_ns, document in events.documents:
         told.add_error(document.get("error"))
+        told.add_model(document.get("model"))
         message = mapping(document.get("message"))
         told.add_text(at_ns, message, message.get("content"))
         if document.get("done") is True:

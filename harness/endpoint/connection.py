@@ -12,6 +12,7 @@ import functools
 import http.client
 import io
 import os
+import re
 import socket
 import ssl
 from time import perf_counter_ns
@@ -27,6 +28,7 @@ from harness.errors import UsageError
 _BUFFER_BYTES = 1 << 16
 # http.client takes 100 lines of 64 kB; what comes behind them in the same piece counts too.
 _MOST_HEAD_BYTES = 1 << 23
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def require_key(key: str, variable: str) -> str:
@@ -34,8 +36,14 @@ def require_key(key: str, variable: str) -> str:
     The key without blanks around it, fit for a header.
 
     Raises:
-        UsageError: It is empty, or holds what no key holds; the message does not repeat it.
+        UsageError: It is empty, or holds what no key holds, or `variable` is the name of none,
+            since it is the key itself; the message does not repeat it.
     """
+    if not _VARIABLE.fullmatch(variable):
+        raise UsageError(
+            "what stands behind --api-key-env is not the name of a variable; put the server's key "
+            "into one, and name that"
+        )
     key = key.strip()
     if not key:
         raise UsageError(f"{variable} is empty or not set; put the server's key into it")

@@ -102,6 +102,8 @@ def _about_key(reply: Reply, address: Address, key: str | None) -> str:
 def _not_one(address: Address, reply: Reply, key: str) -> str:
     """That it is no model server, and what it is instead."""
     told = message_of(reply.body, key)
+    if reply.is_good and reply.document and not told:
+        told = "a document of another kind"
     who = quoted(reply.server, key)
     instead = ", ".join(each for each in (who, f"status {reply.status}", told) if each)
     return (

@@ -102,7 +102,8 @@ def choose(identified: Identified, wanted: str | None) -> OfferedModel:
         if len(those) == 1:
             return those[0]
     raise HarnessError(
-        f"{url} serves several models; name one with --model: {_listed(loaded or models)}"
+        f"{url} serves several models; name one, as {url}#NAME or with --model: "
+        f"{_listed(loaded or models)}"
     )
 
 

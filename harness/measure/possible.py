@@ -9,6 +9,7 @@ from harness.analysis.impossible import (
     impossible_for_engine,
     impossible_for_kind,
     impossible_for_model,
+    impossible_for_server,
     impossible_options,
     impossible_threads,
 )
@@ -16,9 +17,11 @@ from harness.errors import UsageError
 from harness.machine.probe import probe_machine
 from harness.measure import runner
 from harness.measure.schedule import settings_product
-from harness.schema.experiment import ModelFile
+from harness.schema.configuration import workloads_for
+from harness.schema.experiment import AnyModel, ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS, usual_workloads
-from harness.schema.settings import Settings
+from harness.schema.settings import Settings, option_name
+from harness.schema.workload import parse_workload
 
 
 def require_possible(lists: Mapping[str, Sequence[object]], workloads: Sequence[str] = ()) -> None:
@@ -58,6 +61,65 @@ def require_possible_for(
         _refuse(impossible_for_kind(settings, workloads, model))
         names = workloads or usual_workloads([model.kind])
         _refuse(f"{model.key}: {why}" for why in impossible_for_model(settings, names, model))
+
+
+def require_asked(
+    models: Sequence[AnyModel], workloads: Sequence[str], chosen: Sequence[str]
+) -> None:
+    """
+    Nothing, if some model can be measured in each of `workloads`, and servers have room for them.
+
+    Args:
+        models: All of a plan.
+        workloads: The plan's.
+        chosen: Those of them that somebody asked for.
+
+    Raises:
+        UsageError: One cannot.
+    """
+    for name in workloads:
+        if any(workloads_for(model, [name]) for model in models):
+            continue
+        if any(model.served for model in models):
+            raise UsageError(
+                f"{name} cannot be asked of a server; take chat, pp512+tg128, chatx4 or chat@r0.5"
+            )
+        if parse_workload(name).needs_server:
+            raise UsageError(
+                f"{name} is asked of a server: add --endpoint URL; in one process there is tg128x4"
+            )
+    for model in models:
+        if isinstance(model, ServedModel):
+            _refuse(impossible_for_server(chosen, model))
+
+
+def require_effect(
+    models: Sequence[AnyModel], settings: Mapping[str, Sequence[object]], n_cold_loads: int
+) -> None:
+    """
+    Nothing, if the engine here measures any of `models`, or nothing is asked of it.
+
+    Args:
+        models: All of a plan.
+        settings: Values of the fields of Settings, as a sweep has them.
+        n_cold_loads: How often a file is to be loaded from the disk.
+
+    Raises:
+        UsageError: Servers alone are measured, and something is.
+    """
+    if not all(model.served for model in models):
+        return
+    usual = Settings(n_threads=1)
+    names = [
+        option_name(field)
+        for field, values in settings.items()
+        if field == "n_threads" or [*values] != [getattr(usual, field)]
+    ]
+    names += ["cold-loads"] if n_cold_loads > 1 else []
+    _refuse(
+        f"--{name} is for the engine here, and a server has its own settings; leave it away"
+        for name in names
+    )
 
 
 def require_writing(model: ModelFile, what: str) -> None:

@@ -21,14 +21,14 @@ from harness.machine.conditions import named, read_conditions, read_others
 from harness.machine.probe import default_threads, probe_machine
 from harness.machine.processes import BusyProcess
 from harness.measure import also_served, runner
-from harness.measure.possible import require_possible_for
+from harness.measure.possible import require_asked, require_effect, require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict
 from harness.measure.rounds import Observer, now
 from harness.measure.schedule import settings_product
 from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
-from harness.schema.configuration import configurations_of, usual_workloads_for, workloads_for
+from harness.schema.configuration import configurations_of, usual_workloads_for
 from harness.schema.experiment import (
     AnyModel,
     End,
@@ -45,7 +45,6 @@ from harness.schema.experiment import (
 from harness.schema.machine import Machine
 from harness.schema.request import ServiceLevel
 from harness.schema.settings import computing_threads
-from harness.schema.workload import parse_workload
 from harness.serving.program import ServerProgram
 
 InTurns = Literal["auto", "always", "never"]
@@ -241,29 +240,10 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
         slo=request.slo,
     )
-    _require_asked(models, plan.workloads)
+    require_asked(models, plan.workloads, request.workloads)
+    require_effect(models, request.settings, request.n_cold_loads)
     require_possible_for(files, settings, request.workloads)
     return Session(request, plan, machine)
-
-
-def _require_asked(models: Sequence[AnyModel], workloads: Sequence[str]) -> None:
-    """
-    Nothing, if some model can be measured in each of `workloads`.
-
-    Raises:
-        UsageError: None can.
-    """
-    for name in workloads:
-        if any(workloads_for(model, [name]) for model in models):
-            continue
-        if any(model.served for model in models):
-            raise UsageError(
-                f"{name} cannot be asked of a server; take chat, pp512+tg128, chatx4 or chat@r0.5"
-            )
-        if parse_workload(name).needs_server:
-            raise UsageError(
-                f"{name} is asked of a server: add --endpoint URL; in one process there is tg128x4"
-            )
 
 
 def kept(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.endpoint.address import Address, split_model
+from harness.endpoint.connection import require_key
 from harness.endpoint.identify import identify
 from harness.endpoint.offers import Identified, OfferedModel, choose
 from harness.errors import HarnessError, UsageError
@@ -66,6 +67,8 @@ def find_subjects(
         HarnessError: As `find_all`; or no server answers, or has no such model.
     """
     key = required_key(key_variable)
+    if key and not any(map(is_served, references)):
+        raise UsageError("--api-key-env is for servers, and none is named; leave it away")
     served = {
         text: _served_model(*split_model(text), key, on_progress)
         for text in references
@@ -92,14 +95,11 @@ def required_key(variable: str | None) -> str | None:
     What the variable holds; None without a variable.
 
     Raises:
-        UsageError: It is not set.
+        UsageError: It is not set, or holds what is no key.
     """
     if variable is None:
         return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise UsageError(f"{variable}, which --api-key-env names, is not set; export it first")
-    return key
+    return require_key(os.environ.get(variable, ""), variable)
 
 
 def _served_model(

@@ -7,6 +7,7 @@ One worker measures at a time. Every Run is on the disk before the next round be
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +25,23 @@ from harness.measure.rounds import Observer, RunMaker, Task, now
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration, configurations_of, workloads_for
 from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
+from harness.schema.outcome import Reason
 
 _FAILURES_TO_GIVE_UP = 2
 """A crash may be chance; the same crash twice is the answer."""
+
+_MAY_PASS: frozenset[Reason] = frozenset(
+    (
+        *("unreachable", "rate-limited", "http-error", "error-event", "no-event", "cut"),
+        *("silent", "late"),
+    )
+)
+"""What of a workload's failures was the server's moment; the engine refuses the same again."""
+
+_REFUSED: frozenset[Reason] = frozenset(
+    ("model-invalid", "architecture-unknown", "settings-invalid", "refused", "redirected")
+)
+"""What a Run ends with that no other Run of it can get beyond."""
 
 
 @dataclass
@@ -42,7 +57,7 @@ class Result:
 @dataclass
 class _State:
     runs: list[Run] = field(default_factory=list)
-    dead_workloads: set[str] = field(default_factory=set)
+    n_failed: Counter[str] = field(default_factory=Counter)
     n_broken: int = 0
     stop: Stop | None = None
 
@@ -236,7 +251,9 @@ class Sweep:
         is_interrupted = run.outcome.reason == "interrupted"
         is_failed = run.outcome.status == "failed" and not is_interrupted
         state.n_broken += is_failed and not run.case_failures
-        state.dead_workloads |= {failure.workload for failure in run.case_failures}
+        for failure in run.case_failures:
+            may_pass = failure.reason in _MAY_PASS
+            state.n_failed[failure.workload] += 1 if may_pass else _FAILURES_TO_GIVE_UP
         return configuration
 
     def _go_on(self, runs: Sequence[Run], stops: Sequence[Stop]) -> None:
@@ -255,9 +272,8 @@ class Sweep:
         n_runs = len(state.runs)
         n_counted = self._budget.n_runs(configuration)
         live = self._live_workloads(configuration)
-        refused = {"model-invalid", "architecture-unknown", "settings-invalid"}
         last = state.runs[-1].outcome
-        if not live or last.reason in refused or state.n_broken >= _FAILURES_TO_GIVE_UP:
+        if not live or last.reason in _REFUSED or state.n_broken >= _FAILURES_TO_GIVE_UP:
             return _stop(configuration, "failed", n_runs)
         measured = Measured(configuration, self._experiment, state.runs)
         if not self._is_decided and measured.is_precise(live, self._plan.precision):
@@ -268,9 +284,9 @@ class Sweep:
         return None
 
     def _live_workloads(self, configuration: Configuration) -> list[str]:
-        dead = self._states[configuration].dead_workloads
+        n_failed = self._states[configuration].n_failed
         possible = workloads_for(configuration.model, self._plan.workloads)
-        return [name for name in possible if name not in dead]
+        return [name for name in possible if n_failed[name] < _FAILURES_TO_GIVE_UP]
 
 
 def _stop(configuration: Configuration, reason: str, n_runs: int) -> Stop:

@@ -79,7 +79,10 @@ def resolve(reference: str, catalog: Catalog) -> Located:
     if address := hub_link(reference):
         return _of_hub(reference, address, catalog)
     if _URL.match(reference):
-        raise ModelNotFound(f"{reference} is an address; download the .gguf file and pass its path")
+        raise ModelNotFound(
+            f"{reference} is an address; download the .gguf file and pass its path, and what a "
+            "server serves is for run and compare: harness run --endpoint URL"
+        )
     if "\0" in reference:
         return catalog.find(reference)
     if repository := _repository(reference):

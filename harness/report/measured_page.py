@@ -236,7 +236,8 @@ def _throughputs(group: Measured) -> list[tuple[str, str]]:
 
 def _of_server(group: Measured) -> list[tuple[str, str]]:
     """Of a served model, whose memory it was."""
-    if group.model.served is None or not any(run.memory for run in group.runs):
+    has_memory = any(METRICS[name].topic == "memory" for name in group.metrics)
+    if group.model.served is None or not has_memory:
         return []
     return [("memory", "of the server's process and those that it started")]
 

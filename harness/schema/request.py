@@ -79,7 +79,8 @@ class Request(Record):
     text or reasoning text, `answer_ns` the first with text where reasoning came before it. `gap_ns`
     are between later such events, of which a server may send fewer than tokens; `total_ns` goes on
     to the end of the stream. Token counts are the server's; None where it does not tell, and
-    `n_cached` 0 where it says that none were.
+    `n_cached` 0 where it says that none were. `model` is which one answered, by the server's word,
+    where that is not the name that was asked for.
     """
 
     sent_ns: NonNegativeInt = 0
@@ -93,6 +94,7 @@ class Request(Record):
     n_cached: NonNegativeInt | None = None
     n_tokens: NonNegativeInt | None = None
     finish: str | None = None
+    model: str | None = None
     server: ServerTimes | None = None
     failure: RequestFailure | None = None
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from make.records import CPU, GPU, make_experiment, make_model
+from make.records import CPU, GPU, make_experiment, make_model, make_served
 from make.settings import SETTINGS
 
 from harness.analysis.impossible import (
@@ -12,6 +12,7 @@ from harness.analysis.impossible import (
     impossible_for_engine,
     impossible_for_kind,
     impossible_for_model,
+    impossible_for_server,
     impossible_options,
     impossible_threads,
 )
@@ -190,3 +191,26 @@ def test_threads_that_would_only_wait_for_each_other_are_refused(
 ) -> None:
     told = list(impossible_threads([Settings(n_threads=n_threads)], n_logical))
     assert bool(told) == is_refused
+
+
+@pytest.mark.parametrize(
+    ("workload", "n_needed"),
+    [
+        ("pp4000+tg96", None),
+        ("pp4000+tg97", 4097),
+        ("pp4096+tg128x4", 4224),
+        ("chat", None),
+        ("chatx8", None),
+        ("tg128@d8192", None),  # is not asked of a server
+    ],
+)
+def test_a_server_answers_no_request_that_is_longer_than_its_context(
+    workload: str, n_needed: int | None
+) -> None:
+    found = [*impossible_for_server([workload], make_served())]
+    assert len(found) == (n_needed is not None)
+    assert all(f"needs {n_needed} positions" in text for text in found)
+    unknown = make_served()
+    settings = unknown.served.settings.model_copy(update={"n_ctx": None})
+    served = unknown.served.model_copy(update={"settings": settings})
+    assert not [*impossible_for_server([workload], unknown.model_copy(update={"served": served}))]

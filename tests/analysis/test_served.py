@@ -78,3 +78,9 @@ def test_requests_that_failed_are_counted_and_the_first_is_told() -> None:
 def test_of_a_server_elsewhere_nothing_else_is_known() -> None:
     assert "ran elsewhere" in told(request(), is_local=False)
     assert "ran elsewhere" not in told(request())
+
+
+def test_a_model_that_was_swapped_is_told_from_one_that_is_called_otherwise() -> None:
+    assert "calls the model that answered org/tiny" in told(*[request(model="org/tiny")] * 2)
+    swapped = told(request(), request(model="big"), request(model="big"))
+    assert "another model answered 2 of 3 requests, by the server's word: big" in swapped

@@ -419,3 +419,14 @@ def test_any_limit_is_said(value: str) -> None:
 
 def test_the_time_of_sending_counts_from_the_trial() -> None:
     assert read(raw(event("a"), *END), "openai", since_ns=SENT_NS - 42).sent_ns == 42
+
+
+def test_which_model_answered_is_kept_where_it_is_not_the_one_that_was_asked() -> None:
+    assert answer(event("a", model="tiny"), *END).model is None
+    assert answer(event("a"), *END).model is None
+    assert answer(event("a", model="other"), event("b", model="tiny"), *END).model == "other"
+    assert answer(event("a", model=["no", "name"]), *END).model is None
+    line = sse({"model": "other", "message": {"content": "a"}, "done": True}).removeprefix(
+        b"data: "
+    )
+    assert answer(line, api="ollama").model == "other"

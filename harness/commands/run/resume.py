@@ -11,7 +11,7 @@ from harness.errors import ModelNotFound, UsageError
 from harness.files import OnProgress
 from harness.measure.resume import require_unfinished
 from harness.measure.session import MeasureRequest
-from harness.measure.subjects import Subjects, find_subjects
+from harness.measure.subjects import Subjects, find_subjects, is_served
 from harness.models.catalog.catalog import Catalog
 from harness.records.listing import find
 from harness.records.store import StoredExperiment, load
@@ -89,7 +89,8 @@ def models_of(
     """
     experiment = stored.experiment
     keys = [model.key for model in experiment.plan.models]
-    found = find_subjects(named, catalog, on_progress, key_variable)
+    of_named = key_variable if any(map(is_served, named)) else None
+    found = find_subjects(named, catalog, on_progress, of_named)
     models = {model.key: model for model in found.models}
     paths = dict(found.paths)
     for key in models:
@@ -101,7 +102,7 @@ def models_of(
             continue
         name = f"{served.url}#{served.model}" if served else planned.key
         try:
-            again = find_subjects([name], catalog, on_progress, key_variable)
+            again = find_subjects([name], catalog, on_progress, key_variable if served else None)
         except ModelNotFound as error:
             raise ModelNotFound(
                 f"{planned.key}, which {experiment.id} measured, is not found by that name; pass "

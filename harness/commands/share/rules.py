@@ -156,6 +156,7 @@ RULES: Rules = {
             "sent_ns due_ns connect_ns ttft_ns answer_ns gap_ns total_ns n_prompt n_cached n_tokens"
         ),
         "finish": treatment.text("reason why an answer ended", words.finish),
+        "model": treatment.gone("name that a server gives a model", None),
         **_records("server failure"),
     },
     ServerTimes: _kept(

@@ -55,7 +55,7 @@ class Client:
         self.random = Random(self.job.seed)
         self._address = Address.parse(self.job.served.url)
         variable = self.job.key_variable
-        self._key = os.environ.get(variable) if variable else None
+        self._key = os.environ.get(variable, "").strip() if variable else None
 
     def call(self, text: str, n_tokens: int) -> Call:
         """A request for an answer of so many tokens; no cache holds the beginning of its text."""

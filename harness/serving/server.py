@@ -127,7 +127,11 @@ def _await_ready(
 
 def _ended(program: ServerProgram, exit_code: int, when: str, log: Path) -> ServerFailed:
     ended = ending(exit_code)
-    message = f"{program.name} {ended.words} {when}{ended.cause}{_last_words(log)}"
+    # Of what others did to it, its log knows nothing.
+    is_killed = ended.kind == "killed"
+    how = f"was {ended.words}" if is_killed else ended.words
+    why = "" if is_killed else _last_words(log)
+    message = f"{program.name} {how} {when}{ended.cause}{why}"
     return ServerFailed(message, exit_code, log_tail(log))
 
 

@@ -118,7 +118,10 @@ def test_a_server_that_dies_while_it_serves_says_how(tiny_model: Path, tmp_path:
         psutil.Process(server.pid).kill()
         failed = server.failure()
     assert failed is not None
-    assert "killed by the system while it served" in str(failed)
+    assert str(failed) == (
+        "the llama-server of xllamacpp was killed by the system while it served, most likely for "
+        "lack of memory"
+    )
     assert failed.log_tail
 
 

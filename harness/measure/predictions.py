@@ -28,7 +28,7 @@ from harness.schema.figure import exact
 from harness.schema.machine import Machine
 from harness.schema.model_kind import workloads_of
 from harness.schema.prediction import Component, Prediction
-from harness.schema.settings import Settings, settings_text
+from harness.schema.settings import Settings, computing_threads, settings_text
 from harness.schema.work import Work
 from harness.schema.workload import parse_workload
 
@@ -222,3 +222,22 @@ def memory_predictions(plan: MemoryPlan, context: PlannedContext) -> Sequence[Pr
         )
         for component, n_bytes in values.items()
     ]
+
+
+def warnings(predicted: PredictedExperiment) -> list[str]:
+    """What the user should know before waiting for it."""
+    experiment = predicted.experiment
+    machine, plan = experiment.machine, experiment.plan
+    assert isinstance(machine, Machine)  # of this machine, so told in full
+    found = [*experiment.conditions.warnings]
+    n_threads = max(map(computing_threads, plan.settings))
+    if n_threads > machine.n_cores_usable:
+        found.append(
+            f"{n_threads} threads on {machine.n_cores_usable} usable cores: they will wait for "
+            "each other at every step"
+        )
+    found.extend(
+        f"{key}: {why}, so it will page or be killed; close programs or choose a smaller variant"
+        for key, why in predicted.shortages.items()
+    )
+    return found

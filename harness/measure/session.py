@@ -22,7 +22,7 @@ from harness.machine.probe import default_threads, probe_machine
 from harness.machine.processes import BusyProcess
 from harness.measure import also_served, runner
 from harness.measure.possible import require_asked, require_effect, require_possible_for
-from harness.measure.predictions import PredictedExperiment, predict
+from harness.measure.predictions import PredictedExperiment, predict, warnings
 from harness.measure.rounds import Observer, now
 from harness.measure.schedule import settings_product
 from harness.measure.sweep import Result, Sweep
@@ -44,7 +44,6 @@ from harness.schema.experiment import (
 )
 from harness.schema.machine import Machine
 from harness.schema.request import ServiceLevel
-from harness.schema.settings import computing_threads
 from harness.serving.program import ServerProgram
 
 InTurns = Literal["auto", "always", "never"]
@@ -281,22 +280,3 @@ def new_experiment(plan: Plan, machine: Machine, others: tuple[BusyProcess, ...]
         ),
         plan=plan,
     )
-
-
-def warnings(predicted: PredictedExperiment) -> list[str]:
-    """What the user should know before waiting for it."""
-    experiment = predicted.experiment
-    machine, plan = experiment.machine, experiment.plan
-    assert isinstance(machine, Machine)  # of this machine, so told in full
-    found = [*experiment.conditions.warnings]
-    n_threads = max(map(computing_threads, plan.settings))
-    if n_threads > machine.n_cores_usable:
-        found.append(
-            f"{n_threads} threads on {machine.n_cores_usable} usable cores: they will wait for "
-            "each other at every step"
-        )
-    found.extend(
-        f"{key}: {why}, so it will page or be killed; close programs or choose a smaller variant"
-        for key, why in predicted.shortages.items()
-    )
-    return found

@@ -86,11 +86,15 @@ class ServingCost:
 
 def serving_costs(groups: Sequence[Measured]) -> tuple[ServingCost, ...]:
     """Of each model that a server was started for, what that costs; also where it failed."""
-    local = {group.model.key: group for group in groups if group.model.served is None}
+    local = {
+        (group.experiment.id, group.model.key): group
+        for group in groups
+        if group.model.served is None
+    }
     found = []
     for group in groups:
         served = group.model.served
-        own = local.get(served.started_for or "") if served else None
+        own = local.get((group.experiment.id, served.started_for or "")) if served else None
         if own is not None:
             found += [_cost(own, group, it) for it in shared_workloads(own, group)]
     return tuple(found)

@@ -11,6 +11,7 @@ from harness.report.page import Facts, Page
 from harness.report.picture import Picture
 from harness.report.rates_page import depth_page, rates_page
 from harness.report.scope import Scope, moment_text, scopes
+from harness.report.serving_page import serving_page
 from harness.report.trimmed import believable
 from harness.report.users_page import users_page
 
@@ -18,6 +19,7 @@ _PAGES: tuple[Callable[[Scope], Page], ...] = (
     rates_page,
     depth_page,
     users_page,
+    serving_page,
     memory_page,
     itl_page,
     sustain_page,

@@ -1,4 +1,4 @@
-"""What serving a model costs, as parts of a page: four rates of one decode, and the rest."""
+"""What serving a model costs, as a page: four rates of one decode as a picture, and tables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness import units
 from harness.analysis.comparison import ComparedFigure
 from harness.analysis.metrics import METRICS
-from harness.analysis.serving_cost import ServingCost, Stage, StageName
+from harness.analysis.serving_cost import ServingCost, Stage, StageName, serving_costs
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison
 from harness.report.cells import NOTHING
-from harness.report.page import Cell, Column, Facts, Page, Table, notes
+from harness.report.marks import bounded, figure_text
+from harness.report.page import Cell, Column, Facts, Page, Table, explanation, notes
+from harness.report.picture import Axis, Mark, Picture
 from harness.report.ratios import ratio_of, verdict_word
+from harness.report.scope import Scope
 from harness.schema.figure import Figure
 
 _INTERVAL = f"{CONFIDENCE * 100:.0f} % interval"
@@ -50,6 +53,14 @@ _EXPLAINED = (
     "has a fresh process of the engine and a fresh server. Start: of the engine's process until "
     "its first context is ready, of the server until it has answered for the first time.",
 )
+
+
+def serving_page(scope: Scope) -> Page:
+    """What serving costs on a machine: in words, the rates as a picture, and tables; or nothing."""
+    costs = serving_costs([shown.group for shown in scope.shown])
+    pictures = tuple(_picture(scope, index, it) for index, it in enumerate(costs) if it.stages)
+    formulas = explanation(serving_formulas(costs))
+    return (*notes(*serving_answer(costs)), *pictures, *serving_parts(costs), *formulas)
 
 
 def serving_parts(costs: Sequence[ServingCost]) -> Page:
@@ -93,6 +104,27 @@ def _cost(ratio: Comparison) -> str:
             return f"serving costs less than {units.percent(ratio.threshold)} of decode ({bounds})"
         case _:
             return f"whether that differs cannot be told yet ({bounds})"
+
+
+def _picture(scope: Scope, index: int, cost: ServingCost) -> Picture:
+    marks = [
+        Mark(
+            x=stage.tok_per_s.value,
+            y=_NAMES[stage.name],
+            label=f"{_NAMES[stage.name]}, {stage.workload}: {figure_text(stage.tok_per_s)}",
+            low=stage.tok_per_s.low,
+            high=stage.tok_per_s.high,
+        )
+        for stage in cost.stages
+    ]
+    return Picture(
+        title=scope.title(f"What serving costs {cost.local.model.key}, decoding"),
+        name=scope.file_name(f"serving-{index + 1}"),
+        drawing="intervals",
+        marks=tuple(bounded(marks)),
+        x=Axis("tok/s", includes_zero=True),
+        y=Axis("", order=tuple(_NAMES.values())),
+    )
 
 
 def _parts(cost: ServingCost) -> Page:

@@ -9,6 +9,11 @@ from make.shown import PATH, read, shown_of
 
 from harness.report.document import document
 from harness.report.measured_page import measured_result
+from harness.report.measured_pictures import measured_pictures
+from harness.report.page import Note
+from harness.report.picture import Picture
+from harness.report.scope import scopes
+from harness.report.serving_page import serving_page
 
 WORSE = [(60.0, 58.0, 50.0, 48.0)] * 6
 
@@ -85,3 +90,27 @@ def test_programs_read_the_same() -> None:
 def test_what_was_not_served_has_no_such_part() -> None:
     result = measured_result(make_also_served(started_for=None), made_rounds(WORSE), (), PATH)
     assert read(document(result))["serving"] == []
+
+
+def test_the_rates_are_a_picture_too() -> None:
+    groups = measured_result(make_also_served(), made_rounds(WORSE), (), PATH).groups
+    pictures = [it for it in measured_pictures(groups) if isinstance(it, Picture)]
+    (picture,) = [it for it in pictures if it.name == "serving-1"]
+    names = ("engine alone", "engine's chat", "server's clock", "as received")
+    assert tuple(mark.y for mark in picture.marks) == names
+    assert [mark.x for mark in picture.marks] == pytest.approx([60, 58, 50, 48], rel=0.01)
+    assert "48.0 tok/s" in picture.marks[-1].label
+
+
+def test_rates_of_two_experiments_are_not_mixed() -> None:
+    other = make_also_served().model_copy(update={"id": "other1"})
+    experiments = [(make_also_served(), WORSE), (other, [(30.0, 20.0, 20.0, 20.0)] * 6)]
+    groups = [
+        group
+        for experiment, rounds in experiments
+        for group in measured_result(experiment, made_rounds(rounds), (), PATH).groups
+    ]
+    (scope,) = scopes(groups)
+    told = [line for part in serving_page(scope) if isinstance(part, Note) for line in part.lines]
+    assert f"{KEY}: 48.0 tok/s served, 58.0 tok/s in process" in told[0]
+    assert f"{KEY}: 20.0 tok/s served, 20.0 tok/s in process" in told[1]

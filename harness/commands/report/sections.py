@@ -20,6 +20,7 @@ from harness.report.predicted_page import predicted_page
 from harness.report.rates_page import depth_page, rates_page
 from harness.report.roofline_page import roofline_page
 from harness.report.scope import Scope, scopes
+from harness.report.serving_page import serving_page
 from harness.report.trimmed import believable
 from harness.report.typed_command import command_line, measuring_command
 from harness.report.users_page import users_page
@@ -43,6 +44,7 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
         ("Speed over context depth", _of_each(depth_page, found), measured),
         ("Several sequences together", _of_each(parallel_page, found), measured),
         ("Several users", _of_each(users_page, found), measured),
+        ("What serving costs", _of_each(serving_page, found), measured),
         ("Memory", _of_each(memory_page, found), measured),
         ("Quantizations", _of_each(_frontier(result), found), _scoring(result)),
         ("Inter-token latency", _of_each(itl_page, found), measured),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import ClassVar
 
 import click
 
-from benchmarks.llama_bench import said_by
+from benchmarks.llama_bench import environment_with, said_by
 from harness.schema.settings import Settings
 from harness.schema.workload import ParallelDecode, ParallelPrefill
 from harness.schema.workload_kind import Workload
@@ -46,10 +49,7 @@ class LlamaBatchedBench:
         Raises:
             ClickException: It failed, or measured something else.
         """
-        (prompts,) = (task for task in tasks if isinstance(task, ParallelPrefill))
-        (steps,) = (task for task in tasks if isinstance(task, ParallelDecode))
-        if prompts.depth or (steps.depth, steps.n_sequences) != (prompts.n, prompts.n_sequences):
-            raise click.UsageError(f"{self.name} decodes {steps.name} behind other prompts.")
+        prompts, steps = _parted(tasks)
         said = said_by(self._command(model, prompts, steps), self.libraries)
         rows = parse_batched_bench(said, self.settings, prompts, steps)[1:]
         return {
@@ -57,9 +57,11 @@ class LlamaBatchedBench:
             steps.name: [row["speed_tg"] for row in rows],
         }
 
-    def _command(self, model: Path, prompts: ParallelPrefill, steps: ParallelDecode) -> list[str]:
+    def _command(
+        self, model: Path, prompts: ParallelPrefill, steps: ParallelDecode, n_more: int = 1
+    ) -> list[str]:
         settings = self.settings
-        again = ",".join([str(prompts.n_sequences)] * (1 + self.n_reps))
+        again = ",".join([str(prompts.n_sequences)] * (self.n_reps + n_more))
         given = {
             "-m": model, "-c": steps.n_ctx, "-b": settings.n_batch, "-ub": settings.n_ubatch,
             "-npp": prompts.n, "-ntg": steps.n, "-npl": again,
@@ -67,6 +69,60 @@ class LlamaBatchedBench:
         }  # fmt: skip
         words = [str(word) for option in given.items() for word in option]
         return [str(self.binary), *words, *self.arguments]
+
+
+class CpuTimedBatchedBench(LlamaBatchedBench):
+    """
+    The same by its CPU time, for a machine that others use; of one thread, which never spins.
+
+    A row is printed when it is done, and what the process has computed until then is looked up
+    (Linux). Rows with a single step, from processes of their own, tell prompts and steps apart.
+    """
+
+    def measured(self, model: Path, tasks: Sequence[Workload]) -> Mapping[str, Sequence[float]]:
+        """Tokens per second of CPU time, a mean of all repetitions; as in the base class."""
+        prompts, steps = _parted(tasks)
+        whole_s = self._row_s(model, prompts, steps)
+        short_s = self._row_s(model, prompts, replace(steps, n=1))
+        step_s = (whole_s - short_s) / (steps.n - 1)
+        n = prompts.n_sequences
+        return {prompts.name: [n * prompts.n / (short_s - step_s)], steps.name: [n / step_s]}
+
+    def _row_s(self, model: Path, prompts: ParallelPrefill, steps: ParallelDecode) -> float:
+        """Seconds that a row computes, in the mean."""
+        # The last row is there so that the process still lives when the one before is done.
+        command = self._command(model, prompts, steps, n_more=2)
+        computed_s: list[float] = []
+        lines: list[str] = []
+        with subprocess.Popen(
+            command,
+            env=environment_with(self.libraries),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            assert process.stdout
+            for line in process.stdout:
+                if line.startswith("{"):
+                    lines.append(line)
+                    if len(lines) <= self.n_reps + 1:
+                        computed_s.append(_computed_s(process.pid))
+        parse_batched_bench("".join(lines), self.settings, prompts, steps)
+        return fmean(after - before for before, after in pairwise(computed_s))
+
+
+def _computed_s(pid: int) -> float:
+    """CPU time of all threads that a process has."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _parted(tasks: Sequence[Workload]) -> tuple[ParallelPrefill, ParallelDecode]:
+    (prompts,) = (task for task in tasks if isinstance(task, ParallelPrefill))
+    (steps,) = (task for task in tasks if isinstance(task, ParallelDecode))
+    if prompts.depth or (steps.depth, steps.n_sequences) != (prompts.n, prompts.n_sequences):
+        raise click.UsageError(f"{steps.name} is not decoded behind {prompts.name}.")
+    return prompts, steps
 
 
 def parse_batched_bench(

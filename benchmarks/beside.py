@@ -57,11 +57,13 @@ class Beside(sweeps.Watcher):
         *,
         same: float,
         is_memory_varied: bool = False,
+        is_by_cpu: bool = False,
     ) -> None:
         self.other, self._paths, self._rng, self.same = other, paths, rng, same
         self._tasks = [parse_workload(name) for name in workloads]
         self._is_first = {model: rng.random() < 0.5 for model in paths}
         self._is_memory_varied = is_memory_varied
+        self._rates_of = sweeps.cpu_rates if is_by_cpu else sweeps.rates
         self._rates: dict[str, float] = {}
         self.theirs: dict[Case, dict[int, float]] = {}
 
@@ -86,7 +88,7 @@ class Beside(sweeps.Watcher):
         """Round to the mean rate of as many trials as the other has repetitions."""
         model, workload = case
         return {
-            run.round: fmean(sweeps.rates(run, workload, self.other.n_reps))
+            run.round: fmean(self._rates_of(run, workload, self.other.n_reps))
             for run in runs
             if run.model == model
         }

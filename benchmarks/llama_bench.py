@@ -75,15 +75,20 @@ def said_by(command: Sequence[str], libraries: Path | None) -> str:
     Raises:
         ClickException: It failed.
     """
-    environment = dict(os.environ)
-    if libraries is not None:
-        name = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
-        environment[name] = str(libraries)
+    environment = environment_with(libraries)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         tail = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise click.ClickException(f"{command[0]} ended with {done.returncode}: {tail}")
     return done.stdout
+
+
+def environment_with(libraries: Path | None) -> dict[str, str]:
+    """Our own environment, in which programs take their shared libraries from `libraries`."""
+    if libraries is None:
+        return dict(os.environ)
+    name = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
+    return os.environ | {name: str(libraries)}
 
 
 def system_info(binary: Path, libraries: Path | None) -> str | None:

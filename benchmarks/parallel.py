@@ -15,7 +15,7 @@ from random import Random
 import click
 
 from benchmarks import beside, sweeps
-from benchmarks.batched_bench import LlamaBatchedBench
+from benchmarks.batched_bench import CpuTimedBatchedBench, LlamaBatchedBench
 from benchmarks.beside import Beside
 from benchmarks.llama_bench import system_info
 from harness.measure import runner
@@ -38,6 +38,9 @@ The program comes from the sources of the binding, as llama-bench (benchmarks.fi
 
 With --libs FOLDER it runs on the shared libraries in it. Given the binding's own folder
 (site-packages/llama_cpp/lib), nothing but the two programs differs.
+
+With --cpu-time both are measured by the CPU time of their processes, which one thread needs
+whatever else runs on the machine (Linux): it takes --threads 1.
 """
 
 
@@ -52,6 +55,7 @@ With --libs FOLDER it runs on the shared libraries in it. Given the binding's ow
 @click.option("--sequences", "counts", multiple=True, type=int, default=(2, 4, 8))
 @click.option("--prompt", "n_prompt", default=64, show_default=True, help="Tokens of each.")
 @click.option("--steps", "n_steps", default=64, show_default=True)
+@click.option("--cpu-time", "is_by_cpu", is_flag=True, help="On a machine that others use.")
 @sweeps.limit_options
 @sweeps.common_options
 @click.option("--trials", default=3, show_default=True, help="In each process.")
@@ -62,6 +66,7 @@ def main(
     counts: tuple[int, ...],
     n_prompt: int,
     n_steps: int,
+    is_by_cpu: bool,
     models: tuple[str, ...],
     trials: int,
     limits: sweeps.Limits,
@@ -73,12 +78,15 @@ def main(
     machine, settings = sweeps.machine_and_settings(threads)
     paths = {local.key: local.path for local in download_all(models)}
     libs = libs and libs.resolve()
-    other = LlamaBatchedBench(binary.resolve(), settings, trials, libs)
+    if is_by_cpu and threads != 1:
+        raise click.UsageError("--cpu-time takes --threads 1: threads that wait compute, too.")
+    kind = CpuTimedBatchedBench if is_by_cpu else LlamaBatchedBench
+    other = kind(binary.resolve(), settings, trials, libs)
     rows, documents = [], []
     with sweeps.alone(__file__, wait):
         for n in counts:
             workloads = (f"pp{n_prompt}x{n}", f"tg{n_steps}x{n}@d{n_prompt}")
-            watcher = Beside(other, paths, workloads, Random(seed), same=_SAME)
+            watcher = Beside(other, paths, workloads, Random(seed), same=_SAME, is_by_cpu=is_by_cpu)
             plan = sweeps.plan_of(paths, workloads, settings, limits, n_trials=trials, seed=seed)
             runs = sweeps.swept(
                 plan, paths, machine, watcher,

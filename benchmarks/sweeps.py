@@ -114,6 +114,12 @@ def rates(run: Run, workload: str, n_trials: int | None = None) -> list[float]:
     return [trial.n_tokens / trial.total_ns * 1e9 for trial in trials_of(run, workload)[:n_trials]]
 
 
+def cpu_rates(run: Run, workload: str, n_trials: int | None = None) -> list[float]:
+    """The same by the CPU time of the process: what waits for a CPU takes none."""
+    trials = trials_of(run, workload)[:n_trials]
+    return [it.n_tokens / it.counters.process_cpu_ns * 1e9 for it in trials if it.counters]
+
+
 def ratio_of(
     ours: Mapping[int, float], theirs: Mapping[int, float], threshold: float
 ) -> Comparison | None:

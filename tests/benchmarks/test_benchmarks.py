@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from time import sleep
 
@@ -12,7 +13,7 @@ from make.records import make_machine
 from make.work import make_work
 
 from benchmarks import planted_load
-from benchmarks.batched_bench import parse_batched_bench
+from benchmarks.batched_bench import LlamaBatchedBench, parse_batched_bench
 from benchmarks.busy import Interval, Timeline, bursts, load
 from benchmarks.llama_bench import parse_llama_bench
 from benchmarks.memory_load import KINDS
@@ -78,6 +79,13 @@ def test_rows_of_llama_batched_bench_are_found_among_what_else_it_prints() -> No
 def test_a_llama_batched_bench_of_something_else_is_refused(said: str, why: str) -> None:
     with pytest.raises(click.ClickException, match=why):
         parse_batched_bench(said, Settings(n_threads=2), _PROMPTS, _STEPS)
+
+
+def test_steps_behind_other_prompts_are_no_row_of_llama_batched_bench(tmp_path: Path) -> None:
+    other = LlamaBatchedBench(tmp_path / "none", Settings(n_threads=1), 2)
+    for tasks in ((_PROMPTS, ParallelDecode(32, 0, 4)), (_PROMPTS, ParallelDecode(32, 64, 2))):
+        with pytest.raises(click.UsageError, match="is not decoded behind pp64x4"):
+            other.measured(tmp_path, tasks)
 
 
 def test_overlap_is_the_share_of_a_stretch_under_load() -> None:

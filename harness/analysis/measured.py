@@ -121,8 +121,10 @@ class Measured:
 
     @property
     def workloads(self) -> tuple[str, ...]:
-        """What it was to be measured in, of what its model can be."""
-        return workloads_for(self.model, self.experiment.plan.workloads)
+        """What it was to be measured in, of what its model can be; and what a search went on to."""
+        plan = self.experiment.plan
+        found = (name for run in self.runs for name in run.workloads) if plan.search else ()
+        return workloads_for(self.model, dict.fromkeys((*plan.workloads, *found)))
 
     @property
     def reading(self) -> Reading | None:

@@ -62,7 +62,7 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class LoadSeries:
     """
-    At least two loads of the same work, the smallest first.
+    At least two loads of the same work, the smallest first; of a search there may be one.
 
     Attributes:
         what: The work of each: "chat", "tg128".
@@ -83,6 +83,8 @@ class LoadSeries:
 
         What comes behind the first that does not is left out: who has as many users has had fewer.
         """
+        if self.level is None:
+            return None, None
         known = [load for load in self.loads if load.in_time is not None]
         for at, load in enumerate(known):
             if (load.in_time or 0.0) < LEAST_IN_TIME:
@@ -120,7 +122,7 @@ def load_series(group: Measured) -> tuple[LoadSeries, ...]:
             group.experiment.plan.slo,
         )
         for (what, is_open), loads in found.items()
-        if len(loads) > 1
+        if len(loads) > 1 or group.experiment.plan.search
     )
 
 

@@ -11,7 +11,7 @@ from harness import units
 from harness.commandline import options
 from harness.endpoint.address import split_model
 from harness.errors import UsageError
-from harness.schema.request import ServiceLevel
+from harness.schema.request import LoadSearch, ServiceLevel
 from harness.schema.workload import parse_workload
 
 key_option = click.option(
@@ -42,22 +42,28 @@ def endpoint_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return endpoint(model(key_option(function)))
 
 
+AUTO = "auto"
+"""Stands for the largest load within the service level."""
+_AUTO_CHOICE = {AUTO: "the largest within --slo"}
+
+
 def load_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`n_users`, `rates` and `slo`."""
+    """`n_users` and `rates`, either of which may hold AUTO, and `slo`."""
     users = click.option(
         "--concurrency",
         "n_users",
-        type=options.Listed("list", options.whole_number(1)),
+        type=options.Listed("list", _or_auto(options.whole_number(1)), _AUTO_CHOICE),
         default=(),
         help="Each workload of N users at once, as in 1,2,4,8: chat becomes chatx4 on a server, "
-        "and in one process tg128 becomes tg128x4.",
+        "and in one process tg128 becomes tg128x4. auto: the most users within --slo.",
     )
     rate = click.option(
         "--rate",
         "rates",
-        type=options.Listed("list", _rate),
+        type=options.Listed("list", _or_auto(_rate), _AUTO_CHOICE),
         default=(),
-        help="Each workload as requests that come to a server at random, N a second: 0.5,1,2.",
+        help="Each workload as requests that come to a server at random, N a second: 0.5,1,2. "
+        "auto: the most within --slo.",
     )
     slo = click.option(
         "--slo",
@@ -102,6 +108,24 @@ def loaded(
         return tuple(parse_workload(name).name for name in dict.fromkeys(found))
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def load_search(n_users: Sequence[int | str], rates: Sequence[float | str]) -> LoadSearch | None:
+    """
+    What the largest number is to be looked for of; None: of nothing.
+
+    Raises:
+        UsageError: Other loads are named beside it.
+    """
+    if AUTO not in (*n_users, *rates):
+        return None
+    if len(n_users) + len(rates) > 1:
+        raise UsageError("auto chooses the loads itself; leave the others away, or auto")
+    return "users" if n_users else "rate"
+
+
+def _or_auto(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: AUTO if text.lower() == AUTO else parse(text)
 
 
 def _rate(text: str) -> float:

@@ -85,7 +85,7 @@ class Budget:
         of_model = [
             taken for (key, _), runs in self._taken_ns.items() if key == model for taken in runs
         ]
-        if not of_model:
+        if not of_model or self._plan.search:
             return self.left_ns(model)
         usual_ns = round(median(of_model))
         expected = [(self._usual_ns(each) or usual_ns, self.n_runs(each)) for each in going]

@@ -17,6 +17,7 @@ from harness.machine.conditions import named, read_others
 from harness.machine.probe import probe_machine
 from harness.measure import runner
 from harness.measure.also_served import servers_of
+from harness.measure.load_sweep import LoadSweep
 from harness.measure.session import SessionObserver, SessionResult, kept, new_experiment
 from harness.measure.subjects import Subjects
 from harness.measure.sweep import Sweep
@@ -104,7 +105,7 @@ def resume(
     if others:
         observer.warn(f"The other processes are {named(others)}.")
     with held(), ExperimentWriter.reopened(stored) as writer:
-        sweep = Sweep(
+        sweep = (LoadSweep if experiment.plan.search else Sweep)(
             experiment,
             found.paths,
             writer,

@@ -21,6 +21,7 @@ from harness.machine.conditions import named, read_conditions, read_others
 from harness.machine.probe import default_threads, probe_machine
 from harness.machine.processes import BusyProcess
 from harness.measure import also_served, runner
+from harness.measure.load_sweep import LoadSweep, first_load
 from harness.measure.possible import require_asked, require_effect, require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict, warnings
 from harness.measure.rounds import Observer, now
@@ -43,7 +44,7 @@ from harness.schema.experiment import (
     engine_of,
 )
 from harness.schema.machine import Machine
-from harness.schema.request import ServiceLevel
+from harness.schema.request import LoadSearch, ServiceLevel
 from harness.serving.program import ServerProgram
 
 InTurns = Literal["auto", "always", "never"]
@@ -60,7 +61,8 @@ class MeasureRequest:
     measurement is waited for. Without a `seed` one is drawn. `in_turns` says whether the trials of
     what is measured take turns, "auto": where all of it goes into memory together. `key_variable`
     names what holds the key for servers in the environment. With `also_served` each file is also
-    measured behind a server of that program, started anew for each Run.
+    measured behind a server of that program, started anew for each Run. With `search` the largest
+    load that keeps `slo` is looked for.
     """
 
     workloads: tuple[str, ...]
@@ -78,6 +80,7 @@ class MeasureRequest:
     key_variable: str | None = None
     slo: ServiceLevel | None = None
     also_served: ServerProgram | None = None
+    search: LoadSearch | None = None
 
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
@@ -132,6 +135,9 @@ class SessionResult:
         # Those that the user ended did not fail: an earlier session may have left some.
         outcomes = [run.outcome for run in self.result.runs]
         has_failed = any(it.status == "failed" and it.reason != "interrupted" for it in outcomes)
+        if self.experiment.plan.search:
+            # That a load is too much for a server is what was asked.
+            has_failed = any(stop.reason == "failed" for stop in self.result.stops)
         return ExitCode.ERROR if has_failed else ExitCode.DONE
 
 
@@ -181,7 +187,7 @@ class Session:
             ExperimentWriter(results, experiment) as writer,
             observer.shown(experiment),
         ):
-            sweep = Sweep(
+            sweep = (LoadSweep if plan.search else Sweep)(
                 experiment,
                 paths,
                 writer,
@@ -226,6 +232,8 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
             *models,
             *also_served.served_twins(files, request.also_served, settings, workloads),
         )
+    if request.search:
+        workloads = (first_load(request.search, request.workloads, models, request.slo),)
     served = dict.fromkeys(it.served.settings for it in models if isinstance(it, ServedModel))
     plan = Plan(
         models=tuple(models),
@@ -238,6 +246,7 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
         precision=request.precision,
         seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
         slo=request.slo,
+        search=request.search,
     )
     require_asked(models, plan.workloads, request.workloads)
     require_effect(models, request.settings, request.n_cold_loads)

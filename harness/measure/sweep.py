@@ -27,7 +27,7 @@ from harness.schema.configuration import Configuration, configurations_of, workl
 from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
 from harness.schema.outcome import Reason
 
-_FAILURES_TO_GIVE_UP = 2
+FAILURES_TO_GIVE_UP = 2
 """A crash may be chance; the same crash twice is the answer."""
 
 _MAY_PASS: frozenset[Reason] = frozenset(
@@ -55,7 +55,9 @@ class Result:
 
 
 @dataclass
-class _State:
+class State:
+    """How far a configuration is."""
+
     runs: list[Run] = field(default_factory=list)
     n_failed: Counter[str] = field(default_factory=Counter)
     n_broken: int = 0
@@ -114,7 +116,7 @@ class Sweep:
         # Again the same draws would be the tokens of Runs that are there.
         self._rng = np.random.default_rng([seed, len(runs)] if runs else seed)
         self._result = Result(list(runs))
-        self._states = {each: _State() for each in configurations_of(self._plan)}
+        self._states = {each: State() for each in configurations_of(self._plan)}
         self._budget = Budget(self._plan)
         self._first_round = 1 + max((run.round for run in runs), default=-1)
         self._go_on(runs, stops)
@@ -138,7 +140,7 @@ class Sweep:
         except ResultsUnwritable as error:
             self._result.error = error
         for configuration, state in self._states.items():
-            stop = state.stop or _stop(configuration, "interrupted", len(state.runs))
+            stop = state.stop or stop_of(configuration, "interrupted", len(state.runs))
             self._result.stops.append(stop)
         if self._result.error is None:
             try:
@@ -171,7 +173,7 @@ class Sweep:
 
     def _measure_alone(self, round_index: int, configuration: Configuration) -> None:
         self._require_going_on()
-        workloads = schedule.shuffled_names(self._live_workloads(configuration), self._rng)
+        workloads = schedule.shuffled_names(self.live_workloads(configuration), self._rng)
         is_cold = self._budget.n_runs(configuration) < self._plan.n_cold_loads
         started_ns = perf_counter_ns()
         run = self._maker.alone(self._task(0, round_index, configuration, workloads, is_cold))
@@ -186,7 +188,7 @@ class Sweep:
         workloads = schedule.shuffled_names(self._plan.workloads, self._rng)
         tasks: list[Task] = []
         for place, is_cold in order:
-            live = self._live_workloads(going[place])
+            live = self.live_workloads(going[place])
             own = tuple(name for name in workloads if name in live)
             tasks.append(self._task(len(tasks), round_index, going[place], own, is_cold))
         runs = self._maker.in_turns(tasks, workloads, self._rng)
@@ -219,11 +221,11 @@ class Sweep:
 
     def _stop(self, configuration: Configuration, reason: str) -> None:
         state = self._states[configuration]
-        state.stop = _stop(configuration, reason, len(state.runs))
+        state.stop = stop_of(configuration, reason, len(state.runs))
 
     def _stop_all(self, reason: str) -> None:
         for configuration, state in self._states.items():
-            state.stop = state.stop or _stop(configuration, reason, len(state.runs))
+            state.stop = state.stop or stop_of(configuration, reason, len(state.runs))
 
     def _is_late(self, configuration: Configuration) -> bool:
         is_first = not self._budget.n_runs(configuration)
@@ -237,7 +239,7 @@ class Sweep:
             configuration = self._counted(run)
             state = self._states[configuration]
             if run.outcome.reason != "interrupted":
-                state.stop = self._why_stop(configuration, state)
+                state.stop = self.why_stop(configuration, state)
             self._writer.append_run(run)
             self._observer.run_finished(run, state.stop)
         if self._maker.is_interrupted or any(run.outcome.reason == "interrupted" for run in runs):
@@ -253,7 +255,7 @@ class Sweep:
         state.n_broken += is_failed and not run.case_failures
         for failure in run.case_failures:
             may_pass = failure.reason in _MAY_PASS
-            state.n_failed[failure.workload] += 1 if may_pass else _FAILURES_TO_GIVE_UP
+            state.n_failed[failure.workload] += 1 if may_pass else FAILURES_TO_GIVE_UP
         return configuration
 
     def _go_on(self, runs: Sequence[Run], stops: Sequence[Stop]) -> None:
@@ -266,29 +268,32 @@ class Sweep:
             if told and told.reason != "interrupted":
                 state.stop = told
             elif self._budget.n_runs(configuration):
-                state.stop = self._why_stop(configuration, state)
+                state.stop = self.why_stop(configuration, state)
 
-    def _why_stop(self, configuration: Configuration, state: _State) -> Stop | None:
+    def why_stop(self, configuration: Configuration, state: State) -> Stop | None:
+        """Why it is measured no more, behind each of its Runs; None: it goes on."""
         n_runs = len(state.runs)
         n_counted = self._budget.n_runs(configuration)
-        live = self._live_workloads(configuration)
+        live = self.live_workloads(configuration)
         last = state.runs[-1].outcome
-        if not live or last.reason in _REFUSED or state.n_broken >= _FAILURES_TO_GIVE_UP:
-            return _stop(configuration, "failed", n_runs)
+        if not live or last.reason in _REFUSED or state.n_broken >= FAILURES_TO_GIVE_UP:
+            return stop_of(configuration, "failed", n_runs)
         measured = Measured(configuration, self._experiment, state.runs)
         if not self._is_decided and measured.is_precise(live, self._plan.precision):
-            return _stop(configuration, "precise", n_runs)
+            return stop_of(configuration, "precise", n_runs)
         is_in_vain = state.n_broken == n_counted
         if n_counted >= self._plan.n_runs_max:
-            return _stop(configuration, "failed" if is_in_vain else "max-runs", n_runs)
+            return stop_of(configuration, "failed" if is_in_vain else "max-runs", n_runs)
         return None
 
-    def _live_workloads(self, configuration: Configuration) -> list[str]:
+    def live_workloads(self, configuration: Configuration) -> list[str]:
+        """What its next Run measures."""
         n_failed = self._states[configuration].n_failed
         possible = workloads_for(configuration.model, self._plan.workloads)
-        return [name for name in possible if n_failed[name] < _FAILURES_TO_GIVE_UP]
+        return [name for name in possible if n_failed[name] < FAILURES_TO_GIVE_UP]
 
 
-def _stop(configuration: Configuration, reason: str, n_runs: int) -> Stop:
+def stop_of(configuration: Configuration, reason: str, n_runs: int) -> Stop:
+    """Why and after how many Runs a configuration stopped."""
     about = {"model": configuration.model.key, "settings": configuration.settings}
     return Stop.model_validate(about | {"reason": reason, "n_runs": n_runs})

@@ -22,6 +22,7 @@ from harness.report.document_parts import (
     file_document,
     verdict_document,
 )
+from harness.report.loads_document import LoadsDocument, loads_documents
 from harness.report.measured_page import MeasuredResult
 from harness.report.serving_document import ServingDocument, serving_documents
 from harness.schema.experiment import Provenance, Stop
@@ -134,6 +135,7 @@ class MeasuredDocument:
         conditions: What may differ: power, memory available, load, warnings.
         provenance: Versions of harness, Python, binding and engine.
         cases: One for each model, settings and workload of the plan.
+        loads: Of several users, or sequences together: which load is the largest within --slo.
         verdicts: One for each model and settings.
         stops: Why measuring each of them stopped; empty when the experiment was cut short.
         findings: How far to believe the figures, and what would help.
@@ -148,6 +150,7 @@ class MeasuredDocument:
     conditions: Conditions
     provenance: Provenance
     cases: tuple[CaseDocument, ...]
+    loads: tuple[LoadsDocument, ...]
     verdicts: tuple[ConfigurationVerdict, ...]
     stops: tuple[Stop, ...]
     findings: tuple[Finding, ...]
@@ -166,6 +169,7 @@ def document(result: MeasuredResult) -> MeasuredDocument:
         conditions=experiment.conditions,
         provenance=experiment.provenance,
         cases=tuple(_case(group, case) for group in result.groups for case in group.cases),
+        loads=tuple(loads_documents(result.groups)),
         verdicts=tuple(
             _verdict(group, verdict)
             for group, verdict in zip(result.groups, result.verdicts, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness import units
+from harness.analysis.load_search import is_wide
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
 from harness.analysis.user_loads import (
@@ -81,7 +82,8 @@ def size_text(series: LoadSeries, load: Load) -> str:
 
 def _table(each: Sequence[LoadSeries], groups: Sequence[Measured]) -> Table:
     first = each[0]
-    names = [it for it in FIGURES if any(it in load.figures for s in each for load in s.loads)]
+    known = {name for series in each for load in series.loads for name in load.figures}
+    names = [name for name in FIGURES if name in known] or ["tok_per_s"]
     columns = (
         *([Column("configuration")] if len(groups) > 1 else []),
         Column("requests/s" if first.is_open else "users", align="right"),
@@ -132,7 +134,12 @@ def _kept(series: LoadSeries) -> str:
     found = f"{size_text(series, kept)} within {level} ({_in_time(kept)})"
     if lost is None:
         return f"{found}, the largest load that was measured"
-    return f"{found}; not {size_text(series, lost)} ({_in_time(lost)})"
+    found = f"{found}; not {size_text(series, lost)} ({_in_time(lost)})"
+    if series.group.experiment.plan.search and is_wide(
+        kept.size, lost.size, is_rate=series.is_open
+    ):
+        return f"{found}; those between them were not tried, as time was up: raise --budget"
+    return found
 
 
 def _in_time(load: Load) -> str:
@@ -142,7 +149,8 @@ def _in_time(load: Load) -> str:
     bounds = ""
     if figure.is_decisive and figure.low != figure.high:
         bounds = f", 95 % interval {_share(figure.low)} to {_share(figure.high)}"
-    return f"{_share(figure.value)} of the answers in time{bounds}"
+    disturbed = ", from disturbed trials alone" if load.case.disturbed else ""
+    return f"{_share(figure.value)} of the answers in time{bounds}{disturbed}"
 
 
 def _share(ratio: float | None) -> str:

@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from harness.report.text import sanitize
-from harness.schema.experiment import Experiment
+from harness.schema.experiment import Experiment, Plan
 from harness.schema.served import WHEEL
 from harness.schema.settings import Settings, option_name, value_text
+from harness.schema.workload import parse_workload
+from harness.schema.workload_requests import UserLoad
 
 _USUAL_RUNS, _USUAL_TRIALS = 12, 3
 
@@ -30,7 +32,7 @@ def measuring_command(experiment: Experiment) -> str:
     if experiment.origin != "harness":
         return command_line("show", experiment.id)
     verb = "rehearse" if any(model.is_twin for model in plan.models) else "run"
-    options = ["--workload", ",".join(plan.workloads)]
+    options = _workloads(plan)
     for field in Settings.model_fields if plan.engine_settings else ():
         options += _option(field, plan.engine_settings)
     if plan.n_runs_max != _USUAL_RUNS:
@@ -54,6 +56,16 @@ def server_option(experiment: Experiment) -> tuple[str, ...]:
     started = [it.served for it in experiment.plan.models if it.served and it.served.started_for]
     is_own = all((it.version or "").startswith(f"{WHEEL} ") for it in started)
     return () if is_own else ("--server-binary", "PATH")
+
+
+def _workloads(plan: Plan) -> list[str]:
+    """What was measured; of a search what it was of, whatever it found."""
+    first = parse_workload(plan.workloads[0]) if plan.search else None
+    if first is None:
+        return ["--workload", ",".join(plan.workloads)]
+    what = first.what if isinstance(first, UserLoad) else first
+    option = "--concurrency" if plan.search == "users" else "--rate"
+    return ["--workload", what.name, option, "auto"]
 
 
 def _option(field: str, settings: Sequence[Settings]) -> Iterator[str]:

@@ -26,7 +26,7 @@ from harness.schema.moment import Moment
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.prediction import Prediction
 from harness.schema.record import Record
-from harness.schema.request import Request, ServiceLevel
+from harness.schema.request import LoadSearch, Request, ServiceLevel
 from harness.schema.served import Served
 from harness.schema.settings import AnySettings, Settings
 from harness.schema.work import Work
@@ -290,7 +290,8 @@ class Provenance(Record):
 class Plan(Record):
     """
     What the experiment set out to do; `budget_ns` is per model, `slo` the service level by which
-    the requests of several users are judged.
+    the requests of several users are judged. With `search` the largest load that keeps that level
+    was looked for: `workloads` has the first, and what the others were stands in the Runs.
     """
 
     models: tuple[AnyModel, ...]
@@ -303,6 +304,7 @@ class Plan(Record):
     precision: float
     seed: NonNegativeInt
     slo: ServiceLevel | None = None
+    search: LoadSearch | None = None
 
     @property
     def engine_settings(self) -> tuple[Settings, ...]:

@@ -70,6 +70,10 @@ class ServiceLevel(Record):
         return ",".join(f"{name}={ns / 1e6:.15g}ms" for name, ns in limits.items() if ns)
 
 
+LoadSearch = Literal["users", "rate"]
+"""What the largest number is looked for of: users at once, or requests a second."""
+
+
 class Request(Record):
     """
     One request, whose times count from `sent_ns`, when its first byte was sent.

@@ -70,6 +70,20 @@ class FaultServer:
     sent_ns: list[int] = field(default_factory=list)
     """When each piece was sent, of all answers."""
     ended: threading.Event = field(default_factory=threading.Event)
+    n_at_once: int | None = None
+    """Answers it has under way at most; who comes then is sent away with 429."""
+    n_under_way: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def begins(self) -> bool:
+        """Whether one more answer may be under way; `ends` it."""
+        with self.counting:
+            self.n_under_way += 1
+            return self.n_at_once is None or self.n_under_way <= self.n_at_once
+
+    def ends(self) -> None:
+        with self.counting:
+            self.n_under_way -= 1
 
     def says(self, path: str, *scripts: Script) -> None:
         """From now on; the last one again and again."""
@@ -172,15 +186,19 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         it.requests.append(Asked(self.command, self.path, headers, body))
-        script = it.next_script(self.path)
+        script = it.next_script(self.path) if it.begins() else told({"error": "busy"}, 429)
         self.close_connection = True
         with suppress(ConnectionError):
-            if script.raw is not None:
-                self.connection.sendall(script.raw)
-                return
-            self._headers(script)
-            self._body(script, it)
-            self._end(script, it)
+            self._play(script, it)
+        it.ends()
+
+    def _play(self, script: Script, it: FaultServer) -> None:
+        if script.raw is not None:
+            self.connection.sendall(script.raw)
+            return
+        self._headers(script)
+        self._body(script, it)
+        self._end(script, it)
 
     def _headers(self, script: Script) -> None:
         self.send_response_only(script.status)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from make.loads import LEVEL, SECOND, answer, load_result, load_trial
+from make.loads import LEVEL, SECOND, SERVED, answer, load_result, load_trial
 from make.records import make_run
-from make.shown import result_of, shown
+from make.shown import read, result_of, shown
 
 from harness.report import plain
+from harness.report.document import document
 from harness.report.loads_page import level_text
 from harness.report.measured_page import MeasuredResult, measured_page
+from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.request import Request, RequestFailure, ServiceLevel
 
 FAILED = Request(failure=RequestFailure(reason="rate-limited", message="429", status=429))
@@ -84,7 +86,41 @@ def test_several_configurations_have_their_loads_in_one_table() -> None:
     assert "tg128 " not in rest.partition("\n\n")[0]
 
 
+def test_a_search_whose_time_was_up_says_what_was_not_tried() -> None:
+    assert "not tried" not in words(served(slo=LEVEL))
+    told = "those between them were not tried, as time was up: raise --budget."
+    assert told in words(served(slo=LEVEL, search="users"))
+
+
+def test_a_program_reads_which_load_is_the_largest_that_is_kept() -> None:
+    (loads,) = read(document(served(slo=LEVEL)))["loads"]
+    assert (loads["work"], loads["of"]) == ("chat", "users")
+    assert (loads["largest_kept"], loads["smallest_lost"]) == ("chatx2", "chatx4")
+    assert [(it["size"], it["kept"]) for it in loads["loads"]] == [(1, True), (2, True), (4, False)]
+    assert loads["loads"][0]["metrics"]["tok_per_s"]["value"] == 25.0
+    (loads,) = read(document(served()))["loads"]
+    assert loads["largest_kept"] is None
+    assert {it["kept"] for it in loads["loads"]} == {None}
+
+
 def test_a_service_level_reads_as_it_was_typed() -> None:
     assert level_text(LEVEL) == "ttft 2 s, itl 100 ms"
     assert level_text(ServiceLevel(itl_ns=1_500_000)) == "itl 1.5 ms"
     assert level_text(ServiceLevel(ttft_ns=300 * SECOND)) == "ttft 5m00s"
+
+
+def test_where_nothing_was_answered_there_is_no_figure_and_every_load_is_named() -> None:
+    names = ("chatx2", "chatx4")
+    failure = CaseFailure(workload="chatx2", reason="rate-limited", message="too many")
+    failures = (failure, failure.model_copy(update={"workload": "chatx4"}))
+    outcome = Outcome(status="failed", reason="rate-limited", message="too many")
+    about: dict[str, Any] = {"settings": SERVED.served.settings, "model": SERVED.key}
+    run = make_run(0, names, trials=(), outcome=outcome, case_failures=failures, **about)
+    plan: dict[str, Any] = {
+        "models": (SERVED,),
+        "settings": (SERVED.served.settings,),
+        "slo": LEVEL,
+    }
+    text = words(result_of([run], names, **plan))
+    assert "chat: not even 2 users within ttft 2 s, itl 100 ms: nothing was answered" in text
+    assert "2 failed 0 4 failed 0" in text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import click
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from make.also_served import make_also_served
+from make.loads import SERVED
 from make.pages import HOSTILE
 from make.records import make_experiment, make_model
 from make.settings import SETTINGS
@@ -16,6 +18,7 @@ from harness.commands.run.command import command
 from harness.report.run_line import to_go_on
 from harness.report.text import sanitize
 from harness.report.typed_command import command_line, measuring_command
+from harness.schema.request import ServiceLevel
 from harness.schema.settings import Settings, value_text
 
 
@@ -59,3 +62,15 @@ def test_a_server_of_ones_own_is_to_be_named_again() -> None:
     assert measuring_command(by_binary).endswith(" --also-served --server-binary PATH")
     assert to_go_on(by_wheel).endswith(f": harness run --resume {by_wheel.id}")
     assert to_go_on(by_binary).endswith(f" --resume {by_binary.id} --server-binary PATH")
+
+
+@given(st.integers(1000, 10**13), st.none() | st.integers(1000, 10**13))
+def test_a_search_for_the_largest_load_is_typed_as_one(ttft_ns: int, itl_ns: int | None) -> None:
+    level = ServiceLevel(ttft_ns=ttft_ns, itl_ns=itl_ns)
+    plan: dict[str, Any] = {"models": (SERVED,), "settings": (SERVED.served.settings,)}
+    made = make_experiment(("chat@r0.25",), search="rate", slo=level, **plan)
+    _, verb, *arguments = shlex.split(measuring_command(made))
+    parsed = command.make_context(verb, arguments).params
+    assert (parsed["workloads"], parsed["rates"], parsed["n_users"]) == (("chat",), ("auto",), ())
+    assert parsed["slo"] == level
+    assert parsed["endpoints"] == (f"{SERVED.served.url}#{SERVED.served.model}",)

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 
 from harness.commandline import options
-from harness.commandline.endpoint_options import endpoint_options, load_options, loaded, references
+from harness.commandline.endpoint_options import (
+    endpoint_options,
+    load_options,
+    load_search,
+    loaded,
+    references,
+)
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
@@ -36,6 +42,7 @@ from harness.schema.request import ServiceLevel
         "harness run",
         "harness run smollm2-135m model.gguf --threads 1,2 --budget 2m",
         "harness run --endpoint http://127.0.0.1:11434 --model qwen3:8b",
+        "harness run --endpoint http://127.0.0.1:8080 --concurrency auto --slo ttft=2s,itl=100ms",
         "harness run smollm2-135m --also-served",
     ),
 )
@@ -84,10 +91,11 @@ def command(
     """
     catalog = load_catalog(catalogs)
     models = tuple(references(models, endpoints, names))
-    if n_users or rates:
+    search = load_search(n_users, rates)
+    if search is None and (n_users or rates):
         what = request.workloads or (("chat",) if endpoints else ("tg128",))
         request = replace(request, workloads=loaded(what, n_users, rates))
-    request = replace(request, key_variable=key_variable, slo=slo)
+    request = replace(request, key_variable=key_variable, slo=slo, search=search)
     if interrupted is None:
         server = chosen_server(server_binary, also_served=also_served)
         measured = _measured(models, catalog, replace(request, also_served=server), output)

@@ -63,6 +63,12 @@ def refuse_contradictions(
             f"{typed[min(name)]} contradicts the plan of {stored.experiment.id}, which starts no "
             "server; leave it away"
         )
+    for option in ("n_users", "rates"):
+        if option in typed:
+            raise UsageError(
+                f"{typed[option]} is for a plan of its own, and {stored.experiment.id} has "
+                f"{','.join(plan.workloads)}; leave it away"
+            )
     for each in _asked(request, plan, is_in_turns=is_in_turns):
         if each.parameter in typed and each.asked != each.planned:
             raise UsageError(

@@ -213,7 +213,7 @@ RULES: Rules = {
     },
     of_experiment.Plan: {
         "workloads": treatment.workload,
-        **_kept("n_runs_max n_trials n_cold_loads budget_ns precision seed"),
+        **_kept("n_runs_max n_trials n_cold_loads budget_ns precision seed search"),
         **_records("models settings slo"),
     },
     of_experiment.Experiment: {

@@ -119,8 +119,9 @@ class Progress:
             return
         if is_urgent or monotonic() - self._drawn_s >= _REDRAW_S:
             self._drawn_s = monotonic()
-            n_rounds = self._experiment.plan.n_runs_max
-            head = f"round {self._round} of {n_rounds} at most · {self._left()}"
+            plan = self._experiment.plan
+            of = "of a search" if plan.search else f"of {plan.n_runs_max} at most"
+            head = f"round {self._round} {of} · {self._left()}"
             # Of a narrow terminal the name gives way, which stands below as well.
             room = self._console.width - len(f"run {number} ·  · {what}")
             name = shortened(self._names[number], max(_LEAST_NAME, room))

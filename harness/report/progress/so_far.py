@@ -76,10 +76,19 @@ class SoFar:
 
     def _keep(self, run: Run) -> None:
         """What it says goes with the figures."""
+        if self._experiment.plan.search:
+            self._add(run)
         for case in self._cases:
             if case.configuration.is_of(run):
                 found = formulas.run_values(run, case.workload, self._experiment.machine)
                 case.values += [found[name] for name in (case.metric.name,) if name in found]
+
+    def _add(self, run: Run) -> None:
+        """What a search went on to stands above what it had before."""
+        known = {case.workload for case in self._cases}
+        (configuration,) = configurations_of(self._experiment.plan)
+        new = [name for name in run.workloads if name not in known]
+        self._cases[:0] = [_Case(configuration, it, headline(parse_workload(it))) for it in new]
 
     def _finish(self, stop: Stop) -> None:
         self._unfinished = [each for each in self._unfinished if not each.is_of(stop)]

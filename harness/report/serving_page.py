@@ -39,6 +39,8 @@ _NAMES: dict[StageName, str] = {
     "server": "server's clock",
     "received": "as received",
 }
+# More than what a prompt of a chosen length may be off, on both sides.
+_PROMPT_RATIO = 0.05
 # What is called one thing here may have been measured as one or the other metric.
 _OF_THE_PROCESS = (
     ("start", ("load_warm", "load", "load_cold", "first_answer")),
@@ -185,6 +187,14 @@ def _notes(cost: ServingCost) -> Iterator[str]:
             "The server is another build of llama.cpp than the engine, so the step to it holds "
             "what both builds differ by; --server-binary with a llama-server of the engine's "
             "commit leaves serving alone."
+        )
+    local, served = cost.n_prompts
+    if local and served and abs(served / local - 1) > _PROMPT_RATIO:
+        much = units.percent(abs(served / local - 1))
+        word = "longer" if served > local else "shorter"
+        yield (
+            f"The served prompt is {much} {word}, by its template and the digits at its begin: time "
+            "to first token holds that too, and pp512+tg128 has prompts of one length."
         )
     lacks = [side.lack(cost.workload) for side in (cost.local, cost.served)]
     for side, lack in zip((cost.local, cost.served), lacks, strict=True):

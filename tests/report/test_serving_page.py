@@ -37,6 +37,7 @@ def test_each_rate_stands_below_the_one_it_is_part_of() -> None:
     assert rows == sorted(rows)
     assert "xllamacpp 2026.10.11549" in page
     assert "250 tokens in process, 280 served" in page
+    assert "The served prompt is 12.0 % longer" in page
     assert "another build of llama.cpp" in page
 
 

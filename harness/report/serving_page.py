@@ -193,8 +193,8 @@ def _notes(cost: ServingCost) -> Iterator[str]:
         much = units.percent(abs(served / local - 1))
         word = "longer" if served > local else "shorter"
         yield (
-            f"The served prompt is {much} {word}, by its template and the digits at its begin: time "
-            "to first token holds that too, and pp512+tg128 has prompts of one length."
+            f"The served prompt is {much} {word}, by its template and the digits at its begin: "
+            "time to first token holds that too, and pp512+tg128 has prompts of one length."
         )
     lacks = [side.lack(cost.workload) for side in (cost.local, cost.served)]
     for side, lack in zip((cost.local, cost.served), lacks, strict=True):

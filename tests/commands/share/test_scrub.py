@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make.also_served import made_rounds, make_also_served
 from make.records import (
     KEY,
     make_end,
@@ -23,6 +24,8 @@ from make.records import (
 )
 from make.work import make_work
 
+from harness.analysis.measured import measured_of
+from harness.analysis.serving_cost import serving_costs
 from harness.commands.share.card_facts import card_of
 from harness.commands.share.model_names import PublicNames, public_names
 from harness.commands.share.rules import RULES
@@ -282,3 +285,18 @@ def test_a_shared_example_has_no_path_and_no_time_of_day(path: Path) -> None:
         text = text.replace(known, "")
     assert re.search(r"(?<![\w.])/[a-z][\w.-]+/", text) is None
     assert "T00:00:00" in text
+
+
+def test_a_file_and_what_was_served_of_it_stay_a_pair() -> None:
+    runs = tuple(made_rounds([(60.0, 58.0, 50.0, 48.0)] * 2))
+    it = StoredExperiment(Path("x.jsonl"), make_also_served(), runs, None)
+    for public in (PUBLIC, NOBODY):
+        found = share(it, public)
+        file, twin = found.experiment.plan.models
+        assert twin.served
+        assert twin.served.started_for == file.key
+        assert twin.served.version == "xllamacpp 2026.10.11549"
+        assert twin.key != file.key
+        (cost,) = serving_costs(measured_of(found.experiment, found.runs))
+        assert cost.decode
+        assert cost.decode.ratio == pytest.approx(48 / 58, rel=0.01)

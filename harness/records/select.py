@@ -53,11 +53,14 @@ NamesOf = Callable[[str], set[str]]
 def selector_of(stored: StoredConfiguration) -> str:
     """One line that tells it from the others, and is a selector of it alone."""
     experiment = stored.experiment
-    return (
-        f"{stored.model.key}, {settings_text(stored.settings, experiment.plan.settings)}, "
-        f"build={stored.engine.build}, "
-        f"machine={experiment.machine.id}, experiment={experiment.id}"
+    terms = (
+        stored.model.key,
+        settings_text(stored.settings, experiment.plan.settings),
+        f"build={stored.engine.build}",
+        f"machine={experiment.machine.id}",
+        f"experiment={experiment.id}",
     )
+    return ", ".join(filter(None, terms))
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,8 @@ class Stored:
 
         if any(is_meant(case) for case in self.cases()):
             return is_meant
+        if any(_is_name_at_server(text, case) for case in self.cases()):
+            return lambda case: _is_name_at_server(text, case)
         names = self.names_of(text)
         return lambda case: any(
             _is_model(name, case.model.key, "") or name == case.model.file_name for name in names
@@ -210,6 +215,11 @@ def _terms(selector: str) -> list[str]:
 def _is_model(text: str, key: str, quantization: str) -> bool:
     wanted, key = text.lower(), key.lower()
     return wanted == key or wanted == quantization.lower() or wanted in key.split(":")
+
+
+def _is_name_at_server(text: str, case: StoredConfiguration) -> bool:
+    """Whether it is what a server calls the model, without where that is."""
+    return case.model.served is not None and text.lower() == case.model.key.split("@")[0].lower()
 
 
 def _has_setting(settings: AnySettings, field: str, wanted: str) -> bool:

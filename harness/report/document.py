@@ -28,6 +28,7 @@ from harness.report.serving_document import ServingDocument, serving_documents
 from harness.schema.experiment import Provenance, Stop
 from harness.schema.figure import Figure
 from harness.schema.machine import Conditions, Machine, MachineFacts
+from harness.schema.served import Served
 from harness.schema.settings import AnySettings
 
 
@@ -78,7 +79,9 @@ class CaseDocument:
         file: Which weights.
         rehearsed: Whether it was a twin: the model's header, random weights.
         workload: Its name, "tg128@d4096".
-        settings: How the engine was set up, in llama.cpp's terms.
+        settings: How the engine was set up, in llama.cpp's terms; of a served model what its server
+            tells of its own.
+        served: The server, and where it was asked; null where the engine here did it.
         outcome: A failed case keeps what was measured before the failure.
         metrics: Figures by name, from clean trials only; those of the whole configuration
             (loading, memory) stand in each of its cases.
@@ -105,6 +108,7 @@ class CaseDocument:
     rehearsed: bool
     workload: str
     settings: AnySettings
+    served: Served | None
     outcome: CaseOutcome
     metrics: Mapping[str, Figure]
     disturbed: Mapping[str, Figure]
@@ -195,6 +199,7 @@ def _case(group: Measured, case: Case) -> CaseDocument:
         rehearsed=group.model.is_twin,
         workload=case.workload,
         settings=group.settings,
+        served=group.model.served,
         outcome=case.outcome,
         metrics=group.metrics | case.metrics,
         disturbed=case.disturbed,

@@ -17,7 +17,7 @@ def case_name(check: Check) -> str:
         return "experiment"
     if check.settings is None:
         return check.model
-    return f"{check.model} · {settings_text(check.settings)}"
+    return " · ".join(filter(None, (check.model, settings_text(check.settings))))
 
 
 def figure_name(check: Check) -> str:

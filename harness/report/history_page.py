@@ -75,7 +75,7 @@ class _Moment:
     def title(self) -> str:
         group = self.shown.group
         parts = (group.model.key, *group.marks, settings_text(group.settings), self.case.workload)
-        return " · ".join(parts)
+        return " · ".join(filter(None, parts))
 
 
 def history_page(scope: Scope) -> Page:

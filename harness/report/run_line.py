@@ -49,13 +49,21 @@ def named(key: ModelKey, settings: AnySettings, plan: Plan) -> str:
     return " · ".join(filter(None, (sanitize(key), difference_text(settings, plan.settings))))
 
 
-def to_go_on(experiment: Experiment) -> str:
-    """What to do where it was interrupted; empty where its models are gone."""
+def to_go_on(experiment: Experiment, key_variable: str | None = None) -> str:
+    """
+    What to do where it was interrupted; empty where its models are gone.
+
+    Args:
+        experiment: Line 1 of its file, which does not hold what names the servers' key.
+        key_variable: Names it in the environment.
+    """
     if any(model.is_twin for model in experiment.plan.models):
         return ""
     n_cases = _n_cases(experiment)
     how = f", each of {n_cases} models and settings until it is precise" if n_cases > 1 else ""
-    line = command_line("run", options=("--resume", experiment.id, *server_option(experiment)))
+    options = ["--resume", experiment.id, *server_option(experiment)]
+    options += ["--api-key-env", key_variable] if key_variable else []
+    line = command_line("run", options=options)
     return f"To go on with it{how}: {line}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from make import fault_server
 from make.fault_server import CHAT, FaultServer, Script
 
-from cli.commandline import Done, Home
+from cli.commandline import Done, Home, is_gone, wait_until, workers
 from harness import cli
 from harness.records.store import load
 from harness.serving.server import RunningServer
@@ -231,3 +232,64 @@ def test_another_model_and_a_short_answer_are_said(home: Home, server: FaultServ
     told = " ".join(done.stderr.split())
     assert "the server calls the model that answered other" in told
     assert "answers ended before 64 tokens, the shortest after 3" in told
+
+
+def chats(server: FaultServer) -> int:
+    return sum(asked.path == CHAT for asked in server.requests)
+
+
+def test_a_stream_that_stalls_ends_at_the_limit_of_silence(home: Home, server: FaultServer) -> None:
+    stalled = Script(((0, fault_server.event("x")), (0, fault_server.event("y"))), ending="stall")
+    server.says(CHAT, GOOD, GOOD, stalled)
+    done = home.harness("run", server.url, "--runs", "1", "--trials", "1", "--timeout", "1s")
+    assert done.exit_code == 1
+    assert outcomes(home) == ["silent"]
+    assert f"{server.url} sent nothing for 1.00 s" in " ".join(done.stdout.split())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_middle_of_an_answer_keeps_the_record(
+    home: Home, server: FaultServer, number: int, exit_code: int
+) -> None:
+    endless = Script(((0, fault_server.event("x")),), ending="stall")
+    server.says(CHAT, GOOD, GOOD, GOOD, endless)
+    with home.started("run", server.url, "--runs", "3", "--trials", "2") as run:
+        wait_until(lambda: chats(server) == 4, "the answer that does not end")
+        (worker,) = workers(run.pid)
+        if number == signal.SIGINT:
+            run.interrupt()
+        else:
+            run.signal(number)
+        done = run.done()
+    assert done.exit_code == exit_code
+    assert is_gone(worker)
+    stored = load(home.record())
+    assert outcomes(home) == ["interrupted"]
+    assert len(stored.runs[0].trials) == 2  # the warm-up, and what was complete
+    assert stored.end is not None
+    assert f"harness run --resume {stored.experiment.id}" in done.stderr
+
+
+def test_a_budget_that_is_spent_ends_asking(home: Home, server: FaultServer) -> None:
+    done = home.harness("run", server.url, "--budget", "1s", "--trials", "1", "--runs", "99")
+    assert done.exit_code == 0, done.stderr
+    end = load(home.record()).end
+    assert end is not None
+    assert [stop.reason for stop in end.stops] == ["budget"]
+
+
+def test_two_servers_are_compared_one_of_them_by_ipv6(home: Home, server: FaultServer) -> None:
+    slower = fault_server.answer([f"t{number} " for number in range(64)], first_s=0.05)
+    with fault_server.serving(host="::1") as other:
+        serve(other, "big", "small")
+        other.says(CHAT, slower)
+        both = (server.url, f"{other.url}#small")
+        done = home.harness("compare", *both, "--runs", "2", "--trials", "1")
+    assert done.exit_code == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    port = other.url.rpartition(":")[2]
+    assert f"B small@[::1]:{port} · served by openai-compatible · experiment" in told
+    assert {asked.document["model"] for asked in other.requests if asked.path == CHAT} == {"small"}
+    again = home.harness("compare", "--stored", "tiny", f"small@[::1]:{port}")
+    assert again.exit_code == 0, again.stderr

@@ -130,7 +130,7 @@ def side_text(side: Measured, other: Measured) -> str:
             f"build {side.engine.build}",
             f"machine {side.experiment.machine.id}",
         ]
-    return " · ".join([*parts, f"experiment {side.experiment.id}"])
+    return " · ".join(filter(None, [*parts, f"experiment {side.experiment.id}"]))
 
 
 def _pair(pair: ComparedPair) -> Page:

@@ -83,9 +83,11 @@ def _comparing(measured: Sequence[MeasuredResult]) -> list[str]:
 def _comparison(measured: MeasuredResult) -> str:
     """Of the first two; each selector means its side alone."""
     plan = measured.experiment.plan
+    of_experiment = f"experiment={measured.experiment.id}"
     sides = [
-        f"{it.model.key}, {settings_text(it.settings, plan.settings)}, "
-        f"experiment={measured.experiment.id}"
+        ", ".join(
+            filter(None, (it.model.key, settings_text(it.settings, plan.settings), of_experiment))
+        )
         for it in measured.groups[:2]
     ]
     return command_line("compare", *sides, options=("--stored",))

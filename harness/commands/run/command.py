@@ -114,7 +114,7 @@ def command(
             )
     exit_code = show_measured(measured, output, is_full=is_full)
     if measured.result.is_interrupted:
-        output.tell(to_go_on(measured.experiment))
+        output.tell(to_go_on(measured.experiment, key_variable))
     return exit_code
 
 

@@ -49,7 +49,7 @@ def card_of(result: MeasuredResult) -> Card:
         figures=figures,
         instead=_without_figures(group),
         notes=tuple(_notes(result, group)),
-        origin=_origin(result.experiment, figures),
+        origin=_origin(group, figures),
     )
 
 
@@ -128,6 +128,9 @@ def _about(group: Measured) -> str:
 
 
 def _machine(experiment: Experiment, group: Measured) -> str:
+    served = group.model.served
+    if served is not None and not served.is_local:
+        return "a machine elsewhere, of which nothing is known"
     machine = experiment.machine
     cards = group.gpus or tuple(each.name for each in machine.accelerators)
     cores = machine.n_cores_usable
@@ -154,8 +157,8 @@ def _notes(result: MeasuredResult, group: Measured) -> Iterator[str]:
         yield grave[0].text
 
 
-def _origin(experiment: Experiment, figures: tuple[CardFigure, ...]) -> str:
-    engine = experiment.provenance.engine
+def _origin(group: Measured, figures: tuple[CardFigure, ...]) -> str:
+    experiment, engine = group.experiment, group.engine
     made = (
         f"llama-bench build {engine.binding_version}"
         if experiment.origin == "llama-bench"
@@ -163,7 +166,7 @@ def _origin(experiment: Experiment, figures: tuple[CardFigure, ...]) -> str:
     )
     parts = (
         explained(figures),
-        f"llama.cpp {engine.library_commit}",
+        f"llama.cpp {engine.library_commit}" if group.model.served is None else engine.title,
         made,
         utc_time(experiment.started_at).date().isoformat(),
     )

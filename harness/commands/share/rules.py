@@ -145,7 +145,7 @@ RULES: Rules = {
         "url": treatment.gone("address of a server", "http://server"),
         "model": treatment.gone("name that a server gives a model", "model"),
         "server": treatment.text("server", words.binding),
-        "version": treatment.text("server", words.software),
+        "version": treatment.text("server", words.version),
         "started_for": treatment.optional_model,
         **_kept("api is_local"),
         **_records("settings"),

@@ -16,6 +16,7 @@ from harness.models.gguf.file_name import is_quantization, plain_quantization
 from harness.models.gguf.tensor_types import FILE_TYPE_NUMBERS, TYPES_BY_NAME
 from harness.schema.cache_types import CACHE_TYPES
 from harness.schema.experiment import UNKNOWN_VERSION
+from harness.schema.served import WHEEL
 
 OTHER = "other"
 """What stands for a word that nobody knows."""
@@ -65,8 +66,9 @@ _FEATURE = re.compile(r"([A-Za-z0-9_]{2,24}) = (\d{1,6})(?=\s|$|\|)")
 _FEATURES = _LISTS["features of an engine"]
 _COMMIT = re.compile(r"[0-9a-f]{4,40}(?:-dirty)?")
 _VERSION = re.compile(
+    rf"(?:{WHEEL} )?"
     r"\d{1,6}(?:\.\d{1,6}){0,3}(?:[.+-]?(?:a|b|rc|dev|post)\d{0,6})?"
-    r"|b\d{1,6}(?:-[0-9a-f]{4,40})?"  # of a llama-server
+    r"|b\d{1,6}(?:-[0-9a-f]{4,40})?|\d{1,6} \([0-9a-f]{4,40}\)"  # of a llama-server
 )
 _ID = re.compile(r"(?:llama-bench-)?[0-9a-f]{6,32}")
 _NAME = re.compile(r"\w+")

@@ -173,4 +173,5 @@ def _name(trend: Trend, among: Sequence[Trend]) -> str:
     """The workload, with its model and its settings."""
     settings = [each.configuration.settings for each in among]
     case = trend.configuration
-    return f"{case.model.key} · {settings_text(case.settings, settings)} · {trend.workload}"
+    parts = (case.model.key, settings_text(case.settings, settings), trend.workload)
+    return " · ".join(filter(None, parts))

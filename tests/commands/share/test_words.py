@@ -71,9 +71,11 @@ def test_features_are_those_that_engines_have() -> None:
 
 
 def test_the_version_of_a_server_is_kept_and_that_it_tells_none() -> None:
-    assert words.version("b11549-0c1e570") == "b11549-0c1e570"
+    for known in ("b11549-0c1e570", "7948 (0c1e570)", "xllamacpp 2026.10.11549", "0.32.0"):
+        assert words.version(known) == known
     assert words.version("of unknown version") == "of unknown version"
-    assert words.version("b11549-alices-fork") == words.OTHER
+    for other in ("b11549-alices-fork", "7948 (alice)", "alice 2026.10.1", "xllamacpp"):
+        assert words.version(other) == words.OTHER
 
 
 def test_versions_and_commits_are_kept_where_they_are_some() -> None:

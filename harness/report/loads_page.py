@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness import units
-from harness.analysis.load_search import is_wide
+from harness.analysis.load_search import RATES, USERS, is_wide
 from harness.analysis.measured import Measured
 from harness.analysis.metrics import METRICS
 from harness.analysis.user_loads import (
@@ -132,12 +132,13 @@ def _kept(series: LoadSeries) -> str:
             f"and {share} would do"
         )
     found = f"{size_text(series, kept)} within {level} ({_in_time(kept)})"
+    is_search = series.group.experiment.plan.search
+    if lost is None and is_search and kept.size < (RATES if series.is_open else USERS).most:
+        return f"{found}; more were not tried, as time was up: raise --budget"
     if lost is None:
         return f"{found}, the largest load that was measured"
     found = f"{found}; not {size_text(series, lost)} ({_in_time(lost)})"
-    if series.group.experiment.plan.search and is_wide(
-        kept.size, lost.size, is_rate=series.is_open
-    ):
+    if is_search and is_wide(kept.size, lost.size, is_rate=series.is_open):
         return f"{found}; those between them were not tried, as time was up: raise --budget"
     return found
 

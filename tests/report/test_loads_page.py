@@ -90,6 +90,10 @@ def test_a_search_whose_time_was_up_says_what_was_not_tried() -> None:
     assert "not tried" not in words(served(slo=LEVEL))
     told = "those between them were not tried, as time was up: raise --budget."
     assert told in words(served(slo=LEVEL, search="users"))
+    kept = {name: load_trial(name, [IN_TIME] * 6, 1000) for name in ("chatx2", "chatx4")}
+    told = "; more were not tried, as time was up: raise --budget."
+    assert told in words(load_result(kept, slo=LEVEL, search="users"))
+    assert "the largest load that was measured." in words(load_result(kept, slo=LEVEL))
 
 
 def test_a_program_reads_which_load_is_the_largest_that_is_kept() -> None:

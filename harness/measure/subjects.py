@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.endpoint.address import Address, split_model
+from harness.endpoint.answer import read
+from harness.endpoint.call import chat_call
 from harness.endpoint.connection import require_key
 from harness.endpoint.identify import identify
 from harness.endpoint.offers import Identified, OfferedModel, choose
+from harness.endpoint.stream import ask
 from harness.errors import HarnessError, UsageError
 from harness.files import OnProgress
 from harness.models.catalog.catalog import Catalog
@@ -26,6 +29,8 @@ from harness.schema.settings import ServedSettings
 _NOT_IN_KEYS = re.compile(r"[,\s@#]+")
 _TIMEOUT_S = 10.0
 """A server that loads a model while it is asked what it has answers late."""
+_LOAD_S = 600.0
+"""From a slow disk the largest models take minutes, in which their server says nothing."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,19 @@ def _served_model(
 ) -> ServedModel:
     identified = identify(address, key, _TIMEOUT_S)
     offered = choose(identified, wanted)
+    if offered.is_loaded is False:
+        _load(identified, offered, key)
+        identified = identify(address, key, _TIMEOUT_S)
+        offered = choose(identified, offered.name)
     return served_model(identified, offered, on_progress)
+
+
+def _load(identified: Identified, offered: OfferedModel, key: str | None) -> None:
+    """Has the server load the model, of whose context and memory it tells nothing before."""
+    call = chat_call(offered.name, "Say hello.", 1, identified.api, 0)
+    raw = ask(identified.address, call, key=key, silence_s=_LOAD_S)
+    if failure := read(raw, identified.api).failure:
+        raise HarnessError(failure.message)
 
 
 def served_model(

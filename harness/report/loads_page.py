@@ -40,26 +40,34 @@ def level_text(level: ServiceLevel) -> str:
     return ", ".join(f"{name} {_duration(ns)}" for name, ns in limits if ns is not None)
 
 
-def load_sentences(groups: Sequence[Measured]) -> list[str]:
+Named = Sequence[tuple[str, Measured]]
+"""Configurations, each with what tells it from the others."""
+
+
+def named(groups: Sequence[Measured]) -> Named:
+    """Those of one experiment."""
+    return [(distinct_name(group, groups), group) for group in groups]
+
+
+def load_sentences(groups: Named) -> list[str]:
     """How many users each series of loads bears, or how many of them get more together."""
     found = []
-    for group in groups:
-        name = distinct_name(group, groups) if len(groups) > 1 else ""
+    for name, group in groups:
         for series in load_series(group):
-            about = " · ".join(filter(None, (name, series.what)))
+            about = " · ".join((name, series.what) if len(groups) > 1 else (series.what,))
             is_judged = series.level and any(load.in_time is not None for load in series.loads)
             told = _kept(series) if is_judged else _growth(series)
             found += [f"{about}: {told}."] if told else []
     return found
 
 
-def load_tables(groups: Sequence[Measured]) -> list[Table]:
+def load_tables(groups: Named) -> list[Table]:
     """For people a table for each work that was measured of several loads."""
-    known: dict[tuple[str, bool], list[LoadSeries]] = {}
-    for group in groups:
+    known: dict[tuple[str, bool], list[tuple[str, LoadSeries]]] = {}
+    for name, group in groups:
         for series in load_series(group):
-            known.setdefault((series.what, series.is_open), []).append(series)
-    return [_table(each, groups) for each in known.values()]
+            known.setdefault((series.what, series.is_open), []).append((name, series))
+    return [_table(each, has_names=len(groups) > 1) for each in known.values()]
 
 
 def shown_loads(groups: Sequence[Measured]) -> Iterator[tuple[str, Figure]]:
@@ -80,28 +88,26 @@ def size_text(series: LoadSeries, load: Load) -> str:
 # ------------------------------------------------------------------ tables
 
 
-def _table(each: Sequence[LoadSeries], groups: Sequence[Measured]) -> Table:
-    first = each[0]
-    known = {name for series in each for load in series.loads for name in load.figures}
+def _table(each: Sequence[tuple[str, LoadSeries]], *, has_names: bool) -> Table:
+    _, first = each[0]
+    known = {name for _, series in each for load in series.loads for name in load.figures}
     names = [name for name in FIGURES if name in known] or ["tok_per_s"]
     columns = (
-        *([Column("configuration")] if len(groups) > 1 else []),
+        *([Column("configuration")] if has_names else []),
         Column("requests/s" if first.is_open else "users", align="right"),
         *map(_column, names),
         Column("n", align="right"),
     )
     rows = tuple(
-        (
-            *([distinct_name(series.group, groups)] if len(groups) > 1 else []),
-            *_row(load, names),
-        )
-        for series in each
+        (*([name] if has_names else []), *_row(load, names))
+        for name, series in each
         for load in series.loads
     )
+    levels = {series.level for _, series in each if series.level}
     within = ""
-    if first.level and "within_slo" in names:
-        within = f" · within {level_text(first.level)}"
-    return Table(columns, rows, f"{first.what}{within}", is_grouped=len(groups) > 1)
+    if len(levels) == 1 and "within_slo" in names:
+        within = f" · within {level_text(*levels)}"
+    return Table(columns, rows, f"{first.what}{within}", is_grouped=has_names)
 
 
 def _column(name: str) -> Column:

@@ -19,7 +19,7 @@ from harness.analysis.verdict import Verdict, meaning
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.report import legend
 from harness.report.cells import NOTHING
-from harness.report.loads_page import load_sentences, load_tables, shown_loads
+from harness.report.loads_page import load_sentences, load_tables, named, shown_loads
 from harness.report.measured_answer import answer, distinct_name, verdict_lines
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
 from harness.report.serving_page import serving_answer, serving_formulas, serving_parts
@@ -84,7 +84,7 @@ def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
     groups = result.groups
     judged = list(zip(groups, result.verdicts, strict=True))
     tables = [table for group in groups for table in _tables(group, groups)]
-    loads = load_tables(groups)
+    loads = load_tables(named(groups))
     if is_full or (len(groups) < 2 and not loads):
         shown, more = _figures(groups), ""
     elif len(groups) < 2:
@@ -98,7 +98,7 @@ def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
         more = f"Loading, latencies and memory of each: {FULL}, here or with `harness show`."
     costs = serving_costs(groups)
     return (
-        *notes(*serving_answer(costs), answer(judged), load_sentences(groups)),
+        *notes(*serving_answer(costs), answer(judged), load_sentences(named(groups))),
         *serving_parts(costs),
         *loads,
         *tables,

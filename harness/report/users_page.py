@@ -22,7 +22,7 @@ def users_page(scope: Scope) -> Page:
     known = [(it, series) for it in shown for series in load_series(it.group)]
     if not known:
         return ()
-    groups = [it.group for it in shown]
+    groups = [(it.name, it.group) for it in shown]
     pictures = [
         picture
         for is_open in (False, True)

@@ -12,6 +12,7 @@ from make.fault_server import CHAT, FaultServer, Script
 
 from cli.commandline import Done, Home
 from harness.records.store import load
+from harness.serving.server import RunningServer
 
 N_AT_ONCE = 3
 LEVEL = ("--slo", "ttft=20s")
@@ -87,10 +88,49 @@ def test_what_cannot_be_searched_is_refused_in_a_line(
     assert not home.results.exists()
 
 
-def test_a_file_bears_no_users(home: Home) -> None:
-    done = home.harness("run", "tiny-random", "--concurrency", "auto", *LEVEL)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--concurrency", "auto", *LEVEL), "is for one model of one server"),
+        (LEVEL, "--slo is for what a server answers: add --endpoint URL"),
+    ],
+)
+def test_a_file_answers_no_users(home: Home, arguments: tuple[str, ...], words: str) -> None:
+    done = home.harness("run", "tiny-random", *arguments)
     assert done.exit_code == 2
-    assert "is for one model of one server" in done.error()
+    assert words in done.error()
+
+
+@pytest.mark.slow
+def test_several_users_of_a_real_server_are_one_table(
+    home: Home, llama_server: RunningServer
+) -> None:
+    quick = ("-w", "pp120+tg8", "--runs", "1", "--trials", "1")
+    loads = ("--concurrency", "1,3", "--rate", "8")
+    done = home.harness("run", "--endpoint", llama_server.url, *quick, *loads, "--slo", "ttft=60s")
+    assert done.exit_code == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "pp120+tg8: 3 users within ttft 60 s (100 % of the answers in time" in text
+    assert "the largest load that was measured" in text
+    assert "pp120+tg8 · within ttft 60 s users tok/s" in text
+    shown = home.harness("show", "latest", "--json").document
+    (closed,) = [it for it in shown["loads"] if it["of"] == "users"]
+    one, three = closed["loads"]
+    assert (one["size"], three["size"]) == (1, 3)
+    for load in (one, three):
+        assert load["metrics"]["goodput"] == load["metrics"]["requests_per_s"]
+
+
+@pytest.mark.slow
+def test_a_real_server_that_is_too_slow_for_one_bears_nobody(
+    home: Home, llama_server: RunningServer
+) -> None:
+    auto = ("--concurrency", "auto", "--slo", "ttft=1ms", "-w", "pp400+tg8")
+    done = home.harness("run", "--endpoint", llama_server.url, *auto)
+    assert done.exit_code == 0, done.stderr
+    told = "pp400+tg8: not even 1 user within ttft 1 ms: 0 % of the answers in time"
+    assert told in " ".join(done.stdout.split())
+    assert len(home.runs()) == 2
 
 
 @pytest.mark.slow

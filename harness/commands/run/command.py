@@ -25,6 +25,7 @@ from harness.commands.run.resume import (
     unfinished,
     was_also_served,
 )
+from harness.errors import UsageError
 from harness.measure.lock import machine_held
 from harness.measure.resume import resume
 from harness.measure.session import MeasureRequest, SessionResult, prepare
@@ -98,7 +99,9 @@ def command(
     request = replace(request, key_variable=key_variable, slo=slo, search=search)
     if interrupted is None:
         server = chosen_server(server_binary, also_served=also_served)
-        measured = _measured(models, catalog, replace(request, also_served=server), output)
+        request = replace(request, also_served=server)
+        is_slo_typed = "slo" in options.typed(context)
+        measured = _measured(models, catalog, request, output, is_slo_typed=is_slo_typed)
     else:
         stored = unfinished(request.results, interrupted)
         refuse_contradictions(stored, request, options.typed(context))
@@ -119,12 +122,20 @@ def command(
 
 
 def _measured(
-    models: tuple[str, ...], catalog: Catalog, request: MeasureRequest, output: Output
+    models: tuple[str, ...],
+    catalog: Catalog,
+    request: MeasureRequest,
+    output: Output,
+    *,
+    is_slo_typed: bool,
 ) -> SessionResult:
     """A plan of its own, from its first Run on."""
     with Fetching(output.console) as fetching:
         what = models or (catalog.models[0].name,)
         found = find_subjects(what, catalog, fetching.report, request.key_variable)
+    is_served = request.also_served or any(model.served for model in found.models)
+    if is_slo_typed and not (is_served or request.search):
+        raise UsageError("--slo is for what a server answers: add --endpoint URL, or leave it away")
     session = prepare(request, found.models)
     with machine_held(found.title, request.wait_ns, output.tell):
         return session.measure(found.paths, Progress(output.console))

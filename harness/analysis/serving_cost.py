@@ -7,6 +7,7 @@ own chat, the server by its own clock, and what the client receives of the serve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -75,6 +76,15 @@ class ServingCost:
         return _n_prompt(self.local, self.workload), _n_prompt(self.served, self.workload)
 
     @property
+    def lacking_features(self) -> tuple[str, ...]:
+        """Instructions that the engine was built for and the server was not, where it tells."""
+        served = self.served.model.served
+        if served is None or served.system_info is None:
+            return ()
+        own = _features(self.local.engine.system_info)
+        return tuple(it for it in own if it not in _features(served.system_info))
+
+    @property
     def is_same_build(self) -> bool:
         """Whether the server says that it is the engine's own build of llama.cpp."""
         # llama-cpp-python builds from patched sources, which git calls dirty.
@@ -98,6 +108,11 @@ def serving_costs(groups: Sequence[Measured]) -> tuple[ServingCost, ...]:
         if own is not None:
             found += [_cost(own, group, it) for it in shared_workloads(own, group)]
     return tuple(found)
+
+
+def _features(system_info: str) -> tuple[str, ...]:
+    """What stands as "AVX512 = 1" in llama.cpp's words."""
+    return tuple(re.findall(r"(\w+) = 1\b", system_info))
 
 
 def _n_prompt(side: Measured, workload: str) -> int | None:

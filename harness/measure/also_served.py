@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.measure.jobs.measure import MeasureReport
-from harness.schema.experiment import ModelFile, ModelKey, Plan, ServedModel
+from harness.schema.experiment import EngineInfo, ModelFile, ModelKey, Plan, ServedModel
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.outcome import Outcome, Reason
 from harness.schema.served import Served
@@ -91,7 +91,7 @@ class Servers:
 
     Attributes:
         program: Which one.
-        settings: Those of the engine beside it.
+        settings: Those of the engine beside it, as they are for a server.
         paths: Where the files lie, by their keys.
     """
 
@@ -130,11 +130,35 @@ class Servers:
 
 
 def servers_of(
-    plan: Plan, paths: Mapping[ModelKey, Path], program: ServerProgram | None
+    plan: Plan,
+    paths: Mapping[ModelKey, Path],
+    program: ServerProgram | None,
+    engine: EngineInfo,
 ) -> Servers | None:
-    """What starts the servers that the plan wants started; None where it wants none."""
+    """
+    What starts the servers that the plan wants started; None where it wants none.
+
+    Raises:
+        UsageError: The engine computes on a graphics card, and the server has none.
+    """
     settings = next((it for it in plan.settings if isinstance(it, Settings)), None)
-    return Servers(program, settings, paths) if program and settings else None
+    if program is None or settings is None:
+        return None
+    cards = [it.name for it in engine.devices if it.is_gpu]
+    if not cards:
+        return Servers(program, _on_cpu(settings, program), paths)
+    if settings.n_gpu_layers != 0 and program.gpus == ():
+        raise UsageError(
+            f"The engine computes on {', '.join(cards)} and {program.name} has no graphics card; "
+            "name one that has with --server-binary PATH, or add --gpu-layers 0"
+        )
+    return Servers(program, settings, paths)
+
+
+def _on_cpu(settings: Settings, program: ServerProgram) -> Settings:
+    """Those of a server beside an engine that has nothing but the CPU, whatever the server has."""
+    devices = ("none",) if program.gpus and program.takes_devices else ()
+    return settings.model_copy(update={"n_gpu_layers": 0, "devices": devices})
 
 
 def _outcome(failure: ServerFailed) -> Outcome:
@@ -179,6 +203,7 @@ def _model(file: ModelFile, program: ServerProgram, n_ctx: int) -> ServedModel:
         model=file.file_name,
         server=_SERVER,
         version=program.build,
+        system_info=program.system_info,
         is_local=True,
         started_for=file.key,
         settings=ServedSettings(n_ctx=n_ctx, n_slots=1),

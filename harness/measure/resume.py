@@ -113,7 +113,7 @@ def resume(
             silence_ns=silence_ns,
             key_variable=key_variable,
             is_in_turns=any(run.is_in_turns for run in stored.runs),
-            servers=servers_of(experiment.plan, found.paths, program),
+            servers=servers_of(experiment.plan, found.paths, program, here.provenance.engine),
             runs=stored.runs,
             stops=stored.end.stops if stored.end else (),
         )

@@ -174,6 +174,8 @@ class Session:
         for refusal in predicted.refusals:
             raise UsageError(f"{refusal}; leave that setting away")
         experiment = predicted.experiment
+        engine = experiment.provenance.engine
+        servers = also_served.servers_of(plan, paths, self.request.also_served, engine)
         is_in_turns, why_apart = self._sides(predicted)
         for warning in warnings(predicted):
             observer.warn(warning)
@@ -196,7 +198,7 @@ class Session:
                 is_decided=partial(is_decided, experiment) if is_decided else None,
                 is_in_turns=is_in_turns,
                 key_variable=self.request.key_variable,
-                servers=also_served.servers_of(plan, paths, self.request.also_served),
+                servers=servers,
             )
             result = sweep.measure()
         return kept(experiment, result, writer.path, why_apart)

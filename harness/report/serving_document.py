@@ -79,6 +79,8 @@ class ServingDocument:
         server: What served.
         same_build: Whether the server says that it is the engine's build of llama.cpp. Where it is
             not, the ratios hold what both builds differ by too.
+        lacking_features: Instructions that the engine was built for and the server was not, where
+            the server tells.
         workload: The request that both were measured in.
         stages: The rates of one decode, each with something more around it; those that were
             measured.
@@ -90,6 +92,7 @@ class ServingDocument:
     engine: BuildDocument
     server: BuildDocument
     same_build: bool
+    lacking_features: tuple[str, ...]
     workload: str
     stages: tuple[StageDocument, ...]
     figures: tuple[ServedFigureDocument, ...]
@@ -104,6 +107,7 @@ def serving_documents(costs: Sequence[ServingCost]) -> tuple[ServingDocument, ..
             engine=_build(cost.local.engine),
             server=_build(cost.served.engine),
             same_build=cost.is_same_build,
+            lacking_features=cost.lacking_features,
             workload=cost.workload,
             stages=tuple(map(_stage, cost.stages)),
             figures=tuple(map(_figure, cost.figures)),

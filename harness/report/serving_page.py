@@ -188,6 +188,11 @@ def _notes(cost: ServingCost) -> Iterator[str]:
             "what both builds differ by; --server-binary with a llama-server of the engine's "
             "commit leaves serving alone."
         )
+    if lacking := cost.lacking_features:
+        yield (
+            f"The server was built without {', '.join(lacking)}, which the engine uses: that is in "
+            "the step to it too."
+        )
     local, served = cost.n_prompts
     if local and served and abs(served / local - 1) > _PROMPT_RATIO:
         much = units.percent(abs(served / local - 1))

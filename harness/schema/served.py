@@ -21,7 +21,8 @@ class Served(Record):
     `model` is what a request calls it, `server` the program ("llama-server") and `version` its own.
     With `is_local` it runs on the machine that measures, which therefore works for both. With
     `started_for` the harness starts it itself, anew for each Run and at another port, for the file
-    of the same plan that has this key.
+    of the same plan that has this key; `system_info` are then the instructions that it was built
+    for, in llama.cpp's words.
     """
 
     url: str
@@ -31,6 +32,7 @@ class Served(Record):
     api: ServerApi = "openai"
     is_local: bool = False
     started_for: str | None = None
+    system_info: str | None = None
     settings: ServedSettings = ServedSettings()
 
     @property

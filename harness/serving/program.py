@@ -21,11 +21,15 @@ from typing import Protocol
 from harness.errors import HarnessError, UsageError
 from harness.schema.served import WHEEL
 from harness.schema.settings import Settings, option_name
+from harness.serving.wheel_server import ABOUT
 
+_INSTEAD = "or name a llama-server with --server-binary PATH"
 MISSING = (
     "a server of the harness's own is missing: `pip install xllamacpp`, or harness with its extra "
-    "`serve`; or name a llama-server with --server-binary PATH"
+    f"`serve`; {_INSTEAD}"
 )
+# -P: a folder of the user's that happens to hold an xllamacpp.py must not be imported.
+_WHEEL_SERVER = (sys.executable, "-P", "-m", "harness.serving.wheel_server")
 HOST = "127.0.0.1"
 ALL_LAYERS = 999
 """What every llama-server takes for all of them; -1 is "as many as fit" to newer ones."""
@@ -34,6 +38,8 @@ _ANSWER_S = 20.0
 # What tells a llama-server from llama.cpp's other programs.
 _OF_A_SERVER = frozenset({"--model", "--ctx-size", "--parallel", "--host", "--port"})
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
+_DEVICES = "Available devices:"
+_DEVICE = re.compile(r"^\s+(\w+): ", re.MULTILINE)
 _VERSION = re.compile(r"^version:\s*(\S.*?)\s*$", re.MULTILINE)
 _LOAD_MODES = {"direct-io": "dio"}
 # Of the fields of Settings those that are written another way than llama-server's option.
@@ -63,6 +69,18 @@ class ServerProgram(Protocol):
     def build(self) -> str | None:
         """Which llama.cpp it is made of, as it says itself; None: it does not say."""
 
+    @property
+    def system_info(self) -> str | None:
+        """Which instructions it was built for, in llama.cpp's words; None: it does not say."""
+
+    @property
+    def gpus(self) -> tuple[str, ...] | None:
+        """Graphics cards that it can compute on; None: it does not say."""
+
+    @property
+    def takes_devices(self) -> bool:
+        """Whether it can be told which of them to use."""
+
     def command(self, setup: ServerSetup, port: int) -> tuple[str, ...]:
         """
         The command line that serves on that port of the loopback.
@@ -78,13 +96,13 @@ def server_program(binary: Path | None) -> ServerProgram:
 
     Raises:
         UsageError: `binary` is not there, cannot be run, or is no llama-server.
-        HarnessError: The extra is not installed.
+        HarnessError: The extra is not installed, or cannot be loaded.
     """
     if binary is not None:
         return _binary_program(binary)
     if find_spec(WHEEL) is None:
         raise HarnessError(MISSING)
-    return WheelProgram(metadata.version(WHEEL))
+    return _wheel_program()
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,9 @@ class WheelProgram:
     """The llama-server within Python that the wheel `xllamacpp` carries."""
 
     version: str
+    system_info: str | None = None
+    gpus: tuple[str, ...] | None = None
+    takes_devices = False
 
     @property
     def name(self) -> str:
@@ -116,9 +137,7 @@ class WheelProgram:
             "n_slots": setup.n_slots,
             "port": port,
         }
-        # -P: a folder of the user's that happens to hold an xllamacpp.py must not be imported.
-        module = "harness.serving.wheel_server"
-        return (sys.executable, "-P", "-m", module, json.dumps(told))
+        return (*_WHEEL_SERVER, json.dumps(told))
 
 
 @dataclass(frozen=True)
@@ -128,6 +147,13 @@ class BinaryProgram:
     path: Path
     flags: frozenset[str]
     build: str | None
+    gpus: tuple[str, ...] | None = None
+    system_info = None
+
+    @property
+    def takes_devices(self) -> bool:
+        """Newer ones do."""
+        return "--device" in self.flags
 
     @property
     def name(self) -> str:
@@ -198,6 +224,23 @@ def _options(settings: Settings) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _wheel_program() -> WheelProgram:
+    told = subprocess.run(
+        [*_WHEEL_SERVER, ABOUT],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=server_environment(),
+        check=False,
+    )
+    if told.returncode != 0:
+        why = (told.stderr.decode(errors="replace").splitlines() or ["it says nothing"])[-1]
+        raise HarnessError(
+            f"xllamacpp is installed and cannot be loaded: {why}; install it again, {_INSTEAD}"
+        )
+    about = json.loads(told.stdout)
+    return WheelProgram(metadata.version(WHEEL), about["system_info"], tuple(about["gpus"]))
+
+
 def _binary_program(binary: Path) -> BinaryProgram:
     flags = frozenset(_FLAG.findall(_answer(binary, "--help")))
     missing = sorted(_OF_A_SERVER - flags)
@@ -207,7 +250,10 @@ def _binary_program(binary: Path) -> BinaryProgram:
             "--server-binary PATH"
         )
     version = _VERSION.search(_answer(binary, "--version"))
-    return BinaryProgram(binary.absolute(), flags, version[1] if version else None)
+    gpus = None
+    if "--list-devices" in flags:
+        gpus = tuple(_DEVICE.findall(_answer(binary, "--list-devices").partition(_DEVICES)[2]))
+    return BinaryProgram(binary.absolute(), flags, version[1] if version else None, gpus)
 
 
 def _answer(binary: Path, question: str) -> str:

@@ -12,15 +12,19 @@ import os
 import sys
 from typing import Any
 
+ABOUT = "--about"
 _FLASH_ATTN = {"auto": "AUTO", "on": "ENABLED", "off": "DISABLED"}
 _ALL_LAYERS = 999
 _N_SHARES = 128  # the length of tensor_split in llama.cpp's common_params
 
 
 def main() -> None:
-    """Serves until stdin ends."""
+    """Serves until stdin ends; with `--about` it tells what it is instead."""
     import xllamacpp
 
+    if sys.argv[1] == ABOUT:
+        os.write(1, json.dumps(about(xllamacpp)).encode())
+        return
     try:
         # Kept: what is collected stops serving.
         server = xllamacpp.Server(parameters(xllamacpp, json.loads(sys.argv[1])))
@@ -29,6 +33,12 @@ def main() -> None:
     while os.read(0, 4096):
         pass
     del server
+
+
+def about(library: Any) -> dict[str, Any]:
+    """Which instructions it was built for, in llama.cpp's words, and the graphics cards it sees."""
+    cards = [it["name"] for it in library.get_device_info() if it["type"].name.endswith("GPU")]
+    return {"system_info": library.get_system_info().strip(" |\n"), "gpus": cards}
 
 
 def parameters(library: Any, told: dict[str, Any]) -> Any:

@@ -26,6 +26,7 @@ def make_served(**changes: Any) -> ServedModel:
         "version": "xllamacpp 2026.10.11549",
         "is_local": True,
         "started_for": KEY,
+        "system_info": "CPU : AVX2 = 1 | FMA = 1",
         "settings": SERVED_SETTINGS,
     }
     served = Served.model_validate(facts | changes)

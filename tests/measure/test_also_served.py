@@ -9,15 +9,17 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from make.records import make_model
+from make.records import make_experiment, make_model
 from make.servers import status_of
 
 from harness.errors import UsageError
 from harness.machine.listener import listener_at
-from harness.measure.also_served import Running, Servers, served_twins
+from harness.measure.also_served import Running, Servers, served_twins, servers_of
 from harness.measure.jobs.measure import MeasureReport
+from harness.schema.experiment import Plan
+from harness.schema.machine import Device
 from harness.schema.settings import Settings
-from harness.serving.program import BinaryProgram, server_program
+from harness.serving.program import BinaryProgram, WheelProgram, server_program
 
 WHEEL = server_program(None)
 SETTINGS = (Settings(n_threads=1),)
@@ -59,6 +61,36 @@ def test_what_cannot_be_served_is_refused_before_anything_is_measured() -> None:
     for asked, words in cases:
         with pytest.raises(UsageError, match=words):
             asked()
+
+
+GPU = Device(name="CUDA0", description="RTX", kind="gpu", total_bytes=1 << 33, free_bytes=1 << 33)
+ON_GPU = make_experiment().provenance.engine.model_copy(update={"devices": (GPU,)})
+ON_CPU = make_experiment().provenance.engine
+
+
+def plan_of(**settings: object) -> Plan:
+    return make_experiment(settings=(Settings.model_validate({"n_threads": 1} | settings),)).plan
+
+
+def test_an_engine_on_a_graphics_card_is_not_set_beside_a_server_without_one() -> None:
+    without = WheelProgram("1", gpus=())
+    with pytest.raises(UsageError, match=r"computes on CUDA0 and .*has no graphics card"):
+        servers_of(plan_of(), {}, without, ON_GPU)
+    on_cpu = servers_of(plan_of(n_gpu_layers=0), {}, without, ON_GPU)
+    assert on_cpu
+    unknown = servers_of(plan_of(), {}, WheelProgram("1"), ON_GPU)
+    assert unknown
+    assert unknown.settings.n_gpu_layers == -1
+
+
+def test_a_server_with_a_graphics_card_leaves_it_beside_an_engine_without() -> None:
+    binary = BinaryProgram(Path("llama-server"), frozenset({"--device"}), None, ("Vulkan0",))
+    found = servers_of(plan_of(), {}, binary, ON_CPU)
+    assert found
+    assert (found.settings.n_gpu_layers, found.settings.devices) == (0, ("none",))
+    plain = servers_of(plan_of(), {}, WHEEL, ON_CPU)
+    assert plain
+    assert (plain.settings.n_gpu_layers, plain.settings.devices) == (0, ())
 
 
 def servers(path: Path) -> Servers:

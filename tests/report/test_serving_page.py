@@ -39,6 +39,7 @@ def test_each_rate_stands_below_the_one_it_is_part_of() -> None:
     assert "250 tokens in process, 280 served" in page
     assert "The served prompt is 12.0 % longer" in page
     assert "another build of llama.cpp" in page
+    assert "built without AVX512, which the engine uses" in page
 
 
 def test_a_server_of_the_engines_commit_leaves_serving_alone() -> None:
@@ -76,6 +77,7 @@ def test_programs_read_the_same() -> None:
     (serving,) = read(document(result))["serving"]
     assert (serving["model"], serving["served"]) == (KEY, SERVED_KEY)
     assert serving["same_build"] is False
+    assert serving["lacking_features"] == ["AVX512"]
     assert [stage["name"] for stage in serving["stages"]] == [
         "engine",
         "chat",

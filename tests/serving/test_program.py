@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,27 @@ def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(programs, "find_spec", lambda _: None)
     with pytest.raises(HarnessError, match=r"pip install xllamacpp.*extra `serve`"):
         server_program(None)
+
+
+def test_the_wheel_says_what_it_was_built_for() -> None:
+    program = server_program(None)
+    assert " = 1" in (program.system_info or "")
+    assert program.gpus is not None
+
+
+def test_a_wheel_that_does_not_load_is_told_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = (sys.executable, "-c", "import no_such_library")
+    monkeypatch.setattr(programs, "_WHEEL_SERVER", broken)
+    with pytest.raises(HarnessError, match=r"cannot be loaded: .*no_such_library.*--server-binary"):
+        server_program(None)
+
+
+def test_graphics_cards_are_read_from_the_list() -> None:
+    listed = "Available devices:\n  CUDA0: NVIDIA RTX (24 MiB, 23 MiB free)\n  CUDA1: NVIDIA\n"
+    assert programs._DEVICE.findall(listed.partition(programs._DEVICES)[2]) == ["CUDA0", "CUDA1"]
+    assert programs._DEVICE.findall("\n  (none)\n") == []
 
 
 @posix_only

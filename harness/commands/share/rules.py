@@ -147,6 +147,7 @@ RULES: Rules = {
         "server": treatment.text("server", words.binding),
         "version": treatment.text("server", words.version),
         "started_for": treatment.optional_model,
+        "system_info": treatment.text("engine's features", words.features),
         **_kept("api is_local"),
         **_records("settings"),
     },

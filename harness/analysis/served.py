@@ -21,6 +21,8 @@ _CACHED_RATIO = 0.15
 # One event more or less than tokens is the end of the answer.
 _ONE_TOKEN_RATIO = 1.05
 _LOAD_NS = 500_000_000
+# No stream of one user is so fast: the fastest services make some 3,000.
+_MOST_TOK_PER_S = 20_000
 
 
 def place_findings(measured: Sequence[Measured]) -> Iterator[Finding]:
@@ -62,6 +64,7 @@ def server_findings(case: Case) -> Iterator[Finding]:
     yield from _of_own_times(answered)
     yield from _of_loads(answered)
     yield from _of_model(answered)
+    yield from _of_pieces(answered)
 
 
 def _of_errors(requests: Sequence[Request]) -> Iterator[Finding]:
@@ -160,3 +163,14 @@ def _of_model(answered: Sequence[Request]) -> Iterator[Finding]:
         f"another model answered {len(names)} of {len(answered)} requests, by the server's word: "
         f"{called}; it was swapped meanwhile",
     )
+
+
+def _of_pieces(answered: Sequence[Request]) -> Iterator[Finding]:
+    """That answers came whole, as from a proxy that waits for their end."""
+    rates = [rate for it in answered if (rate := decode_tok_per_s(it))]
+    if rates and median(rates) > _MOST_TOK_PER_S:
+        yield Finding(
+            "error",
+            "answers came in one piece: the server or a proxy before it holds them back, or this "
+            "client did not get to read them; TTFT is the time of all, and decode tok/s is none",
+        )

@@ -59,7 +59,9 @@ def identify(address: Address, key: str | None, timeout_s: float) -> Identified:
             else:
                 asker.address = address
     except RequestFailed as error:
-        raise HarnessError(error.failure.message) from None
+        is_late = error.failure.reason in ("late", "silent")
+        advice = "; try again when it is less busy, or start it anew" if is_late else ""
+        raise HarnessError(f"{error.failure.message}{advice}") from None
     if reply.status in (401, 403):
         raise HarnessError(_about_key(reply, address, key))
     if reply.status == 503:

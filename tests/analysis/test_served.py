@@ -42,7 +42,7 @@ def told(*requests: Request, **served: Any) -> str:
 
 def test_answers_as_they_should_be_are_not_spoken_of() -> None:
     text = told(request(), request())
-    for word in ("cache", "ended", "events", "own times", "loaded", "failed"):
+    for word in ("cache", "ended", "events", "own times", "loaded", "failed", "one piece"):
         assert word not in text
 
 
@@ -62,6 +62,7 @@ def test_answers_as_they_should_be_are_not_spoken_of() -> None:
             {"server": ServerTimes(n_draft=40, n_draft_accepted=30, decode_ns=630 * MS)},
             "guesses ahead: 75.0 % of 40 tokens were right",
         ),
+        ({"gap_ns": (MS // 500,) * 63}, "answers came in one piece"),
         ({"server": ServerTimes(load_ns=3000 * MS)}, "loaded the model again in 1 of 1 requests"),
     ],
 )

@@ -117,8 +117,8 @@ def test_several_users_of_a_real_server_are_one_table(
     (closed,) = [it for it in shown["loads"] if it["of"] == "users"]
     one, three = closed["loads"]
     assert (one["size"], three["size"]) == (1, 3)
-    for load in (one, three):
-        assert load["metrics"]["goodput"] == load["metrics"]["requests_per_s"]
+    for each in (one, three):
+        assert each["metrics"]["goodput"] == each["metrics"]["requests_per_s"]
 
 
 @pytest.mark.slow

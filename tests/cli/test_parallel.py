@@ -33,7 +33,10 @@ def test_the_rate_of_each_user_stands_beside_that_of_all(measured: Home) -> None
     assert figures["itl_p50"] > 0
     assert "mbu" not in figures
     shown = measured.harness("show", "latest", "--explain").stdout
-    assert any(line.split()[:3] == ["tg8x3", "per", "user"] for line in shown.splitlines())
+    header, _, *rows = (line.split() for line in shown.partition("tg8\n\n")[2].splitlines())
+    assert header[:2] == ["users", "tok/s"]
+    assert "per user" in " ".join(header)
+    assert [row[0] for row in rows[:2]] == ["1", "3"]
     assert "tok/s of all sequences together" in shown.replace("\n", " ")
 
 

@@ -21,8 +21,8 @@ _CACHED_RATIO = 0.15
 # One event more or less than tokens is the end of the answer.
 _ONE_TOKEN_RATIO = 1.05
 _LOAD_NS = 500_000_000
-# No stream of one user is so fast: the fastest services make some 3,000.
-_MOST_TOK_PER_S = 20_000
+MOST_TOK_PER_S = 20_000
+"""No stream of one user is so fast: the fastest services make some 3,000 tokens a second."""
 
 
 def place_findings(measured: Sequence[Measured]) -> Iterator[Finding]:
@@ -168,7 +168,7 @@ def _of_model(answered: Sequence[Request]) -> Iterator[Finding]:
 def _of_pieces(answered: Sequence[Request]) -> Iterator[Finding]:
     """That answers came whole, as from a proxy that waits for their end."""
     rates = [rate for it in answered if (rate := decode_tok_per_s(it))]
-    if rates and median(rates) > _MOST_TOK_PER_S:
+    if rates and median(rates) > MOST_TOK_PER_S:
         yield Finding(
             "error",
             "answers came in one piece: the server or a proxy before it holds them back, or this "

@@ -17,6 +17,7 @@ from harness import units
 from harness.analysis import formulas, verdict
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
+from harness.analysis.served import MOST_TOK_PER_S
 from harness.analysis.verdict import Evidence, Verdict
 from harness.schema.experiment import Run, Trial
 from harness.schema.figure import Figure
@@ -72,6 +73,9 @@ def judge(measured: Measured) -> Verdict | NoVerdict:
         return verdict.pages(speed, reason, evidence)
     if speed is None:
         return NoVerdict(f"{case.workload} has no clean trial")
+    is_served = measured.model.served is not None
+    if is_served and speed.decode and speed.decode.value > MOST_TOK_PER_S:
+        return NoVerdict(f"the answers of {case.workload} came in one piece")
     return _with_failures(speed, measured)
 
 

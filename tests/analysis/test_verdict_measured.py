@@ -14,6 +14,7 @@ from make.records import (
     make_run,
     run_of,
 )
+from make.served import make_served_experiment, make_served_rounds
 from make.trials import disturbed_counters, make_counters, make_trial
 
 from harness.analysis.measured import measured_of
@@ -327,3 +328,14 @@ def test_a_record_from_before_of_a_model_that_does_not_write_has_no_decode_and_n
     verdict = judge(found)
     assert isinstance(verdict, NoVerdict)
     assert verdict.reason.startswith("it is an embedding model, which reads a text at once")
+
+
+def test_answers_that_came_in_one_piece_say_nothing_of_decoding() -> None:
+    experiment = make_served_experiment()
+    runs = make_served_rounds(experiment)
+    (group,) = measured_of(experiment, runs)
+    assert isinstance(judge(group), Verdict)
+    (group,) = measured_of(experiment, make_served_rounds(experiment, slower=0.001))
+    found = judge(group)
+    assert isinstance(found, NoVerdict)
+    assert found.reason == "the answers of chat came in one piece"

@@ -7,6 +7,7 @@ been looked at (docs/method/endpoints.md).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from harness.endpoint.stream import Raw
 _NS_PER_S = 1_000_000_000
 # So long before they are due all threads stand ready.
 _AHEAD_NS = 20_000_000
+# Logs, pipes, counters, and what the system's name service opens.
+_OTHER_FILES = 128
 
 Ask = Callable[[Call], Raw]
 """Sends one request and reads its answer, whatever comes of it."""
@@ -74,6 +77,25 @@ def open_loop(calls: Sequence[Call], after_ns: Sequence[int], ask: Ask) -> list[
 
     _run([threading.Thread(target=one, args=(index,)) for index in range(len(calls))])
     return [each for each in found if each]
+
+
+def allow_connections(n: int) -> None:
+    """
+    Lets this process have so many at once, as far as the system does.
+
+    What it cannot open would else be counted as what the server did not answer.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows counts no sockets
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n + _OTHER_FILES
+    if resource.RLIM_INFINITY not in (soft, hard):
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _run(threads: Sequence[threading.Thread]) -> None:

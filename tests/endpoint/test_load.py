@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from time import perf_counter_ns
 
+import pytest
 from make import fault_server
 from make.fault_server import CHAT, FaultServer
 
 from harness.endpoint.address import Address
 from harness.endpoint.answer import read
 from harness.endpoint.call import Call, chat_call
-from harness.endpoint.load import Sent, closed_loop, open_loop
+from harness.endpoint.load import Sent, allow_connections, closed_loop, open_loop
 from harness.endpoint.stream import ask
 
 TEXTS = tuple("abcd")
@@ -65,3 +67,22 @@ def test_requests_of_an_open_loop_come_when_they_are_due(server: FaultServer) ->
     assert all(each.raw.sent_ns >= due for each, due in zip(sent, dues, strict=True))
     # None waits for another's answer.
     assert sent[1].raw.sent_ns < sent[0].raw.ended_ns
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it counts no sockets")
+def test_as_many_connections_may_be_open_as_the_system_gives() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = before[1]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+        allow_connections(10)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (200, hard)
+        allow_connections(500)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 500
+        # More than there may be is no error.
+        allow_connections(10**9)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

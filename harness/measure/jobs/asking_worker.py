@@ -22,7 +22,7 @@ from harness.endpoint.counting import Counter
 from harness.endpoint.failure import RequestFailed, fail
 from harness.endpoint.identify import identify
 from harness.endpoint.length import nonce, prompt_of, with_new_nonce
-from harness.endpoint.load import Sent, closed_loop, open_loop
+from harness.endpoint.load import Sent, allow_connections, closed_loop, open_loop
 from harness.endpoint.offers import choose
 from harness.endpoint.stream import Raw, ask
 from harness.errors import HarnessError
@@ -168,6 +168,7 @@ def _facts_of_one(request: Request) -> dict[str, Any]:
 
 def _load(task: UserLoad, client: Client, new_call: Callable[[], Call]) -> PlanRequests:
     def plan(is_warm_up: bool) -> Callable[[], Facts]:
+        allow_connections(task.n_users or task.n_requests)
         if task.n_users:
             n_each = 1 if is_warm_up else REQUESTS_PER_USER
             calls = [[new_call() for _ in range(n_each)] for _ in range(task.n_users)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from make.loads import SERVED
 from make.records import SETTINGS, make_experiment, make_model, make_run, make_runs, run_of
 from make.trials import disturbed_counters, make_trial
 
@@ -65,3 +66,15 @@ def test_what_an_earlier_session_measured_counts() -> None:
     assert so_far.most_left_ns == 20 * S
     assert so_far.round_of(second) == 3
     assert all(line.endswith("n = 2") for line in so_far.lines(80))
+
+
+def test_what_a_search_goes_on_to_stands_above_what_it_had() -> None:
+    plan: dict[str, Any] = {"models": (SERVED,), "settings": (SERVED.served.settings,)}
+    so_far = SoFar(make_experiment(("chat",), search="users", **plan))
+    assert [line.split()[0] for line in so_far.lines(80)] == ["chat"]
+    about: dict[str, Any] = {"model": SERVED.key, "settings": SERVED.served.settings}
+    for name in ("chat", "chatx2", "chatx4", "chatx4"):
+        so_far.take(make_run(0, (name,), **about), None)
+    lines = so_far.lines(80)
+    assert [line.split()[0] for line in lines] == ["chatx4", "chatx2", "chat"]
+    assert lines[0].endswith("n = 2")

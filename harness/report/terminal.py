@@ -33,13 +33,17 @@ class Stderr(Console):
             else:
                 yield Segment(printable(segment.text), segment.style)
 
-    def tell(self, sentence: str) -> None:
+    def tell(self, sentence: str | Text) -> None:
         """What happens, on a line of its own; nothing when quiet."""
-        self.print(sentence, soft_wrap=True)
+        self._line(sentence)
 
     def warn(self, sentence: str) -> None:
         """The same of something that the user should know."""
-        self.print(f"Warning: {sentence}", style="yellow", soft_wrap=True)
+        self._line(f"Warning: {sentence}", "yellow")
+
+    def _line(self, text: str | Text, style: str | None = None) -> None:
+        # A terminal would go on in the next line in the middle of a word.
+        self.print(text, style=style, soft_wrap=not self.is_terminal)
 
 
 def shortened(text: str, n_columns: int) -> str:

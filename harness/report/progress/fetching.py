@@ -92,7 +92,7 @@ class Fetching:
         sentence = sentence_of(progress)
         if progress.whole and progress.whole.n_files > 1:
             sentence += f"; {whole_sentence(progress.whole, self._pace)}"
-        self._console.print(sentence, soft_wrap=True)
+        self._console.tell(sentence)
 
     def _drawn(self) -> RenderableType:
         """The bars as they are now."""

@@ -98,7 +98,7 @@ class Progress:
         text = Text(run_line(run, self._experiment, stop))
         if run.outcome.status == "failed":
             text.stylize("yellow")
-        self._console.print(text, soft_wrap=True)
+        self._console.tell(text)
 
     def _reckon(self) -> None:
         """Works out what is drawn until the next Run is over."""

@@ -39,7 +39,7 @@ class QualityProgress:
 
     def tell(self, message: str) -> None:
         """Tells it at once."""
-        self._console.print(message, soft_wrap=True)
+        self._console.tell(message)
 
     @contextmanager
     def shown(self, title: str, n_chunks: int) -> Iterator[None]:
@@ -49,7 +49,7 @@ class QualityProgress:
             self._opening = ""
         self._begin(title, n_chunks)
         if not self._console.is_terminal:
-            self._console.print(f"{self._title} · scoring", soft_wrap=True)
+            self._console.tell(f"{self._title} · scoring")
             yield
             return
         with Live(Text(), console=self._console, auto_refresh=False, transient=True) as live:
@@ -79,7 +79,7 @@ class QualityProgress:
         )
         if failed:
             text.stylize("yellow")
-        self._console.print(text, soft_wrap=True)
+        self._console.tell(text)
 
     def _told(self, chunk: ChunkScores) -> str:
         self._nll += chunk.sum_nll

@@ -1,5 +1,6 @@
 """
-A process in which all that the commands import is there already; it forks one for each command.
+A process in which all that the commands import is there already, and the catalogue that comes with
+them is read; it forks one for each command.
 
 Most of what a short command takes is the start of Python and its imports: a second and more on a
 busy machine, hundreds of times. A fork is a process of its own like any other, with arguments,
@@ -20,6 +21,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from harness import cli
+from harness.models.catalog.catalog import shipped_catalog
 
 CAN_FORK = sys.platform == "linux"  # Apple's libraries do not stand a fork, Windows has none
 
@@ -97,6 +99,7 @@ def _serve() -> None:
     context = click.Context(cli.group)
     for verb in cli.group.list_commands(context):
         cli.group.get_command(context, verb)
+    shipped_catalog()
     # At its end each fork would go through all that was imported: half a second, of pages to copy.
     gc.collect()
     gc.freeze()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -195,6 +195,7 @@ def shipped_catalog() -> Catalog:
     return parse_catalog(read_catalog_text(shipped, "install harness again"), str(shipped))
 
 
+@lru_cache(maxsize=4)
 def parse_catalog(text: str, name: str) -> Catalog:
     """
     The catalogue written in `text`; `name` is what error messages call it.

@@ -37,7 +37,7 @@ def test_compare_takes_turns_and_says_so(home: Home) -> None:
         assert [it["index"] for it in one["trials"]] == [it["index"] for it in other["trials"]]
 
 
-@pytest.mark.parametrize("command", ["compare", "run"])
+@pytest.mark.parametrize("command", ["compare", pytest.param("run", marks=pytest.mark.slow)])
 def test_never_is_one_process_after_the_other(home: Home, command: str) -> None:
     done = home.harness(command, "tiny-random", *QUICK, *SIDES, "--in-turns", "never", "--explain")
     assert done.exit_code == 0, done.stderr
@@ -100,6 +100,7 @@ def test_sides_that_fit_only_apart_are_measured_apart(narrow: Callable[..., Done
     assert "took turns" not in done.stdout
 
 
+@pytest.mark.slow
 def test_whoever_insists_has_them_take_turns_all_the_same(narrow: Callable[..., Done]) -> None:
     done = narrow("compare", "tiny-random", *QUICK, *SIDES, "--in-turns", "always")
     assert done.exit_code == 0, done.stderr

@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from make.gate import make_candidate, put
 from make.records import make_end, make_failed_run
 
@@ -59,6 +60,7 @@ def test_a_model_of_the_catalogue_ends_with_what_to_do_with_it(home: Home) -> No
     assert home.harness("models", "qwen3-4b", "-q").stderr == ""
 
 
+@pytest.mark.slow
 def test_machine_describes_this_machine_within_80_columns(home: Home) -> None:
     done = home.harness("machine")
 

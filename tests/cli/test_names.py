@@ -123,7 +123,13 @@ def test_pages_show_names_and_no_digests(stocked: Stocked) -> None:
 
 
 @pytest.mark.skipif(not CAN_FORK, reason="the command's own streams would have the encoding too")
-@pytest.mark.parametrize("encoding", ["latin-1", "cp932", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "cp932",
+        *(pytest.param(it, marks=pytest.mark.slow) for it in ("latin-1", "utf-16")),
+    ],
+)
 def test_a_name_beyond_ascii_is_measured_under_any_code_page(
     home: Home, tiny_model: Path, encoding: str
 ) -> None:

@@ -20,6 +20,8 @@ from harness.report.formats import FORMATS
 
 _SOURCES = Path(harness.__file__).parent
 _CODE_PAGES = ("cp932", "cp949", "latin-1", "cp437", "ascii", "utf-8")
+# A table of each takes a process of its own.
+_QUICK = ("cp932", "ascii")
 
 
 @given(st.text() | st.lists(st.sampled_from(["::error::x", "##[x", "\x1b[2J", "\n", "\t", " "])))
@@ -55,7 +57,10 @@ def test_each_character_of_our_own_can_be_spelt_in_ascii() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("code_page", _CODE_PAGES)
+@pytest.mark.parametrize(
+    "code_page",
+    [it if it in _QUICK else pytest.param(it, marks=pytest.mark.slow) for it in _CODE_PAGES],
+)
 def test_a_code_page_loses_no_table(tmp_path: Path, code_page: str) -> None:
     model = {"file_name": "模型-±-\udcff.gguf"}
     experiment, runs = make_experiment(), make_runs()

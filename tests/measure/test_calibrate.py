@@ -81,7 +81,7 @@ def test_a_gpu_is_calibrated_with_models_and_workloads_of_its_own(
 
 
 TYPES = sorted({model.type_name for model in calibration_models(None)})
-QUICK_TYPES = ("IQ3_S", "MXFP4", "Q4_K")
+QUICK_TYPES = ("MXFP4", "Q4_K")
 
 
 @pytest.mark.parametrize(

@@ -151,26 +151,36 @@ def test_depth_and_asked_context_size_the_cache(tmp_path: Path, tiny_model: Path
     assert kv[4096] == pytest.approx(4 * kv[1024], rel=0.01)
 
 
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({"flash_attn": "on"}, "enabled"),
-        ({"flash_attn": "off"}, "disabled"),
-        ({"type_k": "q8_0", "type_v": "q8_0"}, "K (q8_0)"),
-        ({"n_batch": 64, "n_ubatch": 32}, "n_ubatch              = 32"),
-        ({"load_mode": "none"}, "load_mode = none"),
-        ({"repack": False}, ""),
-        ({"n_cpu_moe": 2}, ""),
-        ({"devices": ("CPU",)}, ""),
-        ({"tensor_split": (1.0,), "split_mode": "none"}, ""),
-    ],
-)
+ALONE: list[tuple[dict[str, object], str]] = [
+    ({"flash_attn": "on"}, "enabled"),
+    ({"flash_attn": "off"}, "disabled"),
+    ({"type_k": "q8_0", "type_v": "q8_0"}, "K (q8_0)"),
+    ({"n_batch": 64, "n_ubatch": 32}, "n_ubatch              = 32"),
+    ({"load_mode": "none"}, "load_mode = none"),
+    ({"repack": False}, ""),
+    ({"n_cpu_moe": 2}, ""),
+    ({"devices": ("CPU",)}, ""),
+    ({"tensor_split": (1.0,), "split_mode": "none"}, ""),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("settings", "expected"), ALONE)
 def test_settings_reach_the_engine(
     tmp_path: Path, tiny_model: Path, settings: dict[str, object], expected: str
 ) -> None:
     report = run(tmp_path, job(tiny_model, "pp64", **settings))
     assert report.outcome.status == "ok", report.outcome
     assert expected in (tmp_path / "run.log").read_text()
+
+
+def test_settings_reach_the_engine_together(tmp_path: Path, tiny_model: Path) -> None:
+    chosen = [it for it in ALONE if it[0] != {"flash_attn": "off"}]
+    together = {name: value for settings, _ in chosen for name, value in settings.items()}
+    report = run(tmp_path, job(tiny_model, "pp64", **together))
+    assert report.outcome.status == "ok", report.outcome
+    log = (tmp_path / "run.log").read_text()
+    assert [expected for _, expected in chosen if expected not in log] == []
 
 
 def test_the_worker_waits_while_the_parent_deals_with_an_event(
@@ -221,11 +231,11 @@ def test_a_run_knows_what_was_counted_over_all_of_it(tmp_path: Path, tiny_model:
     ("fault", "reason", "words"),
     [
         ("abort", "aborted", "aborted during tg16"),
-        ("segv", "crashed", "SIGSEGV during tg16"),
+        pytest.param("segv", "crashed", "SIGSEGV during tg16", marks=pytest.mark.slow),
         ("kill", "killed", "most likely for lack of memory"),
-        ("exit", "worker-error", "exit code 7"),
+        pytest.param("exit", "worker-error", "exit code 7", marks=pytest.mark.slow),
         ("raise", "worker-error", "a bug in the harness"),
-        ("memory", "out-of-memory", "memory"),
+        pytest.param("memory", "out-of-memory", "memory", marks=pytest.mark.slow),
     ],
 )
 def test_a_dead_worker_leaves_its_finished_trials_and_a_sentence(
@@ -265,8 +275,15 @@ def test_a_worker_that_talks_nonsense_is_a_failed_run(tmp_path: Path, tiny_model
     ("workload", "n_ctx", "words"),
     [
         ("tg8@d8192", None, "8200 positions are beyond the 8192"),
-        ("tg16", 16384, "--ctx 16384: 16384 positions are beyond the 8192"),
-        ("pp512", 256, "pp512 needs 512 positions, --ctx gives 256"),
+        pytest.param(
+            "tg16",
+            16384,
+            "--ctx 16384: 16384 positions are beyond the 8192",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "pp512", 256, "pp512 needs 512 positions, --ctx gives 256", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_context_that_does_not_fit_spoils_only_its_workload(

@@ -79,7 +79,9 @@ def test_what_is_planned_is_what_the_engine_takes(
     assert_as_planned(plan, measured(tmp_path, tiny_model, settings, "pp512", "tg8@d2040"))
 
 
-@pytest.mark.parametrize("model", ["tiny-random", "tiny-mamba"])
+@pytest.mark.parametrize(
+    "model", ["tiny-random", pytest.param("tiny-mamba", marks=pytest.mark.slow)]
+)
 def test_several_sequences_take_what_was_planned_for_so_many(
     tmp_path: Path, tiny_model: Path, model: str
 ) -> None:
@@ -97,7 +99,7 @@ def test_several_sequences_take_what_was_planned_for_so_many(
     assert caches[0] > 0.1 * MIB
 
 
-@pytest.mark.parametrize("load_mode", ["none", "mmap"])
+@pytest.mark.parametrize("load_mode", [pytest.param("none", marks=pytest.mark.slow), "mmap"])
 def test_sliding_windows_and_rearranged_weights_are_planned_too(
     tmp_path: Path, load_mode: str
 ) -> None:
@@ -116,7 +118,10 @@ def test_sliding_windows_and_rearranged_weights_are_planned_too(
     assert (plan.copied_bytes > 0.1 * plan.weights_bytes) == (is_rearranged and load_mode == "mmap")
 
 
-@pytest.mark.parametrize("name", ["qwen3.6-35b-a3b", "nemotron-3-nano-30b-a3b"])
+@pytest.mark.parametrize(
+    "name",
+    ["qwen3.6-35b-a3b", pytest.param("nemotron-3-nano-30b-a3b", marks=pytest.mark.slow)],
+)
 def test_the_state_of_recurrent_layers_is_what_the_shape_says(name: str) -> None:
     found = find(name, asks_hub=False)
     assert found.spec is not None

@@ -23,7 +23,7 @@ from harness.endpoint.server_times import (
     openai_times,
 )
 from harness.endpoint.stream import Raw
-from harness.endpoint.values import items, mapping, text
+from harness.endpoint.values import items, mapping, short_name, text
 from harness.schema.request import Request, RequestFailure, RequestReason, ServerTimes
 from harness.units import counted
 
@@ -66,7 +66,7 @@ def read(raw: Raw, api: Api, *, since_ns: int | None = None) -> Request:
         n_cached=told.counts.n_cached,
         n_tokens=told.counts.n_tokens,
         finish=told.finish,
-        model=None if told.model == raw.model else told.model,
+        model=told.model if _is_another(told.model, raw.model) else None,
         server=told.times,
         failure=failure,
     )
@@ -206,3 +206,8 @@ def _has_text(value: Any) -> bool:
     if isinstance(value, str):
         return bool(value)
     return any(_has_text(mapping(part).get("text")) for part in items(value)[:10])
+
+
+def _is_another(model: str | None, asked: str) -> bool:
+    """Whether the server says that it was not the model that was asked for, whatever its folder."""
+    return model is not None and short_name(model) != short_name(quoted(asked))

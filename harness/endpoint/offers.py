@@ -6,12 +6,12 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
 
 from harness.endpoint.address import Address
 from harness.endpoint.call import Api
 from harness.endpoint.failure import quoted
+from harness.endpoint.values import short_name
 from harness.errors import HarnessError
 
 Server = Literal[
@@ -127,21 +127,14 @@ def _called(models: Sequence[OfferedModel], wanted: str) -> OfferedModel | None:
     for model in models:
         if model.name == wanted:
             return model
-    short = _short(wanted)
-    found = [model for model in models if _short(model.name) == short]
+    short = short_name(wanted)
+    found = [model for model in models if short_name(model.name) == short]
     return found[0] if len(found) == 1 else None
 
 
-def _short(name: str) -> str:
-    """A name without what people leave away: case, folders, ".gguf", Ollama's ":latest"."""
-    # Servers of either system may serve from the other's paths.
-    base = PurePath(name.replace("\\", "/")).name.casefold()
-    return base.removesuffix(":latest").removesuffix(".gguf")
-
-
 def _offered(models: Sequence[OfferedModel], wanted: str) -> str:
-    names = {_short(model.name): model.name for model in models}
-    near = difflib.get_close_matches(_short(wanted), names, n=1, cutoff=0.5)
+    names = {short_name(model.name): model.name for model in models}
+    near = difflib.get_close_matches(short_name(wanted), names, n=1, cutoff=0.5)
     if near and len(models) > 1:
         return f"the nearest that it does is {quoted(names[near[0]])!r}"
     return f"it serves {_listed(models)}"

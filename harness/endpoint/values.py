@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 _MOST = 2**63 - 1
@@ -48,6 +49,13 @@ def scaled(value: Any, factor: float) -> int | None:
     if number is None or number * factor > _MOST:
         return None
     return round(number * factor)
+
+
+def short_name(name: str) -> str:
+    """A name without what people leave away: case, folders, ".gguf", Ollama's ":latest"."""
+    # Servers of either system may serve from the other's paths.
+    base = PurePath(name.replace("\\", "/")).name.casefold()
+    return base.removesuffix(":latest").removesuffix(".gguf")
 
 
 def _number(value: Any) -> int | float | None:

@@ -424,6 +424,7 @@ def test_the_time_of_sending_counts_from_the_trial() -> None:
 def test_which_model_answered_is_kept_where_it_is_not_the_one_that_was_asked() -> None:
     assert answer(event("a", model="tiny"), *END).model is None
     assert answer(event("a"), *END).model is None
+    assert answer(event("a", model="/models/Tiny.gguf"), *END).model is None
     assert answer(event("a", model="other"), event("b", model="tiny"), *END).model == "other"
     assert answer(event("a", model=["no", "name"]), *END).model is None
     line = sse({"model": "other", "message": {"content": "a"}, "done": True}).removeprefix(

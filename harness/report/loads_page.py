@@ -157,7 +157,7 @@ def _in_time(load: Load) -> str:
     if figure.is_decisive and figure.low != figure.high:
         bounds = f", 95 % interval {_share(figure.low)} to {_share(figure.high)}"
     disturbed = ", from disturbed trials alone" if load.case.disturbed else ""
-    return f"{_share(figure.value)} of the answers in time{bounds}{disturbed}"
+    return f"{_share(figure.value)} of the requests answered in time{bounds}{disturbed}"
 
 
 def _share(ratio: float | None) -> str:

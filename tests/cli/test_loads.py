@@ -65,7 +65,7 @@ def test_all_loads_are_in_one_record_which_is_shown_as_it_was(searched: Searched
     assert [stop.reason for stop in stored.end.stops] == ["decided"]
     shown = searched.home.harness("show", "latest")
     text = " ".join(shown.stdout.split())
-    assert "chat: 3 users within ttft 20 s (100 % of the answers in time" in text
+    assert "chat: 3 users within ttft 20 s (100 % of the requests answered in time" in text
     assert "; not 4 users (" in text
     told = searched.home.harness("show", "latest", "--json")
     assert told.document["loads"] == searched.done.document["loads"]
@@ -110,7 +110,7 @@ def test_several_users_of_a_real_server_are_one_table(
     done = home.harness("run", "--endpoint", llama_server.url, *quick, *loads, "--slo", "ttft=60s")
     assert done.exit_code == 0, done.stderr
     text = " ".join(done.stdout.split())
-    assert "pp120+tg8: 3 users within ttft 60 s (100 % of the answers in time" in text
+    assert "pp120+tg8: 3 users within ttft 60 s (100 % of the requests answered in time" in text
     assert "the largest load that was measured" in text
     assert "pp120+tg8 · within ttft 60 s users tok/s" in text
     shown = home.harness("show", "latest", "--json").document
@@ -128,7 +128,7 @@ def test_a_real_server_that_is_too_slow_for_one_bears_nobody(
     auto = ("--concurrency", "auto", "--slo", "ttft=1ms", "-w", "pp400+tg8")
     done = home.harness("run", "--endpoint", llama_server.url, *auto)
     assert done.exit_code == 0, done.stderr
-    told = "pp400+tg8: not even 1 user within ttft 1 ms: 0 % of the answers in time"
+    told = "pp400+tg8: not even 1 user within ttft 1 ms: 0 % of the requests answered in time"
     assert told in " ".join(done.stdout.split())
     assert len(home.runs()) == 2
 

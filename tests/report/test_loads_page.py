@@ -38,8 +38,8 @@ def words(result: MeasuredResult, *, is_full: bool = False) -> str:
 def test_loads_read_like_this() -> None:
     table = shown(served(slo=LEVEL)).split("\n\n")
     assert table[1].splitlines() == [
-        "chat: 2 users within ttft 2 s, itl 100 ms (100 % of the answers in time); not 4",
-        "users (25 % of the answers in time).",
+        "chat: 2 users within ttft 2 s, itl 100 ms (100 % of the requests answered in",
+        "time); not 4 users (25 % of the requests answered in time).",
     ]
     assert table[2] == "chat · within ttft 2 s, itl 100 ms"
     assert [line.split() for line in table[3].splitlines()[2:]] == [

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from cli.commandline import Home
 from harness import cli
 from harness.commandline.shells import SHELLS, prepare_shells, script
+from harness.schema.workload import KINDS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the shells are those of Unix")
 
@@ -144,8 +145,8 @@ def test_fish_completes_values_with_commas_and_behind_a_sign(home: Home) -> None
     shell = Shell(home, "fish")
 
     assert shell.fish("harness run smollm2-135m:q4") == ["smollm2-135m:Q4_1", "smollm2-135m:Q4_K_M"]
-    assert shell.fish("harness run -w pp512,c") == ["pp512,chat"]
-    assert shell.fish("harness run --workload=ch") == ["--workload=chat"]
+    assert shell.fish("harness run -w pp512,su") == ["pp512,sustain60"]
+    assert shell.fish("harness run --workload=su") == ["--workload=sustain60"]
 
 
 @pytest.mark.slow
@@ -223,7 +224,8 @@ def test_what_is_on_this_disk_is_offered_by_its_name(folder: Path) -> None:
 
 
 def test_lists_go_on_behind_their_commas_without_repeats(folder: Path) -> None:
-    usual = ["pp512", "tg128", "tg128@d4096", "pp512x4", "tg128x4", "chat", "sustain60"]
+    usual = [example for kind in KINDS for example in kind.examples]
+    assert {"pp512", "tg128@d4096", "tg128x4", "chat", "sustain60"} <= {*usual}
     assert offers("run", "-w", "") == usual
     assert offers("run", "-w", "chat,") == [f"chat,{name}" for name in usual if name != "chat"]
     assert offers("run", "-w", "pp2048") == ["pp2048", "pp2048@d4096", "pp2048x4"]

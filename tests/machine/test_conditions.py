@@ -274,10 +274,11 @@ def test_the_inhibitor_ends_with_the_block_also_when_that_fails(
 ) -> None:
     monkeypatch.setattr(awake, "inhibitor_command", lambda: ["cat"])
     children: list[psutil.Process] = []
+    before = psutil.Process().children()  # of other tests
 
     def measure() -> None:
         with keep_awake():
-            children.extend(psutil.Process().children())
+            children.extend(it for it in psutil.Process().children() if it not in before)
             raise RuntimeError("the measurement failed")
 
     with pytest.raises(RuntimeError, match="measurement failed"):

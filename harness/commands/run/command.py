@@ -43,7 +43,7 @@ from harness.schema.request import ServiceLevel
         "harness run",
         "harness run smollm2-135m model.gguf --threads 1,2 --budget 2m",
         "harness run --endpoint http://127.0.0.1:11434 --model qwen3:8b",
-        "harness run --endpoint http://127.0.0.1:8080 --concurrency auto --slo ttft=2s,itl=100ms",
+        "harness run --endpoint http://127.0.0.1:8080 --rate auto --slo ttft=2s",
         "harness run smollm2-135m --also-served",
     ),
 )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from harness import units
 from harness.commandline import options
+from harness.commandline.engine_options import ENGINE_OPTIONS
 from harness.endpoint.address import split_model
 from harness.errors import UsageError
+from harness.measure.subjects import is_served
 from harness.schema.request import LoadSearch, ServiceLevel
 from harness.schema.workload import parse_workload
 
@@ -136,6 +138,22 @@ def _rate(text: str) -> float:
     if not 0.001 <= per_s < 10_000:
         raise ValueError(f"{text} requests a second are not between 0.001 and 9999")
     return per_s
+
+
+def refuse_of_engine(models: Sequence[str], typed: Mapping[str, str]) -> None:
+    """
+    Nothing, unless all of `models` are served and something is asked of the engine here.
+
+    Args:
+        models: As `references` has them.
+        typed: As `options.typed` gives it; what a file of settings says is no question.
+
+    Raises:
+        UsageError: It is.
+    """
+    if models and all(map(is_served, models)):
+        why = "is for the engine here, and a server has its own settings; leave it away"
+        options.refuse_unused(typed, (*ENGINE_OPTIONS, "cold_loads"), why)
 
 
 def references(models: Sequence[str], endpoints: Sequence[str], names: Sequence[str]) -> list[str]:

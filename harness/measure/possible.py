@@ -20,7 +20,7 @@ from harness.measure.schedule import settings_product
 from harness.schema.configuration import workloads_for
 from harness.schema.experiment import AnyModel, ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS, usual_workloads
-from harness.schema.settings import Settings, option_name
+from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
 
@@ -91,35 +91,6 @@ def require_asked(
     for model in models:
         if isinstance(model, ServedModel):
             _refuse(impossible_for_server(chosen, model))
-
-
-def require_effect(
-    models: Sequence[AnyModel], settings: Mapping[str, Sequence[object]], n_cold_loads: int
-) -> None:
-    """
-    Nothing, if the engine here measures any of `models`, or nothing is asked of it.
-
-    Args:
-        models: All of a plan.
-        settings: Values of the fields of Settings, as a sweep has them.
-        n_cold_loads: How often a file is to be loaded from the disk.
-
-    Raises:
-        UsageError: Servers alone are measured, and something is.
-    """
-    if not all(model.served for model in models):
-        return
-    usual = Settings(n_threads=1)
-    names = [
-        option_name(field)
-        for field, values in settings.items()
-        if field == "n_threads" or [*values] != [getattr(usual, field)]
-    ]
-    names += ["cold-loads"] if n_cold_loads > 1 else []
-    _refuse(
-        f"--{name} is for the engine here, and a server has its own settings; leave it away"
-        for name in names
-    )
 
 
 def require_writing(model: ModelFile, what: str) -> None:

@@ -22,7 +22,7 @@ from harness.machine.probe import default_threads, probe_machine
 from harness.machine.processes import BusyProcess
 from harness.measure import also_served, runner
 from harness.measure.load_sweep import LoadSweep, first_load
-from harness.measure.possible import require_asked, require_effect, require_possible_for
+from harness.measure.possible import require_asked, require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict, warnings
 from harness.measure.rounds import Observer, now
 from harness.measure.schedule import settings_product
@@ -251,7 +251,6 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
         search=request.search,
     )
     require_asked(models, plan.workloads, request.workloads)
-    require_effect(models, request.settings, request.n_cold_loads)
     require_possible_for(files, settings, request.workloads)
     return Session(request, plan, machine)
 

@@ -145,6 +145,18 @@ def test_what_a_server_does_not_do_is_refused(
     assert code == 2
     assert told in line
     assert not any(asked.path == CHAT for asked in server.requests)
+    if options[0] != "-w":
+        compared = here.refused("compare", server.url, f"{server.url}#other", *options)
+        assert compared == (code, line)
+
+
+def test_what_a_file_of_settings_says_for_files_is_no_matter_for_servers(
+    home: Home, server: FaultServer
+) -> None:
+    set_to = home.harness("config", "set", "run.threads", "1")
+    assert set_to.exit_code == 0, set_to.stderr
+    done = home.harness("run", server.url, "--runs", "1", "--trials", "1")
+    assert done.exit_code == 0, done.stderr
 
 
 def test_a_workload_longer_than_the_server_takes_is_refused_before_measuring(

@@ -10,7 +10,7 @@ import click
 from harness.analysis.comparison import KINDS
 from harness.analysis.metrics import COMPARED
 from harness.commandline import options
-from harness.commandline.endpoint_options import key_option
+from harness.commandline.endpoint_options import key_option, refuse_of_engine
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commands.compare.compare import (
@@ -120,6 +120,7 @@ def command(
     else:
         if "across" in typed:
             raise UsageError("--across is for --stored; what is measured now may differ in all")
+        refuse_of_engine(what, typed)
         if until and "runs" not in typed:
             request = replace(request, n_runs_max=_MANY_RUNS)
         request = replace(request, key_variable=key_variable)

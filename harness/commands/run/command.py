@@ -14,6 +14,7 @@ from harness.commandline.endpoint_options import (
     load_search,
     loaded,
     references,
+    refuse_of_engine,
 )
 from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
@@ -92,6 +93,8 @@ def command(
     """
     catalog = load_catalog(catalogs)
     models = tuple(references(models, endpoints, names))
+    if interrupted is None:
+        refuse_of_engine(models, options.typed(context))
     search = load_search(n_users, rates)
     if search is None and (n_users or rates):
         what = request.workloads or (("chat",) if endpoints else ("tg128",))

@@ -144,4 +144,4 @@ def _asked(request: MeasureRequest, plan: Plan, *, is_in_turns: bool) -> Iterato
     for field, values in request.settings.items():
         planned = list(dict.fromkeys(getattr(each, field) for each in plan.engine_settings))
         text = ",".join(map(value_text, planned))
-        yield _Asked(field, {*values}, {*planned}, text)
+        yield _Asked(field, {*values}, {*planned}, text or "none of it")

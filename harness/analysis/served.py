@@ -40,7 +40,8 @@ def place_findings(measured: Sequence[Measured]) -> Iterator[Finding]:
         elif not any(run.memory for run in each.runs):
             yield Finding(
                 "info",
-                f"{each.model.key}: the server's process cannot be read, as that of another user, "
+                f"{each.model.key}: the server's process cannot be read (another user's, or "
+                "behind a container, a tunnel or a proxy), "
                 "so its memory and what other programs took are not known.",
             )
 

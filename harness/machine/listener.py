@@ -16,6 +16,15 @@ from harness.machine.reading import read_text
 from harness.schema.machine import MemoryMark
 
 _NS_PER_S = 1_000_000_000
+_FORWARDERS = frozenset(
+    (
+        *("docker-proxy", "com.docker.backend", "vpnkit", "rootlessport", "rootlesskit"),
+        *("slirp4netns", "pasta", "gvproxy", "wslrelay", "wslhost", "kubectl", "ssh", "sshd"),
+        *("socat", "nginx", "caddy", "haproxy", "envoy", "traefik", "cloudflared"),
+    )
+)
+"""Programs that listen for a server which runs elsewhere, in a container or behind a tunnel."""
+
 _SUMMED = ("resident_bytes", "peak_bytes", "anonymous_bytes", "file_backed_bytes", "swapped_bytes")
 
 
@@ -51,13 +60,20 @@ class Listener:
 
 def listener_at(port: int) -> Listener | None:
     """
-    Who listens at a TCP port of this machine; None where nobody does or the system does not say.
+    Who listens at a TCP port of this machine; None where nobody does, where the system does not
+    say, and where somebody only passes on what comes to a server in a container or elsewhere.
 
     Systems name the processes of other users to root alone, and macOS none of them in one call.
     """
     pid = _pid_in_one_call(port) or next(_pids_one_by_one(port), None)
     # The server of a test may be this very process, whose time is counted already.
-    return None if pid is None or pid == os.getpid() else Listener(pid)
+    return None if pid is None or pid == os.getpid() or _passes_on(pid) else Listener(pid)
+
+
+def _passes_on(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return psutil.Process(pid).name().lower().removesuffix(".exe") in _FORWARDERS
+    return False
 
 
 def _pid_in_one_call(port: int) -> int | None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from harness.analysis.metrics import METRICS
 from harness.schema.cache_types import CACHE_ELEMENT_BYTES
-from harness.schema.experiment import ModelFile, Run
+from harness.schema.experiment import Run
 from harness.schema.machine import MachineFacts
+from harness.schema.model import ModelFile
 from harness.schema.settings import Settings
 from harness.schema.work import Work
 from harness.schema.workload import parse_workload

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.schema.configuration import workloads_for
-from harness.schema.experiment import EngineInfo, ModelFile, ServedModel
+from harness.schema.experiment import EngineInfo
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS, usual_workloads, workloads_of
 from harness.schema.settings import Settings, option_name, value_text
 from harness.schema.workload import parse_workload

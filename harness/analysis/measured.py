@@ -19,8 +19,9 @@ from harness.analysis.formulas import Values
 from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
 from harness.schema.configuration import Configuration, configurations_of, workloads_for
-from harness.schema.experiment import EngineInfo, Experiment, ModelFile, Run, ServedModel
+from harness.schema.experiment import EngineInfo, Experiment, Run
 from harness.schema.figure import Figure, exact
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import AnySettings, Settings
 from harness.schema.workload import parse_workload

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.measure.jobs.measure import MeasureReport
-from harness.schema.experiment import EngineInfo, ModelFile, ModelKey, Plan, ServedModel
+from harness.schema.experiment import EngineInfo, Plan
+from harness.schema.model import ModelFile, ModelKey, ServedModel
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.outcome import Outcome, Reason
 from harness.schema.served import Served

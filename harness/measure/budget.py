@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import ModelKey, Plan, Run
+from harness.schema.experiment import Plan, Run
+from harness.schema.model import ModelKey
 from harness.schema.moment import utc_time
 from harness.schema.settings import AnySettings
 

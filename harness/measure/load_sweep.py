@@ -12,7 +12,8 @@ from harness.analysis.stats.interval import min_values
 from harness.errors import UsageError
 from harness.measure.sweep import FAILURES_TO_GIVE_UP, State, Sweep, stop_of
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import AnyModel, Run, Stop
+from harness.schema.experiment import Run, Stop
+from harness.schema.model import AnyModel
 from harness.schema.request import LoadSearch, ServiceLevel
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload

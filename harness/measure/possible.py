@@ -18,7 +18,7 @@ from harness.machine.probe import probe_machine
 from harness.measure import runner
 from harness.measure.schedule import settings_product
 from harness.schema.configuration import workloads_for
-from harness.schema.experiment import AnyModel, ModelFile, ServedModel
+from harness.schema.model import AnyModel, ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS, usual_workloads
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload

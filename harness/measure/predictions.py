@@ -23,9 +23,10 @@ from harness.measure.memory import (
 from harness.measure.speed_here import known_speed
 from harness.models.find import local_model
 from harness.models.model import Model
-from harness.schema.experiment import Experiment, ModelKey, Plan, StoredPrediction
+from harness.schema.experiment import Experiment, Plan, StoredPrediction
 from harness.schema.figure import exact
 from harness.schema.machine import Machine
+from harness.schema.model import ModelKey
 from harness.schema.model_kind import workloads_of
 from harness.schema.prediction import Component, Prediction
 from harness.schema.settings import Settings, computing_threads, settings_text

@@ -23,8 +23,9 @@ from harness.measure.subjects import Subjects
 from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.schema.configuration import configurations_of
-from harness.schema.experiment import SCHEMA_VERSION, AnyModel, EngineInfo, Experiment, ModelKey
+from harness.schema.experiment import SCHEMA_VERSION, EngineInfo, Experiment
 from harness.schema.machine import MachineFacts
+from harness.schema.model import AnyModel, ModelKey
 from harness.schema.settings import settings_text
 from harness.serving.program import ServerProgram
 

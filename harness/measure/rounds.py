@@ -27,8 +27,9 @@ from harness.measure.protocol import Event
 from harness.measure.turns import Side, measure_in_turns
 from harness.records.store import logs_folder
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import Experiment, ModelKey, Plan, Run, ServedModel, Stop
+from harness.schema.experiment import Experiment, Plan, Run, Stop
 from harness.schema.machine import BandwidthSample, Machine
+from harness.schema.model import ModelKey, ServedModel
 from harness.schema.settings import ServedSettings, Settings
 
 ATTEMPTS_PER_TRIAL = 3

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import ModelKey
+from harness.schema.model import ModelKey
 from harness.schema.settings import Settings
 
 

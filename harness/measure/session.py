@@ -30,20 +30,9 @@ from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
 from harness.schema.configuration import configurations_of, usual_workloads_for
-from harness.schema.experiment import (
-    AnyModel,
-    End,
-    Experiment,
-    ModelFile,
-    ModelKey,
-    Plan,
-    Provenance,
-    Run,
-    ServedModel,
-    Stop,
-    engine_of,
-)
+from harness.schema.experiment import End, Experiment, Plan, Provenance, Run, Stop, engine_of
 from harness.schema.machine import Machine
+from harness.schema.model import AnyModel, ModelFile, ModelKey, ServedModel
 from harness.schema.request import LoadSearch, ServiceLevel
 from harness.serving.program import ServerProgram
 

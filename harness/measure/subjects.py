@@ -22,7 +22,7 @@ from harness.models.catalog.catalog import Catalog
 from harness.models.digest import sha256_of
 from harness.models.find import find_all, local_model
 from harness.models.hub.link import hub_link
-from harness.schema.experiment import AnyModel, ModelFile, ModelKey, ServedModel
+from harness.schema.model import AnyModel, ModelFile, ModelKey, ServedModel
 from harness.schema.served import Served
 from harness.schema.settings import ServedSettings
 

@@ -24,7 +24,8 @@ from harness.measure.budget import Budget
 from harness.measure.rounds import Observer, RunMaker, Task, now
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration, configurations_of, workloads_for
-from harness.schema.experiment import End, Experiment, ModelKey, Plan, Run, Stop
+from harness.schema.experiment import End, Experiment, Plan, Run, Stop
+from harness.schema.model import ModelKey
 from harness.schema.outcome import Reason
 
 FAILURES_TO_GIVE_UP = 2

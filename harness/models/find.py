@@ -26,7 +26,7 @@ from harness.models.hub.files import HubReference, Listing
 from harness.models.hub.plan import HubPlan, HubRequest, cached_plan, request_of
 from harness.models.model import Model
 from harness.models.resolve import FileHere, resolve
-from harness.schema.experiment import ModelKey
+from harness.schema.model import ModelKey
 
 if TYPE_CHECKING:
     from harness.models.hub.client import RetryPolicy

@@ -11,7 +11,7 @@ from harness.models.catalog.spec import ModelSpec, Variant
 from harness.models.gguf.header import Header
 from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.work import work_of
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 from harness.schema.work import Work
 
 Origin = Literal["local", "hub", "shape"]

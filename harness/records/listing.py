@@ -13,7 +13,8 @@ from harness.errors import ResultsInvalid
 from harness.files import cannot, is_file, unreadable
 from harness.records import lines, store
 from harness.schema.configuration import Configuration, configurations_of
-from harness.schema.experiment import End, EngineInfo, Experiment, ModelFile, ServedModel
+from harness.schema.experiment import End, EngineInfo, Experiment
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.moment import utc_time
 from harness.schema.settings import AnySettings
 

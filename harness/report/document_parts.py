@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from harness.analysis.verdict import Evidence, Level, Verdict
 from harness.models.model import Model, Origin
-from harness.schema.experiment import Experiment, ModelFile, ServedModel
+from harness.schema.experiment import Experiment
 from harness.schema.figure import Figure
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.model_kind import ModelKind
 
 

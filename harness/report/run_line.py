@@ -10,7 +10,8 @@ from harness.report.legend import DISTURBED_MARK
 from harness.report.text import sanitize
 from harness.report.typed_command import command_line, server_option
 from harness.schema.configuration import configurations_of
-from harness.schema.experiment import Experiment, ModelKey, Plan, Run, Stop, Trial
+from harness.schema.experiment import Experiment, Plan, Run, Stop, Trial
+from harness.schema.model import ModelKey
 from harness.schema.settings import AnySettings, difference_text
 
 STOPS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.schema.experiment import AnyModel, Plan, Run, Stop
+from harness.schema.experiment import Plan, Run, Stop
+from harness.schema.model import AnyModel
 from harness.schema.model_kind import workloads_of
 from harness.schema.settings import AnySettings, Settings
 from harness.schema.workload import USUAL_WORKLOADS, parse_workload

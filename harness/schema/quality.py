@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
-from harness.schema.experiment import ModelFile, Provenance
+from harness.schema.experiment import Provenance
 from harness.schema.machine import Machine
+from harness.schema.model import ModelFile
 from harness.schema.moment import Moment
 from harness.schema.outcome import Outcome
 from harness.schema.record import Record

@@ -11,7 +11,8 @@ from harness.analysis.bandwidth import Reading
 from harness.analysis.cases import Case
 from harness.analysis.measured import measured_of
 from harness.models.find import find
-from harness.schema.experiment import ModelFile, Run
+from harness.schema.experiment import Run
+from harness.schema.model import ModelFile
 from harness.schema.workload import parse_workload
 
 

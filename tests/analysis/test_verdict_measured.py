@@ -20,7 +20,8 @@ from make.trials import disturbed_counters, make_counters, make_trial
 from harness.analysis.measured import measured_of
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import PAGED_LEAST_RATIO, NoVerdict, judge
-from harness.schema.experiment import ModelFile, Run, Trial
+from harness.schema.experiment import Run, Trial
+from harness.schema.model import ModelFile
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.workload import parse_workload
 

@@ -11,7 +11,7 @@ from make.served import make_served_experiment, make_served_rounds
 
 from cli.commandline import Done, Home
 from harness.records.store import load
-from harness.schema.experiment import ServedModel
+from harness.schema.model import ServedModel
 
 SERVED = "smollm2@127.0.0.1:8080"
 URL = "http://127.0.0.1:8080"

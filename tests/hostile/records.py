@@ -25,8 +25,9 @@ from harness.measure.speed_here import save_calibration
 from harness.models.gguf.model_file import describe
 from harness.records.quality import save_quality
 from harness.records.store import write_whole
-from harness.schema.experiment import ModelFile, StoredPrediction
+from harness.schema.experiment import StoredPrediction
 from harness.schema.machine import Machine
+from harness.schema.model import ModelFile
 from harness.schema.settings import Settings
 from hostile.attempt import Attempt
 

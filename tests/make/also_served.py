@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.measure.also_served import USUAL_WORKLOADS
-from harness.schema.experiment import Experiment, Run, ServedModel
+from harness.schema.experiment import Experiment, Run
+from harness.schema.model import ServedModel
 from harness.schema.request import Request, ServerTimes
 from harness.schema.served import Served
 from harness.schema.settings import ServedSettings

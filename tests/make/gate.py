@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.analysis.measured import Measured, measured_of
 from harness.records.store import ExperimentWriter
-from harness.schema.experiment import End, Experiment, ModelFile, Run, Stop
+from harness.schema.experiment import End, Experiment, Run, Stop
+from harness.schema.model import ModelFile
 from make.records import make_experiment, make_model, make_run
 
 USUAL = {"pp512": 310.0, "tg128": 120.0}

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measure.jobs.score_sums import Reference, score_chunk
-from harness.schema.experiment import ModelFile
 from harness.schema.machine import Machine
+from harness.schema.model import ModelFile
 from harness.schema.outcome import Outcome
 from harness.schema.quality import ChunkScores, QualityRecord, TextFacts, Tokenization
 from harness.schema.settings import Settings

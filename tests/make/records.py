@@ -6,18 +6,15 @@ import random
 from typing import Any
 
 from harness.schema.experiment import (
-    AnyModel,
     Buffer,
     ContextFacts,
     End,
     EngineInfo,
     Experiment,
     Load,
-    ModelFile,
     Plan,
     Provenance,
     Run,
-    ServedModel,
     Stop,
     Trial,
 )
@@ -29,6 +26,7 @@ from harness.schema.machine import (
     Machine,
     MemoryMark,
 )
+from harness.schema.model import AnyModel, ModelFile, ServedModel
 from harness.schema.outcome import Outcome
 from harness.schema.served import Served
 from harness.schema.settings import AnySettings, ServedSettings, Settings

@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from harness.schema.experiment import Experiment, Load, ModelFile, Run, ServedModel, engine_of
+from harness.schema.experiment import Experiment, Load, Run, engine_of
 from harness.schema.machine import MemoryMark
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.request import Request
 from make.records import SETTINGS, make_experiment, make_run, make_served
 from make.trials import make_trial

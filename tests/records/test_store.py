@@ -15,7 +15,8 @@ from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.records.lines import encode, upgraded
 from harness.records.listing import find, list_experiments
 from harness.records.store import ExperimentWriter, file_name, load, logs_folder
-from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, ModelFile, Run, ServedModel
+from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.request import ServiceLevel
 
 GOLD = Path(__file__).parents[1] / "gold" / "experiment-1.jsonl"

@@ -6,7 +6,7 @@ import pytest
 from make.records import make_model, make_served
 
 from harness.schema.configuration import is_same_model
-from harness.schema.experiment import ServedModel
+from harness.schema.model import ServedModel
 
 
 def served(**changes: object) -> ServedModel:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make.records import make_model
 
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 from harness.schema.model_kind import (
     MODEL_KINDS,
     ModelKind,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from harness.analysis.gate.judge import Cause, Check
 from harness.analysis.measured import Measured
 from harness.analysis.quality import is_usable, quality_of
-from harness.schema.experiment import ModelFile, ServedModel
 from harness.schema.figure import Figure
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.quality import QualityRecord
 
 METRIC = "mean_kld"

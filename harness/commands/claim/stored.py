@@ -15,8 +15,8 @@ from harness.models.catalog.catalog import Catalog, Entry, GeneratedSource, Vari
 from harness.models.gguf.file_name import is_quantization
 from harness.records.listing import Listing, list_experiments
 from harness.records.store import StoredExperiment, load
-from harness.schema.experiment import ModelFile, ServedModel
 from harness.schema.machine import MachineFacts
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.settings import AnySettings
 
 

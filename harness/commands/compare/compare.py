@@ -30,7 +30,8 @@ from harness.models.catalog.catalog import Catalog
 from harness.records.listing import StoredConfiguration
 from harness.records.store import StoredExperiment, load
 from harness.schema.configuration import configurations_of
-from harness.schema.experiment import Experiment, ModelKey, Run
+from harness.schema.experiment import Experiment, Run
+from harness.schema.model import ModelKey
 
 # Of the options, those that --stored has a use for; the rest says how to measure.
 _FOR_STORED = {

@@ -25,17 +25,9 @@ from harness.commands.exchange.facts import (
 )
 from harness.commands.exchange.record import BenchRecord
 from harness.errors import ResultsInvalid
-from harness.schema.experiment import (
-    End,
-    Experiment,
-    ModelFile,
-    Plan,
-    Provenance,
-    Run,
-    Stop,
-    Trial,
-)
+from harness.schema.experiment import End, Experiment, Plan, Provenance, Run, Stop, Trial
 from harness.schema.machine import Conditions
+from harness.schema.model import ModelFile
 from harness.schema.moment import utc_time
 from harness.schema.outcome import Outcome
 from harness.schema.settings import Settings

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from harness.commands.exchange.record import BenchRecord, averages, long_type
 from harness.errors import UsageError
 from harness.records.store import StoredExperiment
-from harness.schema.experiment import EngineInfo, ModelFile, Run, Trial
+from harness.schema.experiment import EngineInfo, Run, Trial
 from harness.schema.machine import Device
+from harness.schema.model import ModelFile
 from harness.schema.model_kind import MODEL_KINDS, workloads_of
 from harness.schema.moment import utc_time
 from harness.schema.settings import Settings

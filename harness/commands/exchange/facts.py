@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.commands.exchange.record import BenchRecord, short_type
-from harness.schema.experiment import EngineInfo, ModelFile
+from harness.schema.experiment import EngineInfo
 from harness.schema.machine import Accelerator, MachineFacts
+from harness.schema.model import ModelFile
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 

@@ -12,9 +12,10 @@ from harness.commands.fit.audit import AuditResult, ComponentAudit
 from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.document_parts import HeaderOrigin, header_origin
-from harness.schema.experiment import ModelFile, StoredPrediction
+from harness.schema.experiment import StoredPrediction
 from harness.schema.figure import Figure
 from harness.schema.machine import Machine
+from harness.schema.model import ModelFile
 from harness.schema.prediction import Component, Method, Prediction
 from harness.schema.settings import Settings
 

@@ -22,7 +22,7 @@ from harness.models.quantization_sets import (
 )
 from harness.models.quantizations import quantization_set_name, quantizations_here
 from harness.models.resolve import FileHere, Located, is_of_one_file, resolve
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from harness.commands.frontier.candidates import Candidate
 from harness.errors import ResultsInvalid
 from harness.records.listing import StoredConfiguration, configurations_in, list_experiments
 from harness.records.store import StoredExperiment, load
-from harness.schema.experiment import Experiment, ModelFile, ServedModel
+from harness.schema.experiment import Experiment
 from harness.schema.machine import MachineFacts
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.settings import ServedSettings, Settings
 
 # Settings, build of the engine, workloads: what must agree before speeds stand on one page.

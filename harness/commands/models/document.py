@@ -20,7 +20,7 @@ from harness.models.gguf.companions import PassedOver
 from harness.models.model import Model
 from harness.models.stores import LocalFile
 from harness.report.document_parts import HeaderOrigin, header_origin
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from harness.analysis.quality import figures_of
 from harness.commands.quality.quality import QualityResult, ScoredModel
 from harness.measure.scoring import ScoreFailure
 from harness.report.document_parts import FileDocument, file_document
-from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
+from harness.schema.model import ModelFile
 from harness.schema.outcome import Outcome
 from harness.schema.quality import TextFacts, Tokenization
 from harness.schema.settings import Settings

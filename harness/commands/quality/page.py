@@ -9,8 +9,8 @@ from harness.analysis.metrics import METRICS, Metric
 from harness.analysis.quality import figures_of
 from harness.commands.quality.quality import QualityResult, ScoredModel
 from harness.report.page import Cell, Column, Note, Page, Quantity, Table, notes
-from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
+from harness.schema.model import ModelFile
 
 _COLUMNS = (
     *(Column(None, key) for key in ("model", "quantization", "reference", "metric")),

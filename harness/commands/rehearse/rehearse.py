@@ -19,7 +19,7 @@ from harness.models.find import find
 from harness.models.model import Model
 from harness.models.twin.stub import header_stub
 from harness.models.twin.twin import twin_file, twin_of
-from harness.schema.experiment import ModelKey
+from harness.schema.model import ModelKey
 from harness.schema.model_kind import workloads_of
 
 

@@ -10,7 +10,7 @@ from harness import units
 from harness.commands.share import words
 from harness.models.catalog.catalog import Catalog, HubSource
 from harness.models.gguf.file_name import is_quantization
-from harness.schema.experiment import ModelFile, ServedModel
+from harness.schema.model import ModelFile, ServedModel
 
 _FOLDERS = re.compile(r"[\\/]")
 _IN_REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}:[\w.-]{1,96}")

@@ -11,7 +11,7 @@ from harness.commands.share import treatment, words
 from harness.commands.share.scrub import Rule, Rules
 from harness.schema import experiment as of_experiment
 from harness.schema import machine as of_machine
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.request import Request, RequestFailure, ServerTimes, ServiceLevel
 from harness.schema.served import Served
@@ -132,7 +132,7 @@ RULES: Rules = {
             "weights_bytes token_read_bytes kv_read_bytes_per_position is_twin kind"
         ),
     },
-    of_experiment.ServedModel: {
+    ServedModel: {
         "key": treatment.model,
         "file_name": treatment.file_name,
         "sha256": treatment.digest,

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.commands.share import warning, words
 from harness.commands.share.scrub import Rule, Scrubber
-from harness.schema.experiment import ModelFile, ServedModel
+from harness.schema.model import ModelFile, ServedModel
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.record import Record
 from harness.schema.request import RequestFailure

@@ -22,8 +22,9 @@ from harness import __version__
 from harness.measure import runner
 from harness.measure.jobs.score_text import QualityText
 from harness.measure.protocol import CommonEvent, Event, Job
-from harness.schema.experiment import EngineInfo, ModelFile, Provenance
+from harness.schema.experiment import EngineInfo, Provenance
 from harness.schema.machine import Machine
+from harness.schema.model import ModelFile
 from harness.schema.outcome import Outcome
 from harness.schema.quality import ChunkScores, QualityRecord, Tokenization
 from harness.schema.settings import Settings

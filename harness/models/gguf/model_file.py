@@ -19,7 +19,7 @@ from harness.models.gguf.header import Header, Skipped, Tensor, read_header
 from harness.models.gguf.kind import header_kind
 from harness.models.gguf.shards import check_parts, shard_paths
 from harness.models.gguf.tensor_types import FILE_TYPES
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 _GUESSED = 1024  # llama.h: LLAMA_FTYPE_GUESSED
 

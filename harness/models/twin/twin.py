@@ -26,7 +26,7 @@ from harness.models.gguf.part import HeaderPart
 from harness.models.gguf.split import split_part
 from harness.models.model import Model
 from harness.models.twin.stocks import Stocks, stocks_for
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 from harness.units import file_size
 
 # Files are written in such pieces, as copies of files are: pages that came in one piece lie side by

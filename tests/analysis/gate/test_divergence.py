@@ -10,7 +10,7 @@ from make.quality import make_chunks, make_record
 from harness.analysis.gate.divergence import judge_quality
 from harness.analysis.gate.judge import Check
 from harness.analysis.quality import quality_of
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 from harness.schema.outcome import Outcome
 from harness.schema.quality import QualityRecord
 

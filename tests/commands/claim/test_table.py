@@ -21,7 +21,8 @@ from harness.models.catalog.catalog import Catalog, load_catalog
 from harness.models.catalog.reference_machines import load_reference_machines
 from harness.models.catalog.spec import HubSource, ModelSpec, Parameters, Shape, Variant
 from harness.records.store import ExperimentWriter
-from harness.schema.experiment import ModelFile, Trial
+from harness.schema.experiment import Trial
+from harness.schema.model import ModelFile
 from harness.schema.outcome import Outcome
 from harness.schema.planned import PlannedBuffer
 from harness.schema.settings import Settings

@@ -15,7 +15,7 @@ from make.records import make_experiment, make_model, make_run
 from harness.commands.exchange.export import ExportRow, as_builds, exported
 from harness.commands.exchange.write import as_csv, as_json, as_jsonl, as_sql
 from harness.records.store import StoredExperiment
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 WRITERS: dict[str, Callable[[Sequence[ExportRow]], str]] = {
     "json": as_json, "jsonl": as_jsonl, "csv": as_csv, "sqlite": as_sql,

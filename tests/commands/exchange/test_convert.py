@@ -20,8 +20,8 @@ from harness.errors import ResultsInvalid
 from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.report.document import document
 from harness.report.measured_page import measured_result
-from harness.schema.experiment import ModelFile
 from harness.schema.machine import Machine
+from harness.schema.model import ModelFile
 from harness.schema.settings import Settings, computing_threads
 
 

@@ -18,7 +18,8 @@ from harness.commands.exchange.record import NAMES, OLDER
 from harness.commands.exchange.write import as_csv, as_json, as_jsonl, as_markdown, as_sql
 from harness.errors import UsageError
 from harness.records.store import StoredExperiment
-from harness.schema.experiment import Experiment, ModelFile, Run, Trial
+from harness.schema.experiment import Experiment, Run, Trial
+from harness.schema.model import ModelFile
 from harness.schema.settings import Settings
 
 GOLD = Path(__file__).parents[2] / "gold"

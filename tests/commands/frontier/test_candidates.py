@@ -8,7 +8,7 @@ import pytest
 from make.records import make_model
 
 from harness.commands.frontier.candidates import candidate_names
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 SMALL: dict[str, Any] = {"n_params": 10**8, "n_layer": 12, "architecture": "llama"}
 

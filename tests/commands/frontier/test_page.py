@@ -32,8 +32,8 @@ from harness.records.store import ExperimentWriter
 from harness.report import plain
 from harness.report.formats import FORMATS
 from harness.report.page import without_explanations
-from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
+from harness.schema.model import ModelFile
 
 LARGEST: dict[str, float] = {
     "bytes": 638_888_888_888,

@@ -16,7 +16,8 @@ from harness.commands.frontier.stored import has_speed, stored_speeds
 from harness.measure.session import MeasureRequest
 from harness.models.model import Model
 from harness.records.store import ExperimentWriter
-from harness.schema.experiment import End, ModelFile, Run, Stop
+from harness.schema.experiment import End, Run, Stop
+from harness.schema.model import ModelFile
 from harness.schema.settings import Settings
 
 MACHINE = make_machine()

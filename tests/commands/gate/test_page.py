@@ -23,8 +23,8 @@ from harness.commands.gate.document import document as document_of
 from harness.commands.gate.gate import GateRequest, GateResult, JudgedExperiment
 from harness.commands.gate.page import page
 from harness.report import flat, plain
-from harness.schema.experiment import ModelFile
 from harness.schema.figure import Figure
+from harness.schema.model import ModelFile
 from harness.schema.outcome import Outcome
 
 

@@ -7,7 +7,7 @@ from make.served import make_served_experiment, make_served_rounds
 
 from harness.commands.share.card_facts import card_of
 from harness.report.measured_page import measured_result
-from harness.schema.experiment import ServedModel
+from harness.schema.model import ServedModel
 
 
 def card(model: ServedModel) -> tuple[str, str]:

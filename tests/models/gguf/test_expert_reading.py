@@ -23,7 +23,7 @@ from make.moe_shapes import (
 
 from harness.models.gguf.header import read_header
 from harness.models.gguf.model_file import model_file_of
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 _F32_BYTES = 4
 

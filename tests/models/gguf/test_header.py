@@ -31,7 +31,7 @@ from harness.models.gguf.model_file import describe, model_file_of
 from harness.models.gguf.shards import check_parts
 from harness.models.gguf.tensor_types import FILE_TYPES, TENSOR_TYPES
 from harness.models.twin.tiny import write_tiny_random
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 Add = Callable[[gguf.GGUFWriter], None]
 

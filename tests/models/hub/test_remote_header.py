@@ -22,7 +22,7 @@ from harness.models.gguf.model_file import describe, model_file_of
 from harness.models.hub.client import RetryPolicy
 from harness.models.hub.files import HubFile, Listing
 from harness.models.hub.remote_header import ReadAhead, fetch_headers
-from harness.schema.experiment import ModelFile
+from harness.schema.model import ModelFile
 
 REPO, COMMIT = "lab/Model-GGUF", "c" * 40
 AT_ONCE = RetryPolicy(n_attempts=3, first_wait_s=0.01, longest_wait_s=0.01)

@@ -21,6 +21,7 @@ from harness.analysis.stats.ratio import (
     compare_exact,
     compare_rounds,
 )
+from harness.schema.configuration import other_file
 from harness.schema.experiment import Experiment, Stop
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
@@ -81,7 +82,8 @@ def mismatches(a: Measured, b: Measured) -> list[Mismatch]:
 def differences(a: Measured, b: Measured) -> list[Finding]:
     """What else a reader should know before believing the figures, without a dot at the end."""
     found = []
-    if a.model.key == b.model.key and a.model.sha256 != b.model.sha256:
+    is_other = a.model.sha256 != b.model.sha256 or other_file(a.model, b.model)
+    if a.model.key == b.model.key and is_other:
         text = f"{a.model.key} is not the same file on both sides"
         found.append(Finding("warning", text))
     reads = [MODEL_KINDS[side.model.kind].throughput for side in (a, b)]

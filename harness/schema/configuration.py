@@ -39,6 +39,25 @@ def is_same_model(a: AnyModel, b: AnyModel) -> bool:
     return is_file and a.is_twin == b.is_twin and _place(a) == _place(b)
 
 
+def other_file(a: AnyModel, b: AnyModel) -> str | None:
+    """
+    By what two models of one name are told to be different files: "quantization Q4_1 against Q8_0".
+
+    By their digests where both are known; else, of what servers tell, by what else they do. None
+    where nothing speaks against their being the same.
+    """
+    if a.sha256 and b.sha256:
+        digests = f"sha256 {a.sha256[:8]} against {b.sha256[:8]}"
+        return digests if a.sha256 != b.sha256 else None
+    if a.served is None or b.served is None:
+        return None
+    for fact in ("quantization", "n_params", "n_bytes"):
+        values = getattr(a, fact), getattr(b, fact)
+        if None not in values and values[0] != values[1]:
+            return f"{fact.replace('_', ' ')} {values[0]} against {values[1]}"
+    return None
+
+
 def _place(model: AnyModel) -> tuple[str, ...]:
     """Who runs it and where; nothing where that is the engine here."""
     served = model.served

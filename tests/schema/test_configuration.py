@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from make.records import make_model, make_served
 
-from harness.schema.configuration import is_same_model
+from harness.schema.configuration import is_same_model, other_file
 from harness.schema.model import ServedModel
 
 
@@ -42,3 +42,21 @@ def test_two_servers_elsewhere_are_two() -> None:
     a, b = (served(is_local=False, url=f"https://{name}.example") for name in "ab")
     assert is_same_model(a, a)
     assert not is_same_model(a, b)
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ({}, None),
+        ({"sha256": "c2" * 32}, "sha256 b1b1b1b1 against c2c2c2c2"),
+        ({"sha256": None}, None),
+        ({"sha256": None, "quantization": "Q8_0"}, "quantization Q4_1 against Q8_0"),
+        ({"sha256": None, "n_params": 9}, "n params 7 against 9"),
+        ({"sha256": None, "n_bytes": None}, None),
+    ],
+)
+def test_another_file_is_told_by_its_digest_else_by_what_servers_tell(
+    changes: dict[str, object], how: str | None
+) -> None:
+    facts: dict[str, object] = {"quantization": "Q4_1", "n_params": 7, "n_bytes": 5}
+    assert other_file(served(**facts), served(**{**facts, **changes})) == how

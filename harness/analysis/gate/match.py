@@ -15,7 +15,7 @@ from harness.analysis.comparison import (
 from harness.analysis.finding import Finding
 from harness.analysis.gate.judge import LEAST_RUNS, Check, unjudged
 from harness.analysis.measured import Measured
-from harness.schema.configuration import is_same_model
+from harness.schema.configuration import is_same_model, other_file
 from harness.schema.experiment import Experiment
 
 ACROSS = (*KINDS, "file")
@@ -151,12 +151,8 @@ def _of_cases(a: Measured, b: Measured) -> list[Difference]:
     kinds = _kinds_of_experiment(a, b)
     found: list[Mismatch] = [it for it in mismatches(a, b) if it.kind not in kinds]
     differences = [Difference(each.kind, each.text) for each in found]
-    digests = a.model.sha256, b.model.sha256
-    if None not in digests and digests[0] != digests[1]:
-        texts = [str(digest)[:8] for digest in digests]
-        differences.append(
-            Difference("file", f"another file (sha256 {texts[0]} against {texts[1]})")
-        )
+    if how := other_file(a.model, b.model):
+        differences.append(Difference("file", f"another file ({how})"))
     return differences
 
 

@@ -14,7 +14,7 @@ from make.records import make_experiment, make_run
 from measure.test_sweep import BANDWIDTH, Silent
 
 from harness import interrupts
-from harness.measure import rounds
+from harness.measure import bandwidth_here, rounds
 from harness.measure.jobs.measure import MeasureReport
 from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, load
@@ -207,7 +207,7 @@ def test_ctrl_c_between_any_two_lines_leaves_a_whole_record(
         except KeyboardInterrupt:
             return interrupted
 
-    monkeypatch.setattr(rounds, "read_now", lambda *_: (BANDWIDTH, None))
+    monkeypatch.setattr(bandwidth_here, "read_now", lambda *_: (BANDWIDTH, None))
     monkeypatch.setattr(rounds, "measure", answer)
     _, is_interrupted, n_lines = measure(tmp_path / "whole", n_line=-1)
     assert not is_interrupted

@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter_ns
 
+from harness import interrupts
 from harness.analysis.disturbance import others_share
 from harness.analysis.speed.known_bandwidth import (
     KNOWN_BANDWIDTH_VERSION,
@@ -31,6 +33,9 @@ from harness.schema.machine import BandwidthSample, Machine
 _KIND = "bandwidths"
 # Ours have 3 kB at most, of a machine with many cards.
 _MOST_FILE_BYTES = 65_536
+
+# Two samples this close together would measure the same moment.
+_SAME_MOMENT_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -156,3 +161,29 @@ def _save(known: KnownBandwidth, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as part:
         part.write_text(known.model_dump_json(indent=1), encoding="utf-8")
+
+
+class RecentBandwidth:
+    """The memory's speed around Runs, of which neighbours share a sample."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._last: tuple[int, BandwidthSample] | None = None
+
+    def sample(self, n_threads: int) -> BandwidthSample | None:
+        """
+        The speed now, by so many threads; None where it cannot be read.
+
+        A measurement without its ceiling is still a measurement.
+        """
+        if self._last is not None:
+            taken_ns, sample = self._last
+            if perf_counter_ns() - taken_ns < _SAME_MOMENT_NS and sample.n_threads == n_threads:
+                return sample
+        try:
+            with interrupts.allowed():
+                sample, _ = read_now(self._machine, n_threads)
+        except HarnessError:
+            return None
+        self._last = (perf_counter_ns(), sample)
+        return sample

@@ -15,12 +15,10 @@ from typing import Protocol
 
 from numpy.random import Generator
 
-from harness import interrupts
 from harness.analysis.bandwidth import is_worth_reading
-from harness.errors import HarnessError
 from harness.measure import runner
 from harness.measure.also_served import Running, Servers
-from harness.measure.bandwidth_here import read_now
+from harness.measure.bandwidth_here import RecentBandwidth
 from harness.measure.jobs.measure import MeasureJob, MeasureReport, TrialsJob, measure
 from harness.measure.jobs.request import RequestJob, patience_ns
 from harness.measure.protocol import Event
@@ -35,9 +33,6 @@ from harness.schema.settings import ServedSettings, Settings
 ATTEMPTS_PER_TRIAL = 3
 """How often a disturbed trial is tried again: with a busy process two thirds of the time, three
 attempts still find a quiet one as often as not."""
-
-# Two samples this close together would measure the same moment.
-_SAME_MOMENT_NS = 2_000_000_000
 
 
 class Observer(Protocol):
@@ -113,7 +108,7 @@ class RunMaker:
         self._command = command
         self._key_variable = key_variable
         self._servers = servers
-        self._bandwidth: tuple[int, BandwidthSample] | None = None
+        self._bandwidth = RecentBandwidth(self._machine)
         self.is_interrupted = False
         self._logs.mkdir(parents=True, exist_ok=True)
 
@@ -285,18 +280,7 @@ class RunMaker:
             return None
         if not is_worth_reading(model, self._machine, self._plan.workloads):
             return None
-        n_threads = settings.n_threads
-        if self._bandwidth is not None:
-            taken_ns, sample = self._bandwidth
-            if perf_counter_ns() - taken_ns < _SAME_MOMENT_NS and sample.n_threads == n_threads:
-                return sample
-        try:
-            with interrupts.allowed():
-                sample, _ = read_now(self._machine, n_threads)
-        except HarnessError:
-            return None  # a measurement without its ceiling is still a measurement
-        self._bandwidth = (perf_counter_ns(), sample)
-        return sample
+        return self._bandwidth.sample(settings.n_threads)
 
 
 def now() -> str:

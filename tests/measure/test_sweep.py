@@ -12,7 +12,7 @@ import pytest
 from make.records import SETTINGS, make_experiment, make_model, make_run
 
 from harness.errors import HarnessError, ResultsUnwritable
-from harness.measure import rounds
+from harness.measure import bandwidth_here, rounds
 from harness.measure.jobs.measure import MeasureJob, MeasureReport
 from harness.measure.protocol import Event
 from harness.measure.sweep import Result, Sweep
@@ -54,7 +54,7 @@ def failed(reason: str, message: str = "it broke") -> Outcome:
 
 @pytest.fixture
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setattr(rounds, "read_now", lambda *_: (BANDWIDTH, None))
+    monkeypatch.setattr(bandwidth_here, "read_now", lambda *_: (BANDWIDTH, None))
 
     def run(
         worker: Answer, experiment: Experiment, is_decided: Decided | None = None
@@ -226,7 +226,7 @@ def test_without_a_bandwidth_the_run_stands(measure: Any, monkeypatch: pytest.Mo
         asked.append(facts)
         raise HarnessError("no memory for the buffer")
 
-    monkeypatch.setattr(rounds, "read_now", refuse)
+    monkeypatch.setattr(bandwidth_here, "read_now", refuse)
     large = make_model(token_read_bytes=10**12)
     result, _, _ = measure(lambda job, i: answer(), experiment(models=(large,)))
     assert asked
@@ -238,7 +238,7 @@ def test_without_a_bandwidth_the_run_stands(measure: Any, monkeypatch: pytest.Mo
 def test_the_memory_is_read_only_where_that_tells_something(
     measure: Any, monkeypatch: pytest.MonkeyPatch, workload: str, n_bytes: int
 ) -> None:
-    monkeypatch.setattr(rounds, "read_now", lambda *_: pytest.fail("read for nothing"))
+    monkeypatch.setattr(bandwidth_here, "read_now", lambda *_: pytest.fail("read for nothing"))
     model = make_model(token_read_bytes=n_bytes)
     plan = make_experiment((workload,), models=(model,), n_runs_max=1)
     result, _, _ = measure(lambda job, i: answer(), plan)

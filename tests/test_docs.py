@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from harness import cli
 from harness.commandline import surface
@@ -19,6 +20,7 @@ from tools import command_table, reference_options, terminal_picture
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+EXAMPLES = ROOT / "results" / "examples"
 README = (ROOT / "README.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
@@ -206,6 +208,16 @@ def test_the_readme_quotes_lines_of_the_whole_output() -> None:
     whole = terminal_picture.quoted(DOCS / "guide" / "run.md", "run").splitlines()
 
     assert [line for line in block[1].splitlines() if line not in whole] == []
+
+
+def test_the_guide_to_comparing_quotes_what_its_command_prints() -> None:
+    page = DOCS / "guide" / "compare.md"
+    (typed,) = re.findall(r"^harness (compare --results .*?)^```", page.read_text(), re.M | re.S)
+    words = shlex.split(typed.replace("\\\n", " ").replace("results/examples", str(EXAMPLES)))
+    done = CliRunner().invoke(cli.group, words)
+
+    assert done.exit_code == 0, done.exception
+    assert terminal_picture.quoted(page, "compare") == done.stdout.rstrip("\n")
 
 
 def test_every_command_of_the_example_for_ci_is_understood() -> None:

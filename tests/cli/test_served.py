@@ -105,6 +105,12 @@ def test_export_leaves_out_what_a_server_did(both: Home) -> None:
     alone = both.harness("export", "5e57ed02")
     assert alone.exit_code == 1
     assert "llama-bench does not ask servers" in alone.error()
+    keep(both, "a11e0001", make_model(), served(), workloads=("tg128", "chat"))
+    some = both.harness("export", "a11e0001")
+    assert some.exit_code == 0, some.stderr
+    assert len(some.stdout.splitlines()) == 8  # the Runs of the file
+    assert SERVED not in some.stdout
+    assert f"{SERVED} chat" in words(some)
 
 
 @pytest.mark.parametrize(

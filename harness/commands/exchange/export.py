@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from harness.commands.exchange.record import BenchRecord, averages, long_type
 from harness.errors import UsageError
 from harness.records.store import StoredExperiment
+from harness.schema.configuration import workloads_for
 from harness.schema.experiment import EngineInfo, Run, Trial
 from harness.schema.machine import Device
 from harness.schema.model import ModelFile
-from harness.schema.model_kind import MODEL_KINDS, workloads_of
+from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
 from harness.schema.workload import Decode, Prefill, parse_workload
@@ -131,13 +132,12 @@ def _of_experiment(stored: StoredExperiment, is_clean: IsClean) -> Iterator[Expo
     for model in experiment.plan.models:
         if model.served is not None:
             why = "llama-bench does not ask servers"
-            yield from (
-                LeftOut(experiment.id, model.key, name, why) for name in experiment.plan.workloads
-            )
+            names = workloads_for(model, experiment.plan.workloads)
+            yield from (LeftOut(experiment.id, model.key, name, why) for name in names)
             continue
         for settings in experiment.plan.engine_settings:
             mine = [r for r in stored.runs if (r.model, r.settings) == (model.key, settings)]
-            for name in workloads_of(model.kind, experiment.plan.workloads):
+            for name in workloads_for(model, experiment.plan.workloads):
                 row = _row(stored, model, settings, name, mine, is_clean)
                 yield (
                     LeftOut(experiment.id, model.key, name, row) if isinstance(row, str) else row

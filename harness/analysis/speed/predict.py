@@ -46,7 +46,7 @@ class MachineSpeed:
 Predicted = Prediction | Refusal
 
 # A GPU reads the weights once for all of them; a CPU computes small batches now in one way and now
-# in another (docs/method/parallel.md: two sequences got less than one).
+# in another, and what they gain depends on how contended its memory is (docs/method/parallel.md).
 _SHARED_STEPS = "how far sequences share the work of a step is not known"
 
 

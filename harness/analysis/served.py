@@ -115,6 +115,13 @@ def _of_events(answered: Sequence[Request]) -> Iterator[Finding]:
             "info",
             f"{units.significant(per_event)} tokens an event: ITL is between events, not tokens",
         )
+    if per_event < 1 / _ONE_TOKEN_RATIO:
+        # An event with text has a token at the least.
+        yield Finding(
+            "warning",
+            f"the server counts {units.significant(per_event)} tokens an event, which cannot be: "
+            "tok/s, which stand on its count, are too low",
+        )
     drafted = sum(it.server.n_draft or 0 for it in answered if it.server)
     if drafted:
         accepted = sum(it.server.n_draft_accepted or 0 for it in answered if it.server)

@@ -54,7 +54,7 @@ def test_answers_as_they_should_be_are_not_spoken_of() -> None:
         ({"n_tokens": 20}, "ended before 64 tokens, the shortest after 20"),
         ({"n_tokens": None}, "the server counts no tokens"),
         ({"gap_ns": (20 * MS,) * 31}, "2.00 tokens an event"),
-        ({"gap_ns": (5 * MS,) * 127}, "counts 0.500 tokens an event, which cannot be"),
+        ({"gap_ns": (5 * MS,) * 127}, "counts 0.5 tokens an event, which cannot be"),
         (
             {"server": ServerTimes(decode_ns=315 * MS, n_tokens=64)},
             "say 100.0 % more decode tok/s than its answers show",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -180,6 +181,7 @@ def test_a_set_without_room_is_refused_before_writing(
         free = 1000
 
     monkeypatch.setattr("harness.files.shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # a lock of its own
     arguments = [str(tiny_model), "--to", "Q4_0", "--dir", str(tmp_path / "made")]
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, FetchFailed)

@@ -85,8 +85,9 @@ def _by_speed(measured: Measured, case: Case, evidence: Evidence) -> Verdict | N
         return None
     task = parse_workload(case.workload)
     notes: tuple[str, ...] = ()
-    if task.depth < verdict.DEPTH:
-        there = f"Decoding was measured at depth {task.depth}, not {verdict.DEPTH}"
+    depth = _written_at(task)
+    if depth < verdict.DEPTH:
+        there = f"Decoding was measured at depth {depth}, not {verdict.DEPTH}"
         notes = (f"{there}: {_also(measured, Decode(128, verdict.DEPTH))}.",)
     return verdict.by_speed(
         decode, _ttft_figure(measured), evidence, _sustained_ratio(measured), notes
@@ -99,7 +100,12 @@ def _also(measured: Measured, task: Workload) -> str:
     if trained and task.n_ctx_min > trained:
         return f"the model was trained for {trained} positions"
     if measured.model.served is not None:
-        return "a server is asked for no such depth"
+        task = Exchange(max(task.depth, verdict.N_PROMPT), task.n_generated)
+        if n_ctx and n_ctx < task.n_ctx:
+            return f"the server gives a request {n_ctx} positions"
+        return (
+            f"measure with --workload {','.join(dict.fromkeys((*measured.workloads, task.name)))}"
+        )
     without = " and without --ctx" if n_ctx and n_ctx < task.n_ctx_min else ""
     names = dict.fromkeys((*measured.workloads, task.name))
     return f"measure with --workload {','.join(names)}{without}"
@@ -136,8 +142,8 @@ def _decode_case(measured: Measured) -> Case | None:
     def distance(pair: tuple[Case, Workload]) -> tuple[bool, int, int, int]:
         case, task = pair
         # Of two as near the deeper: it promises less.
-        off = abs(task.depth - verdict.DEPTH)
-        return not case.metrics, _preference(task), off, -task.depth
+        depth = _written_at(task)
+        return not case.metrics, _preference(task), abs(depth - verdict.DEPTH), -depth
 
     return min(candidates, key=distance)[0]
 
@@ -150,11 +156,16 @@ def _decode_figure(measured: Measured, case: Case) -> Figure | None:
     # From a shallow cache the speed at 4,096 can only be lower: by the bytes read in addition.
     slower = 1.0
     reading = measured.reading
-    if task.depth < verdict.DEPTH and reading is not None:
+    if _written_at(task) < verdict.DEPTH and reading is not None:
         here, there = (reading.token_bytes(it) for it in (task, Decode(1, verdict.DEPTH)))
         slower = here / there
     low, _ = found.bounds
     return replace(found, low=low * slower, source=case.workload)
+
+
+def _written_at(task: Workload) -> int:
+    """Tokens that lie before the first one written: of a request of chosen length its prompt."""
+    return task.n_prompt if isinstance(task, Exchange) else task.depth
 
 
 def _preference(task: Workload) -> int:

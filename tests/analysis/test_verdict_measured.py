@@ -12,6 +12,7 @@ from make.records import (
     make_machine,
     make_model,
     make_run,
+    make_served,
     run_of,
 )
 from make.served import make_served_experiment, make_served_rounds
@@ -340,3 +341,24 @@ def test_answers_that_came_in_one_piece_say_nothing_of_decoding() -> None:
     found = judge(group)
     assert isinstance(found, NoVerdict)
     assert found.reason == "the answers of chat came in one piece"
+
+
+def test_a_server_is_asked_for_a_long_prompt_where_a_file_is_measured_at_depth() -> None:
+    def judged(workload: str, n_ctx: int) -> Verdict:
+        model = make_served()
+        settings = model.served.settings.model_copy(update={"n_ctx": n_ctx})
+        served = model.served.model_copy(update={"settings": settings})
+        model = model.model_copy(update={"served": served})
+        experiment = make_experiment((workload,), models=(model,), settings=(settings,))
+        trials = [make_trial(workload, 50, index) for index in range(3)]
+        run = run_of(*trials, model=model.key, settings=settings)
+        (group,) = measured_of(experiment, [run])
+        found = judge(group)
+        assert isinstance(found, Verdict)
+        return found
+
+    (note,) = judged("chat", 8192).notes
+    assert note.endswith("measure with --workload chat,pp4096+tg128.")
+    (note,) = judged("chat", 2048).notes
+    assert note.endswith("the server gives a request 2048 positions.")
+    assert judged("pp4096+tg128", 8192).notes == ()

@@ -131,7 +131,7 @@ def test_show_as_json_is_the_documented_document(measured: Measured) -> None:
     document = done.document
     assert set(document) == {
         "schema", "experiment", "origin", "started_at", "path", "machine", "conditions",
-        "provenance", "cases", "verdicts", "stops", "findings", "serving",
+        "provenance", "cases", "verdicts", "stops", "findings", "serving", "loads",
     }  # fmt: skip
     assert document["schema"] == 2
     assert [case["workload"] for case in document["cases"]] == ["pp16", "tg8"]

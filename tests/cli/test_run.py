@@ -16,7 +16,7 @@ CASE_KEYS = {
     "model", "quantization", "file", "rehearsed", "workload", "settings", "outcome", "metrics",
     "disturbed", "disturbed_by", "energy",
     "not_applicable", "n_runs", "n_runs_failed", "n_runs_without_value", "n_trials",
-    "n_disturbed", "others_ratio", "labels", "findings",
+    "n_disturbed", "others_ratio", "labels", "findings", "served",
 }  # fmt: skip
 
 

@@ -60,6 +60,7 @@ def test_the_server_and_its_build_are_named(measured: Measured) -> None:
     assert serving["same_build"] is False
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_shown_as_it_was(measured: Measured) -> None:
     shown = measured.home.harness("show", "latest", "--json")
     assert shown.document["serving"] == measured.done.document["serving"]
@@ -119,6 +120,7 @@ def test_what_is_left_is_measured_with_the_same_build_of_the_server(home: Home, 
     assert done.document["serving"][0]["served"] == SERVED
 
 
+@pytest.mark.slow
 @posix_only
 def test_another_build_of_the_server_does_not_go_on_with_it(
     home: Home, cut: str, tmp_path: Path

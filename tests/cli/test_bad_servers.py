@@ -292,6 +292,7 @@ def test_a_budget_that_is_spent_ends_asking(home: Home, server: FaultServer) -> 
     assert [stop.reason for stop in end.stops] == ["budget"]
 
 
+@pytest.mark.slow
 def test_two_servers_are_compared_one_of_them_by_ipv6(home: Home, server: FaultServer) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

@@ -37,7 +37,8 @@ def test_compare_takes_turns_and_says_so(home: Home) -> None:
         assert [it["index"] for it in one["trials"]] == [it["index"] for it in other["trials"]]
 
 
-@pytest.mark.parametrize("command", ["compare", pytest.param("run", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["compare", "run"])
 def test_never_is_one_process_after_the_other(home: Home, command: str) -> None:
     done = home.harness(command, "tiny-random", *QUICK, *SIDES, "--in-turns", "never", "--explain")
     assert done.exit_code == 0, done.stderr
@@ -46,6 +47,7 @@ def test_never_is_one_process_after_the_other(home: Home, command: str) -> None:
         assert "took turns" not in done.stdout
 
 
+@pytest.mark.slow
 def test_run_takes_turns_only_when_it_is_asked_to(home: Home) -> None:
     assert home.harness("run", "tiny-random", *QUICK, *SIDES).exit_code == 0
     assert in_turns(home) == [False] * 4
@@ -107,6 +109,7 @@ def test_whoever_insists_has_them_take_turns_all_the_same(narrow: Callable[..., 
     assert "one after the other" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_limit_that_strikes_in_the_middle_of_a_pair_is_a_failure_of_its_side(home: Home) -> None:
     done = home.harness("compare", "tiny-random", *LONG, "--runs", "2", "--timeout", "1ms")
     assert done.exit_code == 1
@@ -114,6 +117,7 @@ def test_a_limit_that_strikes_in_the_middle_of_a_pair_is_a_failure_of_its_side(h
     assert home.lines()[-1]["kind"] == "end"
 
 
+@pytest.mark.slow
 def test_time_that_is_spent_ends_it_behind_a_whole_round(home: Home) -> None:
     done = home.harness("compare", "tiny-random", *LONG, "--runs", "50", "--budget", "1s")
     assert done.exit_code == 0, done.stderr

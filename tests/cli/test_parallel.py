@@ -51,6 +51,7 @@ def test_memory_is_predicted_for_so_many(measured: Home) -> None:
         assert told[context.workload] == pytest.approx(taken, abs=0.01 * (1 << 20))
 
 
+@pytest.mark.slow
 def test_what_stands_on_results_judges_all_users_together(home: Home) -> None:
     names = ("tg128x4", "pp64x4")
     put(home.results, make_candidate("base01", day=1, workloads=names))

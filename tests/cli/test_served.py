@@ -62,6 +62,7 @@ def test_a_server_elsewhere_is_said_to_be_elsewhere(home: Home) -> None:
     assert "served by llama-server b11549 elsewhere" in words(home.harness("show", "latest"))
 
 
+@pytest.mark.slow
 def test_of_a_file_and_a_server_each_has_its_own_build(both: Home) -> None:
     told = words(both.harness("compare", "--stored", KEY, SERVED, "--across", "build,settings"))
     assert f"A {KEY} · threads 2, ctx auto · experiment b07b0701" in told

@@ -168,6 +168,7 @@ def test_loading_begins_when_its_own_worker_does(table: Table) -> None:
     assert second.active_ns < first.active_ns
 
 
+@pytest.mark.slow
 def test_sides_with_other_workloads_take_turns_in_those_they_share(table: Table) -> None:
     workloads = ("pp16", "tg8", "chat")
     one, other = measured(

@@ -94,6 +94,7 @@ def log_probabilities(path: Path, tokens: list[int]) -> NDArray[np.float64]:
     return np.asarray(log_softmax(rows, axis=1))
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_logits_taken_another_way(
     tiny_model: Path, coarse_model: Path, text_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ def test_an_answer_that_cannot_be_written_is_one_line(home: Home, command: tuple
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
-@pytest.mark.parametrize("n_files", [8, 12])
+@pytest.mark.parametrize("n_files", [8, 10])
 def test_few_files_that_may_be_open_are_one_line(home: Home, n_files: int) -> None:
     import resource
 

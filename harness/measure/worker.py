@@ -24,7 +24,6 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from harness.endpoint.failure import RequestFailed
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.measure import protocol
@@ -36,7 +35,6 @@ from harness.measure.jobs.plan_worker import plan_each_job, plan_job
 from harness.measure.jobs.quantize import PlanFilesJob, QuantizeJob
 from harness.measure.jobs.quantize_worker import plan_files_job, quantize_job
 from harness.measure.jobs.request import RequestJob
-from harness.measure.jobs.request_worker import request_job
 from harness.measure.jobs.score import ScoreJob, TokenizeJob
 from harness.measure.jobs.score_worker import score_job, tokenize_job
 from harness.measure.protocol import ENOUGH, GO, Answer, DescribeJob, Event, Send
@@ -102,18 +100,14 @@ def main() -> None:
     _volunteer_for_the_oom_killer()
     try:
         if isinstance(job, RequestJob):
-            line.send(protocol.HelloEvent(pid=os.getpid()))
-            request_job(job, line.send)
+            line.send(_asked(job, line.send))
         else:
             engine = Engine(on_line=_log)
             line.send(protocol.HelloEvent(pid=os.getpid(), engine=engine.info()))
             _do(job, engine, line.send)
-        line.send(protocol.DoneEvent())
+            line.send(protocol.DoneEvent())
     except EngineFailed as failure:
         line.send(protocol.FailedEvent(reason=failure.reason, message=str(failure)))
-    except RequestFailed as error:
-        why = error.failure
-        line.send(protocol.FailedEvent(reason=why.reason, message=why.message))
     except MemoryError:
         line.send(protocol.FailedEvent(reason="out-of-memory", message="Python ran out of memory"))
     except Exception as error:
@@ -121,6 +115,21 @@ def main() -> None:
         traceback.print_exc()
         message = f"{type(error).__name__}: {error}"
         line.send(protocol.FailedEvent(reason="worker-error", message=message))
+
+
+def _asked(job: RequestJob, send: Send) -> Event:
+    """What ends the job of a client; the engine is not begun for it."""
+    # Imported here: an HTTP client takes part of a worker's start, which is part of loading.
+    from harness.endpoint.failure import RequestFailed
+    from harness.measure.jobs.request_worker import request_job
+
+    send(protocol.HelloEvent(pid=os.getpid()))
+    try:
+        request_job(job, send)
+    except RequestFailed as error:
+        why = error.failure
+        return protocol.FailedEvent(reason=why.reason, message=why.message)
+    return protocol.DoneEvent()
 
 
 def _do(job: _Job, engine: Engine, send: Send) -> None:

@@ -95,13 +95,11 @@ def loaded(
     workloads: Sequence[str], n_users: Sequence[int], rates: Sequence[float]
 ) -> tuple[str, ...]:
     """
-    The workloads of so many users, and of such as come so often; as they are without either.
+    The workloads of so many users, and of such as come so often.
 
     Raises:
         UsageError: One is not of several users.
     """
-    if not n_users and not rates:
-        return tuple(workloads)
     found = []
     try:
         for task in map(parse_workload, workloads):

@@ -209,15 +209,4 @@ def _model(file: ModelFile, program: ServerProgram, n_ctx: int) -> ServedModel:
         started_for=file.key,
         settings=ServedSettings(n_ctx=n_ctx, n_slots=1),
     )
-    return ServedModel(
-        key=f"{file.key}@{_SERVER}",
-        served=served,
-        file_name=file.file_name,
-        sha256=file.sha256,
-        n_bytes=file.n_bytes,
-        quantization=file.quantization,
-        architecture=file.architecture,
-        n_params=file.n_params,
-        n_ctx_train=file.n_ctx_train,
-        weights_bytes=file.weights_bytes,
-    )
+    return ServedModel.of_file(file, f"{file.key}@{_SERVER}", served, file.file_name)

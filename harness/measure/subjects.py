@@ -149,18 +149,18 @@ def served_model(
         settings=ServedSettings(n_ctx=offered.n_ctx, n_slots=offered.n_slots),
     )
     file = _file_here(offered, on_progress) if address.is_loopback else None
-    told = file or offered
+    key = _key(offered.name, address)
+    if file is not None:
+        return ServedModel.of_file(file, key, served, offered.name)
     return ServedModel(
-        key=_key(offered.name, address),
+        key=key,
         served=served,
         file_name=offered.name,
-        sha256=file.sha256 if file else offered.sha256,
-        n_bytes=told.n_bytes,
-        quantization=told.quantization,
-        architecture=told.architecture,
-        n_params=told.n_params,
-        n_ctx_train=file.n_ctx_train if file else None,
-        weights_bytes=file.weights_bytes if file else None,
+        sha256=offered.sha256,
+        n_bytes=offered.n_bytes,
+        quantization=offered.quantization,
+        architecture=offered.architecture,
+        n_params=offered.n_params,
     )
 
 

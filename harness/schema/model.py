@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -71,6 +71,22 @@ class ServedModel(Record):
     n_params: PositiveInt | None = None
     n_ctx_train: PositiveInt | None = None
     weights_bytes: PositiveInt | None = None
+
+    @classmethod
+    def of_file(cls, file: ModelFile, key: ModelKey, served: Served, file_name: str) -> Self:
+        """What is served of a file that is here, under a key of its own."""
+        return cls(
+            key=key,
+            served=served,
+            file_name=file_name,
+            sha256=file.sha256,
+            n_bytes=file.n_bytes,
+            quantization=file.quantization,
+            architecture=file.architecture,
+            n_params=file.n_params,
+            n_ctx_train=file.n_ctx_train,
+            weights_bytes=file.weights_bytes,
+        )
 
     @property
     def is_twin(self) -> bool:

@@ -26,15 +26,16 @@ from harness.schema.moment import Moment
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.prediction import Prediction
 from harness.schema.record import Record
-from harness.schema.request import LoadSearch, Request, ServiceLevel
+from harness.schema.request import LoadSearch, Request, ServiceLevel, SessionState
 from harness.schema.served import Served
 from harness.schema.settings import AnySettings, Settings
 from harness.schema.work import Work
 from harness.schema.workload import WorkloadName
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 8 (2026-11): turns of a conversation, its saved state, and speculation with its drafts.
 # 7 (2026-11): models that a server has loaded, and the requests of a trial.
 # 6 (2026-11): is_in_turns of a Run.
 # 5 (2026-11): what a cached position adds is told by the works alone; TTFT is predicted in ns;
@@ -61,6 +62,8 @@ class Trial(Record):
     windows of `energy` hold the timed region and some µs around it. Of a served model the
     `requests` are all that were sent, and of a single one the other fields say the same:
     `step_ns` are gaps between events, `n_tokens` the server's count, or where it has none events.
+    Of a conversation the `requests` are its answers, also without a server, and `session` is its
+    cache, saved at the end.
     """
 
     workload: WorkloadName
@@ -78,6 +81,7 @@ class Trial(Record):
     counters: Counters | None = None
     energy: tuple[Energy, ...] = ()
     requests: tuple[Request, ...] = ()
+    session: SessionState | None = None
 
 
 class Buffer(Record):
@@ -210,10 +214,12 @@ class Plan(Record):
     """
     What the experiment set out to do; `budget_ns` is per model, `slo` the service level by which
     the requests of several users are judged. With `search` the largest load that keeps that level
-    was looked for: `workloads` has the first, and what the others were stands in the Runs.
+    was looked for: `workloads` has the first, and what the others were stands in the Runs. `drafts`
+    are models that guess for others, where settings name them.
     """
 
     models: tuple[AnyModel, ...]
+    drafts: tuple[ModelFile, ...] = ()
     settings: tuple[AnySettings, ...]
     workloads: tuple[WorkloadName, ...]
     n_runs_max: PositiveInt

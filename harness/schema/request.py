@@ -14,6 +14,7 @@ RequestReason = Literal[
     "redirected",
     "rate-limited",
     "http-error",
+    "context-full",
     "error-event",
     "no-event",
     "not-a-stream",
@@ -25,7 +26,8 @@ RequestReason = Literal[
 """
 Why a request has no answer, or half of one.
 
-"refused": a key, a name or a length that the server does not take. "no-event": status 200, and
+"refused": a key, a name or a length that the server does not take. "context-full": a conversation
+that has become longer than the context. "no-event": status 200, and
 nothing of an answer. "cut": the connection ended before the stream did. "silent": nothing came for
 too long. "late": it was not done when its trial's time was over.
 """
@@ -74,9 +76,45 @@ LoadSearch = Literal["users", "rate"]
 """What the largest number is looked for of: users at once, or requests a second."""
 
 
+History = Literal["kept", "dropped", "edited"]
+"""
+What a turn finds of its conversation: all of it in the cache, nothing, or as much as stands before
+a message that was changed.
+"""
+
+
+class Speculation(Record):
+    """
+    How an answer came about where tokens are guessed first: `n_steps` passes of the model, in which
+    `n_accepted` of `n_drafted` guesses were right; each pass gives one token more than that.
+    `draft_ns` of the answer's time went into guessing.
+    """
+
+    n_steps: NonNegativeInt
+    n_drafted: NonNegativeInt
+    n_accepted: NonNegativeInt
+    draft_ns: NonNegativeInt
+
+
+class SessionState(Record):
+    """
+    The cache of a conversation of `n_tokens`, as it was saved: `n_bytes`, taken out of the engine
+    in `save_ns` and put back in `restore_ns`; written to a file and read from it in `write_ns` and
+    `read_ns`, None where there was no room.
+    """
+
+    n_tokens: PositiveInt
+    n_bytes: NonNegativeInt
+    save_ns: PositiveInt
+    restore_ns: PositiveInt
+    write_ns: PositiveInt | None = None
+    read_ns: PositiveInt | None = None
+
+
 class Request(Record):
     """
-    One request, whose times count from `sent_ns`, when its first byte was sent.
+    One request, whose times count from `sent_ns`, when its first byte was sent; of a model in this
+    process one answer, from its text on.
 
     `sent_ns` and `due_ns` count from the start of the trial; `due_ns` is when the schedule of an
     open loop wanted it. Connecting (`connect_ns`) comes before. `ttft_ns` is the first event with
@@ -84,7 +122,8 @@ class Request(Record):
     are between later such events, of which a server may send fewer than tokens; `total_ns` goes on
     to the end of the stream. Token counts are the server's; None where it does not tell, and
     `n_cached` 0 where it says that none were. `model` is which one answered, by the server's word,
-    where that is not the name that was asked for.
+    where that is not the name that was asked for. Of a conversation it is answer number `turn`,
+    from 0, to user number `user`, who found `history`.
     """
 
     sent_ns: NonNegativeInt = 0
@@ -100,6 +139,10 @@ class Request(Record):
     finish: str | None = None
     model: str | None = None
     server: ServerTimes | None = None
+    turn: NonNegativeInt | None = None
+    user: NonNegativeInt | None = None
+    history: History | None = None
+    speculation: Speculation | None = None
     failure: RequestFailure | None = None
 
     @property

@@ -9,6 +9,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from harness.schema.record import Record
 
+NGRAM = "ngram"
+"""The draft that takes what followed the last tokens where they stood before."""
+
 
 class Settings(Record):
     """
@@ -16,6 +19,8 @@ class Settings(Record):
 
     `n_ctx` None gives each workload just the context it needs, as llama-bench does.
     `n_gpu_layers` -1 is all. `n_cpu_moe`: experts of the first N layers stay in system memory.
+    `draft` guesses up to `draft_max` tokens ahead, which the model then reads at once: the key of a
+    smaller model, or NGRAM; None: each token by itself.
     """
 
     n_threads: PositiveInt
@@ -33,6 +38,8 @@ class Settings(Record):
     type_v: str = "f16"
     load_mode: Literal["auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io"] = "auto"
     repack: bool = True
+    draft: str | None = None
+    draft_max: PositiveInt | None = None
 
 
 class ServedSettings(Record):

@@ -91,7 +91,8 @@ def case_findings(measured: Measured, case: Case) -> list[Finding]:
         found.append(Finding("error", f"{case.workload} {text}"))
     if bare := _bare_prompt(case):
         found.append(Finding("info", bare))
-    found += server_findings(case)
+    if measured.model.served:
+        found += server_findings(case)
     trend = stats.drift(_headline_values(case))
     # A change below the wanted precision is none, however regular.
     precision = measured.experiment.plan.precision

@@ -11,6 +11,8 @@ chat        ttft: text in to first text out, tokenizing and the first sample inc
             end_to_end: text in to last text out.
             prefill_tok_per_s = n_prompt / ttft (so it includes tokenizing and sampling).
             decode_tok_per_s = (n_tokens - 1) / the sum of the gaps.
+tasks       decode_tok_per_s = (tokens - 1) / the sum of the gaps, over all answers of the Run's
+            trials together. accepted_ratio, tokens_per_step: requests.py.
 sustain     tok_per_s = all tokens / all time. first_quarter and last_quarter are the rates over
             the first and last fourth of the windows; throttle_ratio = last / first.
 all         joules_per_token = joules above the rest / tokens, over all of the Run's trials together
@@ -27,7 +29,7 @@ from harness.analysis import disturbance, energy
 from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
-from harness.analysis.requests import load_values, server_values
+from harness.analysis.requests import guess_values, load_values, server_values
 from harness.analysis.stats import interval as stats
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Counters, Machine, MachineFacts
@@ -42,6 +44,7 @@ from harness.schema.workload import (
 )
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange, UserLoad
+from harness.schema.workload_tasks import TextTask
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
 _PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
@@ -158,12 +161,22 @@ def _chat(trials: Sequence[Trial]) -> Values:
     if decodes:
         values["decode_tok_per_s"] = median(decodes)
     requests = [request for trial in trials for request in trial.requests]
-    return values | _inter_token(trials) | server_values(requests)
+    return values | _inter_token(trials) | server_values(requests) | guess_values(requests)
 
 
 def _user_load(trials: Sequence[Trial]) -> Values:
     gaps = [gap for trial in trials for it in trial.requests for gap in it.gap_ns]
     return load_values(trials) | _percentiles(gaps)
+
+
+def _task(trials: Sequence[Trial]) -> Values:
+    requests = [request for trial in trials for request in trial.requests]
+    n_later = sum((it.n_tokens or it.n_events) - 1 for it in requests if it.decode_ns)
+    decode_ns = sum(it.decode_ns for it in requests)
+    values: Values = {"decode_tok_per_s": _tok_per_s(n_later, decode_ns)} if decode_ns else {}
+    # An event of the engine here is a step of its own.
+    told = {} if any(it.token_ids for it in requests) else server_values(requests)
+    return values | told | guess_values(requests)
 
 
 def _sustained(trials: Sequence[Trial]) -> Values:
@@ -214,6 +227,7 @@ _FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
     Chat: _chat,
     Exchange: _chat,
     UserLoad: _user_load,
+    TextTask: _task,
     Sustain: _sustained,
 }
 

@@ -13,6 +13,7 @@ from typing import Literal
 from harness.schema.workload import Decode, ParallelDecode, ParallelPrefill, Prefill, Sustain
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange, UserLoad
+from harness.schema.workload_tasks import TextTask
 
 Better = Literal["more", "less"]
 Topic = Literal["", "load", "memory", "model", "quality"]
@@ -73,6 +74,7 @@ _WORDS = {"bytes": ("smaller", "larger"), "J/token": ("more efficient", "less ef
 _WRITING = (Decode, ParallelDecode)
 _PARALLEL = (ParallelPrefill, ParallelDecode)
 _ASKED = (Chat, Exchange)
+_TOLD = (*_ASKED, TextTask)
 _STREAMED = (*_WRITING, *_ASKED, UserLoad)
 _COUNTED = (Prefill, Decode, *_PARALLEL)
 
@@ -89,6 +91,10 @@ _CHAT_RATES = (
 _BY_SERVER = (
     "By server: its own times; tokens an event: its tokens / the events with text that came, "
     "between which ITL is."
+)
+_GUESSES = (
+    "Accepted: of the tokens guessed ahead, those that the model would have written. Tokens a "
+    "step: tokens after the first / passes of the model that gave them."
 )
 _QUARTERS = "First, last: rates over the first and last quarter of a sustained generation."
 _LOAD = "Load: process start to ready context; cold: the file was not in the page cache."
@@ -115,21 +121,23 @@ _ROWS = (
     Metric("end_to_end", "end to end", "ns", "less", (*_ASKED, UserLoad),
            formula="End to end: text in to last text out."),
     Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", _ASKED, formula=_CHAT_RATES),
-    Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", _ASKED, formula=_CHAT_RATES,
+    Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", _TOLD, formula=_CHAT_RATES,
            compared=True, gated=True),
+    Metric("accepted_ratio", "accepted", "ratio", "more", _TOLD, formula=_GUESSES),
+    Metric("tokens_per_step", "tokens a step", "", "more", _TOLD, formula=_GUESSES),
     Metric("requests_per_s", "answers/s", "/s", "more", (UserLoad,), formula=_LOADED),
     Metric("goodput", "goodput", "/s", "more", (*_ASKED, UserLoad), formula=_LOADED),
     Metric("within_slo", "within SLO", "ratio", "more", (*_ASKED, UserLoad), formula=_LOADED),
     Metric("failed_ratio", "failed", "ratio", "less", (UserLoad,), formula=_LOADED),
-    Metric("tokens_per_event", "tokens an event", "", None, _ASKED, formula=_BY_SERVER),
-    Metric("server_prompt", "prompt by server", "ns", "less", _ASKED, formula=_BY_SERVER),
-    Metric("server_decode_tok_per_s", "decode by server", "tok/s", "more", _ASKED,
+    Metric("tokens_per_event", "tokens an event", "", None, _TOLD, formula=_BY_SERVER),
+    Metric("server_prompt", "prompt by server", "ns", "less", _TOLD, formula=_BY_SERVER),
+    Metric("server_decode_tok_per_s", "decode by server", "tok/s", "more", _TOLD,
            formula=_BY_SERVER),
     Metric("first_quarter", "first tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("last_quarter", "last tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("throttle_ratio", "last / first", "ratio", "more", (Sustain,), formula=_QUARTERS),
     Metric("joules_per_token", "J/token", "J/token", "less",
-           (*_COUNTED, *_ASKED, UserLoad, Sustain),
+           (*_COUNTED, *_TOLD, UserLoad, Sustain),
            formula="J/token: joules of {energy} / tokens.", compared=True),
     Metric("mbu", "MBU", "ratio", None, (Decode,),
            formula="MBU: bytes read per token x tok/s / bandwidth of plain reads around the same "

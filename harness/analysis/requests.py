@@ -10,6 +10,8 @@ What requests to a server say, each and together.
     goodput            those of them within the service level, as vLLM's benchmark has it: TTFT and
                        the mean time of a token after the first at most as asked for
     failed_ratio       of all requests that were sent
+    accepted_ratio     of all guessed tokens, those that the model would have written
+    tokens_per_step    tokens after the first / (the same - accepted ones): without guesses 1
 """
 
 from __future__ import annotations
@@ -58,6 +60,36 @@ def server_values(requests: Sequence[Request]) -> Values:
         "server_decode_tok_per_s": median(rates) if rates else None,
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def guess_values(requests: Sequence[Request]) -> Values:
+    """
+    How well tokens were guessed ahead, by the engine here or by a server's word; nothing where
+    neither says that any were.
+
+    A server that guesses says nothing of an answer for which it found no guess: where it has said
+    something of another one, that is none.
+    """
+    told = [counted_guesses(request) for request in requests]
+    if not any(told):
+        return {}
+    n_drafted = sum(it[0] for it in told if it)
+    n_accepted = sum(it[1] for it in told if it)
+    n_later = sum(max(0, (it.n_tokens or 0) - 1) for it in requests)
+    values: Values = {"accepted_ratio": n_accepted / n_drafted} if n_drafted else {}
+    if n_later > n_accepted:
+        values["tokens_per_step"] = n_later / (n_later - n_accepted)
+    return values
+
+
+def counted_guesses(request: Request) -> tuple[int, int] | None:
+    """Guessed tokens and those of them that were right; None where nobody tells."""
+    if own := request.speculation:
+        return own.n_drafted, own.n_accepted
+    server = request.server
+    if server is None or server.n_draft is None:
+        return None
+    return server.n_draft, min(server.n_draft, server.n_draft_accepted or 0)
 
 
 def slo_values(trials: Sequence[Trial], level: ServiceLevel | None) -> Values:

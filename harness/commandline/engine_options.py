@@ -89,7 +89,7 @@ ENGINE_OPTIONS: Mapping[str, EngineOption] = {
         None, "on/off", options.OnOff(), "Rearrange weights for this CPU while loading."
     ),
 }
-"""Of every field of Settings, in their order."""
+"""Of every field of Settings that is the engine's alone, in their order: not what guesses ahead."""
 
 
 def engine_lists(*fields: str) -> Callable[..., Any]:

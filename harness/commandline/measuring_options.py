@@ -14,6 +14,7 @@ from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
 from harness.measure.possible import require_possible
 from harness.measure.session import InTurns, MeasureRequest
 from harness.schema.workload import FORMS, USUAL_WORKLOADS
+from harness.schema.workload_tasks import TASKS
 
 _WHAT = (
     click.option(
@@ -22,8 +23,9 @@ _WHAT = (
         "workloads",
         type=options.WORKLOADS,
         default=(),
-        help=f"What to measure: {FORMS}; xM: of M sequences together. Default: "
-        f"{','.join(USUAL_WORKLOADS)}, or what of it a model can be measured in.",
+        help=f"What to measure: {FORMS}; xM: of M sequences together; {TASKS}: the answers to "
+        f"texts of all five kinds. Default: {','.join(USUAL_WORKLOADS)}, or what of it a model can "
+        "be measured in.",
     ),
     click.option(
         "--runs",

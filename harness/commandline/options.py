@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from harness import units
 from harness.commandline.places import FILE, FOLDER
 from harness.errors import UsageError
 from harness.schema.workload import KINDS, parse_workload
+from harness.schema.workload_tasks import TASK_PROMPTS, TASKS
 
 
 class Word(click.types.StringParamType):
@@ -45,15 +46,20 @@ class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new 
     Values separated by commas, each read by `parse`; a sweep measures all of them.
 
     `parse` raises ValueError with a sentence for the user. `choices` are values to offer, to what
-    they mean; those of `one_of` need not be named.
+    they mean; those of `one_of` need not be named. `groups` are words that stand for several.
     """
 
     def __init__(
-        self, name: str, parse: Callable[[str], Any], choices: Mapping[str, str] | None = None
+        self,
+        name: str,
+        parse: Callable[[str], Any],
+        choices: Mapping[str, str] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = name
         self.choices = choices or dict.fromkeys(getattr(parse, "choices", ()), "")
         self._parse = parse
+        self._groups = dict(groups or {})
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -62,7 +68,9 @@ class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new 
         if isinstance(value, tuple):
             return value
         try:
-            parsed = [self._parse(part.strip()) for part in str(value).split(",")]
+            words = [part.strip() for part in str(value).split(",")]
+            each = (it for word in words for it in self._groups.get(word.lower(), (word,)))
+            parsed = [self._parse(word) for word in each]
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return tuple(dict.fromkeys(parsed))
@@ -196,7 +204,11 @@ def refuse_unused(typed: Mapping[str, str], unused: Collection[str], why: str) -
 
 
 WORKLOADS = Listed(
-    "list", workload_name, {example: kind.form for kind in KINDS for example in kind.examples}
+    "list",
+    workload_name,
+    {example: kind.form for kind in KINDS for example in kind.examples}
+    | {TASKS: ", ".join(TASK_PROMPTS)},
+    {TASKS: tuple(TASK_PROMPTS)},
 )
 DURATION = Parsed("duration", units.parse_duration_ns)
 RATIO = Parsed("share", units.parse_ratio)

@@ -221,9 +221,22 @@ class Context:
             raise EngineFailed("decode-failed", "this model gives no logits")
         return np.ctypeslib.as_array(found, shape=(len(scored), n_vocab))
 
-    def sample(self, sampler: object) -> int:
-        """The next token after the last decoded position."""
-        return int(lib.llama_sampler_sample(sampler, self._handle, -1))
+    def read(self, tokens: Sequence[int]) -> None:
+        """
+        Decodes `tokens` behind what is in the cache, in one batch, each with the logits of what
+        follows it, for `sample`. No more than a batch takes.
+        """
+        array = (lib.llama_token * len(tokens))(*tokens)
+        flags = (ctypes.c_int8 * len(tokens))(*(1 for _ in tokens))
+        batch = lib.llama_batch_get_one(array, len(tokens))
+        batch.logits = flags
+        result = lib.llama_decode(self._handle, batch)
+        if result:
+            raise _decode_failed(result)
+
+    def sample(self, sampler: object, row: int = -1) -> int:
+        """The next token after token `row` of the last batch; after the last one without it."""
+        return int(lib.llama_sampler_sample(sampler, self._handle, row))
 
     def require_decoding(self) -> None:
         """

@@ -13,6 +13,7 @@ from harness.schema.configuration import configurations_of
 from harness.schema.experiment import Experiment, Plan, Run, Stop, Trial
 from harness.schema.model import ModelKey
 from harness.schema.settings import AnySettings, difference_text
+from harness.schema.workload import parse_workload
 
 STOPS = {
     "precise": "precise enough",
@@ -87,7 +88,9 @@ def rate(trial: Trial) -> str:
     """How fast it was, or how soon it answered."""
     if trial.ttft_ns is not None:
         return f"first token {units.duration(trial.ttft_ns)}"
-    return f"{units.significant(trial.n_tokens / trial.total_ns * 1e9)} tok/s"
+    name = parse_workload(trial.workload).rate_metric or ""
+    whole = trial.n_tokens / trial.total_ns * 1e9
+    return f"{units.significant(formulas.trial_values(trial).get(name, whole))} tok/s"
 
 
 def _figures(run: Run, disturbed: Collection[Trial]) -> str:

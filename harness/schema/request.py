@@ -85,15 +85,24 @@ a message that was changed.
 
 class Speculation(Record):
     """
-    How an answer came about where tokens are guessed first: `n_steps` passes of the model, in which
-    `n_accepted` of `n_drafted` guesses were right; each pass gives one token more than that.
-    `draft_ns` of the answer's time went into guessing.
+    How an answer came about where tokens are guessed first, step by step: of `drafted` guesses
+    `accepted` were right, and each step gives one token more than that. `draft_ns` of the answer's
+    time went into guessing.
     """
 
-    n_steps: NonNegativeInt
-    n_drafted: NonNegativeInt
-    n_accepted: NonNegativeInt
+    drafted: tuple[NonNegativeInt, ...]
+    accepted: tuple[NonNegativeInt, ...]
     draft_ns: NonNegativeInt
+
+    @property
+    def n_drafted(self) -> int:
+        """In all of its steps."""
+        return sum(self.drafted)
+
+    @property
+    def n_accepted(self) -> int:
+        """The same of those that were right."""
+        return sum(self.accepted)
 
 
 class SessionState(Record):
@@ -123,7 +132,8 @@ class Request(Record):
     to the end of the stream. Token counts are the server's; None where it does not tell, and
     `n_cached` 0 where it says that none were. `model` is which one answered, by the server's word,
     where that is not the name that was asked for. Of a conversation it is answer number `turn`,
-    from 0, to user number `user`, who found `history`.
+    from 0, to user number `user`, who found `history`. `token_ids` are those of the answer to a
+    task, by the engine here; a gap of such an answer is a step, which may have given several.
     """
 
     sent_ns: NonNegativeInt = 0
@@ -143,6 +153,7 @@ class Request(Record):
     user: NonNegativeInt | None = None
     history: History | None = None
     speculation: Speculation | None = None
+    token_ids: tuple[int, ...] = ()
     failure: RequestFailure | None = None
 
     @property

@@ -64,6 +64,16 @@ def test_chat_yields_what_a_person_feels() -> None:
     assert "tok_per_s" not in values
 
 
+def test_the_rate_of_a_task_is_that_of_all_its_answers_together() -> None:
+    trial = make_trial("story", 50)
+    assert {request.decode_ns for request in trial.requests} != {trial.requests[0].decode_ns}
+    values = run_values(run_of(trial), "story", MACHINE)
+    assert values == {"decode_tok_per_s": pytest.approx(50)}
+    of_server = [request.model_copy(update={"token_ids": ()}) for request in trial.requests]
+    served = make_trial("story", 50, requests=tuple(of_server))
+    assert run_values(run_of(served), "story", MACHINE)["tokens_per_event"] == 1
+
+
 def test_sustain_shows_throttling_from_its_first_to_its_last_quarter() -> None:
     trial = make_trial(
         "sustain8",

@@ -26,7 +26,7 @@ _ANSWER = Request(
     answer_ns=SECOND,
     gap_ns=(SECOND,),
     n_tokens=2,
-    server=ServerTimes(prompt_ns=SECOND, decode_ns=SECOND, n_tokens=2),
+    server=ServerTimes(prompt_ns=SECOND, decode_ns=SECOND, n_tokens=2, n_draft=1),
 )
 
 

@@ -8,9 +8,15 @@ from hypothesis import strategies as st
 from make.loads import MS, SECOND, answer
 from make.trials import make_trial
 
-from harness.analysis.requests import is_within, load_values, slo_values
+from harness.analysis.requests import guess_values, is_within, load_values, slo_values
 from harness.schema.experiment import Trial
-from harness.schema.request import Request, RequestFailure, ServerTimes, ServiceLevel
+from harness.schema.request import (
+    Request,
+    RequestFailure,
+    ServerTimes,
+    ServiceLevel,
+    Speculation,
+)
 
 FAILED = Request(failure=RequestFailure(reason="rate-limited", message="429", status=429))
 
@@ -61,3 +67,26 @@ def test_a_wider_level_takes_no_answer_out(
     assert narrow == (ttft_ms * MS <= ttft_ns and (n_tokens == 1 or gap_ms * MS <= itl_ns))
     assert is_within(request, ServiceLevel(ttft_ns=ttft_ns + MS)) or not narrow
     assert is_within(request, ServiceLevel())
+
+
+def test_guesses_are_counted_by_the_engine_here_step_by_step() -> None:
+    guessed = Speculation(drafted=(4, 0, 4, 2), accepted=(4, 0, 1, 0), draft_ns=7)
+    request = answer(100, 10, n_tokens=10, speculation=guessed)
+    assert guess_values([request]) == {
+        "accepted_ratio": pytest.approx(5 / 10),
+        # A first token, then 9 in 4 steps.
+        "tokens_per_step": pytest.approx(9 / 4),
+    }
+    assert guess_values([answer(100, 10)]) == {}
+
+
+def test_a_server_that_says_nothing_of_one_answer_guessed_nothing_in_it() -> None:
+    told = answer(100, 10, n_tokens=21, server=ServerTimes(n_draft=30, n_draft_accepted=15))
+    silent = answer(100, 10, n_tokens=21, server=ServerTimes(prompt_ns=5))
+    assert guess_values([told, silent]) == {
+        "accepted_ratio": pytest.approx(0.5),
+        "tokens_per_step": pytest.approx(40 / 25),
+    }
+    assert guess_values([silent]) == {}
+    nothing_right = answer(100, 10, n_tokens=9, server=ServerTimes(n_draft=4))
+    assert guess_values([nothing_right]) == {"accepted_ratio": 0, "tokens_per_step": 1}

@@ -224,7 +224,7 @@ def test_what_is_on_this_disk_is_offered_by_its_name(folder: Path) -> None:
 
 
 def test_lists_go_on_behind_their_commas_without_repeats(folder: Path) -> None:
-    usual = [example for kind in KINDS for example in kind.examples]
+    usual = [*(example for kind in KINDS for example in kind.examples), "tasks"]
     assert {"pp512", "tg128@d4096", "tg128x4", "chat", "sustain60"} <= {*usual}
     assert offers("run", "-w", "") == usual
     assert offers("run", "-w", "chat,") == [f"chat,{name}" for name in usual if name != "chat"]

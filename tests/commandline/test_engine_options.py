@@ -24,7 +24,9 @@ def parsed(decorator: Any, *arguments: str) -> dict[str, Any]:
 
 
 def test_every_setting_can_be_swept_and_nothing_else() -> None:
-    assert list(parsed(engine_lists(*ENGINE_OPTIONS))) == list(Settings.model_fields)
+    # What guesses ahead is no setting of the engine alone.
+    fields = [field for field in Settings.model_fields if not field.startswith("draft")]
+    assert list(parsed(engine_lists(*ENGINE_OPTIONS))) == fields
 
 
 def test_what_is_left_out_is_as_the_settings_have_it() -> None:

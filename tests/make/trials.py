@@ -10,6 +10,7 @@ from harness.schema.machine import Counters
 from harness.schema.request import Request, ServerTimes
 from harness.schema.workload import ParallelPrefill, Prefill, Sustain, parse_workload
 from harness.schema.workload_requests import UserLoad
+from harness.schema.workload_tasks import TextTask
 
 
 def make_counters(wall_ns: int = 1_000_000_000, **changes: Any) -> Counters:
@@ -66,18 +67,40 @@ def make_trial(
         }
     elif isinstance(task, UserLoad):
         facts |= _of_users(task, rate)
+    elif isinstance(task, TextTask):
+        facts |= _of_task(task, rate)
     else:
         n_gaps = task.n_generated - task.is_request
         step_s = task.n_sequences / rate
         steps = [round(1e9 * step_s * jitter(0.97, 1.05)) for _ in range(n_gaps)]
         n_tokens = task.n_generated * task.n_sequences
         facts |= {"n_tokens": n_tokens, "total_ns": sum(steps), "step_ns": steps}
-    if task.is_request and not task.needs_server:
+    if task.is_request and not (task.needs_server or "requests" in facts):
         ttft_ns = 800_000_000
         facts |= {"n_prompt": 250, "tokenize_ns": 400_000, "ttft_ns": ttft_ns}
         facts["total_ns"] += ttft_ns
     facts["counters"] = counters or make_counters(facts["total_ns"])
     return Trial.model_validate(facts | changes)
+
+
+def _of_task(task: TextTask, rate: float) -> dict[str, Any]:
+    """Two answers, the second at half the speed of the first, `rate` tokens a second in all."""
+    n_later = task.n_generated - 1
+    requests = [
+        Request(
+            ttft_ns=500_000_000,
+            gap_ns=(round(share * 1e9 / rate),) * n_later,
+            n_prompt=task.n_prompt,
+            n_tokens=task.n_generated,
+            token_ids=tuple(range(task.n_generated)),
+        )
+        for share in (2 / 3, 4 / 3)
+    ]
+    return {
+        "n_tokens": 2 * task.n_generated,
+        "total_ns": sum(request.answered_ns for request in requests),
+        "requests": requests,
+    }
 
 
 def _of_users(task: UserLoad, rate: float) -> dict[str, Any]:

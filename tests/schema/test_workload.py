@@ -26,6 +26,7 @@ from harness.schema.workload_requests import (
     Exchange,
     UserLoad,
 )
+from harness.schema.workload_tasks import TASK_PROMPTS, TextTask
 
 _COUNTED = st.integers(1, 999_999), st.integers(0, 999_999)
 _PARALLEL = (*_COUNTED, st.integers(2, 9_999))
@@ -43,6 +44,7 @@ WORKLOADS: st.SearchStrategy[Workload] = st.one_of(
         per_s=st.integers(1, 9_999_999).map(lambda n: n / 1000),
     ),
     st.just(Chat()),
+    st.sampled_from(tuple(TASK_PROMPTS)).map(TextTask),
 )
 N_CTX_TRAIN = st.none() | st.integers(0, 1 << 20)
 
@@ -71,6 +73,7 @@ def test_a_name_reads_back_as_the_workload_it_names(workload: Workload) -> None:
         ("pp512+tg128x16", UserLoad(Exchange(512, 128), n_users=16)),
         ("chat@r0.50", UserLoad(Chat(), per_s=0.5)),
         ("pp8+tg8@r12", UserLoad(Exchange(8, 8), per_s=12)),
+        (" Rewrite", TextTask("rewrite")),
     ],
 )
 def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: Workload) -> None:
@@ -93,6 +96,9 @@ def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: W
             "chat@r",
             "pp512+tg128@d9",
             "pp512+",
+            "tasks",
+            "storyx4",
+            "rewrite@d9",
         ),
     ],
 )
@@ -103,7 +109,8 @@ def test_what_is_no_workload_says_how_they_are_written(text: str) -> None:
     ):
         parse_workload(text)
     assert FORMS == (
-        "ppN[xM][@dDEPTH], tgN[xM][@dDEPTH], chat, ppN+tgM, chatxM, chat@rPER_S, sustainSECONDS"
+        "ppN[xM][@dDEPTH], tgN[xM][@dDEPTH], chat, ppN+tgM, chatxM, chat@rPER_S, "
+        "rewrite|extract|summary|question|story, sustainSECONDS"
     )
 
 

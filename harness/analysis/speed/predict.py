@@ -70,7 +70,8 @@ def predict_speed(
         shortage: Why the model does not lie in the memory that the rates are of, if it does not.
     """
     teller = _Teller(work, speed, workload, model, settings, shortage)
-    first = (teller.first_token(),) if workload.is_text else ()
+    # Of a task's texts each is of its own length, and their TTFT is not measured.
+    first = (teller.first_token(),) if workload.is_text and workload.prompt_metric else ()
     return (*first, teller.decode() if workload.decode_metric else teller.prefill())
 
 

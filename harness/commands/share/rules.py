@@ -13,7 +13,14 @@ from harness.schema import experiment as of_experiment
 from harness.schema import machine as of_machine
 from harness.schema.model import ModelFile, ServedModel
 from harness.schema.outcome import CaseFailure, Outcome
-from harness.schema.request import Request, RequestFailure, ServerTimes, ServiceLevel
+from harness.schema.request import (
+    Request,
+    RequestFailure,
+    ServerTimes,
+    ServiceLevel,
+    SessionState,
+    Speculation,
+)
 from harness.schema.served import Served
 from harness.schema.settings import ServedSettings, Settings
 from harness.schema.work import Attention, Work
@@ -92,11 +99,12 @@ RULES: Rules = {
     },
     Settings: {
         "devices": _DEVICE,
+        "draft": treatment.draft,
         "type_k": treatment.text("type of a cache", words.cache_type),
         "type_v": treatment.text("type of a cache", words.cache_type),
         **_kept(
             "n_threads n_batch n_ubatch n_ctx n_gpu_layers n_cpu_moe split_mode main_gpu "
-            "tensor_split flash_attn load_mode repack"
+            "tensor_split flash_attn load_mode repack draft_max"
         ),
     },
     Attention: _kept(
@@ -154,12 +162,16 @@ RULES: Rules = {
     ServedSettings: _kept("n_ctx n_slots"),
     Request: {
         **_kept(
-            "sent_ns due_ns connect_ns ttft_ns answer_ns gap_ns total_ns n_prompt n_cached n_tokens"
+            "sent_ns due_ns connect_ns ttft_ns answer_ns gap_ns total_ns n_prompt n_cached "
+            "n_tokens turn user history"
         ),
+        "token_ids": treatment.tokens,
         "finish": treatment.text("reason why an answer ended", words.finish),
         "model": treatment.gone("name that a server gives a model", None),
-        **_records("server failure"),
+        **_records("server speculation failure"),
     },
+    Speculation: _kept("drafted accepted draft_ns"),
+    SessionState: _kept("n_tokens n_bytes save_ns restore_ns write_ns read_ns"),
     ServerTimes: _kept(
         "queue_ns load_ns prompt_ns n_prompt decode_ns n_tokens n_draft n_draft_accepted"
     ),
@@ -171,7 +183,7 @@ RULES: Rules = {
             "index is_warm_up n_tokens total_ns step_ns n_prompt tokenize_ns ttft_ns chat_template "
             "window_tokens window_ns"
         ),
-        **_records("counters energy requests"),
+        **_records("counters energy requests session"),
     },
     of_experiment.Buffer: {"device": _DEVICE, **_kept("kind n_bytes")},
     of_experiment.ContextFacts: {
@@ -215,7 +227,7 @@ RULES: Rules = {
     of_experiment.Plan: {
         "workloads": treatment.workload,
         **_kept("n_runs_max n_trials n_cold_loads budget_ns precision seed search"),
-        **_records("models settings slo"),
+        **_records("models drafts settings slo"),
     },
     of_experiment.Experiment: {
         "id": treatment.identifier,

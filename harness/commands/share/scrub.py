@@ -63,7 +63,8 @@ def shared(
         public: Names of models that may be told.
         keeps_names: Whether all other names of models are told too.
     """
-    models = stored.experiment.plan.models
+    plan = stored.experiment.plan
+    models = {it.key: it for it in (*plan.models, *plan.drafts)}.values()
     names = shared_names(models, public, keeps_all=keeps_names)
     scrubber = Scrubber(rules, names, stored.experiment.started_at)
     experiment = scrubber.record(stored.experiment)

@@ -17,6 +17,7 @@ from harness.schema.model import ModelFile, ServedModel
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.record import Record
 from harness.schema.request import RequestFailure
+from harness.schema.settings import NGRAM
 from harness.schema.workload import parse_workload
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -100,6 +101,18 @@ def model(scrubber: Scrubber, _record: Record, value: str) -> str:
 def optional_model(scrubber: Scrubber, record: Record, value: str | None) -> str | None:
     """A model's key, where one is named."""
     return None if value is None else model(scrubber, record, value)
+
+
+def draft(scrubber: Scrubber, record: Record, value: str | None) -> str | None:
+    """What guesses for a model: another one's key, or the word for none."""
+    return value if value == NGRAM else optional_model(scrubber, record, value)
+
+
+def tokens(scrubber: Scrubber, _record: Record, value: tuple[int, ...]) -> tuple[int, ...]:
+    """The tokens of an answer, left out: they are what the model says."""
+    if value:
+        scrubber.changed("text of an answer", f"{len(value)} tokens", "")
+    return ()
 
 
 def file_name(scrubber: Scrubber, record: Record, value: str) -> str:

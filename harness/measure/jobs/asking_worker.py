@@ -28,13 +28,16 @@ from harness.endpoint.stream import Raw, ask
 from harness.errors import HarnessError
 from harness.measure.jobs.chat_text import CHAT_MESSAGE
 from harness.measure.jobs.request import RequestJob
+from harness.measure.jobs.task_texts import TASK_TEXTS
 from harness.schema.request import Request
 from harness.schema.served import ServerApi
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import REQUESTS_PER_USER, Chat, Exchange, UserLoad
+from harness.schema.workload_tasks import TextTask
 
 _NS_PER_S = 1_000_000_000
 _IDENTIFY_S = 30.0
+_WARM_UP_TOKENS = 8  # of one answer to a task
 
 Facts = Callable[[], dict[str, Any]]
 """What a trial yielded, in the terms of `schema.Trial`; read behind the clock."""
@@ -106,6 +109,8 @@ def planned(workload: Workload, client: Client) -> PlanRequests:
     Raises:
         RequestFailed: Its prompts cannot be made.
     """
+    if isinstance(workload, TextTask):
+        return _answers(client, workload)
     what = workload.what if isinstance(workload, UserLoad) else workload
     match what:
         case Chat():
@@ -163,6 +168,45 @@ def _facts_of_one(request: Request) -> dict[str, Any]:
         "ttft_ns": request.ttft_ns,
         "chat_template": "applied",
         "requests": (request,),
+    }
+
+
+def _answers(client: Client, task: TextTask) -> PlanRequests:
+    """One request for each of its texts, one after the other."""
+
+    def plan(is_warm_up: bool) -> Callable[[], Facts]:
+        texts = TASK_TEXTS[task.what][: 1 if is_warm_up else None]
+        n_tokens = _WARM_UP_TOKENS if is_warm_up else task.n_generated
+        calls = [client.call(text, n_tokens) for text in texts]
+
+        def send() -> Facts:
+            start_ns = perf_counter_ns()
+            raws = [client.ask(call) for call in calls]
+            return lambda: _facts_of_answers(start_ns, raws, client)
+
+        return send
+
+    return plan
+
+
+def _facts_of_answers(start_ns: int, raws: Sequence[Raw], client: Client) -> dict[str, Any]:
+    """
+    What they yielded, of which none may have failed: tasks are compared as wholes.
+
+    Raises:
+        RequestFailed: One did.
+    """
+    requests = [
+        answered(raw, client.job.served.api).model_copy(
+            update={"sent_ns": max(0, raw.sent_ns - start_ns)}
+        )
+        for raw in raws
+    ]
+    return {
+        "n_tokens": sum(request.n_tokens or request.n_events for request in requests),
+        "total_ns": sum(request.answered_ns for request in requests),
+        "chat_template": "applied",
+        "requests": tuple(requests),
     }
 
 

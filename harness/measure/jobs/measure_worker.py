@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
@@ -31,12 +30,14 @@ from harness.measure.jobs.measure import (
     WorkloadFailedEvent,
 )
 from harness.measure.jobs.repetition_worker import repeat, rest, watched
+from harness.measure.jobs.task_worker import TaskBench
 from harness.measure.jobs.trial_worker import Bench
 from harness.measure.protocol import Send
 from harness.schema.experiment import ContextFacts, Load, Trial
 from harness.schema.machine import Device
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_tasks import TextTask
 
 _COLD_RATIO = 0.05
 """A file of which less than this is cached counts as cold; reading the header alone brings back
@@ -76,7 +77,7 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
                     )
                     _tell_loaded(send, load, model, devices_before)
                     is_first = False
-                bench = Bench(model, context, workload, rng)
+                bench = _bench(model, context, workload, rng)
                 repeat(workload, partial(_trial, bench, job, meters), job, send)
         except EngineFailed as failure:
             send(
@@ -143,7 +144,18 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
     return workload.context_length(trained, asked)
 
 
-def _trial(bench: Bench, job: MeasureJob, meters: Meters, index: int, *, is_warm_up: bool) -> Trial:
+def _bench(
+    model: Model, context: Context, workload: Workload, rng: np.random.Generator
+) -> Bench | TaskBench:
+    """What makes the trials of a workload."""
+    if isinstance(workload, TextTask):
+        return TaskBench(model, context, workload)
+    return Bench(model, context, workload, rng)
+
+
+def _trial(
+    bench: Bench | TaskBench, job: MeasureJob, meters: Meters, index: int, *, is_warm_up: bool
+) -> Trial:
     measure = bench.plan(is_warm_up=is_warm_up)
     # Behind another worker's trial the caches hold what is not ours.
     bench.prepare(is_settled=job.is_in_turns)
@@ -154,5 +166,5 @@ def _trial(bench: Bench, job: MeasureJob, meters: Meters, index: int, *, is_warm
         is_warm_up=is_warm_up,
         counters=counted,
         energy=energy,
-        **asdict(timing),
+        **vars(timing),
     )

@@ -22,6 +22,7 @@ from harness.engine.context import Context
 from harness.engine.model import Model
 from harness.measure.jobs.chat_text import CHAT_MESSAGE
 from harness.schema.experiment import ChatTemplate
+from harness.schema.request import Request
 from harness.schema.workload import Decode, ParallelDecode, ParallelPrefill, Prefill, Sustain
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange
@@ -47,6 +48,7 @@ class Timing:
     chat_template: ChatTemplate | None = None
     window_tokens: tuple[int, ...] = ()
     window_ns: tuple[int, ...] = ()
+    requests: tuple[Request, ...] = ()
 
 
 @dataclass

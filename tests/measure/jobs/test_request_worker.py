@@ -13,6 +13,7 @@ from make.fault_server import CHAT, FaultServer, Script
 from harness.measure.jobs.measure import MeasureReport, measure
 from harness.measure.jobs.request import RequestJob
 from harness.schema.served import Served
+from harness.schema.workload_tasks import TASK_TOKENS
 from harness.serving.server import RunningServer
 
 MINUTE_NS = 60 * 10**9
@@ -187,3 +188,24 @@ def test_an_open_loop_ends_with_its_time_and_what_is_not_done_then_is_late(
     first, *others = trial.requests
     assert first.failure is None
     assert {request.failure and request.failure.reason for request in others} == {"late"}
+
+
+def test_every_text_of_a_task_is_asked_of_a_server(
+    llama_server: RunningServer, tmp_path: Path
+) -> None:
+    report = ask(llama_server.url, tmp_path, workloads=("story",), n_trials=1, n_trials_max=1)
+    assert report.outcome.status == "ok", report.outcome
+    (trial,) = (trial for trial in report.trials if not trial.is_warm_up)
+    assert [request.n_tokens for request in trial.requests] == [TASK_TOKENS] * 4
+    assert trial.n_tokens == 4 * TASK_TOKENS
+    assert trial.total_ns == sum(request.answered_ns for request in trial.requests)
+    sent = [request.sent_ns for request in trial.requests]
+    assert sent == sorted(sent)
+
+
+def test_a_task_of_which_one_answer_fails_has_failed(faulty: FaultServer, tmp_path: Path) -> None:
+    good = fault_server.answer(("one", "two"))
+    faulty.says(CHAT, good, good, good, Script(status=500), good)
+    report = ask(faulty.url, tmp_path, workloads=("story",), n_trials=1, n_trials_max=1)
+    (failure,) = report.case_failures
+    assert (failure.workload, failure.reason) == ("story", "http-error")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
 from harness.analysis import bandwidth, disturbance, energy, formulas
@@ -70,6 +71,17 @@ class Case:
     def n_runs(self) -> int:
         """Runs that made at least one trial of it."""
         return len(self.runs)
+
+    @property
+    def context_bytes(self) -> float | None:
+        """The engine's buffers for its context, weights left out; None where it tells none."""
+        found = [
+            sum(buffer.n_bytes for buffer in context.buffers)
+            for run in self.runs
+            for context in run.contexts
+            if context.workload == self.workload
+        ]
+        return median(found) if found else None
 
     @property
     def n_disturbed(self) -> int:

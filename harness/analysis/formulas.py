@@ -13,6 +13,7 @@ chat        ttft: text in to first text out, tokenizing and the first sample inc
             decode_tok_per_s = (n_tokens - 1) / the sum of the gaps.
 tasks       decode_tok_per_s = (tokens - 1) / the sum of the gaps, over all answers of the Run's
             trials together. accepted_ratio, tokens_per_step: requests.py.
+verify      batch: the median over the batches of all of the Run's trials.
 sustain     tok_per_s = all tokens / all time. first_quarter and last_quarter are the rates over
             the first and last fourth of the windows; throttle_ratio = last / first.
 all         joules_per_token = joules above the rest / tokens, over all of the Run's trials together
@@ -40,6 +41,7 @@ from harness.schema.workload import (
     ParallelPrefill,
     Prefill,
     Sustain,
+    Verify,
     parse_workload,
 )
 from harness.schema.workload_kind import Workload
@@ -179,6 +181,10 @@ def _task(trials: Sequence[Trial]) -> Values:
     return values | told | guess_values(requests)
 
 
+def _verified(trials: Sequence[Trial]) -> Values:
+    return _prompt(trials) | {"batch": median(it for trial in trials for it in trial.step_ns)}
+
+
 def _sustained(trials: Sequence[Trial]) -> Values:
     values = _prompt(trials)
     windowed = [trial for trial in trials if len(trial.window_ns) >= _MIN_WINDOWS]
@@ -228,6 +234,7 @@ _FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
     Exchange: _chat,
     UserLoad: _user_load,
     TextTask: _task,
+    Verify: _verified,
     Sustain: _sustained,
 }
 

@@ -15,7 +15,7 @@ from harness.schema.experiment import EngineInfo
 from harness.schema.model import ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS, usual_workloads, workloads_of
 from harness.schema.settings import Settings, option_name, value_text
-from harness.schema.workload import parse_workload
+from harness.schema.workload import Verify, parse_workload
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import UserLoad
 
@@ -70,6 +70,11 @@ def _impossible_together(workload: Workload, settings: Settings) -> str | None:
         return (
             f"{workload.name}: {n} sequences are more than the {_ENGINE_SEQUENCES} that the engine "
             "takes together; ask for fewer"
+        )
+    if isinstance(workload, Verify) and workload.n > settings.n_batch:
+        return (
+            f"{workload.name}: {workload.n} tokens at once are more than "
+            f"{_written(settings, 'n_batch')} takes; ask for a larger one, or fewer tokens"
         )
     # A context has room for the outputs of one batch, and of every sequence at least one.
     if n > settings.n_batch:

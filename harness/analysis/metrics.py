@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.schema.workload import Decode, ParallelDecode, ParallelPrefill, Prefill, Sustain
+from harness.schema.workload import (
+    Decode,
+    ParallelDecode,
+    ParallelPrefill,
+    Prefill,
+    Sustain,
+    Verify,
+)
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange, UserLoad
 from harness.schema.workload_tasks import TextTask
@@ -76,7 +83,7 @@ _PARALLEL = (ParallelPrefill, ParallelDecode)
 _ASKED = (Chat, Exchange)
 _TOLD = (*_ASKED, TextTask)
 _STREAMED = (*_WRITING, *_ASKED, UserLoad)
-_COUNTED = (Prefill, Decode, *_PARALLEL)
+_COUNTED = (Prefill, Decode, *_PARALLEL, Verify)
 
 _PER_USER = (
     "Per user: tok/s of all sequences together / their number; of users of a server the median of "
@@ -118,6 +125,8 @@ _ROWS = (
     Metric("itl_p50", "ITL p50", "ns", "less", _STREAMED, formula=_ITL),
     Metric("itl_p95", "ITL p95", "ns", "less", _STREAMED, formula=_ITL, compared=True),
     Metric("itl_p99", "ITL p99", "ns", "less", _STREAMED, formula=_ITL),
+    Metric("batch", "batch", "ns", "less", (Verify,),
+           formula="Batch: one pass over all its tokens, each with the logits of what follows."),
     Metric("end_to_end", "end to end", "ns", "less", (*_ASKED, UserLoad),
            formula="End to end: text in to last text out."),
     Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", _ASKED, formula=_CHAT_RATES),

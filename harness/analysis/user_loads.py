@@ -7,7 +7,7 @@ still gets more tokens a second than all smaller ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -124,12 +124,6 @@ def load_series(group: Measured) -> tuple[LoadSeries, ...]:
         for (what, is_open), loads in found.items()
         if len(loads) > 1 or group.experiment.plan.search
     )
-
-
-def other_cases(group: Measured) -> Iterator[Case]:
-    """The cases of a configuration that belong to no series of loads."""
-    names = {load.case.workload for series in load_series(group) for load in series.loads}
-    return (case for case in group.cases if case.workload not in names)
 
 
 def _place(task: Workload) -> tuple[str, bool, float] | None:

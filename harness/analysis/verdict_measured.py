@@ -16,6 +16,7 @@ from statistics import median
 from harness import units
 from harness.analysis import formulas, verdict
 from harness.analysis.cases import Case
+from harness.analysis.depth_curve import decode_curve, reach_text
 from harness.analysis.measured import Measured
 from harness.analysis.served import MOST_TOK_PER_S
 from harness.analysis.verdict import Evidence, Verdict
@@ -89,6 +90,9 @@ def _by_speed(measured: Measured, case: Case, evidence: Evidence) -> Verdict | N
     if depth < verdict.DEPTH:
         there = f"Decoding was measured at depth {depth}, not {verdict.DEPTH}"
         notes = (f"{there}: {_also(measured, Decode(128, verdict.DEPTH))}.",)
+    curve = decode_curve(measured)
+    if curve and curve.rates:
+        notes += (f"Decoding ({curve.what}) is {reach_text(curve.rates)}.",)
     return verdict.by_speed(
         decode, _ttft_figure(measured), evidence, _sustained_ratio(measured), notes
     )

@@ -44,17 +44,15 @@ def endpoint_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return endpoint(model(key_option(function)))
 
 
-AUTO = "auto"
-"""Stands for the largest load within the service level."""
-_AUTO_CHOICE = {AUTO: "the largest within --slo"}
+_AUTO_CHOICE = {options.AUTO: "the largest within --slo"}
 
 
 def load_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`n_users` and `rates`, either of which may hold AUTO, and `slo`."""
+    """`n_users` and `rates`, either of which may be AUTO, and `slo`."""
     users = click.option(
         "--concurrency",
         "n_users",
-        type=options.Listed("list", _or_auto(options.whole_number(1)), _AUTO_CHOICE),
+        type=options.Listed("list", options.or_auto(options.whole_number(1)), _AUTO_CHOICE),
         default=(),
         help="Each workload of N users at once, as in 1,2,4,8: chat becomes chatx4 on a server, "
         "and in one process tg128 becomes tg128x4. auto: the most users within --slo.",
@@ -62,7 +60,7 @@ def load_options(function: Callable[..., Any]) -> Callable[..., Any]:
     rate = click.option(
         "--rate",
         "rates",
-        type=options.Listed("list", _or_auto(_rate), _AUTO_CHOICE),
+        type=options.Listed("list", options.or_auto(_rate), _AUTO_CHOICE),
         default=(),
         help="Each workload as requests that come to a server at random, N a second: 0.5,1,2. "
         "auto: the most within --slo.",
@@ -117,15 +115,9 @@ def load_search(n_users: Sequence[int | str], rates: Sequence[float | str]) -> L
     Raises:
         UsageError: Other loads are named beside it.
     """
-    if AUTO not in (*n_users, *rates):
+    if not options.is_auto((*n_users, *rates)):
         return None
-    if len(n_users) + len(rates) > 1:
-        raise UsageError("auto chooses the loads itself; leave the others away, or auto")
     return "users" if n_users else "rate"
-
-
-def _or_auto(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    return lambda text: AUTO if text.lower() == AUTO else parse(text)
 
 
 def _rate(text: str) -> float:

@@ -11,6 +11,7 @@ import click
 from harness.analysis.stats.interval import min_values
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
+from harness.measure.depths import Depths
 from harness.measure.possible import require_possible
 from harness.measure.session import InTurns, MeasureRequest
 from harness.schema.workload import FORMS, USUAL_WORKLOADS
@@ -26,6 +27,14 @@ _WHAT = (
         help=f"What to measure: {FORMS}; xM: of M sequences together; {TASKS}: the answers to "
         f"texts of all five kinds. Default: {','.join(USUAL_WORKLOADS)}, or what of it a model can "
         "be measured in.",
+    ),
+    click.option(
+        "--depths",
+        type=options.DEPTHS,
+        default=(),
+        help="Each pp and tg behind so many tokens in the cache, as in 0,4k,16k: a curve over the "
+        "context; ppN+tgM gets prompts of that length. auto: doubled as far as memory and --budget "
+        "go.",
     ),
     click.option(
         "--runs",
@@ -97,7 +106,7 @@ def _in_turns(default: InTurns) -> Callable[[Callable[..., Any]], Callable[..., 
 
 MEASURING = frozenset(
     (
-        *("workloads", "runs", "trials", "budget", "precision", "seed", "cold_loads"),
+        *("workloads", "depths", "runs", "trials", "budget", "precision", "seed", "cold_loads"),
         *("timeout", "wait", "in_turns", *ENGINE_OPTIONS),
     )
 )
@@ -109,6 +118,10 @@ def _refuse_precision(given: Mapping[str, Any]) -> None:
     if "precision" in given and given["runs"] < min_values():
         why = f"has no effect: only from {min_values()} Runs on there is an interval; raise --runs"
         options.refuse_unused(options.typed(click.get_current_context()), ("precision",), why)
+
+
+def _depths(values: tuple[int, ...]) -> Depths:
+    return "auto" if options.is_auto(values) else values
 
 
 def measuring_options(
@@ -137,6 +150,7 @@ def comparing_options(
         require_possible(settings, given["workloads"] or USUAL_WORKLOADS)
         request = MeasureRequest(
             workloads=given.pop("workloads"),
+            depths=_depths(given.pop("depths")),
             settings=settings,
             n_runs_max=given.pop("runs"),
             n_trials=given.pop("trials"),

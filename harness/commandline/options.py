@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from click.core import ParameterSource
 from harness import units
 from harness.commandline.places import FILE, FOLDER
 from harness.errors import UsageError
-from harness.schema.workload import KINDS, parse_workload
+from harness.schema.workload import KINDS, parse_workload, split_workloads
 from harness.schema.workload_tasks import TASK_PROMPTS, TASKS
 
 
@@ -41,12 +42,16 @@ class OwnOption(click.Option):
     is_own = True
 
 
+def _at_commas(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
 class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new versions
     """
     Values separated by commas, each read by `parse`; a sweep measures all of them.
 
     `parse` raises ValueError with a sentence for the user. `choices` are values to offer, to what
-    they mean; those of `one_of` need not be named. `groups` are words that stand for several.
+    they mean; those of `one_of` need not be named. `split` finds the values in the text.
     """
 
     def __init__(
@@ -54,12 +59,12 @@ class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new 
         name: str,
         parse: Callable[[str], Any],
         choices: Mapping[str, str] | None = None,
-        groups: Mapping[str, Sequence[str]] | None = None,
+        split: Callable[[str], Sequence[str]] = _at_commas,
     ) -> None:
         self.name = name
+        self._split = split
         self.choices = choices or dict.fromkeys(getattr(parse, "choices", ()), "")
         self._parse = parse
-        self._groups = dict(groups or {})
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -68,9 +73,7 @@ class Listed(click.ParamType):  # type: ignore[type-arg]  # generic only in new 
         if isinstance(value, tuple):
             return value
         try:
-            words = [part.strip() for part in str(value).split(",")]
-            each = (it for word in words for it in self._groups.get(word.lower(), (word,)))
-            parsed = [self._parse(word) for word in each]
+            parsed = [self._parse(part) for part in self._split(str(value))]
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return tuple(dict.fromkeys(parsed))
@@ -133,6 +136,27 @@ def whole_number(least: int) -> Callable[[str], int]:
     return parse
 
 
+AUTO = "auto"
+"""Stands for values that are found out."""
+
+
+def or_auto(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader of AUTO, and of what `parse` reads."""
+    return lambda text: AUTO if text.lower() == AUTO else parse(text)
+
+
+def is_auto(values: Collection[object]) -> bool:
+    """
+    Whether they are AUTO.
+
+    Raises:
+        UsageError: Others are named beside it.
+    """
+    if AUTO in values and len(values) > 1:
+        raise UsageError("auto stands alone; leave the others away, or auto")
+    return AUTO in values
+
+
 def one_of(*choices: str) -> OneOf:
     """A reader of one of `choices`, in any case."""
     return OneOf(choices)
@@ -160,6 +184,14 @@ def shares(text: str) -> tuple[float, ...]:
 def workload_name(text: str) -> str:
     """The canonical name of a workload."""
     return parse_workload(text).name
+
+
+def depth(text: str) -> int:
+    """Tokens in the cache, "4096" or "4k", which is the same."""
+    found = re.fullmatch(r"(\d{1,7})(k?)", text.lower())
+    if not found:
+        raise ValueError(f"{text!r} is not a depth; write 0, 4096 or 16k")
+    return int(found[1]) * (1024 if found[2] else 1)
 
 
 def examples(*lines: str) -> str:
@@ -208,8 +240,9 @@ WORKLOADS = Listed(
     workload_name,
     {example: kind.form for kind in KINDS for example in kind.examples}
     | {TASKS: ", ".join(TASK_PROMPTS)},
-    {TASKS: tuple(TASK_PROMPTS)},
+    split_workloads,
 )
+DEPTHS = Listed("list", or_auto(depth), {AUTO: "as deep as memory and time allow"})
 DURATION = Parsed("duration", units.parse_duration_ns)
 RATIO = Parsed("share", units.parse_ratio)
 SIZE = Parsed("size", units.parse_size_bytes)

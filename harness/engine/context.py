@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.engine.failure import EngineFailed
-from harness.engine.sequences import prompt_batches, step_batches
+from harness.engine.sequences import prompt_batches, step_batches, verifying_batch
 from harness.schema.experiment import Buffer
 
 
@@ -121,6 +121,23 @@ class Context:
         """
         self.require_decoding()
         batches = prompt_batches(tokens, first, self.n_batch)
+        return self._computed(lib.llama_decode, batches.calls, batches.arrays)
+
+    def verification(self, tokens: NDArray[np.int32], first: int) -> Callable[[], None]:
+        """
+        A function that decodes `tokens` from position `first` on in one batch, for each of which
+        the logits of what follows are computed; it synchronizes at the end.
+
+        Raises:
+            EngineFailed: The model does not write, or they are more than a batch takes.
+        """
+        self.require_decoding()
+        if len(tokens) > self.n_batch:
+            raise EngineFailed(
+                "settings-invalid",
+                f"{len(tokens)} tokens at once are more than a batch of {self.n_batch} takes",
+            )
+        batches = verifying_batch(tokens, first)
         return self._computed(lib.llama_decode, batches.calls, batches.arrays)
 
     def _computed(

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from harness import __version__
@@ -21,6 +22,7 @@ from harness.machine.conditions import named, read_conditions, read_others
 from harness.machine.probe import default_threads, probe_machine
 from harness.machine.processes import BusyProcess
 from harness.measure import also_served, runner
+from harness.measure.depths import Depths, DepthsAsked, Means, at_depths
 from harness.measure.load_sweep import LoadSweep, first_load
 from harness.measure.possible import require_asked, require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict, warnings
@@ -34,6 +36,7 @@ from harness.schema.experiment import End, Experiment, Plan, Provenance, Run, St
 from harness.schema.machine import Machine
 from harness.schema.model import AnyModel, ModelFile, ModelKey, ServedModel
 from harness.schema.request import LoadSearch, ServiceLevel
+from harness.schema.settings import Settings
 from harness.serving.program import ServerProgram
 
 InTurns = Literal["auto", "always", "never"]
@@ -51,7 +54,8 @@ class MeasureRequest:
     what is measured take turns, "auto": where all of it goes into memory together. `key_variable`
     names what holds the key for servers in the environment. With `also_served` each file is also
     measured behind a server of that program, started anew for each Run. With `search` the largest
-    load that keeps `slo` is looked for.
+    load that keeps `slo` is looked for. `depths` are those at which the workloads are measured,
+    "auto": as deep as memory and time allow.
     """
 
     workloads: tuple[str, ...]
@@ -70,6 +74,7 @@ class MeasureRequest:
     slo: ServiceLevel | None = None
     also_served: ServerProgram | None = None
     search: LoadSearch | None = None
+    depths: Depths = ()
 
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
@@ -132,11 +137,12 @@ class SessionResult:
 
 @dataclass(frozen=True)
 class Session:
-    """What is about to be measured, on what."""
+    """What is about to be measured, on what, and what is to be said of it before."""
 
     request: MeasureRequest
     plan: Plan
     machine: Machine
+    notes: tuple[str, ...] = ()
 
     def measure(
         self,
@@ -166,7 +172,7 @@ class Session:
         engine = experiment.provenance.engine
         servers = also_served.servers_of(plan, paths, self.request.also_served, engine)
         is_in_turns, why_apart = self._sides(predicted)
-        for warning in warnings(predicted):
+        for warning in (*self.notes, *warnings(predicted)):
             observer.warn(warning)
         if why_apart:
             observer.warn(f"The sides are measured one after the other: {why_apart}.")
@@ -201,9 +207,14 @@ class Session:
         return is_forced or predicted.why_apart is None, None if is_forced else predicted.why_apart
 
 
-def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
+def prepare(
+    request: MeasureRequest,
+    models: Sequence[AnyModel],
+    paths: Mapping[ModelKey, Path] = MappingProxyType({}),
+) -> Session:
     """
-    The session that answers `request` for `models`, which must have different keys.
+    The session that answers `request` for `models`, which must have different keys. Where those lie
+    that are files is needed only to look for depths.
 
     Raises:
         UsageError: Settings that cannot be, or what a model cannot do.
@@ -213,6 +224,13 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
     defaults = {"n_threads": (default_threads(machine),)}
     settings = settings_product({**defaults, **request.settings}) if files else ()
     workloads = request.workloads or usual_workloads_for(models)
+    notes: tuple[str, ...] = ()
+    if request.depths:
+        asked = DepthsAsked(request.depths, request.workloads, models, paths)
+        first = settings[0] if settings else Settings(n_threads=default_threads(machine))
+        workloads, notes = at_depths(
+            asked, Means(machine, first, request.budget_ns, request.wait_ns)
+        )
     if request.also_served:
         if request.in_turns != "never":
             raise UsageError(
@@ -241,7 +259,7 @@ def prepare(request: MeasureRequest, models: Sequence[AnyModel]) -> Session:
     )
     require_asked(models, plan.workloads, request.workloads)
     require_possible_for(files, settings, request.workloads)
-    return Session(request, plan, machine)
+    return Session(request, plan, machine, notes)
 
 
 def kept(

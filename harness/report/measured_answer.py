@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from harness import units
+from harness.analysis import disturbance
+from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
 from harness.analysis.verdict import LEVELS, Verdict, word
 from harness.analysis.verdict_measured import NoVerdict
@@ -61,6 +63,20 @@ def distinct_name(group: Measured, groups: Sequence[Measured]) -> str:
     several = len({each.model.key for each in groups}) > 1
     settings = difference_text(group.settings, [other.settings for other in groups])
     return " · ".join(filter(None, (group.model.key if several else "", settings)))
+
+
+def case_note(case: Case) -> str:
+    """Why a case has no figure, or what its figure stands on; empty of one that is as planned."""
+    runs = units.counted(case.n_runs, "Run")
+    if case.outcome.status != "ok":
+        word = "failed" if case.outcome.status == "failed" else "not run"
+        kept = f" Figures are from {runs} that had trials." if case.metrics else ""
+        return f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}"
+    if case.disturbed:
+        return f"no clean trial in {runs}: {disturbance.in_all(case.disturbances)}"
+    if case.n_runs_without_value:
+        return f"{case.n_runs_without_value} of {runs} had no clean trial"
+    return ""
 
 
 def _sentence(name: str, verdict: Verdict | NoVerdict) -> str:

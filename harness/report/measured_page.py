@@ -7,21 +7,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import units
-from harness.analysis import disturbance, energy
-from harness.analysis.cases import Case
+from harness.analysis import energy
 from harness.analysis.finding import Finding
 from harness.analysis.findings import findings
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.metrics import METRICS
 from harness.analysis.serving_cost import serving_costs
-from harness.analysis.user_loads import load_series
 from harness.analysis.verdict import Verdict, meaning
 from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.report import legend
 from harness.report.cells import NOTHING
-from harness.report.loads_page import load_sentences, load_tables, named, shown_loads
-from harness.report.measured_answer import answer, distinct_name, verdict_lines
+from harness.report.loads_page import named
+from harness.report.measured_answer import answer, case_note, distinct_name, verdict_lines
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
+from harness.report.series_page import (
+    series_formulas,
+    series_sentences,
+    series_tables,
+    series_workloads,
+    shown_series,
+)
 from harness.report.serving_page import serving_answer, serving_formulas, serving_parts
 from harness.report.sweep_page import FULL, shown_figures, sweep_table
 from harness.report.trials_page import trials_part
@@ -84,39 +89,46 @@ def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
     groups = result.groups
     judged = list(zip(groups, result.verdicts, strict=True))
     tables = [table for group in groups for table in _tables(group, groups)]
-    loads = load_tables(named(groups))
-    if is_full or (len(groups) < 2 and not loads):
+    series = series_tables(named(groups))
+    if is_full or (len(groups) < 2 and not series):
         shown, more = _figures(groups), ""
     elif len(groups) < 2:
         shown = _figures(groups)
-        tables = [*map(_without_loads, groups), *map(_for_programs, tables)]
-        more = f"All figures of each load: {FULL}, here or with `harness show`."
+        tables = [*map(_without_series, groups), *map(_for_programs, tables)]
+        more = f"All figures of each of these: {FULL}, here or with `harness show`."
     else:
-        shown = [*shown_figures(groups), *shown_loads(groups)]
+        shown = [*shown_figures(groups), *shown_series(groups)]
         swept = sweep_table(groups, list(_sweep_notes(groups)))
         tables = [swept, *map(_for_programs, tables)]
         more = f"Loading, latencies and memory of each: {FULL}, here or with `harness show`."
     costs = serving_costs(groups)
     return (
-        *notes(*serving_answer(costs), answer(judged), load_sentences(named(groups))),
+        *notes(*serving_answer(costs), answer(judged), series_sentences(named(groups))),
         *serving_parts(costs),
-        *loads,
+        *series,
         *tables,
         *(trials_part(groups) if is_full else ()),
         *notes(_marks(groups, shown), list(verdict_lines(judged)), more),
         *explanation(
-            [*serving_formulas(costs), *_formulas(groups, shown), meaning()] if shown else []
+            [
+                *serving_formulas(costs),
+                *series_formulas(groups),
+                *_formulas(groups, shown),
+                meaning(),
+            ]
+            if shown
+            else []
         ),
     )
 
 
-def _without_loads(group: Measured) -> Table:
-    """For people what the table of a configuration says beside its loads, those not being there."""
+def _without_series(group: Measured) -> Table:
+    """For people what the table of a configuration says beside its series, those left out."""
     table, _ = _tables(group, [group])
-    of_loads = {load.case.workload for it in load_series(group) for load in it.loads}
+    in_series = series_workloads(group)
     workload = [column.key for column in _COLUMNS].index("workload")
     columns = tuple(replace(column, key=None) for column in table.columns)
-    rows = tuple(row for row in table.rows if row[workload] not in of_loads)
+    rows = tuple(row for row in table.rows if row[workload] not in in_series)
     return replace(table, columns=columns, rows=rows)
 
 
@@ -240,20 +252,6 @@ def _of_server(group: Measured) -> list[tuple[str, str]]:
     if group.model.served is None or not has_memory:
         return []
     return [("memory", "of the server's process and those that it started")]
-
-
-def case_note(case: Case) -> str:
-    """Why a case has no figure, or what its figure stands on; empty of one that is as planned."""
-    runs = units.counted(case.n_runs, "Run")
-    if case.outcome.status != "ok":
-        word = "failed" if case.outcome.status == "failed" else "not run"
-        kept = f" Figures are from {runs} that had trials." if case.metrics else ""
-        return f"{word}: {case.outcome.message or case.outcome.reason or 'unknown'}{kept}"
-    if case.disturbed:
-        return f"no clean trial in {runs}: {disturbance.in_all(case.disturbances)}"
-    if case.n_runs_without_value:
-        return f"{case.n_runs_without_value} of {runs} had no clean trial"
-    return ""
 
 
 # ------------------------------------------------------------------ what it means

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.analysis.measured import Measured
+from harness.report.depth_page import depth_page
 from harness.report.latency_page import itl_page, sustain_page
 from harness.report.memory_page import memory_page
 from harness.report.page import Facts, Page
 from harness.report.picture import Picture
-from harness.report.rates_page import depth_page, rates_page
+from harness.report.rates_page import rates_page
 from harness.report.scope import Scope, moment_text, scopes
 from harness.report.serving_page import serving_page
 from harness.report.trimmed import believable
 from harness.report.users_page import users_page
+from harness.report.verification_page import cost_page
 
 _PAGES: tuple[Callable[[Scope], Page], ...] = (
     rates_page,
     depth_page,
+    cost_page,
     users_page,
     serving_page,
     memory_page,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 
 from harness.analysis.cases import Case
 from harness.report.marks import figure_text
@@ -74,12 +73,7 @@ def _together(shown: Shown) -> Iterator[_Together]:
 
 def _row(it: _Together) -> tuple[Cell, ...]:
     figures = it.case.metrics
-    n_bytes = [
-        sum(buffer.n_bytes for buffer in context.buffers)
-        for run in it.case.runs
-        for context in run.contexts
-        if context.workload == it.case.workload
-    ]
+    n_bytes = it.case.context_bytes
     return (
         it.shown.name,
         it.case.workload,
@@ -88,7 +82,7 @@ def _row(it: _Together) -> tuple[Cell, ...]:
         figures.get("tok_per_s_per_user", it.figure),
         figures.get("itl_p50"),
         figures.get("itl_p95"),
-        Quantity(median(n_bytes), "bytes") if n_bytes else None,
+        Quantity(n_bytes, "bytes") if n_bytes else None,
         it.figure.n,
     )
 

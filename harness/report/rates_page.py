@@ -1,4 +1,4 @@
-"""How fast each case writes and reads, and how that falls with the context: pictures and tables."""
+"""How fast each case writes and reads: pictures and a table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from harness.analysis.cases import Case
 from harness.analysis.metrics import METRICS
 from harness.report import legend
-from harness.report.marks import bounded, figure_mark, figure_text, run_marks
-from harness.report.measured_page import case_note
+from harness.report.marks import bounded, figure_mark, run_marks
+from harness.report.measured_answer import case_note
 from harness.report.page import Cell, Column, Page, Table
 from harness.report.picture import Axis, Mark, Picture
 from harness.report.scope import Scope, Shown
@@ -23,13 +23,6 @@ _COLUMNS = (
     Column("median", align="right", interval="95 % interval"),
     Column("n", align="right"),
     Column("evidence"),
-)
-_DEPTH_COLUMNS = (
-    Column("configuration"),
-    Column("workload"),
-    Column("depth", align="right"),
-    Column("tok/s", align="right", interval="95 % interval"),
-    Column("n", align="right"),
 )
 _POINTS = "The bar is the median over Runs with its interval, each small point one Run."
 _TOO_MANY = "The bar is the median over Runs with its interval; single Runs are too many."
@@ -50,10 +43,6 @@ class _Rate:
     @property
     def is_disturbed(self) -> bool:
         return self.metric not in self.case.metrics
-
-    @property
-    def depth(self) -> int:
-        return parse_workload(self.case.workload).depth
 
     @property
     def label(self) -> str:
@@ -84,29 +73,6 @@ def rates_page(scope: Scope) -> Page:
         return ()
     title = scope.title("Decoding and prefill")
     table = Table(_COLUMNS, tuple(rows), title, (*marks, *notes), is_grouped=True)
-    return (*(it for it in pictures if it.marks), table)
-
-
-def depth_page(scope: Scope) -> Page:
-    """The same over the depth at which it was measured, of what was at two depths and more."""
-    rates = [rate for shown in scope.shown for rate in _rates(shown) if rate.metric == "tok_per_s"]
-    series: dict[tuple[str, str], list[_Rate]] = {}
-    for rate in rates:
-        kind = rate.case.workload.partition("@")[0]
-        series.setdefault((rate.shown.name, kind), []).append(rate)
-    curves = {key: each for key, each in series.items() if len({it.depth for it in each}) > 1}
-    if not curves:
-        return ()
-    pictures = [
-        _depth_picture(scope, curves, is_writing=is_writing) for is_writing in (True, False)
-    ]
-    rows = tuple(
-        (it.shown.name, it.case.workload, it.depth, it.figure, it.figure.n)
-        for each in curves.values()
-        for it in sorted(each, key=lambda it: it.depth)
-    )
-    title = scope.title("Speed by what lies in the cache before")
-    table = Table(_DEPTH_COLUMNS, rows, title, is_grouped=True)
     return (*(it for it in pictures if it.marks), table)
 
 
@@ -150,38 +116,4 @@ def _picture(scope: Scope, rates: Sequence[_Rate], title: str, name: str) -> Pic
         marks=tuple(bounded(marks)),
         x=Axis("tok/s", is_log=is_wide, includes_zero=not is_wide),
         y=Axis(""),
-    )
-
-
-def _depth_picture(
-    scope: Scope, curves: dict[tuple[str, str], list[_Rate]], *, is_writing: bool
-) -> Picture:
-    marks = []
-    for (name, kind), rates in curves.items():
-        for rate in rates:
-            if rate.is_writing != is_writing:
-                continue
-            figure = rate.figure
-            at = f"{kind} behind {rate.depth} positions"
-            marks.append(
-                Mark(
-                    x=rate.depth,
-                    y=figure.value,
-                    label=f"{name}: {at}, {figure_text(figure)}, {rate.shown.evidence}",
-                    series=scope.row(rate.shown, kind),
-                    low=figure.low,
-                    high=figure.high,
-                    evidence=rate.shown.evidence,
-                    is_disturbed=rate.is_disturbed,
-                )
-            )
-    what = "Decoding" if is_writing else "Prefill"
-    return Picture(
-        title=scope.title(f"{what} over the depth of the context"),
-        name=scope.file_name(f"depth-{'decode' if is_writing else 'prefill'}"),
-        drawing="lines",
-        marks=tuple(marks),
-        x=Axis("depth (positions)", includes_zero=True),
-        y=Axis("tok/s", includes_zero=True),
-        series_title="configuration",
     )

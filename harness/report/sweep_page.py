@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
-from harness.analysis.user_loads import other_cases
 from harness.report import legend
 from harness.report.page import Cell, Column, Quantity, Table
+from harness.report.series_page import cases_apart
 from harness.schema.figure import Figure
 from harness.schema.settings import differing_fields, option_name, setting_text, shared_text
 from harness.schema.workload import parse_workload
@@ -21,7 +21,7 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
     """
     The rates of all configurations side by side, with a column for each setting that differs.
 
-    Where several loads of the same were measured, these are left to loads_page.py.
+    What belongs to a series has a table of its own (series_page.py).
 
     Args:
         groups: At least two.
@@ -29,7 +29,7 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
     """
     settings = [group.settings for group in groups]
     fields = differing_fields(settings)
-    has_ttft = any("ttft" in _figures(case) for group in groups for case in other_cases(group))
+    has_ttft = any("ttft" in _figures(case) for group in groups for case in cases_apart(group))
     columns = (
         Column("model"),
         Column("size", align="right"),
@@ -49,7 +49,7 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
             *_of_case(case, has_ttft=has_ttft),
         )
         for group in groups
-        for case in other_cases(group)
+        for case in cases_apart(group)
     )
     legend_lines = tuple(f"{name}  {note}" for name, note in notes)
     title = shared_text(settings)
@@ -59,7 +59,7 @@ def sweep_table(groups: Sequence[Measured], notes: Sequence[tuple[str, str]]) ->
 def shown_figures(groups: Sequence[Measured]) -> Iterator[tuple[str, Figure]]:
     """Every figure that the table has, by its metric."""
     for group in groups:
-        for case in other_cases(group):
+        for case in cases_apart(group):
             figures = _figures(case)
             for name in (_rate_name(case), "ttft"):
                 if name in figures:

@@ -145,4 +145,4 @@ def _is_possible(kind: ModelKind, workload: Workload) -> bool:
     # Of these a text is read whole: nothing lies in a cache before it, or in one beside it.
     can_read = MODEL_KINDS[kind].throughput is not None
     is_alone = not workload.depth and workload.n_sequences == 1
-    return can_read and workload.decode_metric is None and is_alone
+    return can_read and bool(workload.n_prompt) and not workload.n_generated and is_alone

@@ -5,8 +5,9 @@ pp512: 512 tokens of prompt at once. tg128: 128 tokens, one after the other. `@d
 them behind 4096 tokens that are in the cache already. tg128x4: of 4 sequences together, as
 llama-batched-bench does. chat: text in, text out; pp512+tg128: the same with so many tokens;
 chatx4, chat@r0.5: of 4 users, and of one every two seconds. rewrite, extract, summary, question,
-story: answers to texts that are shipped. sustain60: generate for 60 seconds, in laps, so that
-throttling shows.
+story: answers to texts that are shipped. verify8: 8 tokens at once, each with what follows it, as
+speculation checks its guesses. sustain60: generate for 60 seconds, in laps, so that throttling
+shows.
 
 A further kind is a class here (in KINDS), its trial in the worker (measure/jobs/trial_worker.py),
 its formulas (analysis/formulas.py), and its place in the rows of analysis/metrics.py.
@@ -15,14 +16,14 @@ its formulas (analysis/formulas.py), and its place in the rows of analysis/metri
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator
 
 from harness.schema.workload_kind import ALONE, SEVERAL, Workload
 from harness.schema.workload_requests import Chat, Exchange, UserLoad
-from harness.schema.workload_tasks import TextTask
+from harness.schema.workload_tasks import TASK_PROMPTS, TASKS, TextTask
 
 SUSTAIN_SECONDS = 60
 SUSTAIN_LAP_TOKENS = 512
@@ -31,6 +32,9 @@ growing cache would slow it down and look like throttling."""
 
 USUAL_WORKLOADS = ("pp512", "tg128", "chat")
 """What is measured where nobody asks for something else."""
+
+VERIFY_TOKENS, VERIFY_LEAST_STEPS = 64, 8
+"""Tokens that a trial of verifyN computes, and the least steps that they make."""
 
 SEQUENCE_PADDING = 256
 """Every sequence's part of a shared context is a multiple of so many positions
@@ -60,6 +64,10 @@ class _Counted(Workload):
     @property
     def n_ctx(self) -> int:
         return self.depth + self.n
+
+    def behind(self, depth: int) -> Workload:
+        """At that depth."""
+        return replace(self, depth=depth)
 
     @property
     def mean_positions(self) -> float:
@@ -171,6 +179,32 @@ class ParallelDecode(_Parallel):
 
 
 @dataclass(frozen=True)
+class Verify(_Counted):
+    """
+    `n` tokens at once, for each of which the model says what follows: a step of speculation, which
+    checks n - 1 guesses. All of its steps are at the same depth.
+    """
+
+    prefix = "verify"
+    pattern = rf"verify{_TOKENS}{_DEPTH}"
+    form = "verifyN,M[@dDEPTH]"
+    examples = ("verify8",)
+
+    @property
+    def n_at_once(self) -> int:
+        return self.n
+
+    @property
+    def rate_metric(self) -> str:
+        return "tok_per_s"
+
+    @property
+    def n_steps(self) -> int:
+        """Of a trial: about as much to compute whatever `n` is, and enough for a median."""
+        return max(VERIFY_LEAST_STEPS, VERIFY_TOKENS // self.n)
+
+
+@dataclass(frozen=True)
 class Sustain(Workload):
     """Tokens one after the other for `seconds`, in laps of SUSTAIN_LAP_TOKENS."""
 
@@ -208,12 +242,32 @@ class Sustain(Workload):
 
 
 KINDS: tuple[type[Workload], ...] = (
-    Prefill, Decode, ParallelPrefill, ParallelDecode, Chat, Exchange, UserLoad, TextTask,
+    Prefill, Decode, ParallelPrefill, ParallelDecode, Chat, Exchange, UserLoad, TextTask, Verify,
     Sustain,
 )  # fmt: skip
 
 FORMS = ", ".join(dict.fromkeys(kind.form for kind in KINDS))
 """How workloads are written, for a person; xM: by M sequences together."""
+
+
+# One depth behind the last of several sizes is that of all of them.
+_SEVERAL_SIZES = re.compile(
+    r"verify\s*(?P<sizes>\d+(?:\s*,\s*\d+)+)(?P<depth>\s*@\s*d\d+)?(?=\s*(?:,|$))", re.IGNORECASE
+)
+
+
+def split_workloads(text: str) -> list[str]:
+    """
+    The names in a list: those between commas, where "verify1,2,4@d256" are three of them, and TASKS
+    stands for all of these.
+    """
+
+    def written_out(found: re.Match[str]) -> str:
+        sizes = found["sizes"].split(",")
+        return ",".join(f"verify{size.strip()}{found['depth'] or ''}" for size in sizes)
+
+    names = (name.strip() for name in _SEVERAL_SIZES.sub(written_out, text).split(","))
+    return [it for name in names for it in (TASK_PROMPTS if name.lower() == TASKS else (name,))]
 
 
 def parse_workload(text: str) -> Workload:

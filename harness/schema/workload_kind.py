@@ -85,6 +85,11 @@ class Workload(ABC):
         return 0
 
     @property
+    def n_at_once(self) -> int:
+        """Tokens of each sequence that one of its batches or steps computes."""
+        return self.n_prompt or 1
+
+    @property
     def rate_metric(self) -> str | None:
         """The rate to predict it by: of writing where it writes, else of reading."""
         return self.decode_metric or self.prompt_metric
@@ -99,6 +104,17 @@ class Workload(ABC):
         if n_users == 1:
             return self
         raise ValueError(f"{self.name} is not of several users; take tg128, pp512 or chat")
+
+    def behind(self, depth: int) -> Workload:
+        """
+        The same behind so many tokens in the cache.
+
+        Raises:
+            ValueError: There is no such workload.
+        """
+        if depth == self.depth:
+            return self
+        raise ValueError(f"{self.name} is at no depth of its own; take pp512 or tg128")
 
     def at_rate(self, per_s: float) -> Workload:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from harness.schema.workload_kind import Workload
@@ -109,6 +109,10 @@ class Exchange(_Request):
     @property
     def name(self) -> str:
         return f"pp{self.n}+tg{self.n_out}"
+
+    def behind(self, depth: int) -> Workload:
+        """With so long a prompt, behind which it writes; 0 leaves its own."""
+        return replace(self, n=depth or self.n)
 
     @property
     def n_ctx(self) -> int:

@@ -9,7 +9,8 @@ from make.records import make_experiment, make_run
 from make.trials import disturbed_counters
 
 from harness.analysis.measured import measured_of
-from harness.analysis.user_loads import LEAST_IN_TIME, is_less_than_alone, load_series, other_cases
+from harness.analysis.user_loads import LEAST_IN_TIME, is_less_than_alone, load_series
+from harness.report.series_page import cases_apart
 from harness.schema.experiment import Trial
 
 IN_TIME, LATE = answer(100, 10), answer(5000, 10)
@@ -30,7 +31,7 @@ def test_loads_of_the_same_work_are_put_together_in_their_order() -> None:
     (series,) = load_series(group)
     assert (series.what, series.is_open) == ("chat", False)
     assert [load.size for load in series.loads] == [1, 2, 4]
-    assert [case.workload for case in other_cases(group)] == ["chat@r1"]
+    assert [case.workload for case in cases_apart(group)] == ["chat@r1"]
     one, two, _ = series.loads
     # Of one user by the formulas of several, so that they can be held against each other.
     assert one.figures["tok_per_s"].value == 5.0

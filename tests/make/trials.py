@@ -8,7 +8,7 @@ from typing import Any
 from harness.schema.experiment import Trial
 from harness.schema.machine import Counters
 from harness.schema.request import Request, ServerTimes
-from harness.schema.workload import ParallelPrefill, Prefill, Sustain, parse_workload
+from harness.schema.workload import ParallelPrefill, Prefill, Sustain, Verify, parse_workload
 from harness.schema.workload_requests import UserLoad
 from harness.schema.workload_tasks import TextTask
 
@@ -57,6 +57,10 @@ def make_trial(
     if isinstance(task, Prefill | ParallelPrefill):
         n_tokens = task.n * task.n_sequences
         facts |= {"n_tokens": n_tokens, "total_ns": round(n_tokens / rate * 1e9)}
+    elif isinstance(task, Verify):
+        batches = [round(task.n / rate * 1e9 * jitter(0.97, 1.05)) for _ in range(task.n_steps)]
+        n_tokens = task.n * task.n_steps
+        facts |= {"n_tokens": n_tokens, "total_ns": sum(batches), "step_ns": batches}
     elif isinstance(task, Sustain):
         windows = [round(rate * jitter(0.97, 1.03)) for _ in range(task.seconds)]
         facts |= {

@@ -8,7 +8,7 @@ from make.records import make_experiment, make_failed_run, make_model, run_of
 from make.scopes import figures_of, pictures_of, scope_of, summaries, table_of
 from make.trials import disturbed_counters, make_trial
 
-from harness.report.rates_page import depth_page, rates_page
+from harness.report.rates_page import rates_page
 
 WORKLOADS = ("pp512", "tg128", "chat", "tg128@d4096", "pp512@d4096")
 
@@ -71,17 +71,3 @@ def test_of_what_failed_the_reason_is_said() -> None:
     page = rates_page(scope_of((make_experiment(), [make_failed_run()])))
     assert pictures_of(page) == {}
     assert any("not enough memory" in line for line in table_of(page).legend)
-
-
-def test_depth_is_pictured_where_two_depths_were_measured() -> None:
-    experiment = make_candidate(workloads=WORKLOADS)
-    page = depth_page(scope_of((experiment, make_rounds(experiment))))
-    assert {name: [m.x for m in it.marks] for name, it in pictures_of(page).items()} == {
-        "depth-decode": [0, 4096],
-        "depth-prefill": [0, 4096],
-    }
-    marks = [mark for it in pictures_of(page).values() for mark in it.marks]
-    shown = {(mark.y, mark.low, mark.high) for mark in marks}
-    assert shown == {(it.value, it.low, it.high) for it in figures_of(table_of(page))}
-    flat = make_candidate()
-    assert depth_page(scope_of((flat, make_rounds(flat)))) == ()

@@ -15,7 +15,9 @@ from harness.schema.workload import (
     ParallelPrefill,
     Prefill,
     Sustain,
+    Verify,
     parse_workload,
+    split_workloads,
 )
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import (
@@ -35,6 +37,7 @@ WORKLOADS: st.SearchStrategy[Workload] = st.one_of(
     st.builds(Decode, *_COUNTED),
     st.builds(ParallelPrefill, *_PARALLEL),
     st.builds(ParallelDecode, *_PARALLEL),
+    st.builds(Verify, *_COUNTED),
     st.builds(Sustain, st.integers(1, 9_999)),
     st.builds(Exchange, st.integers(1, 9_999), st.integers(1, 9_999)),
     st.builds(UserLoad, st.just(Chat()), st.integers(2, 1_999)),
@@ -65,6 +68,8 @@ def test_a_name_reads_back_as_the_workload_it_names(workload: Workload) -> None:
         (" TG128 X 16 @ d8 ", ParallelDecode(128, 8, 16)),
         ("tg128x1", Decode(128)),
         ("pp512x1@d9", Prefill(512, 9)),
+        ("verify8", Verify(8)),
+        (" Verify16 @ d256", Verify(16, 256)),
         ("sustain", Sustain(SUSTAIN_SECONDS)),
         ("sustain5", Sustain(5)),
         ("chat", Chat()),
@@ -110,7 +115,7 @@ def test_what_is_no_workload_says_how_they_are_written(text: str) -> None:
         parse_workload(text)
     assert FORMS == (
         "ppN[xM][@dDEPTH], tgN[xM][@dDEPTH], chat, ppN+tgM, chatxM, chat@rPER_S, "
-        "rewrite|extract|summary|question|story, sustainSECONDS"
+        "rewrite|extract|summary|question|story, verifyN,M[@dDEPTH], sustainSECONDS"
     )
 
 
@@ -191,3 +196,40 @@ def test_no_record_holds_a_workload_that_nobody_knows(record: object, name: str)
     value = ("xx9",) if name == "workloads" else "xx9"
     with pytest.raises(ValidationError, match="'xx9' is not a workload"):
         type(record).model_validate(facts | {name: value})  # type: ignore[attr-defined]  # as above
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pp512,tg128", ["pp512", "tg128"]),
+        ("verify1,2, 4@d256", ["verify1@d256", "verify2@d256", "verify4@d256"]),
+        ("tg8, verify1,16,pp4", ["tg8", "verify1", "verify16", "pp4"]),
+        ("Verify1,2,chat", ["verify1", "verify2", "chat"]),
+        ("verify8", ["verify8"]),
+    ],
+)
+def test_one_word_names_several_sizes_of_batches(text: str, expected: list[str]) -> None:
+    assert split_workloads(text) == expected
+
+
+@given(st.lists(WORKLOADS.map(lambda it: it.name), min_size=1, max_size=5))
+def test_a_list_of_names_is_split_into_them(names: list[str]) -> None:
+    assert split_workloads(", ".join(names)) == names
+
+
+@given(WORKLOADS, st.integers(0, 9_999))
+def test_behind_a_depth_it_is_the_same_work(workload: Workload, depth: int) -> None:
+    try:
+        deeper = workload.behind(depth)
+    except ValueError:
+        return
+    assert deeper.n_generated == workload.n_generated
+    assert deeper.depth == depth or deeper.n_prompt == (depth or workload.n_prompt)
+    assert deeper.rate_metric == workload.rate_metric
+
+
+@given(st.integers(1, 600))
+def test_a_trial_of_batches_is_about_as_much_to_compute_whatever_their_size(n: int) -> None:
+    task = Verify(n)
+    assert task.n_steps >= 8
+    assert n * task.n_steps <= max(64, 8 * n)

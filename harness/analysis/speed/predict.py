@@ -60,6 +60,7 @@ def predict_speed(
 ) -> tuple[Predicted, ...]:
     """
     What `workload` will yield: tok/s of its writing, else of its reading; for chat TTFT before it.
+    Nothing of what is neither.
 
     Args:
         work: The model.
@@ -72,7 +73,9 @@ def predict_speed(
     teller = _Teller(work, speed, workload, model, settings, shortage)
     # Of a task's texts each is of its own length, and their TTFT is not measured.
     first = (teller.first_token(),) if workload.is_text and workload.prompt_metric else ()
-    return (*first, teller.decode() if workload.decode_metric else teller.prefill())
+    if workload.decode_metric:
+        return (*first, teller.decode())
+    return (*first, teller.prefill()) if workload.prompt_metric else first
 
 
 def predict_ttft(

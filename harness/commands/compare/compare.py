@@ -132,7 +132,7 @@ def prepare_comparison(
         HarnessError: One cannot be found, fetched or read.
     """
     found = find_subjects(request.what, catalog, on_progress, measure.key_variable)
-    session = prepare(measure, found.models)
+    session = prepare(measure, found.models, found.paths)
     if len(configurations_of(session.plan)) < 2:
         raise UsageError(
             f"There is nothing to compare {found.models[0].key} with; name another model, or "

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from harness import units
 from harness.analysis import verdict
+from harness.analysis.depth_curve import reach_text
 from harness.analysis.device_memory import Fits
 from harness.analysis.verdict_predicted import DECODE, PROMPT, figure_of
 from harness.commands.fit.fit import FitResult, PredictedSpeed
@@ -15,6 +16,7 @@ from harness.measure.memory import ContextFit, ModelFit, shortage
 from harness.report.cells import bounds_of
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
+from harness.schema.workload import Decode, parse_workload
 
 _HOW: dict[Fits | None, str] = {
     "yes": "fits into what is free now",
@@ -59,7 +61,18 @@ def _answer(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> str:
     if decode is None:
         return f"{where}{reach}; how fast it will be cannot be told."
     judged = verdict.by_speed(decode, ttft, "predicted")
-    return judged.sentence(f"{where}{reach}; it")
+    said = judged.sentence(f"{where}{reach}; it")
+    rates = list(_rates(speeds))
+    return f"{said} Decoding will be {reach_text(rates)}." if len(rates) > 1 else said
+
+
+def _rates(speeds: Sequence[PredictedSpeed]) -> Iterator[tuple[int, Figure]]:
+    """What is predicted of decoding, by depth."""
+    for each in speeds:
+        task = parse_workload(each.figure.workload)
+        figure = figure_of(each.figure)
+        if isinstance(task, Decode) and figure is not None:
+            yield task.depth, figure
 
 
 def _judged(fit: ModelFit) -> ContextFit | None:

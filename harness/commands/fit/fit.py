@@ -34,7 +34,10 @@ from harness.schema.workload import parse_workload
 
 _OVERVIEW_CONTEXT = (DEFAULT_CONTEXT,)
 _MOST_WORKERS = 8  # each takes about 100 MB
-_DECODE = (("decode tok/s, empty context", "tg128"), ("decode tok/s after 4096", "tg128@d4096"))
+_DECODE = (
+    ("decode tok/s, empty context", "tg128"),
+    *((f"decode tok/s after {n}", f"tg128@d{n}") for n in (4096, 16_384, 65_536)),
+)
 _PREFILL = ("prefill tok/s of 512", "pp512")
 _FIRST_TOKEN = ("first token of 1024", "pp1024")
 
@@ -229,8 +232,8 @@ class _Predictor:
 
     def speeds(self, fit: ModelFit) -> list[PredictedSpeed]:
         """
-        Decode at two depths, prefill and time to first token; empty where none is known, and of
-        what does not write.
+        Decode at some depths, as far as a context fits, prefill and time to first token; empty
+        where none is known, and of what does not write.
         """
         if fit.found.file.kind != "generates":
             return []
@@ -240,10 +243,13 @@ class _Predictor:
             return []
         work = fit.found.work
         trained, key = fit.found.file.n_ctx_train, fit.found.key
+        largest = max((each.n_ctx or 0 for each in fit.largest), default=0)
         predicted: list[PredictedSpeed] = []
         for title, name in (*_DECODE, _PREFILL, _FIRST_TOKEN):
             workload = parse_workload(name)
             if trained and workload.n_ctx > trained:
+                continue
+            if workload.depth > DEFAULT_CONTEXT and workload.n_ctx > largest:
                 continue
             # What lies in the cache when it begins: "after 4096" is of a context of 4096.
             why = fit.shortage_at(workload.depth + workload.n_prompt)

@@ -8,6 +8,7 @@ from functools import partial
 from harness.commands.report.head import about, head, method
 from harness.commands.report.ratios import ratios_page
 from harness.commands.report.report import ReportResult
+from harness.report.depth_page import depth_page
 from harness.report.frontier_page import frontier_page
 from harness.report.history_page import history_page
 from harness.report.html import Section
@@ -17,7 +18,7 @@ from harness.report.memory_page import memory_page
 from harness.report.page import Page
 from harness.report.parallel_page import parallel_page
 from harness.report.predicted_page import predicted_page
-from harness.report.rates_page import depth_page, rates_page
+from harness.report.rates_page import rates_page
 from harness.report.roofline_page import roofline_page
 from harness.report.scope import Scope, scopes
 from harness.report.serving_page import serving_page
@@ -25,6 +26,7 @@ from harness.report.trimmed import believable
 from harness.report.typed_command import command_line, measuring_command
 from harness.report.users_page import users_page
 from harness.report.verdict_page import verdict_page
+from harness.report.verification_page import cost_page
 from harness.schema.settings import settings_text
 
 # More commands than these below one section nobody reads.
@@ -42,6 +44,7 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
         ("How far to trust it", partial(about, result), shown),
         ("Speed", _of_each(rates_page, found), measured),
         ("Speed over context depth", _of_each(depth_page, found), measured),
+        ("What a batch costs", _of_each(cost_page, found), measured),
         ("Several sequences together", _of_each(parallel_page, found), measured),
         ("Several users", _of_each(users_page, found), measured),
         ("What serving costs", _of_each(serving_page, found), measured),

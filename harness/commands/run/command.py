@@ -139,6 +139,6 @@ def _measured(
     is_served = request.also_served or any(model.served for model in found.models)
     if is_slo_typed and not (is_served or request.search):
         raise UsageError("--slo is for what a server answers: add --endpoint URL, or leave it away")
-    session = prepare(request, found.models)
+    session = prepare(request, found.models, found.paths)
     with machine_held(found.title, request.wait_ns, output.tell):
         return session.measure(found.paths, Progress(output.console))

@@ -63,7 +63,7 @@ def refuse_contradictions(
             f"{typed[min(name)]} contradicts the plan of {stored.experiment.id}, which starts no "
             "server; leave it away"
         )
-    for option in ("n_users", "rates"):
+    for option in ("n_users", "rates", "depths"):
         if option in typed:
             raise UsageError(
                 f"{typed[option]} is for a plan of its own, and {stored.experiment.id} has "

@@ -4,7 +4,8 @@ One trial of each kind of workload: what lies inside the clock, and what outside
 Inside: the engine's work, one synchronize at the end of a prompt or after every step; for chat
 also tokenizing, sampling and turning tokens into text. Outside: making tokens and batches, filling
 the cache to a depth, clearing it, counters. Of several sequences together a prompt is all of their
-prompts, and a step gives each of them a token.
+prompts, and a step gives each of them a token. Between steps of verifyN the cache goes back to
+where it was, outside the clock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,14 @@ from harness.engine.model import Model
 from harness.measure.jobs.chat_text import CHAT_MESSAGE
 from harness.schema.experiment import ChatTemplate
 from harness.schema.request import Request
-from harness.schema.workload import Decode, ParallelDecode, ParallelPrefill, Prefill, Sustain
+from harness.schema.workload import (
+    Decode,
+    ParallelDecode,
+    ParallelPrefill,
+    Prefill,
+    Sustain,
+    Verify,
+)
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange
 
@@ -87,7 +95,7 @@ class Bench:
         task = self.workload
         n_free = self.context.n_ctx_each - task.depth
         n_together = max(1, self.context.n_ubatch // task.n_sequences)
-        n_tokens = min(task.n_prompt or 1, n_together, n_free)
+        n_tokens = min(task.n_at_once, n_together, n_free)
         compute = self._prompts(self._random_rows(n_tokens), task.depth)
         end_ns = perf_counter_ns() + _SETTLING_NS
         while True:
@@ -138,6 +146,8 @@ class Bench:
                 return self._plan_chat(task)
             case Exchange() as task:
                 return self._plan_exchange(task)
+            case Verify() as task:
+                return self._plan_verification(task)
             case Sustain() as task:
                 return self._plan_sustain(Sustain(1) if is_warm_up else task)
         raise AssertionError(f"{self.workload.name} has no trial")
@@ -175,6 +185,21 @@ class Bench:
     def _plan_parallel_steps(self, task: ParallelDecode) -> Callable[[], Timing]:
         run = self.context.parallel_steps(self._random_rows(task.n).T, task.depth)
         return lambda: _timed_steps(run, task.n * task.n_sequences)
+
+    def _plan_verification(self, task: Verify) -> Callable[[], Timing]:
+        tokens = self.rng.integers(0, self.model.n_vocab, size=(task.n_steps, task.n))
+        steps = [self.context.verification(row.astype(np.int32), task.depth) for row in tokens]
+
+        def measure() -> Timing:
+            durations = []
+            for step in steps:
+                start = perf_counter_ns()
+                step()
+                durations.append(perf_counter_ns() - start)
+                self._reset()
+            return Timing(task.n * task.n_steps, sum(durations), tuple(durations))
+
+        return measure
 
     def _plan_chat(self, task: Chat) -> Callable[[], Timing]:
         self.context.require_decoding()

@@ -24,7 +24,7 @@ from harness.analysis import neighbours
 from harness.analysis.formulas import trials_of, why_disturbed
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.ratio import compare_rounds
-from harness.measure import session
+from harness.measure.experiment import new_experiment
 from harness.measure.rounds import RunMaker, Task
 from harness.models.catalog.catalog import load_catalog
 from harness.models.find import find
@@ -138,7 +138,7 @@ def _recorded(
     plan = sweeps.plan_of(paths, workloads, settings, limits, n_trials=n_trials, seed=seed)
     recordings, makers = {}, {}
     for way in _WAYS:
-        experiment = session.new_experiment(plan, machine, ())
+        experiment = new_experiment(plan, machine, ())
         recordings[way] = Recording(experiment)
         record = folder / f"{way}.jsonl"
         makers[way] = RunMaker(experiment, paths, record, sweeps.Watcher(), command=_COMMAND)

@@ -16,7 +16,7 @@ from harness import units
 from harness.analysis.formulas import trials_of
 from harness.analysis.stats.ratio import Comparison, compare_rounds
 from harness.machine.probe import default_threads, probe_machine
-from harness.measure import session
+from harness.measure.experiment import new_experiment
 from harness.measure.lock import machine_held
 from harness.measure.protocol import Event
 from harness.measure.sweep import Sweep
@@ -74,7 +74,7 @@ def swept(
     Raises:
         ClickException: A Run failed: there is nothing to compare then.
     """
-    experiment = session.new_experiment(plan, machine, ())
+    experiment = new_experiment(plan, machine, ())
     with (
         tempfile.TemporaryDirectory() as folder,
         ExperimentWriter(Path(folder), experiment) as writer,

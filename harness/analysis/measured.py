@@ -18,7 +18,7 @@ from harness.analysis.cases import Case, case_of, estimates
 from harness.analysis.formulas import Values
 from harness.analysis.metrics import headline
 from harness.analysis.stats import interval as stats
-from harness.schema.configuration import Configuration, configurations_of, workloads_for
+from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import EngineInfo, Experiment, Run
 from harness.schema.figure import Figure, exact
 from harness.schema.model import ModelFile, ServedModel
@@ -125,7 +125,7 @@ class Measured:
         """What it was to be measured in, of what its model can be; and what a search went on to."""
         plan = self.experiment.plan
         found = (name for run in self.runs for name in run.workloads) if plan.search else ()
-        return workloads_for(self.model, dict.fromkeys((*plan.workloads, *found)))
+        return self.configuration.workloads(dict.fromkeys((*plan.workloads, *found)))
 
     @property
     def reading(self) -> Reading | None:

@@ -21,13 +21,20 @@ class Context:
     `n_sequences` share in equal parts of `n_ctx_each`, it is given `n_batch` in one call at most,
     and computes `n_ubatch` at once.
 
-    With `reads_whole` a text goes in at once, and nothing can be decoded behind it.
+    With `reads_whole` a text goes in at once, and nothing can be decoded behind it. `threadpool`
+    computes, ggml's handle of it; 0: the library's own.
     """
 
     def __init__(
-        self, handle: object, buffers: tuple[Buffer, ...], *, reads_whole: bool = False
+        self,
+        handle: object,
+        buffers: tuple[Buffer, ...],
+        *,
+        reads_whole: bool = False,
+        threadpool: int = 0,
     ) -> None:
         self.buffers = buffers
+        self.threadpool = threadpool
         self._handle = handle
         self._memory = lib.llama_get_memory(handle)
         self._saved: list[ctypes.Array[ctypes.c_uint8]] = []

@@ -76,11 +76,17 @@ class Model:
 
     @contextlib.contextmanager
     def context(
-        self, n_ctx: int, settings: Settings | None = None, *, n_sequences: int = 1
+        self,
+        n_ctx: int,
+        settings: Settings | None = None,
+        *,
+        n_sequences: int = 1,
+        beside: Context | None = None,
     ) -> Iterator[Context]:
         """
         A context of `n_ctx` positions for all of `n_sequences`, freed at the end; `settings` None
-        takes the model's own.
+        takes the model's own. One that computes in turn with another, `beside` it, shares its
+        threads: those of two pools would wait for work on the same cores.
 
         Raises:
             EngineFailed: It does not fit into memory, or the settings do not go together.
@@ -101,12 +107,17 @@ class Model:
                 reason,
                 f"no context of {n_ctx} positions: {log.explanation(self.engine.errors())}",
             )
-        pool = self._attach_threadpool(handle)
+        pool = self._attach_threadpool(handle, beside.threadpool if beside else 0)
         try:
-            yield Context(handle, self.engine.buffers(), reads_whole=self._reads_whole(handle))
+            yield Context(
+                handle,
+                self.engine.buffers(),
+                reads_whole=self._reads_whole(handle),
+                threadpool=pool,
+            )
         finally:
             lib.llama_free(handle)
-            if pool:
+            if pool and beside is None:
                 self.engine.ggml.free_threadpool(pool)
 
     def _reads_whole(self, context: object) -> bool:
@@ -119,11 +130,13 @@ class Model:
             or not lib.llama_get_memory(context)
         )
 
-    def _attach_threadpool(self, context: object) -> int:
+    def _attach_threadpool(self, context: object, shared: int) -> int:
         # As llama-bench does. Without OpenMP (macOS) the library would otherwise start and end
         # its threads at every single step.
         attach = getattr(lib._lib, "llama_attach_threadpool", None)
-        pool = self.engine.ggml.new_threadpool(self._settings.n_threads) if attach else 0
+        pool = shared
+        if attach and not pool:
+            pool = self.engine.ggml.new_threadpool(self._settings.n_threads)
         if attach and pool:
             attach.argtypes = [lib.llama_context_p_ctypes, ctypes.c_void_p, ctypes.c_void_p]
             attach.restype = None

@@ -15,6 +15,12 @@ from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 
 Tokens = NDArray[np.int32]
+# SPEC_VOCAB_MAX_SIZE_DIFFERENCE and SPEC_VOCAB_CHECK_START_TOKEN_ID of common/speculative.cpp.
+_MOST_MORE_TOKENS, _N_MARKS = 128, 5
+
+
+class NoTokenizer(EngineFailed):
+    """A model's tokens have no texts."""
 
 
 class Vocabulary:
@@ -22,14 +28,14 @@ class Vocabulary:
     The vocabulary of a model. `bos` is None where the model does not want one in front of a text.
 
     Raises:
-        EngineFailed: The model has no tokenizer; the library would abort when it is used.
+        NoTokenizer: The model has no tokenizer; the library would abort when it is used.
     """
 
     def __init__(self, model: object) -> None:
         self._vocab = lib.llama_model_get_vocab(model)
         self._kind = int(lib.llama_vocab_type(self._vocab))
         if self._kind == lib.LLAMA_VOCAB_TYPE_NONE:
-            raise EngineFailed("model-invalid", "it has no tokenizer, and so no text goes into it")
+            raise NoTokenizer("model-invalid", "it has no tokenizer, and so no text goes into it")
         self.n_tokens = int(lib.llama_vocab_n_tokens(self._vocab))
         adds_bos = bool(lib.llama_vocab_get_add_bos(self._vocab))
         self.bos = int(lib.llama_vocab_bos(self._vocab)) if adds_bos else None
@@ -68,6 +74,28 @@ class Vocabulary:
             text = lib.llama_vocab_get_text(self._vocab, token) or b""
             digest.update(len(text).to_bytes(4, "little") + text)
         return digest.hexdigest()
+
+    def why_unlike(self, draft: Vocabulary) -> str | None:
+        """
+        Why the tokens of a `draft` are not this model's, half a sentence; None where they are.
+
+        What llama.cpp asks for (common_speculative_are_compatible): the same kind of tokenizer, the
+        same token before a text, at most 128 tokens more or less, and the same text of each but the
+        first five, which are marks.
+        """
+        if self._kind != draft._kind:
+            return "it has another kind of tokenizer"
+        if self.bos != draft.bos:
+            return "it wants another token before a text"
+        sizes = self.n_tokens, draft.n_tokens
+        if abs(sizes[0] - sizes[1]) > _MOST_MORE_TOKENS:
+            return f"it has {sizes[1]} tokens and the model {sizes[0]}"
+        for token in range(_N_MARKS, min(sizes)):
+            texts = [lib.llama_vocab_get_text(it._vocab, token) for it in (self, draft)]
+            if texts[0] != texts[1]:
+                shown = [ascii((text or b"").decode(errors="replace")[:20]) for text in texts]
+                return f"its token {token} is {shown[1]} and the model's {shown[0]}"
+        return None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ A need is planned by the engine (measure/jobs/plan.py): exact, and by device.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.analysis.device_memory import (
@@ -88,7 +88,8 @@ def shortage(need: MemoryNeed, capacity: MemoryCapacity, subject: str = "it need
 
 def memory_settings(settings: Settings) -> Settings:
     """`settings` without what planning does not look at: a sweep over that is planned once."""
-    return settings.model_copy(update={"n_threads": 1})
+    draft = settings.draft_model
+    return settings.model_copy(update={"n_threads": 1, "draft": draft, "draft_max": None})
 
 
 def plan_workloads(
@@ -118,6 +119,32 @@ def context_request(
         n_sequences=workload.n_sequences,
         type_k=settings.type_k,
         type_v=settings.type_v,
+    )
+
+
+def beside(plan: MemoryPlan, draft: MemoryPlan) -> MemoryPlan:
+    """
+    What both take where each context of the one has the same of its draft beside it; of contexts
+    that one of them is refused, nothing.
+    """
+    others = {each.request: each for each in draft.contexts}
+    devices = {*plan.weights, *draft.weights}
+    weights = {name: plan.weights.get(name, 0) + draft.weights.get(name, 0) for name in devices}
+    contexts = []
+    for each in plan.contexts:
+        other = others.get(each.request)
+        if each.n_ctx is None or other is None:
+            contexts.append(each)
+        elif other.n_ctx is None:
+            contexts.append(other)
+        else:
+            buffers = each.buffers + other.buffers
+            contexts.append(each.model_copy(update={"buffers": buffers}))
+    return replace(
+        plan,
+        weights=weights,
+        reported_bytes=plan.reported_bytes + draft.reported_bytes,
+        contexts=tuple(contexts),
     )
 
 

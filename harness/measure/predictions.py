@@ -11,6 +11,7 @@ from harness.analysis.speed.predict import MachineSpeed, predict_speed
 from harness.errors import HarnessError
 from harness.measure.jobs.plan import ContextRequest, MemoryPlan, PlannedContext, plan_memory
 from harness.measure.memory import (
+    beside,
     capacity_here,
     context_request,
     memory_settings,
@@ -23,11 +24,11 @@ from harness.measure.memory import (
 from harness.measure.speed_here import known_speed
 from harness.models.find import local_model
 from harness.models.model import Model
+from harness.schema.configuration import workloads_under
 from harness.schema.experiment import Experiment, Plan, StoredPrediction
 from harness.schema.figure import exact
 from harness.schema.machine import Machine
 from harness.schema.model import ModelKey
-from harness.schema.model_kind import workloads_of
 from harness.schema.prediction import Component, Prediction
 from harness.schema.settings import Settings, computing_threads, settings_text
 from harness.schema.work import Work
@@ -88,7 +89,7 @@ def predict(
             planned += [None] * len(experiment.plan.engine_settings)
             continue  # the worker will say what is wrong with it
         works[key] = work
-        plans = _plans(model, paths[key], experiment.plan)
+        plans = _plans(model, paths, experiment.plan)
         planned += [plans[memory_settings(each)] for each in experiment.plan.engine_settings]
         found += _of_model(model, plans, experiment, speeds)
         refusals += _refusals(model, paths[key], experiment.plan, plans)
@@ -121,11 +122,25 @@ def _why_apart(planned: Sequence[MemoryPlan | None], machine: Machine) -> str | 
     return shortage(need, capacity_here(machine, devices), "together they need")
 
 
-def _plans(model: Model, path: Path, plan: Plan) -> dict[Settings, MemoryPlan]:
-    """One for each memory setting."""
-    same = dict.fromkeys(map(memory_settings, plan.engine_settings))
-    names = workloads_of(model.file.kind, plan.workloads)
-    return {settings: plan_workloads(path, model, settings, names) for settings in same}
+def _plans(model: Model, paths: Mapping[ModelKey, Path], plan: Plan) -> dict[Settings, MemoryPlan]:
+    """One for each memory setting; with a draft where that has one."""
+    path, found = paths[model.key], {}
+    for settings in dict.fromkeys(map(memory_settings, plan.engine_settings)):
+        names = workloads_under(model.file, settings, plan.workloads)
+        found[settings] = plan_workloads(path, model, settings, names)
+        if draft := settings.draft_model:
+            try:
+                other = local_model(paths[draft], draft)
+            except HarnessError:
+                continue  # the worker will say what is wrong with it
+            of_draft = plan_memory(
+                paths[draft],
+                other.headers,
+                settings,
+                [each.request for each in found[settings].contexts],
+            )
+            found[settings] = beside(found[settings], of_draft)
+    return found
 
 
 def _refusals(
@@ -156,11 +171,11 @@ def _of_model(
     for index, settings in enumerate(experiment.plan.engine_settings):
         plan = plans[memory_settings(settings)]
         capacity = capacity_here(_machine_of(experiment), plan.devices)
-        # Rates were fitted on models that write, and hold for no others.
-        speed = speeds[settings.n_threads] if model.file.kind == "generates" else None
-        for workload in map(
-            parse_workload, workloads_of(model.file.kind, experiment.plan.workloads)
-        ):
+        # Rates were fitted on models that write, each token by itself, and hold for no others.
+        is_known = model.file.kind == "generates" and settings.draft is None
+        speed = speeds[settings.n_threads] if is_known else None
+        names = workloads_under(model.file, settings, experiment.plan.workloads)
+        for workload in map(parse_workload, names):
             request = context_request(workload, model.file.n_ctx_train, settings)
             context = next(
                 (each for each in plan.contexts if each.request == request and each.n_ctx), None

@@ -17,8 +17,9 @@ from harness.machine.conditions import named, read_others
 from harness.machine.probe import probe_machine
 from harness.measure import runner
 from harness.measure.also_served import servers_of
+from harness.measure.experiment import new_experiment
 from harness.measure.load_sweep import LoadSweep
-from harness.measure.session import SessionObserver, SessionResult, kept, new_experiment
+from harness.measure.session import SessionObserver, SessionResult, kept
 from harness.measure.subjects import Subjects
 from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, StoredExperiment, load
@@ -139,7 +140,8 @@ def _difference(
         if then != present:
             return f"the {what} was {then} and is {present}"
     models = {model.key: model for model in found.models}
-    differing = (_changed(it, _now(it, models, program)) for it in stored.plan.models)
+    planned = (*stored.plan.models, *stored.plan.drafts)
+    differing = (_changed(it, _now(it, models, program)) for it in planned)
     return next(filter(None, differing), None)
 
 

@@ -257,6 +257,7 @@ class RunMaker:
             model_path=str(self._paths[model.key]),
             kind=model.kind,
             settings=settings,
+            draft_path=str(self._paths[draft]) if (draft := settings.draft_model) else None,
             is_cold=task.is_cold,
             **common,
         )

@@ -43,6 +43,24 @@ def settings_product(lists: Mapping[str, Sequence[Any]]) -> tuple[Settings, ...]
     return tuple(dict.fromkeys(settings))
 
 
+def with_drafts(
+    settings: Sequence[Settings], drafts: Sequence[str], most: Sequence[int]
+) -> tuple[Settings, ...]:
+    """
+    Each of `settings` as it is, and with each draft guessing up to each number of tokens ahead.
+
+    Args:
+        settings: Without a draft.
+        drafts: Keys of models, or NGRAM.
+        most: Numbers of tokens.
+    """
+    return tuple(
+        each.model_copy(update={"draft": draft, "draft_max": n})
+        for each in settings
+        for draft, n in ((None, None), *itertools.product(drafts, most))
+    )
+
+
 def shuffled(configurations: Sequence[Configuration], rng: Generator) -> Iterator[Configuration]:
     """The configurations of one round in a random order."""
     return (configurations[index] for index in rng.permutation(len(configurations)))

@@ -4,9 +4,7 @@ From what is asked for to a measurement and its results: what every command that
 
 from __future__ import annotations
 
-import platform
 import secrets
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,24 +13,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from harness import __version__
 from harness.errors import ExitCode, UsageError
 from harness.interrupts import held
-from harness.machine.conditions import named, read_conditions, read_others
+from harness.machine.conditions import named, read_others
 from harness.machine.probe import default_threads, probe_machine
-from harness.machine.processes import BusyProcess
 from harness.measure import also_served, runner
 from harness.measure.depths import Depths, DepthsAsked, Means, at_depths
+from harness.measure.experiment import new_experiment
 from harness.measure.load_sweep import LoadSweep, first_load
 from harness.measure.possible import require_asked, require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict, warnings
 from harness.measure.rounds import Observer, now
-from harness.measure.schedule import settings_product
+from harness.measure.schedule import settings_product, with_drafts
 from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
 from harness.schema.configuration import configurations_of, usual_workloads_for
-from harness.schema.experiment import End, Experiment, Plan, Provenance, Run, Stop, engine_of
+from harness.schema.experiment import End, Experiment, Plan, Run, Stop
 from harness.schema.machine import Machine
 from harness.schema.model import AnyModel, ModelFile, ModelKey, ServedModel
 from harness.schema.request import LoadSearch, ServiceLevel
@@ -55,7 +52,8 @@ class MeasureRequest:
     names what holds the key for servers in the environment. With `also_served` each file is also
     measured behind a server of that program, started anew for each Run. With `search` the largest
     load that keeps `slo` is looked for. `depths` are those at which the workloads are measured,
-    "auto": as deep as memory and time allow.
+    "auto": as deep as memory and time allow. `drafts` are keys of models, or NGRAM: each setting is
+    measured without, and with each of them guessing up to each of `draft_max` tokens ahead.
     """
 
     workloads: tuple[str, ...]
@@ -75,6 +73,8 @@ class MeasureRequest:
     also_served: ServerProgram | None = None
     search: LoadSearch | None = None
     depths: Depths = ()
+    drafts: tuple[str, ...] = ()
+    draft_max: tuple[int, ...] = ()
 
 
 Decision = Callable[[Experiment, Sequence[Run]], bool]
@@ -211,10 +211,11 @@ def prepare(
     request: MeasureRequest,
     models: Sequence[AnyModel],
     paths: Mapping[ModelKey, Path] = MappingProxyType({}),
+    drafts: Sequence[ModelFile] = (),
 ) -> Session:
     """
-    The session that answers `request` for `models`, which must have different keys. Where those lie
-    that are files is needed only to look for depths.
+    The session that answers `request` for `models`, which must have different keys; `drafts` are
+    those that it names as such. Where models lie that are files is needed only to look for depths.
 
     Raises:
         UsageError: Settings that cannot be, or what a model cannot do.
@@ -223,6 +224,7 @@ def prepare(
     files = [model for model in models if isinstance(model, ModelFile)]
     defaults = {"n_threads": (default_threads(machine),)}
     settings = settings_product({**defaults, **request.settings}) if files else ()
+    settings = with_drafts(settings, request.drafts, request.draft_max)
     workloads = request.workloads or usual_workloads_for(models)
     notes: tuple[str, ...] = ()
     if request.depths:
@@ -246,6 +248,7 @@ def prepare(
     served = dict.fromkeys(it.served.settings for it in models if isinstance(it, ServedModel))
     plan = Plan(
         models=tuple(models),
+        drafts=tuple(drafts),
         settings=(*settings, *served),
         workloads=workloads,
         n_runs_max=request.n_runs_max,
@@ -274,26 +277,3 @@ def kept(
     what = "its only Run is" if n_runs == 1 else f"all {n_runs} Runs are"
     result.error = unwritable(str(result.error), what, elsewhere)
     return SessionResult(experiment, result, elsewhere)
-
-
-def new_experiment(plan: Plan, machine: Machine, others: tuple[BusyProcess, ...]) -> Experiment:
-    """
-    An experiment about to begin: what measures, on what, in which condition.
-
-    Raises:
-        HarnessError: The engine cannot be loaded.
-    """
-    served = [model.served for model in plan.models if model.served]
-    is_served = len(served) == len(plan.models)
-    return Experiment(
-        id=uuid.uuid4().hex[:8],
-        started_at=now(),
-        machine=machine,
-        conditions=read_conditions(machine, others, names_others=False),
-        provenance=Provenance(
-            harness_version=__version__,
-            python_version=platform.python_version(),
-            engine=engine_of(served[0]) if is_served else runner.describe_engine(),
-        ),
-        plan=plan,
-    )

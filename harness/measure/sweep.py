@@ -23,7 +23,7 @@ from harness.measure.also_served import Servers
 from harness.measure.budget import Budget
 from harness.measure.rounds import Observer, RunMaker, Task, now
 from harness.records.store import ExperimentWriter
-from harness.schema.configuration import Configuration, configurations_of, workloads_for
+from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import End, Experiment, Plan, Run, Stop
 from harness.schema.model import ModelKey
 from harness.schema.outcome import Reason
@@ -290,7 +290,7 @@ class Sweep:
     def live_workloads(self, configuration: Configuration) -> list[str]:
         """What its next Run measures."""
         n_failed = self._states[configuration].n_failed
-        possible = workloads_for(configuration.model, self._plan.workloads)
+        possible = configuration.workloads(self._plan.workloads)
         return [name for name in possible if n_failed[name] < FAILURES_TO_GIVE_UP]
 
 

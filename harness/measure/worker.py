@@ -27,6 +27,8 @@ from pydantic import Field, TypeAdapter
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
 from harness.measure import protocol
+from harness.measure.jobs.draft import VocabulariesJob
+from harness.measure.jobs.draft_worker import vocabularies_job
 from harness.measure.jobs.measure import MeasureJob
 from harness.measure.jobs.measure_worker import measure_job
 from harness.measure.jobs.plan import PlanJob
@@ -48,6 +50,7 @@ _Job = Annotated[
     | PlanFilesJob
     | QuantizeJob
     | TokenizeJob
+    | VocabulariesJob
     | ScoreJob,
     Field(discriminator="job"),
 ]
@@ -148,6 +151,8 @@ def _do(job: _Job, engine: Engine, send: Send) -> None:
             quantize_job(engine, job, send)
         case TokenizeJob():
             tokenize_job(engine, job, send)
+        case VocabulariesJob():
+            vocabularies_job(engine, job, send)
         case ScoreJob():
             score_job(engine, job, send)
 

@@ -23,6 +23,10 @@ class Configuration:
         # A model holds a dict; the key is as good, since equality looks at the rest.
         return hash((self.model.key, self.settings))
 
+    def workloads(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of `names` that it is measured in."""
+        return workloads_under(self.model, self.settings, names)
+
     def is_of(self, record: Run | Stop) -> bool:
         """Whether a Run measured it, or a Stop is about it, in an experiment that planned it."""
         return (record.model, record.settings) == (self.model.key, self.settings)
@@ -72,6 +76,19 @@ def workloads_for(model: AnyModel, names: Iterable[str]) -> tuple[str, ...]:
         here = [name for name in names if not parse_workload(name).needs_server]
         return workloads_of(model.kind, here)
     return tuple(name for name in names if parse_workload(name).is_request)
+
+
+def workloads_under(
+    model: AnyModel, settings: AnySettings, names: Iterable[str]
+) -> tuple[str, ...]:
+    """
+    Those of them that it is measured in under `settings`: where tokens are guessed ahead, just such
+    in which they can be.
+    """
+    found = workloads_for(model, names)
+    if isinstance(settings, Settings) and settings.draft is not None:
+        return tuple(name for name in found if parse_workload(name).takes_draft)
+    return found
 
 
 def usual_workloads_for(models: Sequence[AnyModel]) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from harness.schema.record import Record
 
 NGRAM = "ngram"
 """The draft that takes what followed the last tokens where they stood before."""
+NO_DRAFT = "none"
+"""How it is written that nothing guesses ahead."""
 
 
 class Settings(Record):
@@ -40,6 +42,11 @@ class Settings(Record):
     repack: bool = True
     draft: str | None = None
     draft_max: PositiveInt | None = None
+
+    @property
+    def draft_model(self) -> str | None:
+        """The key of the model that guesses; None where none does."""
+        return None if self.draft == NGRAM else self.draft
 
 
 class ServedSettings(Record):
@@ -164,26 +171,31 @@ def changes_text(a: AnySettings, b: AnySettings) -> str:
             "a server's" if isinstance(it, ServedSettings) else "the engine's" for it in (a, b)
         )
     return ", ".join(
-        f"{_field_text(a, field)} against {value_text(getattr(b, field))}"
+        f"{_field_text(a, field)} against {setting_text(b, field)}"
         for field in _fields(a)
-        if getattr(a, field) != getattr(b, field)
+        if _differs(a, b, field)
     )
 
 
 def setting_text(settings: AnySettings, field: str) -> str:
     """The value of a field as pages print it; empty where such settings do not have it."""
-    return value_text(getattr(settings, field)) if field in _fields(settings) else ""
+    value = _value(settings, field)
+    if value is _ABSENT:
+        return ""
+    return NO_DRAFT if field == "draft" and value is None else value_text(value)
 
 
 _ABSENT = object()
 
 
 def _fields(settings: AnySettings) -> tuple[str, ...]:
-    return tuple(type(settings).model_fields)
+    return tuple(it for it in type(settings).model_fields if _value(settings, it) is not _ABSENT)
 
 
 def _value(settings: AnySettings, field: str) -> object:
-    return getattr(settings, field, _ABSENT)
+    value = getattr(settings, field, _ABSENT)
+    # Where nothing guesses, there is no most of its guesses.
+    return _ABSENT if field == "draft_max" and value is None else value
 
 
 def _usual(settings: AnySettings) -> AnySettings:
@@ -193,4 +205,4 @@ def _usual(settings: AnySettings) -> AnySettings:
 
 
 def _field_text(settings: AnySettings, field: str) -> str:
-    return f"{option_name(field)} {value_text(getattr(settings, field))}"
+    return f"{option_name(field)} {setting_text(settings, field)}"

@@ -31,6 +31,8 @@ class Workload(ABC):
     """Whether a server can be asked for it."""
     needs_server: ClassVar[bool] = False
     """Whether nobody else can be."""
+    takes_draft: ClassVar[bool] = False
+    """Whether tokens can be guessed ahead in it; random ones cannot."""
     prompt_spread: ClassVar[float] = 0.0
     """By how much its prompt may be longer or shorter than `n_prompt`, in natural logarithms."""
 

@@ -45,6 +45,7 @@ class TextTask(Workload):
     examples = tuple(TASK_PROMPTS)
     is_request = True
     is_text = True
+    takes_draft = True
     decode_metric = "decode_tok_per_s"
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from harness.schema.cache_types import CACHE_TYPES
-from harness.schema.settings import Settings
+from harness.schema.settings import NGRAM, Settings
 
 _COUNTS = st.integers(1, 1 << 20)
 _DEVICES = st.lists(
@@ -13,7 +13,16 @@ _DEVICES = st.lists(
 )
 _SHARES = st.floats(0, 1e6, allow_nan=False)
 
-SETTINGS = st.builds(
+_DRAFTS = st.just((None, None)) | st.tuples(
+    st.sampled_from((NGRAM, "smollm2-135m:Q4_1")), st.integers(1, 64)
+)
+
+
+def _with_draft(settings: Settings, draft: tuple[str | None, int | None]) -> Settings:
+    return settings.model_copy(update={"draft": draft[0], "draft_max": draft[1]})
+
+
+_ENGINE_SETTINGS = st.builds(
     Settings,
     n_threads=_COUNTS,
     n_batch=_COUNTS,
@@ -31,3 +40,4 @@ SETTINGS = st.builds(
     load_mode=st.sampled_from(("auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io")),
     repack=st.booleans(),
 )
+SETTINGS = st.builds(_with_draft, _ENGINE_SETTINGS, _DRAFTS)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from make.other_kinds import decoder
 from make.records import make_experiment, make_machine
 from make.small_models import odd_rows, write_small_model
 
@@ -11,7 +12,7 @@ from harness.analysis.device_memory import MemoryCapacity
 from harness.measure import predictions
 from harness.measure.predictions import predict
 from harness.models.find import local_model
-from harness.schema.settings import Settings
+from harness.schema.settings import NGRAM, Settings
 
 
 def refusals(path: Path, *settings: dict[str, Any]) -> tuple[str, ...]:
@@ -77,3 +78,35 @@ def test_what_cannot_be_planned_is_measured_apart(tmp_path: Path, tiny_model: Pa
     made = make_experiment(("tg8",), settings=settings, machine=make_machine())
     why = predict(made, {made.plan.models[0].key: cut}).why_apart
     assert why == "what they need together cannot be planned"
+
+
+def test_what_guesses_is_planned_beside_its_model_and_no_speed_is_said_of_it(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    model = local_model(tiny_model, "m")
+    small = decoder("small", "generates", "llama").write(tmp_path)
+    draft = local_model(small, "small")
+    plain = Settings(n_threads=1)
+    guessing = (
+        plain.model_copy(update={"draft": NGRAM, "draft_max": 2}),
+        plain.model_copy(update={"draft": "small", "draft_max": 2}),
+    )
+    made = make_experiment(
+        ("story", "tg8"),
+        models=(model.file,),
+        drafts=(draft.file,),
+        settings=(plain, *guessing),
+        machine=make_machine(),
+    )
+
+    found = predict(made, {"m": tiny_model, "small": small}).experiment.predictions
+
+    told = {(it.settings_index, it.workload, it.component): it.value for it in found}
+    assert {index for index, workload, _ in told if workload == "tg8"} == {0}
+    for component in ("weights_bytes", "kv_bytes", "compute_bytes"):
+        alone, by_ngram, by_model = (told[index, "story", component] for index in range(3))
+        assert alone == by_ngram < by_model
+    assert told[2, "story", "weights_bytes"] - told[0, "story", "weights_bytes"] >= (
+        draft.file.weights_bytes
+    )
+    assert not any(component == "tok_per_s" for index, _, component in told if index)

@@ -12,8 +12,10 @@ from harness.measure.schedule import (
     settings_product,
     shuffled,
     shuffled_names,
+    with_drafts,
 )
 from harness.schema.configuration import Configuration
+from harness.schema.settings import NGRAM
 
 LISTS = st.fixed_dictionaries(
     {
@@ -99,3 +101,14 @@ def test_each_loads_from_the_disk_as_often_as_asked_and_then_before_its_like(
             loaded.add(models[place])
             times[place] += is_cold
     assert set(times.values()) == {n_cold}
+
+
+def test_what_guesses_stands_beside_the_same_without_it() -> None:
+    plain = settings_product({"n_threads": [1, 2]})
+    found = with_drafts(plain, [NGRAM, "small"], [2, 4])
+    told = [(each.n_threads, each.draft, each.draft_max) for each in found]
+    assert told[:5] == [
+        (1, None, None), (1, NGRAM, 2), (1, NGRAM, 4), (1, "small", 2), (1, "small", 4),
+    ]  # fmt: skip
+    assert len(found) == 10
+    assert with_drafts(plain, [], [2, 4]) == plain

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from make.records import make_model, make_served
 
-from harness.schema.configuration import is_same_model, other_file
+from harness.schema.configuration import is_same_model, other_file, workloads_under
 from harness.schema.model import ServedModel
+from harness.schema.settings import NGRAM, ServedSettings, Settings
 
 
 def served(**changes: object) -> ServedModel:
@@ -60,3 +61,13 @@ def test_another_file_is_told_by_its_digest_else_by_what_servers_tell(
 ) -> None:
     facts: dict[str, object] = {"quantization": "Q4_1", "n_params": 7, "n_bytes": 5}
     assert other_file(served(**facts), served(**{**facts, **changes})) == how
+
+
+def test_where_tokens_are_guessed_only_texts_are_measured() -> None:
+    names = ("tg128", "rewrite", "chat", "story")
+    plain = Settings(n_threads=1)
+    guessing = Settings(n_threads=1, draft=NGRAM, draft_max=2)
+    assert workloads_under(make_model(), plain, names) == names
+    assert workloads_under(make_model(), guessing, names) == ("rewrite", "story")
+    of_server = ServedSettings(n_ctx=4096)
+    assert workloads_under(served(), of_server, names) == ("rewrite", "chat", "story")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from harness.commands.exchange.record import BenchRecord, averages, long_type
 from harness.errors import UsageError
 from harness.records.store import StoredExperiment
-from harness.schema.configuration import workloads_for
+from harness.schema.configuration import workloads_for, workloads_under
 from harness.schema.experiment import EngineInfo, Run, Trial
 from harness.schema.machine import Device
 from harness.schema.model import ModelFile
@@ -137,7 +137,7 @@ def _of_experiment(stored: StoredExperiment, is_clean: IsClean) -> Iterator[Expo
             continue
         for settings in experiment.plan.engine_settings:
             mine = [r for r in stored.runs if (r.model, r.settings) == (model.key, settings)]
-            for name in workloads_for(model, experiment.plan.workloads):
+            for name in workloads_under(model, settings, experiment.plan.workloads):
                 row = _row(stored, model, settings, name, mine, is_clean)
                 yield (
                     LeftOut(experiment.id, model.key, name, row) if isinstance(row, str) else row

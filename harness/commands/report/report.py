@@ -21,7 +21,6 @@ from harness.records.quality import list_qualities
 from harness.records.select import Stored, stored_in
 from harness.records.store import StoredExperiment, load
 from harness.report.measured_page import MeasuredResult, measured_result
-from harness.schema.configuration import workloads_for
 from harness.schema.moment import utc_time
 from harness.schema.quality import QualityRecord
 
@@ -213,7 +212,7 @@ def _age_key(case: StoredConfiguration) -> float:
 
 
 def _n_cases(case: StoredConfiguration) -> int:
-    return max(1, len(workloads_for(case.model, case.experiment.plan.workloads)))
+    return max(1, len(case.configuration.workloads(case.experiment.plan.workloads)))
 
 
 class _Reader:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.commandline import options
+from harness.commandline.draft_options import draft_options, refuse_drafts
 from harness.commandline.endpoint_options import (
     endpoint_options,
     load_options,
@@ -27,6 +28,7 @@ from harness.commands.run.resume import (
     was_also_served,
 )
 from harness.errors import UsageError
+from harness.measure.drafts import draft_keys, find_drafts, require_drafting
 from harness.measure.lock import machine_held
 from harness.measure.resume import resume
 from harness.measure.session import MeasureRequest, SessionResult, prepare
@@ -35,7 +37,9 @@ from harness.models.catalog.catalog import Catalog, load_catalog
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 from harness.report.run_line import goes_on_as, to_go_on
+from harness.schema.model import ModelFile
 from harness.schema.request import ServiceLevel
+from harness.schema.workload_tasks import TASK_PROMPTS
 
 
 @click.command(
@@ -46,6 +50,7 @@ from harness.schema.request import ServiceLevel
         "harness run --endpoint http://127.0.0.1:11434 --model qwen3:8b",
         "harness run --endpoint http://127.0.0.1:8080 --rate auto --slo ttft=2s",
         "harness run smollm2-135m --also-served",
+        "harness run qwen2.5-7b --draft ngram,qwen2.5-0.5b --draft-max 2,4",
     ),
 )
 @click.argument("models", type=options.MODEL, nargs=-1)
@@ -60,6 +65,7 @@ from harness.schema.request import ServiceLevel
 @endpoint_options
 @load_options
 @serving_options
+@draft_options
 @measuring_options
 @options.verbose_option
 @output_options
@@ -79,6 +85,8 @@ def command(
     slo: ServiceLevel | None,
     also_served: bool,
     server_binary: Path | None,
+    draft: tuple[str, ...],
+    draft_max: tuple[int, ...],
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
     is_full: bool,
@@ -100,6 +108,10 @@ def command(
         what = request.workloads or (("chat",) if endpoints else ("tg128",))
         request = replace(request, workloads=loaded(what, n_users, rates))
     request = replace(request, key_variable=key_variable, slo=slo, search=search)
+    refuse_drafts(draft, models, options.typed(context), also_served=also_served)
+    if draft:
+        workloads = request.workloads or tuple(TASK_PROMPTS)
+        request = replace(request, workloads=workloads, drafts=draft, draft_max=draft_max)
     if interrupted is None:
         server = chosen_server(server_binary, also_served=also_served)
         request = replace(request, also_served=server)
@@ -136,9 +148,14 @@ def _measured(
     with Fetching(output.console) as fetching:
         what = models or (catalog.models[0].name,)
         found = find_subjects(what, catalog, fetching.report, request.key_variable)
+        drafts = find_drafts(request.drafts, catalog, fetching.report)
+    if request.drafts:
+        request = replace(request, drafts=draft_keys(request.drafts, drafts))
+        require_drafting(found, drafts, request.workloads)
     is_served = request.also_served or any(model.served for model in found.models)
     if is_slo_typed and not (is_served or request.search):
         raise UsageError("--slo is for what a server answers: add --endpoint URL, or leave it away")
-    session = prepare(request, found.models, found.paths)
+    files = [model for model in drafts.models if isinstance(model, ModelFile)]
+    session = prepare(request, found.models, found.paths, files)
     with machine_held(found.title, request.wait_ns, output.tell):
-        return session.measure(found.paths, Progress(output.console))
+        return session.measure({**drafts.paths, **found.paths}, Progress(output.console))

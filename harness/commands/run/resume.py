@@ -85,8 +85,8 @@ def models_of(
     key_variable: str | None = None,
 ) -> Subjects:
     """
-    The models of its plan as they are now: those that are named, the rest by their keys, and of
-    servers what these tell when they are asked again.
+    The models of its plan as they are now, its drafts among them: those that are named, the rest by
+    their keys, and of servers what these tell when they are asked again.
 
     Raises:
         UsageError: One that is named is not of the plan.
@@ -94,7 +94,9 @@ def models_of(
         HarnessError: As `find_subjects`.
     """
     experiment = stored.experiment
-    keys = [model.key for model in experiment.plan.models]
+    plan = experiment.plan
+    planned_models = {model.key: model for model in (*plan.drafts, *plan.models)}
+    keys = [*planned_models]
     of_named = key_variable if any(map(is_served, named)) else None
     found = find_subjects(named, catalog, on_progress, of_named)
     models = {model.key: model for model in found.models}
@@ -102,7 +104,7 @@ def models_of(
     for key in models:
         if key not in keys:
             raise UsageError(f"{key} is not in the plan of {experiment.id}: {', '.join(keys)}")
-    for planned in experiment.plan.models:
+    for planned in planned_models.values():
         served = planned.served
         if planned.key in models or (served and served.started_for):
             continue
@@ -139,9 +141,15 @@ def _asked(request: MeasureRequest, plan: Plan, *, is_in_turns: bool) -> Iterato
         yield _Asked(each, *workloads, ",".join(plan.workloads))
     if plan.slo is not None or request.slo is not None:
         yield _Asked("slo", request.slo, plan.slo, plan.slo.text if plan.slo else "none")
+    for field, asked in (("draft", request.drafts), ("draft_max", request.draft_max)):
+        guessing = {getattr(each, field) for each in plan.engine_settings} - {None}
+        yield _Asked(field, {*asked}, guessing, _listed(guessing))
     turns = "always" if is_in_turns else "never"
     yield _Asked("in_turns", request.in_turns, turns, f"--in-turns {turns}")
     for field, values in request.settings.items():
-        planned = list(dict.fromkeys(getattr(each, field) for each in plan.engine_settings))
-        text = ",".join(map(value_text, planned))
-        yield _Asked(field, {*values}, {*planned}, text or "none of it")
+        planned = {getattr(each, field) for each in plan.engine_settings}
+        yield _Asked(field, {*values}, planned, _listed(planned))
+
+
+def _listed(values: set[object]) -> str:
+    return ",".join(sorted(map(value_text, values))) or "none of it"

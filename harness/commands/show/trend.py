@@ -17,7 +17,7 @@ from harness.records.listing import (
     listing_of,
 )
 from harness.records.store import load
-from harness.schema.configuration import Configuration, is_same_model, workloads_for
+from harness.schema.configuration import Configuration, is_same_model
 from harness.schema.experiment import Experiment
 from harness.schema.figure import Figure
 from harness.schema.workload import parse_workload
@@ -96,7 +96,7 @@ def trend(folder: Path, selector: str) -> TrendResult:
     trends = [
         Trend(case, workload, tuple(_points(case, workload, found)))
         for case in cases
-        for workload in workloads_for(case.model, this.experiment.plan.workloads)
+        for workload in case.workloads(this.experiment.plan.workloads)
     ]
     return TrendResult(this.experiment, tuple(trends), len(wanted[:-MOST]), tuple(problems))
 

@@ -177,13 +177,15 @@ class MeasureJob(TrialsJob):
     """
     Measure a model with the engine, each workload in a context of its own.
 
-    `kind` is the model's, by its header.
+    `kind` is the model's, by its header. At `draft_path` is the model that the settings name as its
+    draft.
     """
 
     job: Literal["measure"] = "measure"
     model_path: str
     kind: ModelKind = "generates"
     settings: Settings
+    draft_path: str | None = None
     is_cold: bool = False
 
     @property

@@ -21,6 +21,7 @@ from harness.engine.library import Engine
 from harness.engine.model import Model, load_model
 from harness.machine import counters, memory, pagecache
 from harness.machine.energy.meters import Meters
+from harness.measure.jobs.draft_worker import Draft, load_draft
 from harness.measure.jobs.measure import (
     ContextEvent,
     CountersEvent,
@@ -61,12 +62,13 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
     cached_ratio = _bring_to_temperature(Path(job.model_path), is_cold=job.is_cold)
     started_ns = perf_counter_ns()
     model = load_model(engine, job.model_path, job.settings, kind=job.kind)
+    draft_model = load_draft(engine, job)
     model_ns = perf_counter_ns() - started_ns
     rng = np.random.default_rng(job.seed)
     is_first = True
     for workload in map(parse_workload, job.workloads):
         try:
-            with _context(model, workload, job, send) as context:
+            with _context(model, draft_model, workload, job, send) as (context, draft):
                 if is_first:
                     load = Load(
                         cached_ratio=cached_ratio,
@@ -75,9 +77,9 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
                         model_ns=model_ns,
                         total_ns=perf_counter_ns() - began_ns,
                     )
-                    _tell_loaded(send, load, model, devices_before)
+                    _tell_loaded(send, load, model, draft_model, devices_before)
                     is_first = False
-                bench = _bench(model, context, workload, rng)
+                bench = _bench(model, context, workload, rng, draft)
                 repeat(workload, partial(_trial, bench, job, meters), job, send)
         except EngineFailed as failure:
             send(
@@ -91,6 +93,8 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
         send(CountersEvent(counters=whole))
     send(MemoryEvent(memory=memory.read_memory("end")))
     model.close()
+    if draft_model is not None:
+        draft_model.close()
 
 
 def _bring_to_temperature(path: Path, *, is_cold: bool) -> float | None:
@@ -104,11 +108,13 @@ def _is_cold(cached_ratio: float | None) -> bool | None:
     return None if cached_ratio is None else cached_ratio < _COLD_RATIO
 
 
-def _tell_loaded(send: Send, load: Load, model: Model, before: tuple[Device, ...]) -> None:
+def _tell_loaded(
+    send: Send, load: Load, model: Model, draft: Model | None, before: tuple[Device, ...]
+) -> None:
     send(
         LoadedEvent(
             load=load,
-            weights=model.weights,
+            weights=model.weights + (draft.weights if draft else ()),
             devices_before=before,
             devices_loaded=model.engine.ggml.devices(),
         )
@@ -117,18 +123,28 @@ def _tell_loaded(send: Send, load: Load, model: Model, before: tuple[Device, ...
 
 
 @contextlib.contextmanager
-def _context(model: Model, workload: Workload, job: MeasureJob, send: Send) -> Iterator[Context]:
+def _context(
+    model: Model, draft_model: Model | None, workload: Workload, job: MeasureJob, send: Send
+) -> Iterator[tuple[Context, Draft | None]]:
+    """The context of a workload, and where tokens are guessed in it, what guesses."""
     started_ns = perf_counter_ns()
     n_ctx = _n_ctx(model, workload, job.settings.n_ctx)
-    with model.context(n_ctx, n_sequences=workload.n_sequences) as context:
+    with contextlib.ExitStack() as stack:
+        context = stack.enter_context(model.context(n_ctx, n_sequences=workload.n_sequences))
+        buffers, draft = context.buffers, None
+        if job.settings.draft_max and workload.takes_draft:
+            draft = Draft(job.settings.draft_max, draft_model)
+            if draft_model is not None:
+                draft.context = stack.enter_context(draft_model.context(n_ctx, beside=context))
+                buffers += draft.context.buffers
         facts = ContextFacts(
             workload=workload.name,
             n_ctx=context.n_ctx,
             create_ns=perf_counter_ns() - started_ns,
-            buffers=context.buffers,
+            buffers=buffers,
         )
         send(ContextEvent(context=facts))
-        yield context
+        yield context, draft
 
 
 def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
@@ -145,11 +161,15 @@ def _n_ctx(model: Model, workload: Workload, asked: int | None) -> int:
 
 
 def _bench(
-    model: Model, context: Context, workload: Workload, rng: np.random.Generator
+    model: Model,
+    context: Context,
+    workload: Workload,
+    rng: np.random.Generator,
+    draft: Draft | None,
 ) -> Bench | TaskBench:
     """What makes the trials of a workload."""
     if isinstance(workload, TextTask):
-        return TaskBench(model, context, workload)
+        return TaskBench(model, context, workload, draft)
     return Bench(model, context, workload, rng)
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Protocol
 
+from harness.schema.request import Speculation
+
 
 class Reader(Protocol):
     """A model and what it has read so far."""
@@ -31,13 +33,13 @@ class Reader(Protocol):
 
 
 class Drafter(Protocol):
-    """What guesses how a text goes on."""
+    """What guesses how a text goes on, which grows from call to call."""
+
+    def begin(self, tokens: Sequence[int]) -> None:
+        """Reads the prompt."""
 
     def guess(self, tokens: Sequence[int], n_most: int) -> list[int]:
-        """
-        Up to `n_most` tokens that may follow `tokens`, which begin as those of the last call did
-        up to where a guess of that was wrong.
-        """
+        """Up to `n_most` tokens that may follow `tokens`: the prompt and all that is written."""
 
 
 @dataclass
@@ -54,6 +56,13 @@ class Written:
     drafted: list[int] = field(default_factory=list)
     accepted: list[int] = field(default_factory=list)
     draft_ns: int = 0
+
+    @property
+    def speculation(self) -> Speculation:
+        """The same as a record keeps it."""
+        return Speculation(
+            drafted=tuple(self.drafted), accepted=tuple(self.accepted), draft_ns=self.draft_ns
+        )
 
 
 def write(
@@ -73,7 +82,7 @@ def write(
         reader: Has read all of `text` but its last token.
         text: A prompt, and what was written so far.
         n_tokens: How many to write.
-        drafter: Guesses; None: each token by itself.
+        drafter: Guesses, and knows the prompt; None: each token by itself.
         n_most: The most guesses of a step.
         on_tokens: Told what each step gives, within its time.
         clock: Nanoseconds.

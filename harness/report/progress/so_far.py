@@ -12,7 +12,7 @@ from harness.analysis.stats.interval import estimate
 from harness.measure.budget import Budget
 from harness.report.cells import bounds_of
 from harness.report.terminal import shortened
-from harness.schema.configuration import Configuration, configurations_of, workloads_for
+from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import Experiment, Plan, Run, Stop
 from harness.schema.figure import Figure
 from harness.schema.settings import difference_text
@@ -118,7 +118,7 @@ def told_apart(configuration: Configuration, plan: Plan) -> str:
 def _cases(configurations: Sequence[Configuration], workloads: Sequence[str]) -> list[_Case]:
     cases = []
     for each in configurations:
-        names = list(workloads_for(each.model, workloads))
+        names = list(each.workloads(workloads))
         if len(configurations) > 1:
             names = _first(names)
         cases += [_Case(each, name, headline(parse_workload(name))) for name in names]

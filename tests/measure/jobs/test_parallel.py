@@ -14,11 +14,14 @@ from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 
 
-def measured(path: Path, folder: Path, *workloads: str, **settings: Any) -> MeasureReport:
+def measured(
+    path: Path, folder: Path, *workloads: str, draft_path: str | None = None, **settings: Any
+) -> MeasureReport:
     now = perf_counter_ns()
     job = MeasureJob(
         model_path=str(path),
         settings=Settings(n_threads=1, **settings),
+        draft_path=draft_path,
         workloads=workloads,
         started_ns=now,
         deadline_ns=now,

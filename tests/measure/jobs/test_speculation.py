@@ -51,6 +51,9 @@ class Guesser:
     guesses: list[list[int]]
     seen: list[int] = field(default_factory=list)
 
+    def begin(self, tokens: Sequence[int]) -> None:
+        raise AssertionError("whoever answers has it read the prompt")
+
     def guess(self, tokens: Sequence[int], n_most: int) -> list[int]:
         assert list(tokens[: len(self.seen)]) == self.seen
         assert n_most > 0
@@ -92,12 +95,12 @@ def test_who_always_guesses_right_is_asked_least(
     plain = write(Toy(seed, 2, text[:-1]), text, n_tokens).tokens
     whole = [*text, *plain]
 
-    class Oracle:
+    class Oracle(Guesser):
         def guess(self, tokens: Sequence[int], n_most: int) -> list[int]:
             return whole[len(tokens) : len(tokens) + n_most]
 
     toy = Toy(seed, 2, text[:-1])
-    written = write(toy, text, n_tokens, Oracle(), n_most)
+    written = write(toy, text, n_tokens, Oracle([]), n_most)
     assert written.tokens == plain
     assert written.accepted == written.drafted
     assert len(toy.batches) == -(-n_tokens // (n_most + 1))

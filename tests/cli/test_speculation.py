@@ -1,0 +1,96 @@
+"""Tokens guessed ahead, from the command line: measured with and without, refused in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.commandline import ONE_THREAD, Home
+from harness.records.store import StoredExperiment, load
+from harness.schema.settings import NGRAM
+
+
+@pytest.fixture(scope="module")
+def measured(new_home: Callable[[], Home]) -> Home:
+    home = new_home()
+    done = home.harness(
+        "run", "tiny-random", "--draft", f"{NGRAM},tiny-random", "--draft-max", "2", "-w",
+        "story,tg8", "--runs", "1", "--trials", "1", *ONE_THREAD,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    return home
+
+
+@pytest.fixture(scope="module")
+def stored(measured: Home) -> StoredExperiment:
+    return load(measured.record())
+
+
+def test_each_round_has_the_model_alone_and_with_each_draft(stored: StoredExperiment) -> None:
+    key = stored.experiment.plan.models[0].key
+    assert [it.key for it in stored.experiment.plan.drafts] == [key]
+    told = {run.settings.draft: run for run in stored.runs if hasattr(run.settings, "draft")}
+    assert set(told) == {None, NGRAM, key}
+    assert {run.round for run in stored.runs} == {0}
+    # Random tokens are not guessed.
+    assert {draft: set(run.workloads) for draft, run in told.items()} == {
+        None: {"story", "tg8"}, NGRAM: {"story"}, key: {"story"},
+    }  # fmt: skip
+
+
+def test_the_memory_of_both_is_predicted(stored: StoredExperiment) -> None:
+    settings = stored.experiment.plan.settings
+    for prediction in stored.experiment.predictions:
+        if prediction.component != "total_bytes" or prediction.workload != "story":
+            continue
+        run = next(it for it in stored.runs if it.settings == settings[prediction.settings_index])
+        context = next(it for it in run.contexts if it.workload == "story")
+        taken = sum(it.n_bytes for it in (*run.weights, *context.buffers))
+        assert prediction.value == pytest.approx(taken, abs=0.05 * (1 << 20))
+
+
+def test_what_was_measured_is_shown_and_can_be_typed_again(measured: Home) -> None:
+    document = measured.harness("show", "latest", "--json").document
+    by_draft = {
+        case["settings"]["draft"]: case["disturbed"] | case["metrics"]
+        for case in document["cases"]
+        if case["workload"] == "story"
+    }
+    plain = by_draft.pop(None)
+    assert "accepted_ratio" not in plain
+    for figures in by_draft.values():
+        assert 0 < figures["accepted_ratio"]["value"] <= 1
+        assert 1 < figures["tokens_per_step"]["value"] <= 3
+    selected = measured.harness("show", "latest", "--verbose").stdout
+    assert "draft none" in selected
+    assert "draft ngram, draft-max 2" in selected.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--draft-max", "4"), "--draft-max has no effect without --draft; add --draft ngram"),
+        (("--draft", "absent.gguf"), "absent.gguf"),
+        (("--draft", NGRAM, "--draft-max", "0"), "0 is less than 1"),
+        (("--draft", NGRAM, "--draft-max", "some"), "'some' is not a whole number"),
+        (("--draft", "ngram,"), "a draft is missing"),
+        (("--draft", NGRAM, "-w", "tg8"), "--draft guesses real text, and in tg8 all is random"),
+        (("--draft", NGRAM, "--also-served"), "leave --also-served away, or --draft"),
+        (("--draft", "http://127.0.0.1:9"), "is a server; name a model file, or ngram"),
+    ],
+)
+def test_a_draft_that_cannot_be_is_one_line(
+    home: Home, arguments: tuple[str, ...], error: str
+) -> None:
+    done = home.harness("run", "tiny-random", *arguments)
+    assert done.exit_code in (1, 2)
+    assert error in done.error()
+    assert not home.results.exists()
+
+
+def test_a_server_guesses_with_its_own(home: Home, tiny_model: Path) -> None:
+    done = home.harness("run", "--endpoint", "http://127.0.0.1:9", "--draft", str(tiny_model))
+    assert done.exit_code == 2
+    assert "compare two servers of the same model" in done.error()

@@ -14,6 +14,7 @@ from harness.analysis.measured import Measured
 from harness.analysis.metrics import headline
 from harness.analysis.served import place_findings, server_findings
 from harness.analysis.stats import interval as stats
+from harness.analysis.turns_findings import turns_findings
 from harness.schema.settings import ServedSettings
 from harness.schema.workload import parse_workload
 
@@ -93,6 +94,7 @@ def case_findings(measured: Measured, case: Case) -> list[Finding]:
         found.append(Finding("info", bare))
     if measured.model.served:
         found += server_findings(case)
+    found += turns_findings(case)
     trend = stats.drift(_headline_values(case))
     # A change below the wanted precision is none, however regular.
     precision = measured.experiment.plan.precision
@@ -115,7 +117,8 @@ def _bare_prompt(case: Case) -> str | None:
                     "tokenizer"
                 )
             if reason := _NO_TEMPLATE.get(trial.chat_template or ""):
-                return f"{case.workload} was put to the model as bare text: {reason}"
+                as_what = "ChatML" if trial.requests else "bare text"
+                return f"{case.workload} was put to the model as {as_what}: {reason}"
     return None
 
 

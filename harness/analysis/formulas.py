@@ -14,6 +14,7 @@ chat        ttft: text in to first text out, tokenizing and the first sample inc
 tasks       decode_tok_per_s = (tokens - 1) / the sum of the gaps, over all answers of the Run's
             trials together. accepted_ratio, tokens_per_step: requests.py.
 verify      batch: the median over the batches of all of the Run's trials.
+turns       analysis/turns.py; ITL as for chat, over the gaps of all answers.
 sustain     tok_per_s = all tokens / all time. first_quarter and last_quarter are the rates over
             the first and last fourth of the windows; throttle_ratio = last / first.
 all         joules_per_token = joules above the rest / tokens, over all of the Run's trials together
@@ -32,6 +33,7 @@ from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
 from harness.analysis.requests import guess_values, load_values, server_values
 from harness.analysis.stats import interval as stats
+from harness.analysis.turns import answered, gaps_of, together_values, turns_values
 from harness.schema.experiment import Run, Trial
 from harness.schema.machine import Counters, Machine, MachineFacts
 from harness.schema.settings import computing_threads
@@ -47,6 +49,7 @@ from harness.schema.workload import (
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange, UserLoad
 from harness.schema.workload_tasks import TextTask
+from harness.schema.workload_turns import Turns, TurnsTogether
 
 # The p-th percentile of fewer than 1 / (1 - p) values is the largest of them under another name.
 _PERCENTILES = {"itl_p50": (50, 2), "itl_p95": (95, 20), "itl_p99": (99, 100)}
@@ -101,7 +104,8 @@ def run_values(
         return {}
     values = _FORMULAS[type(parse_workload(workload))](trials)
     # Of a disturbed trial the counters hold what the others took as well.
-    joules = energy.per_token(run, trials).joules if which == "clean" else None
+    is_counted = METRICS[energy.METRIC].is_of(parse_workload(workload))
+    joules = energy.per_token(run, trials).joules if which == "clean" and is_counted else None
     return values if joules is None else values | {energy.METRIC: joules}
 
 
@@ -185,6 +189,24 @@ def _verified(trials: Sequence[Trial]) -> Values:
     return _prompt(trials) | {"batch": median(it for trial in trials for it in trial.step_ns)}
 
 
+def _turns(trials: Sequence[Trial]) -> Values:
+    return turns_values(trials) | _of_answers(trials)
+
+
+def _turns_together(trials: Sequence[Trial]) -> Values:
+    return together_values(trials) | _of_answers(trials)
+
+
+def _of_answers(trials: Sequence[Trial]) -> Values:
+    told = server_values([it for trial in trials for it in answered(trial, "kept")])
+    # Its own time for a prompt is another one in each turn.
+    told.pop("server_prompt", None)
+    # In this process each event is a token.
+    if not any(it.server for trial in trials for it in trial.requests):
+        told.pop("tokens_per_event", None)
+    return _percentiles(gaps_of(trials)) | told
+
+
 def _sustained(trials: Sequence[Trial]) -> Values:
     values = _prompt(trials)
     windowed = [trial for trial in trials if len(trial.window_ns) >= _MIN_WINDOWS]
@@ -235,6 +257,8 @@ _FORMULAS: dict[type[Workload], Callable[[Sequence[Trial]], Values]] = {
     UserLoad: _user_load,
     TextTask: _task,
     Verify: _verified,
+    Turns: _turns,
+    TurnsTogether: _turns_together,
     Sustain: _sustained,
 }
 

@@ -17,7 +17,7 @@ from harness.schema.model_kind import MODEL_KINDS, usual_workloads, workloads_of
 from harness.schema.settings import Settings, option_name, value_text
 from harness.schema.workload import Verify, parse_workload
 from harness.schema.workload_kind import Workload
-from harness.schema.workload_requests import UserLoad
+from harness.schema.workload_requests import Chat, UserLoad
 
 _GPU_SETTINGS: dict[str, tuple[object, ...]] = {
     "n_gpu_layers": (-1, 0),
@@ -116,7 +116,14 @@ def impossible_context(
         each = f" of each of {n} sequences" if n > 1 else ""
         return (
             f"{workload.name}: {n_ctx // n} positions{each} are beyond the {n_ctx_train} that the "
-            "model was trained for; choose a smaller one with -w"
+            f"model was trained for; {workload.shorter}"
+        )
+    # Of sequences in a common pool each may be longer than an equal part of it.
+    n_least = workload.alone.n_ctx_min
+    if n_least > (n_ctx_train or n_least):
+        return (
+            f"{workload.name}: {n_least} positions of each sequence are beyond the {n_ctx_train} "
+            f"that the model was trained for; {workload.shorter}"
         )
     if workload.n_ctx_min > n_ctx:
         return (
@@ -164,8 +171,8 @@ def impossible_for_server(workloads: Sequence[str], model: ServedModel) -> Itera
     n_ctx = model.served.settings.n_ctx
     for task in map(parse_workload, workloads_for(model, workloads)):
         what = task.what if isinstance(task, UserLoad) else task
-        # Of a text nobody knows its tokens but the server.
-        n_prompt = 0 if what.is_text else what.n_prompt
+        # Of a text nobody knows its tokens but the server, unless its length is chosen.
+        n_prompt = 0 if isinstance(what, Chat) else what.n_prompt
         n_needed = n_prompt + task.n_generated
         if n_ctx and n_needed > n_ctx:
             yield (

@@ -21,6 +21,7 @@ from harness.schema.workload import (
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange, UserLoad
 from harness.schema.workload_tasks import TextTask
+from harness.schema.workload_turns import Turns, TurnsTogether
 
 Better = Literal["more", "less"]
 Topic = Literal["", "load", "memory", "model", "quality"]
@@ -82,7 +83,8 @@ _WRITING = (Decode, ParallelDecode)
 _PARALLEL = (ParallelPrefill, ParallelDecode)
 _ASKED = (Chat, Exchange)
 _TOLD = (*_ASKED, TextTask)
-_STREAMED = (*_WRITING, *_ASKED, UserLoad)
+_CONVERSATIONS = (Turns, TurnsTogether)
+_STREAMED = (*_WRITING, *_ASKED, UserLoad, *_CONVERSATIONS)
 _COUNTED = (Prefill, Decode, *_PARALLEL, Verify)
 
 _PER_USER = (
@@ -91,6 +93,17 @@ _PER_USER = (
 )
 _LATE = "TTFT of users: from when a request was due; queued: TTFT - the server's own prompt time."
 _LOADED = "Answers/s: whole answers / time; goodput: those within --slo; failed: of all requests."
+_TURNS = (
+    "Of a conversation TTFT is the first turn's, TTFT kept the median of later ones, which find "
+    "what is in the cache; edited, uncached: the last turn's once more, after the first message "
+    "was changed, and with an empty cache; saved: 1 - the last turn's TTFT / uncached."
+)
+_CACHED = "Cached: share of later turns' prompts that came from the cache, the median."
+_FULL = "Context full: the turn, counted from 1, for which the context had no room."
+_SESSION = (
+    "Session: the cache of the whole conversation, copied into memory and back, and through a file "
+    "(which the system still has in memory when it is read)."
+)
 _ITL = "ITL: time of each decode step (tg), or gap between streamed tokens after the first (chat)."
 _CHAT_RATES = (
     "Prefill tok/s: prompt tokens / TTFT. Decode tok/s: tokens after the first / the gaps' sum."
@@ -110,14 +123,21 @@ _PROCESS = "Anonymous, file-backed, peak: the whole process; file-backed pages c
 
 # fmt: off
 _ROWS = (
-    Metric("tok_per_s", "tok/s", "tok/s", "more", (*_COUNTED, Sustain, UserLoad),
+    Metric("tok_per_s", "tok/s", "tok/s", "more", (*_COUNTED, Sustain, UserLoad, TurnsTogether),
            formula="tok/s: tokens / time of the timed region, which holds no model loading.",
            compared=True, gated=True),
-    Metric("tok_per_s_per_user", "per user", "tok/s", "more", (*_PARALLEL, UserLoad),
-           formula=_PER_USER),
-    Metric("ttft", "TTFT", "ns", "less", (*_ASKED, UserLoad),
+    Metric("tok_per_s_per_user", "per user", "tok/s", "more",
+           (*_PARALLEL, UserLoad, TurnsTogether), formula=_PER_USER),
+    Metric("ttft_kept", "TTFT kept", "ns", "less", _CONVERSATIONS, formula=_TURNS,
+           compared=True, gated=True),
+    Metric("ttft", "TTFT", "ns", "less", (*_ASKED, UserLoad, *_CONVERSATIONS),
            formula="TTFT: text in to first text out, tokenizing and the first sample included.",
            compared=True, gated=True),
+    Metric("ttft_edited", "TTFT edited", "ns", "less", (Turns,), formula=_TURNS),
+    Metric("ttft_dropped", "TTFT uncached", "ns", "less", (Turns,), formula=_TURNS),
+    Metric("kept_saves", "saved", "ratio", "more", (Turns,), formula=_TURNS),
+    Metric("cached_ratio", "cached", "ratio", "more", _CONVERSATIONS, formula=_CACHED),
+    Metric("full_turn", "context full", "", "more", _CONVERSATIONS, formula=_FULL),
     Metric("ttft_p95", "TTFT p95", "ns", "less", (UserLoad,), formula=_LATE),
     Metric("queued", "queued", "ns", "less", (UserLoad,), formula=_LATE),
     Metric("answer", "first answer token", "ns", "less", _ASKED,
@@ -129,18 +149,26 @@ _ROWS = (
            formula="Batch: one pass over all its tokens, each with the logits of what follows."),
     Metric("end_to_end", "end to end", "ns", "less", (*_ASKED, UserLoad),
            formula="End to end: text in to last text out."),
-    Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", _ASKED, formula=_CHAT_RATES),
-    Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", _TOLD, formula=_CHAT_RATES,
-           compared=True, gated=True),
+    Metric("prefill_tok_per_s", "prefill tok/s", "tok/s", "more", (*_ASKED, Turns),
+           formula=_CHAT_RATES),
+    Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", (*_TOLD, Turns),
+           formula=_CHAT_RATES, compared=True, gated=True),
     Metric("accepted_ratio", "accepted", "ratio", "more", _TOLD, formula=_GUESSES),
     Metric("tokens_per_step", "tokens a step", "", "more", _TOLD, formula=_GUESSES),
+    Metric("session_bytes", "session", "bytes", "less", (Turns,), formula=_SESSION),
+    Metric("session_save", "session saved", "ns", "less", (Turns,), formula=_SESSION),
+    Metric("session_restore", "session restored", "ns", "less", (Turns,), formula=_SESSION),
+    Metric("session_write", "session written", "ns", "less", (Turns,), formula=_SESSION),
+    Metric("session_read", "session read", "ns", "less", (Turns,), formula=_SESSION),
     Metric("requests_per_s", "answers/s", "/s", "more", (UserLoad,), formula=_LOADED),
     Metric("goodput", "goodput", "/s", "more", (*_ASKED, UserLoad), formula=_LOADED),
     Metric("within_slo", "within SLO", "ratio", "more", (*_ASKED, UserLoad), formula=_LOADED),
     Metric("failed_ratio", "failed", "ratio", "less", (UserLoad,), formula=_LOADED),
-    Metric("tokens_per_event", "tokens an event", "", None, _TOLD, formula=_BY_SERVER),
+    Metric("tokens_per_event", "tokens an event", "", None, (*_TOLD, *_CONVERSATIONS),
+           formula=_BY_SERVER),
     Metric("server_prompt", "prompt by server", "ns", "less", _TOLD, formula=_BY_SERVER),
-    Metric("server_decode_tok_per_s", "decode by server", "tok/s", "more", _TOLD,
+    Metric("server_decode_tok_per_s", "decode by server", "tok/s", "more",
+           (*_TOLD, *_CONVERSATIONS),
            formula=_BY_SERVER),
     Metric("first_quarter", "first tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),
     Metric("last_quarter", "last tok/s", "tok/s", "more", (Sustain,), formula=_QUARTERS),

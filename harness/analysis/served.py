@@ -10,8 +10,10 @@ from harness.analysis.cases import Case
 from harness.analysis.finding import Finding
 from harness.analysis.measured import Measured
 from harness.analysis.requests import decode_tok_per_s, own_tok_per_s, tokens_per_event
+from harness.analysis.turns import is_full
 from harness.schema.request import Request
 from harness.schema.workload import parse_workload
+from harness.schema.workload_turns import Turns
 
 # What a server says of its own speed, and what its user sees, may differ by what lies between:
 # beyond this it is named.
@@ -55,12 +57,16 @@ def server_findings(case: Case) -> Iterator[Finding]:
         if trial.workload == case.workload and not trial.is_warm_up
         for request in trial.requests
     ]
+    is_conversation = isinstance(parse_workload(case.workload), Turns)
+    if is_conversation:  # whose cache is to be used, and which ends where the context does
+        requests = [it for it in requests if it.history == "kept" and not is_full(it)]
     answered = [request for request in requests if request.failure is None]
     if not answered:
         return
     yield from _of_errors(requests)
     yield from _of_length(case, answered)
-    yield from _of_cache(answered)
+    if not is_conversation:
+        yield from _of_cache(answered)
     yield from _of_events(answered)
     yield from _of_own_times(answered)
     yield from _of_loads(answered)

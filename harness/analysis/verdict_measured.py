@@ -27,6 +27,7 @@ from harness.schema.outcome import Reason
 from harness.schema.workload import Decode, Sustain, parse_workload
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange
+from harness.schema.workload_turns import Turns
 
 # A disk gives a tenth of the memory's bytes a second at the best (7 of 70 GB/s), a thirtieth
 # mostly. So with one byte in a hundred from the disk a token takes a tenth longer: from there on
@@ -169,7 +170,7 @@ def _decode_figure(measured: Measured, case: Case) -> Figure | None:
 
 def _written_at(task: Workload) -> int:
     """Tokens that lie before the first one written: of a request of chosen length its prompt."""
-    return task.n_prompt if isinstance(task, Exchange) else task.depth
+    return task.n_prompt if isinstance(task, Exchange | Turns) else task.depth
 
 
 def _preference(task: Workload) -> int:

@@ -11,6 +11,7 @@ import click
 from harness.analysis.stats.interval import min_values
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
+from harness.commandline.turns_options import TURNS_LENGTHS, TURNS_OPTIONS, with_lengths
 from harness.measure.depths import Depths
 from harness.measure.possible import require_possible
 from harness.measure.session import InTurns, MeasureRequest
@@ -107,6 +108,7 @@ def _in_turns(default: InTurns) -> Callable[[Callable[..., Any]], Callable[..., 
 MEASURING = frozenset(
     (
         *("workloads", "depths", "runs", "trials", "budget", "precision", "seed", "cold_loads"),
+        *TURNS_LENGTHS,
         *("timeout", "wait", "in_turns", *ENGINE_OPTIONS),
     )
 )
@@ -145,6 +147,7 @@ def comparing_options(
     @functools.wraps(function)
     def with_request(*arguments: Any, **given: Any) -> Any:
         _refuse_precision(given)
+        given["workloads"] = with_lengths(given["workloads"], given)
         lists = {field: given.pop(field) for field in ENGINE_OPTIONS}
         settings = {field: values for field, values in lists.items() if values is not None}
         require_possible(settings, given["workloads"] or USUAL_WORKLOADS)
@@ -170,7 +173,7 @@ def comparing_options(
         *reversed(_HOW),
         _in_turns(in_turns),
         engine_lists(*ENGINE_OPTIONS),
-        *reversed(_WHAT),
+        *reversed((_WHAT[0], *TURNS_OPTIONS, *_WHAT[1:])),
     ):
         decorated = option(decorated)
     return decorated

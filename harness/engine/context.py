@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.engine.failure import EngineFailed
+from harness.engine.saved_state import SavedState
 from harness.engine.sequences import prompt_batches, step_batches, verifying_batch
 from harness.schema.experiment import Buffer
 
@@ -37,7 +38,7 @@ class Context:
         self.threadpool = threadpool
         self._handle = handle
         self._memory = lib.llama_get_memory(handle)
-        self._saved: list[ctypes.Array[ctypes.c_uint8]] = []
+        self._saved: list[SavedState] = []
         self.n_ctx = int(lib.llama_n_ctx(handle))
         self.n_ctx_each = int(lib.llama_n_ctx_seq(handle))
         self.n_sequences = int(lib.llama_n_seq_max(handle))
@@ -69,28 +70,30 @@ class Context:
 
     def save(self) -> None:
         """Remembers the cache as it is, for `restore`."""
-        self._saved = [self._state(sequence) for sequence in range(self.n_sequences)]
-
-    def _state(self, sequence: int) -> ctypes.Array[ctypes.c_uint8]:
-        size = lib.llama_state_seq_get_size(self._handle, sequence)
-        state: ctypes.Array[ctypes.c_uint8] = (ctypes.c_uint8 * size)()
-        lib.llama_state_seq_get_data(self._handle, state, size, sequence)
-        return state
+        self._saved = [SavedState(self._handle, it) for it in range(self.n_sequences)]
+        for state in self._saved:
+            state.take()
 
     def restore(self) -> bool:
         """Puts back what `save` remembered; False where the engine cannot."""
         self.clear()
-        return bool(self._saved) and all(
-            lib.llama_state_seq_set_data(self._handle, state, len(state), sequence) > 0
-            for sequence, state in enumerate(self._saved)
-        )
+        return bool(self._saved) and all(state.put_back() for state in self._saved)
 
-    def rewind(self, n_keep: int) -> bool:
-        """Drops all positions of every sequence from `n_keep` on; False where the engine cannot."""
-        return all(
-            lib.llama_memory_seq_rm(self._memory, sequence, n_keep, -1)
-            for sequence in range(self.n_sequences)
-        )
+    def saved(self, sequence: int = 0) -> SavedState:
+        """What a sequence holds now, of which no copy is taken yet."""
+        return SavedState(self._handle, sequence)
+
+    def rewind(self, n_keep: int, sequence: int | None = None) -> bool:
+        """
+        Drops all positions of every sequence, or of one, from `n_keep` on; False where the engine
+        cannot.
+        """
+        which = range(self.n_sequences) if sequence is None else (sequence,)
+        return all(lib.llama_memory_seq_rm(self._memory, it, n_keep, -1) for it in which)
+
+    def copy(self, source: int, target: int) -> None:
+        """Gives a sequence that holds nothing all that another holds; in a common pool no copy."""
+        lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def prompt(self, tokens: Sequence[int]) -> Callable[[], None]:
         """
@@ -115,19 +118,22 @@ class Context:
         compute = lib.llama_encode if self._encodes else lib.llama_decode
         return self._computed(compute, batches, arrays)
 
-    def parallel_prompts(self, tokens: NDArray[np.int32], first: int) -> Callable[[], None]:
+    def parallel_prompts(
+        self, tokens: NDArray[np.int32], first: int, sequence: int = 0
+    ) -> Callable[[], None]:
         """
         The same of several sequences, of which each has as many tokens.
 
         Args:
             tokens: A row for each sequence.
             first: The position of each row's first token.
+            sequence: Of the first row.
 
         Raises:
             EngineFailed: The model does not write one token after the other.
         """
         self.require_decoding()
-        batches = prompt_batches(tokens, first, self.n_batch)
+        batches = prompt_batches(tokens, first, self.n_batch, sequence)
         return self._computed(lib.llama_decode, batches.calls, batches.arrays)
 
     def verification(self, tokens: NDArray[np.int32], first: int) -> Callable[[], None]:
@@ -178,14 +184,14 @@ class Context:
         return self._stamped(batches, array)
 
     def parallel_steps(
-        self, tokens: NDArray[np.int32], first: int
+        self, tokens: NDArray[np.int32], first: int | NDArray[np.int32]
     ) -> Callable[[int | None], list[int]]:
         """
         The same of several sequences: a step decodes a row of `tokens`, one for each of them.
 
         Args:
             tokens: A row for each step.
-            first: The position of the first row.
+            first: The position of the first row, or that of each sequence.
 
         Raises:
             EngineFailed: The model does not write one token after the other.

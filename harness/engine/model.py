@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import llama_cpp.llama_cpp as lib
 
@@ -18,6 +19,11 @@ from harness.engine.vocabulary import Vocabulary
 from harness.schema.experiment import ChatTemplate
 from harness.schema.model_kind import ModelKind
 from harness.schema.settings import Settings
+
+Message = tuple[Literal["system", "user", "assistant"], str]
+"""Who says it, and what."""
+
+_USUAL_TEMPLATE = b"chatml"  # by its name in llama-chat.cpp
 
 
 def load_model(
@@ -81,12 +87,14 @@ class Model:
         settings: Settings | None = None,
         *,
         n_sequences: int = 1,
+        is_shared: bool = False,
         beside: Context | None = None,
     ) -> Iterator[Context]:
         """
         A context of `n_ctx` positions for all of `n_sequences`, freed at the end; `settings` None
-        takes the model's own. One that computes in turn with another, `beside` it, shares its
-        threads: those of two pools would wait for work on the same cores.
+        takes the model's own. With `is_shared` they lie in one pool, else each has an equal part.
+        One that computes in turn with another, `beside` it, shares its threads: those of two pools
+        would wait for work on the same cores.
 
         Raises:
             EngineFailed: It does not fit into memory, or the settings do not go together.
@@ -99,7 +107,7 @@ class Model:
                 f"{n_sequences} sequences are more than a batch of {settings.n_batch} tokens takes",
             )
         self.engine.forget_log()
-        params = context_params(settings, n_ctx, self._kind, n_sequences)
+        params = context_params(settings, n_ctx, self._kind, n_sequences, is_shared=is_shared)
         handle = lib.llama_init_from_model(self._handle, params)
         if not handle:
             reason = log.cause(self.engine.errors(), "context-failed")
@@ -182,17 +190,27 @@ class Model:
         template = lib.llama_model_chat_template(self._handle, None)
         if not template:
             return message, "absent"
-        turn = (lib.llama_chat_message * 1)(lib.llama_chat_message(b"user", message.encode()))
-        n_bytes = len(message.encode()) * 2 + 4096
-        while True:
-            buffer = ctypes.create_string_buffer(n_bytes)
-            n = lib.llama_chat_apply_template(template, turn, 1, True, buffer, n_bytes)
-            if n <= n_bytes:
-                break
-            n_bytes = n  # a template with a long text of its own
-        if n <= 0:  # llama.cpp's own short list has none like it
-            return message, "unknown"
-        return buffer.raw[:n].decode(errors="replace"), "applied"
+        text = _templated(template, [("user", message)])
+        # llama.cpp's own short list has none like it.
+        return (message, "unknown") if text is None else (text, "applied")
+
+    def conversation_text(self, messages: Sequence[Message]) -> tuple[str, ChatTemplate]:
+        """
+        All of `messages` as the model's own chat template puts them, with the beginning of an
+        answer, and whether it did: where there is none, or none that llama.cpp knows, its usual
+        one is taken, ChatML, as its own programs do.
+
+        Raises:
+            EngineFailed: Not even that takes them.
+        """
+        template = lib.llama_model_chat_template(self._handle, None)
+        text = _templated(template, messages) if template else None
+        if text is not None:
+            return text, "applied"
+        text = _templated(_USUAL_TEMPLATE, messages)
+        if text is None:
+            raise EngineFailed("decode-failed", f"no chat template takes {len(messages)} messages")
+        return text, "unknown" if template else "absent"
 
     @contextlib.contextmanager
     def greedy_sampler(self) -> Iterator[object]:
@@ -214,3 +232,17 @@ class Model:
     def close(self) -> None:
         """Frees the weights."""
         lib.llama_model_free(self._handle)
+
+
+def _templated(template: bytes, messages: Sequence[Message]) -> str | None:
+    """Messages as a template puts them; None where llama.cpp knows none like it."""
+    told = [(role.encode(), text.encode()) for role, text in messages]
+    turns = (lib.llama_chat_message * len(told))(*(lib.llama_chat_message(*it) for it in told))
+    n_bytes = sum(len(text) for _, text in told) * 2 + 4096
+    while True:
+        buffer = ctypes.create_string_buffer(n_bytes)
+        n = lib.llama_chat_apply_template(template, turns, len(told), True, buffer, n_bytes)
+        if n <= n_bytes:
+            break
+        n_bytes = n  # a template with a long text of its own
+    return buffer.raw[:n].decode(errors="replace") if n > 0 else None

@@ -73,7 +73,12 @@ def _expert_overrides(n_layers: int, ggml: Ggml) -> ctypes.Array[_BufferOverride
 
 
 def context_params(
-    settings: Settings, n_ctx: int, kind: ModelKind = "generates", n_sequences: int = 1
+    settings: Settings,
+    n_ctx: int,
+    kind: ModelKind = "generates",
+    n_sequences: int = 1,
+    *,
+    is_shared: bool = False,
 ) -> lib.llama_context_params:
     """
     llama.cpp's context parameters, with what its own tools set for a model of that kind.
@@ -84,8 +89,9 @@ def context_params(
     params = lib.llama_context_default_params()
     params.n_ctx = n_ctx
     params.n_seq_max = n_sequences
-    # Each sequence has cells of its own: in a common pool each would look at those of all.
-    params.kv_unified = False
+    # Each sequence has cells of its own: in a common pool each would look at those of all. Only
+    # there, though, can several have a beginning in common without a copy of it.
+    params.kv_unified = is_shared
     params.n_batch = settings.n_batch
     params.n_ubatch = settings.n_ubatch
     params.n_threads = params.n_threads_batch = settings.n_threads

@@ -25,25 +25,29 @@ class Batches:
     arrays: tuple[NDArray[np.generic], ...]
 
 
-def prompt_batches(tokens: _Int32, first: int, n_batch: int) -> Batches:
+def prompt_batches(tokens: _Int32, first: int, n_batch: int, sequence: int = 0) -> Batches:
     """
-    Row i of `tokens` for sequence i, from position `first` on, all rows one behind the other.
+    Row i of `tokens` for sequence `sequence` + i, from position `first` on, all rows one behind the
+    other.
 
     What is asked for is what follows each row's last token. As llama-batched-bench, cut into calls
     of `n_batch` tokens, wherever that falls.
     """
     n_sequences, n_tokens = tokens.shape
     positions = np.tile(np.arange(first, first + n_tokens), n_sequences)
-    sequences = np.repeat(np.arange(n_sequences), n_tokens)
+    sequences = np.repeat(np.arange(sequence, sequence + n_sequences), n_tokens)
     outputs = np.zeros(tokens.shape, dtype=np.int8)
     outputs[:, -1] = 1
     return _laid_out(tokens, positions, sequences, outputs, n_batch)
 
 
-def step_batches(tokens: _Int32, first: int) -> Batches:
-    """Row i of `tokens` at position `first` + i: a call with a token of every sequence."""
+def step_batches(tokens: _Int32, first: int | _Int32) -> Batches:
+    """
+    Row i of `tokens` at position `first` + i, which may be another one for each sequence: a call
+    with a token of every sequence.
+    """
     n_steps, n_sequences = tokens.shape
-    positions = np.repeat(np.arange(first, first + n_steps), n_sequences)
+    positions = (np.arange(n_steps)[:, None] + np.full(n_sequences, first)).ravel()
     sequences = np.tile(np.arange(n_sequences), n_steps)
     outputs = np.ones(tokens.shape, dtype=np.int8)
     return _laid_out(tokens, positions, sequences, outputs, n_sequences)

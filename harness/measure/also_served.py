@@ -53,7 +53,7 @@ def served_twins(
             writes no text, or a setting that the server does not know.
     """
     requests = [it for it in map(parse_workload, workloads) if it.is_request]
-    if any(it.needs_server for it in requests):
+    if any(it.needs_server or it.n_sequences > 1 for it in requests):
         raise UsageError(
             "--also-served asks one thing at a time, as the engine is asked; measure several users "
             "of a server with --endpoint"

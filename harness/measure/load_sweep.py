@@ -17,7 +17,7 @@ from harness.schema.model import AnyModel
 from harness.schema.request import LoadSearch, ServiceLevel
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
-from harness.schema.workload_requests import UserLoad
+from harness.schema.workload_requests import Chat, Exchange, UserLoad
 
 _SCALES: dict[LoadSearch, Scale] = {"users": USERS, "rate": RATES}
 _OPTIONS: dict[LoadSearch, str] = {"users": "--concurrency auto", "rate": "--rate auto"}
@@ -54,7 +54,7 @@ def first_load(
         )
     names = tuple(dict.fromkeys(workloads)) or ("chat",)
     task = parse_workload(names[0])
-    if len(names) > 1 or not task.is_request or task.needs_server:
+    if len(names) > 1 or not isinstance(task, Chat | Exchange):
         raise UsageError(f"{option} is for one of chat and ppN+tgM; it names the loads itself")
     return _load(task, search, _SCALES[search].first)
 

@@ -117,6 +117,7 @@ def context_request(
     return ContextRequest(
         n_ctx=workload.context_length(n_ctx_train, settings.n_ctx),
         n_sequences=workload.n_sequences,
+        is_shared=workload.shares_context,
         type_k=settings.type_k,
         type_v=settings.type_v,
     )

@@ -158,7 +158,9 @@ def _refusals(
             continue
         usual = Settings(n_threads=settings.n_threads, load_mode=settings.load_mode)
         request = ContextRequest(
-            n_ctx=refused.request.n_ctx, n_sequences=refused.request.n_sequences
+            n_ctx=refused.request.n_ctx,
+            n_sequences=refused.request.n_sequences,
+            is_shared=refused.request.is_shared,
         )
         if any(each.n_ctx for each in plan_memory(path, model.headers, usual, [request]).contexts):
             yield f"{model.key} with {settings_text(settings)}: {refused.message}"

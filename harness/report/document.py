@@ -25,6 +25,7 @@ from harness.report.document_parts import (
 from harness.report.loads_document import LoadsDocument, loads_documents
 from harness.report.measured_page import MeasuredResult
 from harness.report.serving_document import ServingDocument, serving_documents
+from harness.report.turns_document import ConversationDocument, conversation_documents
 from harness.schema.experiment import Provenance, Stop
 from harness.schema.figure import Figure
 from harness.schema.machine import Conditions, Machine, MachineFacts
@@ -144,6 +145,7 @@ class MeasuredDocument:
         stops: Why measuring each of them stopped; empty when the experiment was cut short.
         findings: How far to believe the figures, and what would help.
         serving: What serving costs, of each model that a server was started for.
+        conversations: Turn by turn.
     """
 
     experiment: str
@@ -159,6 +161,7 @@ class MeasuredDocument:
     stops: tuple[Stop, ...]
     findings: tuple[Finding, ...]
     serving: tuple[ServingDocument, ...]
+    conversations: tuple[ConversationDocument, ...]
 
 
 def document(result: MeasuredResult) -> MeasuredDocument:
@@ -181,6 +184,7 @@ def document(result: MeasuredResult) -> MeasuredDocument:
         stops=result.stops,
         findings=tuple(result.findings),
         serving=serving_documents(serving_costs(result.groups)),
+        conversations=tuple(conversation_documents(result.groups)),
     )
 
 

@@ -14,6 +14,7 @@ from harness.report.rates_page import rates_page
 from harness.report.scope import Scope, moment_text, scopes
 from harness.report.serving_page import serving_page
 from harness.report.trimmed import believable
+from harness.report.turns_page import turns_page
 from harness.report.users_page import users_page
 from harness.report.verification_page import cost_page
 
@@ -22,6 +23,7 @@ _PAGES: tuple[Callable[[Scope], Page], ...] = (
     depth_page,
     cost_page,
     users_page,
+    turns_page,
     serving_page,
     memory_page,
     itl_page,

@@ -4,10 +4,10 @@ The workloads, by the names that llama-bench gave them, and what each says of it
 pp512: 512 tokens of prompt at once. tg128: 128 tokens, one after the other. `@d4096`: either of
 them behind 4096 tokens that are in the cache already. tg128x4: of 4 sequences together, as
 llama-batched-bench does. chat: text in, text out; pp512+tg128: the same with so many tokens;
-chatx4, chat@r0.5: of 4 users, and of one every two seconds. rewrite, extract, summary, question,
-story: answers to texts that are shipped. verify8: 8 tokens at once, each with what follows it, as
-speculation checks its guesses. sustain60: generate for 60 seconds, in laps, so that throttling
-shows.
+chatx4, chat@r0.5: of 4 users, and of one every two seconds. turns8: a conversation of 8 turns
+whose cache is kept. rewrite, extract, summary, question, story: answers to texts that are shipped.
+verify8: 8 tokens at once, each with what follows it, as speculation checks its guesses. sustain60:
+generate for 60 seconds, in laps, so that throttling shows.
 
 A further kind is a class here (in KINDS), its trial in the worker (measure/jobs/trial_worker.py),
 its formulas (analysis/formulas.py), and its place in the rows of analysis/metrics.py.
@@ -24,6 +24,7 @@ from pydantic import AfterValidator
 from harness.schema.workload_kind import ALONE, SEVERAL, Workload
 from harness.schema.workload_requests import Chat, Exchange, UserLoad
 from harness.schema.workload_tasks import TASK_PROMPTS, TASKS, TextTask
+from harness.schema.workload_turns import Turns, TurnsTogether
 
 SUSTAIN_SECONDS = 60
 SUSTAIN_LAP_TOKENS = 512
@@ -242,8 +243,8 @@ class Sustain(Workload):
 
 
 KINDS: tuple[type[Workload], ...] = (
-    Prefill, Decode, ParallelPrefill, ParallelDecode, Chat, Exchange, UserLoad, TextTask, Verify,
-    Sustain,
+    Prefill, Decode, ParallelPrefill, ParallelDecode, Chat, Exchange, UserLoad, Turns,
+    TurnsTogether, TextTask, Verify, Sustain,
 )  # fmt: skip
 
 FORMS = ", ".join(dict.fromkeys(kind.form for kind in KINDS))

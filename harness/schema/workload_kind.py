@@ -33,6 +33,10 @@ class Workload(ABC):
     """Whether nobody else can be."""
     takes_draft: ClassVar[bool] = False
     """Whether tokens can be guessed ahead in it; random ones cannot."""
+    shares_context: ClassVar[bool] = False
+    """Whether its sequences lie in one common pool of positions, and not each in a part of it."""
+    shorter: ClassVar[str] = "choose a smaller one with -w"
+    """What to do where the model was trained for fewer positions than it cannot do without."""
     prompt_spread: ClassVar[float] = 0.0
     """By how much its prompt may be longer or shorter than `n_prompt`, in natural logarithms."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from make.quality import make_chunks
 from make.records import CPU, GPU, make_experiment, make_model, make_run, make_served, run_of
-from make.trials import make_trial
+from make.trials import make_trial, make_turns
 
 from harness.analysis.formulas import over_runs
 from harness.analysis.measured import measured_of
@@ -16,9 +16,10 @@ from harness.analysis.metrics import COMPARED, GATED, METRICS, headline
 from harness.analysis.quality import figures_of, quality_of
 from harness.schema.experiment import Experiment, Run
 from harness.schema.machine import Energy
-from harness.schema.request import Request, ServerTimes, ServiceLevel
+from harness.schema.request import Request, RequestFailure, ServerTimes, ServiceLevel
 from harness.schema.workload import KINDS, parse_workload
 from harness.schema.workload_kind import Workload
+from harness.schema.workload_turns import Turns
 
 SECOND = 1_000_000_000
 _ANSWER = Request(
@@ -44,6 +45,11 @@ def metered_run(index: int, workload: str) -> Run:
     task = parse_workload(workload)
     has_answer = task.is_request and not task.needs_server
     more: dict[str, Any] = {"requests": (_ANSWER,)} if has_answer else {}
+    if isinstance(task, Turns):
+        requests = make_turns(task)["requests"]
+        served = (it.model_copy(update={"server": _ANSWER.server}) for it in requests)
+        full = RequestFailure(reason="context-full", message="turn 9 needs 12000 positions")
+        more = {"requests": (*served, Request(turn=8, history="kept", failure=full))}
     trials = [make_trial(workload, 50, each, energy=(energy,), **more) for each in range(4)]
     idle = energy.model_copy(update={"joules": 10.0})
     return run_of(*trials, idle_energy=(idle,), index=index, round=index)

@@ -7,10 +7,11 @@ from typing import Any
 
 from harness.schema.experiment import Trial
 from harness.schema.machine import Counters
-from harness.schema.request import Request, ServerTimes
+from harness.schema.request import Request, ServerTimes, SessionState
 from harness.schema.workload import ParallelPrefill, Prefill, Sustain, Verify, parse_workload
 from harness.schema.workload_requests import UserLoad
 from harness.schema.workload_tasks import TextTask
+from harness.schema.workload_turns import Turns
 
 
 def make_counters(wall_ns: int = 1_000_000_000, **changes: Any) -> Counters:
@@ -73,6 +74,8 @@ def make_trial(
         facts |= _of_users(task, rate)
     elif isinstance(task, TextTask):
         facts |= _of_task(task, rate)
+    elif isinstance(task, Turns):
+        facts |= make_turns(task, rate)
     else:
         n_gaps = task.n_generated - task.is_request
         step_s = task.n_sequences / rate
@@ -126,3 +129,56 @@ def _of_users(task: UserLoad, rate: float) -> dict[str, Any]:
         "total_ns": request.total_ns,
         "requests": (request,) * task.n_requests,
     }
+
+
+PREFILL_PER_S = 1000
+"""Of what `make_turns` makes: a token that is not in the cache takes a millisecond."""
+
+
+def make_turns(task: Turns, rate: float = 100.0, **changes: Any) -> dict[str, Any]:
+    """Conversations whose cache is kept whole, with `rate` tokens a second of each answer."""
+    requests, total_ns = [], 0
+    users = range(task.n_sequences)
+    for turn in range(task.n_turns):
+        for user in users:
+            n_before = task.n_system + turn * (task.n_input + task.n_output)
+            n_cached = n_before if turn else task.n_system if user else 0
+            requests.append(_turn(task, rate, turn, n_cached, user=user, history="kept"))
+        total_ns += requests[-1].answered_ns
+    if task.n_sequences == 1:
+        last = task.n_turns - 1
+        for history, n_cached in (("edited", task.n_system), ("dropped", 0)):
+            requests.append(_turn(task, rate, last, n_cached, history=history, n_tokens=1))
+        session = SessionState(
+            n_tokens=requests[-1].n_prompt,
+            n_bytes=20_000_000,
+            save_ns=4_000_000,
+            restore_ns=5_000_000,
+            write_ns=30_000_000,
+            read_ns=9_000_000,
+        )
+        changes = {"session": session} | changes
+    return {
+        "n_tokens": task.n_turns * task.n_output * task.n_sequences,
+        "total_ns": total_ns,
+        "n_prompt": requests[0].n_prompt,
+        "ttft_ns": requests[0].ttft_ns,
+        "chat_template": "applied",
+        "requests": tuple(requests),
+    } | changes
+
+
+def _turn(
+    task: Turns, rate: float, turn: int, n_cached: int, n_tokens: int = 0, **more: Any
+) -> Request:
+    n_tokens = n_tokens or task.n_output
+    n_prompt = task.n_system + turn * task.n_output + (turn + 1) * task.n_input
+    return Request(
+        ttft_ns=(n_prompt - n_cached) * 1_000_000_000 // PREFILL_PER_S,
+        gap_ns=(round(1e9 / rate),) * (n_tokens - 1),
+        n_prompt=n_prompt,
+        n_cached=n_cached,
+        n_tokens=n_tokens,
+        turn=turn,
+        **more,
+    )

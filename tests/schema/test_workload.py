@@ -29,9 +29,11 @@ from harness.schema.workload_requests import (
     UserLoad,
 )
 from harness.schema.workload_tasks import TASK_PROMPTS, TextTask
+from harness.schema.workload_turns import Turns, TurnsTogether
 
 _COUNTED = st.integers(1, 999_999), st.integers(0, 999_999)
 _PARALLEL = (*_COUNTED, st.integers(2, 9_999))
+_TURNS = (st.integers(1, 100), *[st.integers(1, 9_999)] * 3)
 WORKLOADS: st.SearchStrategy[Workload] = st.one_of(
     st.builds(Prefill, *_COUNTED),
     st.builds(Decode, *_COUNTED),
@@ -48,6 +50,8 @@ WORKLOADS: st.SearchStrategy[Workload] = st.one_of(
     ),
     st.just(Chat()),
     st.sampled_from(tuple(TASK_PROMPTS)).map(TextTask),
+    st.builds(Turns, *_TURNS),
+    st.builds(TurnsTogether, *_TURNS, st.integers(2, 9_999)),
 )
 N_CTX_TRAIN = st.none() | st.integers(0, 1 << 20)
 
@@ -79,6 +83,13 @@ def test_a_name_reads_back_as_the_workload_it_names(workload: Workload) -> None:
         ("chat@r0.50", UserLoad(Chat(), per_s=0.5)),
         ("pp8+tg8@r12", UserLoad(Exchange(8, 8), per_s=12)),
         (" Rewrite", TextTask("rewrite")),
+        ("turns8", Turns(8)),
+        ("Turns 8".replace(" ", ""), Turns(8, 3000, 800, 150)),
+        ("turns100:3000+800+150", Turns(100)),
+        ("turns8 : 1000 + 200+50", Turns(8, 1000, 200, 50)),
+        ("turns8x4", TurnsTogether(8, n_sequences=4)),
+        ("turns8 x 16:10+20+3", TurnsTogether(8, 10, 20, 3, n_sequences=16)),
+        ("turns8x1", Turns(8)),
     ],
 )
 def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: Workload) -> None:
@@ -104,25 +115,35 @@ def test_workloads_are_written_as_llama_bench_prints_them(text: str, expected: W
             "tasks",
             "storyx4",
             "rewrite@d9",
+            "turns",
+            "turns-1",
+            "turns8:",
+            "turns8:100+20",
+            "turns8:0+1+1",
+            "turns8:10+20+3x4",
+            "turns8@d5",
         ),
     ],
 )
 def test_what_is_no_workload_says_how_they_are_written(text: str) -> None:
     with pytest.raises(
         ValueError,
-        match=r"write pp512, tg128, tg128@d4096, pp512x4, tg128x4, chat, pp512[+]tg128, chatx4",
+        match=r"write pp512, tg128, tg128@d4096, pp512x4, tg128x4, chat, pp512[+]tg128, chatx4, "
+        r"chat@r0.5, turns8, turns8x4, rewrite, extract, summary, question, story, verify8 or "
+        r"sustain60",
     ):
         parse_workload(text)
     assert FORMS == (
         "ppN[xM][@dDEPTH], tgN[xM][@dDEPTH], chat, ppN+tgM, chatxM, chat@rPER_S, "
-        "rewrite|extract|summary|question|story, verifyN,M[@dDEPTH], sustainSECONDS"
+        "turnsN[xM][:SYSTEM+INPUT+OUTPUT], rewrite|extract|summary|question|story, "
+        "verifyN,M[@dDEPTH], sustainSECONDS"
     )
 
 
 @given(WORKLOADS)
 def test_a_workload_never_needs_more_than_it_is_given(workload: Workload) -> None:
     assert 0 < workload.n_ctx_min <= workload.n_ctx
-    n_each = workload.n_ctx // workload.n_sequences
+    n_each = workload.n_ctx // (1 if workload.shares_context else workload.n_sequences)
     assert workload.n_prompt + workload.n_generated <= n_each - workload.depth
     assert workload.depth < workload.mean_positions <= n_each
 
@@ -131,9 +152,29 @@ def test_a_workload_never_needs_more_than_it_is_given(workload: Workload) -> Non
 def test_the_same_of_one_sequence_does_as_much_for_it(workload: Workload) -> None:
     alone = workload.alone
     assert alone.n_sequences == 1
-    for name in ("n_prompt", "n_generated", "depth", "mean_positions", "rate_metric"):
+    # Of conversations the rate of one is that of their answers alone.
+    rates = () if workload.shares_context else ("rate_metric",)
+    for name in ("n_prompt", "n_generated", "depth", "mean_positions", *rates):
         assert getattr(alone, name) == getattr(workload, name)
     assert (alone == workload) == (workload.n_sequences == 1)
+
+
+@pytest.mark.parametrize("text", ["turns0", "turns101", "turns10000", "turns0x4", "TURNS999999999"])
+def test_a_conversation_has_few_turns(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"{text.lower()}: a conversation has 1 to 100 turns"):
+        parse_workload(text)
+
+
+def test_a_conversation_can_do_with_its_first_turn_and_shares_its_beginning() -> None:
+    turns = Turns(8, 1000, 200, 50)
+    assert turns.n_ctx_min == 1000 + 96 + 282
+    assert turns.context_length(2048) == 2048
+    assert turns.n_ctx == 3584  # 1000 + 96 + 8 * 282, padded
+    together = turns.among(4)
+    # Four times the turns, and once what they have in common.
+    assert 1000 + 4 * 8 * 250 < together.n_ctx < 4 * turns.n_ctx
+    assert turns.of_lengths(None, 100, None).name == "turns8:1000+100+50"
+    assert Turns(8).mean_positions == 3000 + 4.5 * 800 + 4 * 150
 
 
 def test_context_is_what_llama_bench_gives() -> None:

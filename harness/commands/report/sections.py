@@ -23,6 +23,7 @@ from harness.report.roofline_page import roofline_page
 from harness.report.scope import Scope, scopes
 from harness.report.serving_page import serving_page
 from harness.report.trimmed import believable
+from harness.report.turns_page import turns_page
 from harness.report.typed_command import command_line, measuring_command
 from harness.report.users_page import users_page
 from harness.report.verdict_page import verdict_page
@@ -47,6 +48,7 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
         ("What a batch costs", _of_each(cost_page, found), measured),
         ("Several sequences together", _of_each(parallel_page, found), measured),
         ("Several users", _of_each(users_page, found), measured),
+        ("Conversations", _of_each(turns_page, found), measured),
         ("What serving costs", _of_each(serving_page, found), measured),
         ("Memory", _of_each(memory_page, found), measured),
         ("Quantizations", _of_each(_frontier(result), found), _scoring(result)),

@@ -171,10 +171,10 @@ RULES: Rules = {
         **_records("server speculation failure"),
     },
     Speculation: _kept("drafted accepted draft_ns"),
-    SessionState: _kept("n_tokens n_bytes save_ns restore_ns write_ns read_ns"),
     ServerTimes: _kept(
         "queue_ns load_ns prompt_ns n_prompt decode_ns n_tokens n_draft n_draft_accepted"
     ),
+    SessionState: _kept("n_tokens n_bytes save_ns restore_ns write_ns read_ns"),
     ServiceLevel: _kept("ttft_ns itl_ns"),
     RequestFailure: {"message": treatment.message, **_kept("reason status")},
     of_experiment.Trial: {

@@ -33,12 +33,14 @@ from harness.measure.jobs.measure import (
 from harness.measure.jobs.repetition_worker import repeat, rest, watched
 from harness.measure.jobs.task_worker import TaskBench
 from harness.measure.jobs.trial_worker import Bench
+from harness.measure.jobs.turns_worker import TurnsBench
 from harness.measure.protocol import Send
 from harness.schema.experiment import ContextFacts, Load, Trial
 from harness.schema.machine import Device
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_tasks import TextTask
+from harness.schema.workload_turns import Turns
 
 _COLD_RATIO = 0.05
 """A file of which less than this is cached counts as cold; reading the header alone brings back
@@ -130,7 +132,10 @@ def _context(
     started_ns = perf_counter_ns()
     n_ctx = _n_ctx(model, workload, job.settings.n_ctx)
     with contextlib.ExitStack() as stack:
-        context = stack.enter_context(model.context(n_ctx, n_sequences=workload.n_sequences))
+        own = model.context(
+            n_ctx, n_sequences=workload.n_sequences, is_shared=workload.shares_context
+        )
+        context = stack.enter_context(own)
         buffers, draft = context.buffers, None
         if job.settings.draft_max and workload.takes_draft:
             draft = Draft(job.settings.draft_max, draft_model)
@@ -166,15 +171,22 @@ def _bench(
     workload: Workload,
     rng: np.random.Generator,
     draft: Draft | None,
-) -> Bench | TaskBench:
+) -> Bench | TaskBench | TurnsBench:
     """What makes the trials of a workload."""
     if isinstance(workload, TextTask):
         return TaskBench(model, context, workload, draft)
+    if isinstance(workload, Turns):
+        return TurnsBench(model, context, workload)
     return Bench(model, context, workload, rng)
 
 
 def _trial(
-    bench: Bench | TaskBench, job: MeasureJob, meters: Meters, index: int, *, is_warm_up: bool
+    bench: Bench | TaskBench | TurnsBench,
+    job: MeasureJob,
+    meters: Meters,
+    index: int,
+    *,
+    is_warm_up: bool,
 ) -> Trial:
     measure = bench.plan(is_warm_up=is_warm_up)
     # Behind another worker's trial the caches hold what is not ours.

@@ -31,10 +31,14 @@ SILENCE_NS = 60 * 1_000_000_000  # the largest model takes a tenth of a second
 
 
 class ContextRequest(Record):
-    """A context to be planned; its sequences share its positions in equal parts."""
+    """
+    A context to be planned, whose sequences have equal parts of its positions, or with `is_shared`
+    all of them in common.
+    """
 
     n_ctx: PositiveInt
     n_sequences: PositiveInt = 1
+    is_shared: bool = False
     type_k: str = "f16"
     type_v: str = "f16"
 

@@ -70,7 +70,10 @@ class _Planner:
         )
         try:
             with self._model.context(
-                request.n_ctx, settings, n_sequences=request.n_sequences
+                request.n_ctx,
+                settings,
+                n_sequences=request.n_sequences,
+                is_shared=request.is_shared,
             ) as context:
                 return PlannedContext(
                     request=request,

@@ -23,7 +23,7 @@ from harness.engine.context import Context
 from harness.engine.model import Model
 from harness.measure.jobs.chat_text import CHAT_MESSAGE
 from harness.schema.experiment import ChatTemplate
-from harness.schema.request import Request
+from harness.schema.request import Request, SessionState
 from harness.schema.workload import (
     Decode,
     ParallelDecode,
@@ -57,6 +57,7 @@ class Timing:
     window_tokens: tuple[int, ...] = ()
     window_ns: tuple[int, ...] = ()
     requests: tuple[Request, ...] = ()
+    session: SessionState | None = None
 
 
 @dataclass

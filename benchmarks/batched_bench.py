@@ -15,7 +15,7 @@ import click
 
 from benchmarks.llama_bench import environment_with, said_by
 from harness.schema.settings import Settings
-from harness.schema.workload import ParallelDecode, ParallelPrefill
+from harness.schema.workload import ParallelDecode, ParallelPrefill, Verify
 from harness.schema.workload_kind import Workload
 
 _FLASH_ATTN = {"auto": -1, "off": 0, "on": 1}
@@ -115,6 +115,22 @@ def _computed_s(pid: int) -> float:
     """CPU time of all threads that a process has."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+class SteppingBatchedBench(LlamaBatchedBench):
+    """
+    Its steps of N sequences beside our batches of N tokens of one.
+
+    It knows no batch of one sequence that is asked for all of its logits. A step of N sequences is
+    as many tokens and logits in one call; what differs is whose cells each looks at.
+    """
+
+    def measured(self, model: Path, tasks: Sequence[Workload]) -> Mapping[str, Sequence[float]]:
+        """Tokens per second of the steps, by the names of `tasks`, one `verify8@d64`."""
+        (task,) = (it for it in tasks if isinstance(it, Verify))
+        prompts = ParallelPrefill(task.depth, n_sequences=task.n)
+        steps = ParallelDecode(task.n_steps, task.depth, task.n)
+        return {task.name: super().measured(model, (prompts, steps))[steps.name]}
 
 
 def _parted(tasks: Sequence[Workload]) -> tuple[ParallelPrefill, ParallelDecode]:

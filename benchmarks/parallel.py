@@ -15,7 +15,7 @@ from random import Random
 import click
 
 from benchmarks import beside, sweeps
-from benchmarks.batched_bench import CpuTimedBatchedBench, LlamaBatchedBench
+from benchmarks.batched_bench import CpuTimedBatchedBench, LlamaBatchedBench, SteppingBatchedBench
 from benchmarks.beside import Beside
 from benchmarks.llama_bench import system_info
 from harness.measure import runner
@@ -31,6 +31,10 @@ Compare the harness with llama-batched-bench, in interleaved pairs of fresh proc
 For each number of sequences both read as many prompts at once, then decode a token of each of them
 a step; as many repetitions behind one that does not count, the mean of their rates. It ends when
 every 95 % interval of harness / llama-batched-bench is within --precision.
+
+With --verify batches of N tokens of one sequence stand beside its steps of N sequences, which are
+as many tokens and logits in one call: verify1 is a step of one sequence in both, and of the others
+the ratio tells what the caches of several cost.
 
 \b
 The program comes from the sources of the binding, as llama-bench (benchmarks.fidelity --help):
@@ -55,6 +59,7 @@ whatever else runs on the machine (Linux): it takes --threads 1.
 @click.option("--sequences", "counts", multiple=True, type=int, default=(2, 4, 8))
 @click.option("--prompt", "n_prompt", default=64, show_default=True, help="Tokens of each.")
 @click.option("--steps", "n_steps", default=64, show_default=True)
+@click.option("--verify", "is_verifying", is_flag=True, help="verifyN beside steps of N sequences.")
 @click.option("--cpu-time", "is_by_cpu", is_flag=True, help="On a machine that others use.")
 @sweeps.limit_options
 @sweeps.common_options
@@ -66,6 +71,7 @@ def main(
     counts: tuple[int, ...],
     n_prompt: int,
     n_steps: int,
+    is_verifying: bool,
     is_by_cpu: bool,
     models: tuple[str, ...],
     trials: int,
@@ -80,12 +86,19 @@ def main(
     libs = libs and libs.resolve()
     if is_by_cpu and threads != 1:
         raise click.UsageError("--cpu-time takes --threads 1: threads that wait compute, too.")
+    if is_by_cpu and is_verifying:
+        raise click.UsageError(
+            "--cpu-time tells prompts and steps apart, and --verify has no prompts."
+        )
     kind = CpuTimedBatchedBench if is_by_cpu else LlamaBatchedBench
+    kind = SteppingBatchedBench if is_verifying else kind
     other = kind(binary.resolve(), settings, trials, libs)
     rows, documents = [], []
     with sweeps.alone(__file__, wait):
         for n in counts:
-            workloads = (f"pp{n_prompt}x{n}", f"tg{n_steps}x{n}@d{n_prompt}")
+            workloads: tuple[str, ...] = (f"pp{n_prompt}x{n}", f"tg{n_steps}x{n}@d{n_prompt}")
+            if is_verifying:
+                workloads = (f"verify{n}@d{n_prompt}",)
             watcher = Beside(other, paths, workloads, Random(seed), same=_SAME, is_by_cpu=is_by_cpu)
             plan = sweeps.plan_of(paths, workloads, settings, limits, n_trials=trials, seed=seed)
             runs = sweeps.swept(

@@ -42,9 +42,14 @@ class DepthPoint:
     predicted: Figure | None
 
     @property
+    def rate(self) -> Figure | None:
+        """The figure, where something may be judged by it."""
+        return None if self.case.disturbed else self.figure
+
+    @property
     def level(self) -> Level | None:
         """What so fast a decode deserves by itself."""
-        return decode_level(self.figure.value) if self.figure else None
+        return decode_level(self.rate.value) if self.rate else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,8 @@ class DepthCurve:
 
     @property
     def rates(self) -> list[tuple[int, Figure]]:
-        """Those of its points that have one."""
-        return [(point.depth, point.figure) for point in self.points if point.figure]
+        """Those of its points that something may be judged by."""
+        return [(point.depth, point.rate) for point in self.points if point.rate]
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _by_speed(measured: Measured, case: Case, evidence: Evidence) -> Verdict | N
         there = f"Decoding was measured at depth {depth}, not {verdict.DEPTH}"
         notes = (f"{there}: {_also(measured, Decode(128, verdict.DEPTH))}.",)
     curve = decode_curve(measured)
-    if curve and curve.rates:
+    if curve and len(curve.rates) > 1:
         notes += (f"Decoding ({curve.what}) is {reach_text(curve.rates)}.",)
     return verdict.by_speed(
         decode, _ttft_figure(measured), evidence, _sustained_ratio(measured), notes

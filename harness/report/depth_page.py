@@ -22,7 +22,7 @@ def depth_sentences(groups: Named) -> list[str]:
     found = []
     for name, group in groups:
         for curve in depth_curves(group):
-            if curve.phase == "decode" and curve.rates:
+            if curve.phase == "decode" and len(curve.rates) > 1:
                 about = " · ".join((name, curve.what) if len(groups) > 1 else (curve.what,))
                 found.append(f"{about}: {reach_text(curve.rates)}.")
     return found

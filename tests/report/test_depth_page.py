@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from make.gate import make_candidate, make_rounds
-from make.records import make_experiment, make_failed_run, make_run
+from make.records import make_experiment, make_failed_run, make_run, run_of
 from make.scopes import pictures_of, scope_of
+from make.trials import disturbed_counters, make_trial
 
 from harness.report.depth_page import depth_page
 from harness.report.page import Note, Page, Table
@@ -61,6 +62,16 @@ def test_a_depth_that_failed_is_a_row_with_its_reason() -> None:
     (table,) = tables_of(page).values()
     assert [row[:2][-1] for row in table.rows][1] == "failed"
     assert any("tg128@d65536 failed: " in line for line in table.legend)
+
+
+def test_by_disturbed_trials_nothing_is_judged() -> None:
+    names = ("tg128", "tg128@d4096")
+    trials = [make_trial(it, 60.0, counters=disturbed_counters()) for it in names]
+    experiment = make_experiment(workloads=names)
+    page = depth_page(scope_of((experiment, [run_of(*trials)])))
+    (table,) = tables_of(page).values()
+    assert [(row[0], row[3]) for row in table.rows] == [("0 ?", ""), ("4096 ?", "")]
+    assert not any(isinstance(part, Note) for part in page)
 
 
 def test_the_sentence_says_how_far_it_is_enough() -> None:

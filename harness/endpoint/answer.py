@@ -72,6 +72,28 @@ def read(raw: Raw, api: Api, *, since_ns: int | None = None) -> Request:
     )
 
 
+def words(raw: Raw, api: Api) -> str:
+    """The text of an answer, without what was thought before it."""
+    lines = zip(raw.stamps_ns, raw.lines, strict=False)
+    events = server_sent(lines) if api == "openai" else document_lines(lines)
+    found = []
+    for _, document in events.documents:
+        choices = items(document.get("choices"))
+        choice = mapping(choices[0]) if choices else {}
+        message = mapping(document.get("message"))
+        content = mapping(choice.get("delta")).get("content") or message.get("content")
+        found.append(_piece(content or choice.get("text")))
+    return "".join(found)
+
+
+def _piece(value: Any) -> str:
+    """A piece of text as it is, blanks and all; some services send a list of parts."""
+    if isinstance(value, str):
+        return value
+    parts = (mapping(part).get("text") for part in items(value)[:10])
+    return "".join(part for part in parts if isinstance(part, str))
+
+
 @dataclass(slots=True)
 class _Told:
     """What the documents of a stream say together."""

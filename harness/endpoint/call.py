@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,18 +22,43 @@ class Call:
     model: str
 
 
+Message = tuple[Literal["system", "user", "assistant"], str]
+"""Who says it, and what."""
+
+
 def chat_call(
     model: str, text: str, n_tokens: int, api: Api, seed: int, *, is_streaming: bool = True
 ) -> Call:
-    """
-    A chat of one message, whose answer has `n_tokens` tokens where the server can be told so.
+    """A chat of one message whose prompt is not cached, where that can be asked for."""
+    return conversation_call(
+        model,
+        [("user", text)],
+        n_tokens,
+        api,
+        seed,
+        is_streaming=is_streaming,
+        uses_cache=False,
+    )
 
-    The most likely token is taken each time, prompts are not cached where that can be asked for,
-    and the answer goes on behind its end where the server knows how (keys that a server does not
-    know, it passes over).
+
+def conversation_call(
+    model: str,
+    messages: Sequence[Message],
+    n_tokens: int,
+    api: Api,
+    seed: int,
+    *,
+    is_streaming: bool = True,
+    uses_cache: bool = True,
+) -> Call:
     """
-    messages = [{"role": "user", "content": text}]
-    body: dict[str, Any] = {"model": model, "messages": messages, "stream": is_streaming}
+    The next answer of a chat, of `n_tokens` tokens where the server can be told so.
+
+    The most likely token is taken each time, and the answer goes on behind its end where the server
+    knows how (keys that a server does not know, it passes over).
+    """
+    told = [{"role": role, "content": text} for role, text in messages]
+    body: dict[str, Any] = {"model": model, "messages": told, "stream": is_streaming}
     if api == "ollama":
         body["options"] = {"num_predict": n_tokens, "seed": seed, "temperature": 0}
     else:
@@ -42,7 +68,7 @@ def chat_call(
             "ignore_eos": True,
             "temperature": 0,
             "seed": seed,
-            "cache_prompt": False,
+            "cache_prompt": uses_cache,
         }
         if is_streaming:
             body["stream_options"] = {"include_usage": True}

@@ -79,6 +79,17 @@ def open_loop(calls: Sequence[Call], after_ns: Sequence[int], ask: Ask) -> list[
     return [each for each in found if each]
 
 
+def at_once(users: Sequence[Callable[[], None]]) -> None:
+    """Each of several on a thread of its own, all begun together."""
+    barrier = threading.Barrier(len(users))
+
+    def begin(user: Callable[[], None]) -> None:
+        barrier.wait()
+        user()
+
+    _run([threading.Thread(target=begin, args=(user,)) for user in users])
+
+
 def allow_connections(n: int) -> None:
     """
     Lets this process have so many at once, as far as the system does.

@@ -111,8 +111,8 @@ def _sentences(it: Conversation) -> Iterator[str]:
     if edited and edited.n_cached is not None and edited.n_prompt:
         share = units.percent(edited.n_cached / edited.n_prompt)
         yield (
-            f"after a change of the first message {share} of the cache is left at turn "
-            f"{edited.number}, and its first token takes {_seconds(edited.ttft)}"
+            f"after a change of the first message {share} of the prompt of turn {edited.number} "
+            f"is still in the cache, and its first token takes {_seconds(edited.ttft)}"
         )
     figures = it.case.metrics or it.case.disturbed
     if "session_bytes" in figures:

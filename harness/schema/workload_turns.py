@@ -48,7 +48,7 @@ class Turns(Workload):
     form = "turnsN[xM][:SYSTEM+INPUT+OUTPUT]"
     examples = ("turns8",)
     is_text = True
-    is_request = False
+    is_request = True
     prompt_metric: ClassVar[str | None] = "prefill_tok_per_s"
     decode_metric: ClassVar[str | None] = "decode_tok_per_s"
     prompt_spread = _PROMPT_SPREAD

@@ -201,6 +201,8 @@ def test_threads_that_would_only_wait_for_each_other_are_refused(
         ("pp4096+tg128x4", 4224),
         ("chat", None),
         ("chatx8", None),
+        ("turns8", None),
+        ("turns8:4000+200+50", 4250),
         ("tg128@d8192", None),  # is not asked of a server
     ],
 )

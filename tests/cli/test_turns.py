@@ -9,6 +9,7 @@ from make.gate import make_candidate, put
 
 from cli.commandline import ONE_THREAD, Home
 from harness.records.store import load
+from harness.serving.server import RunningServer
 
 NAME = "turns3:200+60+8"
 
@@ -42,7 +43,7 @@ def test_lengths_stand_in_the_name_and_each_turn_in_the_document(measured: Home)
 def test_the_page_has_the_turns_and_says_what_is_saved(measured: Home) -> None:
     shown = " ".join(measured.harness("show", "latest", "--explain", "--verbose").stdout.split())
     assert f"{NAME}: a kept prefix saves" in shown
-    assert "of the cache is left at turn 3" in shown
+    assert "of the prompt of turn 3 is still in the cache" in shown
     assert "3, nothing in the cache" in shown
     assert "TTFT kept" in shown
 
@@ -100,3 +101,40 @@ def test_what_cannot_be_is_one_line(home: Home, arguments: tuple[str, ...], word
     done = home.harness("run", "tiny-random", *arguments)
     assert done.exit_code == 2
     assert words in done.error()
+
+
+def test_a_served_conversation_shows_what_the_server_kept(
+    home: Home, llama_server: RunningServer
+) -> None:
+    names = "turns2:200+60+8,turns2x2:200+60+8"
+    done = home.harness("run", "--endpoint", llama_server.url, "--runs", "1", "--trials", "1",
+                        "-w", names, "--json")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    alone, together = done.document["conversations"]
+    assert [it["history"] for it in alone["turns"]] == ["kept", "kept", "edited", "dropped"]
+    first, second, _, dropped = alone["turns"]
+    assert second["n_cached"] > 0.9 * first["n_prompt"]
+    assert dropped["n_cached"] < 60
+    assert [it["number"] for it in together["turns"]] == [1, 2]
+    findings = " ".join(it["text"] for it in done.document["findings"])
+    assert "came from the server's cache" not in findings
+    shown = " ".join(home.harness("show", "latest").stdout.split())
+    assert "turns2:200+60+8: a kept prefix saves" in shown
+
+
+def test_what_a_server_has_no_room_for_is_one_line(home: Home, llama_server: RunningServer) -> None:
+    done = home.harness("run", "--endpoint", llama_server.url, "-w", "turns8")
+    assert done.exit_code == 2
+    assert "turns8 needs 3950 positions" in done.error()
+
+
+@pytest.mark.slow
+def test_a_file_and_its_server_hold_the_same_conversation(home: Home) -> None:
+    done = home.harness("run", "tiny-random", "--also-served", "--runs", "1", "--trials", "1",
+                        "-w", "turns2:200+60+8", *ONE_THREAD, "--json")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    here, served = done.document["conversations"]
+    for ours, theirs in zip(here["turns"], served["turns"], strict=True):
+        assert ours["history"] == theirs["history"]
+        # Their first message begins with 20 digits that no cache knows.
+        assert abs(ours["n_prompt"] - theirs["n_prompt"]) < 60

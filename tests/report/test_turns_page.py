@@ -31,9 +31,8 @@ def test_a_conversation_is_told_turn_by_turn() -> None:
     (note,) = (part for part in page if isinstance(part, Note))
     assert note.lines == tuple(turns_sentences([("", scope.shown[0].group)]))
     assert note.lines[0] == f"{NAME}: a kept prefix saves 1.50 s of 1.70 s at turn 3."
-    assert (
-        "58.8 % of the cache is left at turn 3, and its first token takes 700 ms" in note.lines[1]
-    )
+    assert "58.8 % of the prompt of turn 3 is still in the cache" in note.lines[1]
+    assert "its first token takes 700 ms" in note.lines[1]
     assert "the session takes 19.1 MiB" in note.lines[2]
 
 

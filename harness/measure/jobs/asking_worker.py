@@ -7,8 +7,9 @@ connecting, and reading what the lines say (harness/endpoint/stream.py).
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
 from random import Random
@@ -17,7 +18,7 @@ from typing import Any
 
 from harness.endpoint.address import Address
 from harness.endpoint.answer import read
-from harness.endpoint.call import Call, chat_call
+from harness.endpoint.call import Call, Message, chat_call, conversation_call
 from harness.endpoint.counting import Counter
 from harness.endpoint.failure import RequestFailed, fail
 from harness.endpoint.identify import identify
@@ -70,6 +71,11 @@ class Client:
         seed = self.random.randrange(2**31)
         return chat_call(served.model, text, n_tokens, served.api, seed)
 
+    def next_turn(self, messages: Sequence[Message], n_tokens: int, seed: int) -> Call:
+        """A request for the next answer of a conversation, for which the server uses its cache."""
+        served = self.job.served
+        return conversation_call(served.model, messages, n_tokens, served.api, seed)
+
     def ask(self, call: Call) -> Raw:
         """
         What comes back, stamped and not yet read.
@@ -93,11 +99,21 @@ class Client:
         Raises:
             RequestFailed: It does not tell, or does not answer.
         """
+        with self.counting() as counter:
+            return prompt_of(n_tokens, counter, self.random, CHAT_MESSAGE)
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[Counter]:
+        """
+        Counts tokens as the server does.
+
+        Raises:
+            RequestFailed: It does not tell, or does not answer, or whatever fails in the block.
+        """
         try:
             identified = identify(self._address, self._key, _IDENTIFY_S)
             model = choose(identified, self.job.served.model)
-            counter = Counter(identified, model, self._key, self.job.silence_ns / _NS_PER_S)
-            return prompt_of(n_tokens, counter, self.random, CHAT_MESSAGE)
+            yield Counter(identified, model, self._key, self.job.silence_ns / _NS_PER_S)
         except HarnessError as error:
             fail("refused", str(error))
 

@@ -24,6 +24,7 @@ from harness.measure.jobs.measure import (
 )
 from harness.measure.jobs.repetition_worker import repeat, rest, watched
 from harness.measure.jobs.request import RequestJob
+from harness.measure.jobs.turns_asking_worker import conversations
 from harness.measure.protocol import Send
 from harness.schema.experiment import Load, Trial
 from harness.schema.machine import Counters
@@ -31,6 +32,7 @@ from harness.schema.served import Served
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import UserLoad
+from harness.schema.workload_turns import Turns
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def request_job(job: RequestJob, send: Send) -> None:
     for workload in map(parse_workload, job.workloads):
         send(AskingEvent(workload=workload.name))
         try:
-            plan = planned(workload, client)
+            plan = _planned(workload, client)
             # Of a load what is not answered is a figure, and the next request may be.
             tolerated = (RequestFailed,) if isinstance(workload, UserLoad) else ()
             take = partial(_trial, workload, plan, server, meters)
@@ -103,6 +105,12 @@ def request_job(job: RequestJob, send: Send) -> None:
                 WorkloadFailedEvent(workload=workload.name, reason=why.reason, message=why.message)
             )
     server.tell_memory("end", send)
+
+
+def _planned(workload: Workload, client: Client) -> PlanRequests:
+    if isinstance(workload, Turns):
+        return conversations(workload, client)
+    return planned(workload, client)
 
 
 def _trial(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -22,6 +22,9 @@ from harness.schema.workload_turns import Turns
 Write = Callable[[int], str]
 """Gives a text of at least so many characters; the longer one begins with the shorter one."""
 
+_WARM_CHARACTERS, _N_WARM = 200, 8
+_N_KINDS = 7
+"""Of messages; the system prompt is one more."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 _LAYERS = ("core", "api", "jobs", "store", "web")
 _BEGIN = datetime(2025, 3, 3, 6, 0, tzinfo=UTC)
@@ -37,27 +40,35 @@ class Texts:
     """The first input of the first user, as it reads after a change."""
 
 
-def texts_of(task: Turns, cut: Callable[[Write, int], str]) -> Texts:
+def texts_of(task: Turns, cut: Callable[[Write, int, int], str]) -> Texts:
     """
     The texts of a workload.
 
     Args:
         task: Which lengths, how many turns, how many users.
-        cut: Out of a text that is as long as one likes, one of so many tokens.
+        cut: Out of a text that is as long as one likes, one of so many tokens; and of which kind
+            it is, as those of a kind have about as many characters a token.
     """
 
     def of_input(user: int, turn: int, *, is_edited: bool = False) -> str:
         def write(n_characters: int) -> str:
             return message_text(user, turn, n_characters, is_edited=is_edited)
 
-        return cut(write, task.n_input)
+        return cut(write, task.n_input, turn % _N_KINDS)
 
     users = range(task.n_sequences)
     return Texts(
-        cut(system_text, task.n_system),
+        cut(system_text, task.n_system, _N_KINDS),
         tuple(tuple(of_input(user, turn) for turn in range(task.n_turns)) for user in users),
         of_input(0, 0, is_edited=True),
     )
+
+
+def short_of(task: Turns, texts: Texts) -> tuple[Turns, Texts]:
+    """One short turn of each user, as a warm-up; its texts have a token at the least."""
+    short = replace(task, n_turns=1, n_system=1, n_input=1, n_output=min(task.n_output, _N_WARM))
+    inputs = tuple((of_user[0][:_WARM_CHARACTERS],) for of_user in texts.inputs)
+    return short, Texts(texts.system[:_WARM_CHARACTERS], inputs, "")
 
 
 def system_text(n_characters: int) -> str:
@@ -80,7 +91,7 @@ def message_text(user: int, turn: int, n_characters: int, *, is_edited: bool = F
         writer.question, writer.file, writer.log, writer.tests, writer.search, writer.table,
         writer.note,
     )  # fmt: skip
-    return _joined(kinds[turn % len(kinds)](), n_characters)
+    return _joined(kinds[turn % _N_KINDS](), n_characters)
 
 
 def _joined(pieces: Iterator[str], n_characters: int) -> str:

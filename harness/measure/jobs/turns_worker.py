@@ -22,12 +22,11 @@ from harness.engine.kept_cache import KeptCache, Tokens, shared_length
 from harness.engine.model import Message, Model
 from harness.measure.jobs.session_worker import session_of
 from harness.measure.jobs.trial_worker import Timing
-from harness.measure.jobs.turns_text import Texts, texts_of
+from harness.measure.jobs.turns_text import Texts, short_of, texts_of
 from harness.schema.experiment import ChatTemplate
 from harness.schema.request import History, Request, RequestFailure, SessionState
 from harness.schema.workload_turns import Turns
 
-_WARM_UP = Turns(1, 256, 128, 8)
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -73,20 +72,12 @@ class TurnsBench:
                 "pp512+tg128",
             )
         if self._texts is None:
-            self._texts = texts_of(self.workload, partial(in_tokens, self._model))
+            model = self._model
+            self._texts = texts_of(self.workload, lambda write, n, _: in_tokens(model, write, n))
         talk = partial(_Talk, self._model, self._context)
         if not is_warm_up:
             return talk(self.workload, self._texts).whole
-        return talk(*_short(self.workload, self._texts)).first
-
-
-def _short(task: Turns, texts: Texts) -> tuple[Turns, Texts]:
-    """One turn of few tokens."""
-    lengths = _WARM_UP.n_system, _WARM_UP.n_input, _WARM_UP.n_output
-    short = task.of_lengths(*map(min, lengths, (task.n_system, task.n_input, task.n_output)))
-    # A character is a token at the most, nearly always.
-    inputs = tuple((of_user[0][: short.n_input],) for of_user in texts.inputs)
-    return short, Texts(texts.system[: short.n_system], inputs, "")
+        return talk(*short_of(self.workload, self._texts)).first
 
 
 @dataclass

@@ -23,8 +23,8 @@ def draft_options(function: Callable[..., Any]) -> Callable[..., Any]:
         default=(),
         metavar=f"MODEL|{NGRAM}",
         help="Measure with and without tokens guessed ahead: by a smaller model of the same "
-        f"vocabulary, or by what stood in the text before ({NGRAM}). Default workload then: "
-        f"{TASKS}. Several: {NGRAM},MODEL.",
+        f"vocabulary, or by what stood in the text before ({NGRAM}). Default workloads "
+        f"then: {TASKS}, and what batches cost. Several: {NGRAM},MODEL.",
     )
     most = click.option(
         "--draft-max",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness import units
+from harness.analysis.speculation import batch_workloads
 from harness.errors import UsageError
 from harness.files import OnProgress
 from harness.measure.jobs.draft import why_unlike
@@ -14,7 +15,7 @@ from harness.schema.model import AnyModel
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import NGRAM
 from harness.schema.workload import parse_workload
-from harness.schema.workload_tasks import TASKS
+from harness.schema.workload_tasks import TASK_PROMPTS, TASKS
 
 DRAFT_MAX = 3
 """Tokens guessed ahead where nobody asks for another number: llama.cpp's own --spec-draft-n-max."""
@@ -37,6 +38,11 @@ def draft_keys(names: Sequence[str], drafts: Subjects) -> tuple[str, ...]:
     """What settings call each of `names`, in their order."""
     keys = iter(model.key for model in drafts.models)
     return tuple(name if name == NGRAM else next(keys) for name in names)
+
+
+def usual_workloads_with(most: Sequence[int]) -> tuple[str, ...]:
+    """What is measured with guesses up to `most` ahead: all tasks, and what their batches cost."""
+    return (*TASK_PROMPTS, *batch_workloads(most))
 
 
 def refuse_served(models: Sequence[str], *, also_served: bool) -> None:

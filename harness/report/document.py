@@ -14,6 +14,7 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import case_findings, tally
 from harness.analysis.measured import Measured
 from harness.analysis.serving_cost import serving_costs
+from harness.analysis.speculation import guessings
 from harness.analysis.verdict import Verdict
 from harness.analysis.verdict_measured import NoVerdict
 from harness.report.document_parts import (
@@ -25,6 +26,7 @@ from harness.report.document_parts import (
 from harness.report.loads_document import LoadsDocument, loads_documents
 from harness.report.measured_page import MeasuredResult
 from harness.report.serving_document import ServingDocument, serving_documents
+from harness.report.speculation_document import SpeculationDocument, speculation_documents
 from harness.report.turns_document import ConversationDocument, conversation_documents
 from harness.schema.experiment import Provenance, Stop
 from harness.schema.figure import Figure
@@ -146,6 +148,7 @@ class MeasuredDocument:
         findings: How far to believe the figures, and what would help.
         serving: What serving costs, of each model that a server was started for.
         conversations: Turn by turn.
+        speculation: What guessing tokens ahead gains, of each configuration that does.
     """
 
     experiment: str
@@ -162,6 +165,7 @@ class MeasuredDocument:
     findings: tuple[Finding, ...]
     serving: tuple[ServingDocument, ...]
     conversations: tuple[ConversationDocument, ...]
+    speculation: tuple[SpeculationDocument, ...]
 
 
 def document(result: MeasuredResult) -> MeasuredDocument:
@@ -185,6 +189,7 @@ def document(result: MeasuredResult) -> MeasuredDocument:
         findings=tuple(result.findings),
         serving=serving_documents(serving_costs(result.groups)),
         conversations=tuple(conversation_documents(result.groups)),
+        speculation=speculation_documents(guessings(result.groups)),
     )
 
 

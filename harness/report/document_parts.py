@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.analysis.stats.ratio import Comparison
+from harness.analysis.stats.ratio import Verdict as Standing
 from harness.analysis.verdict import Evidence, Level, Verdict
 from harness.models.model import Model, Origin
+from harness.report.ratios import ratio_of
 from harness.schema.experiment import Experiment
 from harness.schema.figure import Figure
 from harness.schema.model import ModelFile, ServedModel
@@ -87,6 +90,24 @@ class VerdictDocument:
     findings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RatioDocument:
+    """
+    How one figure stands to another over the rounds that both have.
+
+    Attributes:
+        ratio: The geometric mean of the ratios of single rounds; `n` counts rounds.
+        confidence: Of its interval.
+        threshold: The share up to which both are the same.
+        verdict: Of the other one, seen from the first.
+    """
+
+    ratio: Figure
+    confidence: float
+    threshold: float
+    verdict: Standing
+
+
 def file_document(model: ModelFile | ServedModel) -> FileDocument:
     """Which file a model is."""
     return FileDocument(model.file_name, model.sha256, model.kind)
@@ -118,4 +139,11 @@ def verdict_document(verdict: Verdict) -> VerdictDocument:
         ttft=verdict.ttft,
         short_bytes=verdict.short_bytes,
         findings=verdict.notes,
+    )
+
+
+def ratio_document(comparison: Comparison) -> RatioDocument:
+    """How one figure stands to another."""
+    return RatioDocument(
+        ratio_of(comparison), comparison.confidence, comparison.threshold, comparison.verdict
     )

@@ -99,7 +99,7 @@ def measured_page(result: MeasuredResult, *, is_full: bool = False) -> Page:
     else:
         shown = [*shown_figures(groups), *shown_series(groups)]
         swept = sweep_table(groups, list(_sweep_notes(groups)))
-        tables = [swept, *map(_for_programs, tables)]
+        tables = [*([swept] if swept.rows else []), *map(_for_programs, tables)]
         more = f"Loading, latencies and memory of each: {FULL}, here or with `harness show`."
     costs = serving_costs(groups)
     return (

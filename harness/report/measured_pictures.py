@@ -13,6 +13,7 @@ from harness.report.picture import Picture
 from harness.report.rates_page import rates_page
 from harness.report.scope import Scope, moment_text, scopes
 from harness.report.serving_page import serving_page
+from harness.report.speculation_page import guessing_page
 from harness.report.trimmed import believable
 from harness.report.turns_page import turns_page
 from harness.report.users_page import users_page
@@ -22,6 +23,7 @@ _PAGES: tuple[Callable[[Scope], Page], ...] = (
     rates_page,
     depth_page,
     cost_page,
+    guessing_page,
     users_page,
     turns_page,
     serving_page,

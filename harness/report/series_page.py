@@ -13,11 +13,14 @@ from harness.analysis.cases import Case
 from harness.analysis.conversations import conversations
 from harness.analysis.depth_curve import depth_curves
 from harness.analysis.measured import Measured
+from harness.analysis.speculation import guessed_workloads, guessings
 from harness.analysis.user_loads import load_series
 from harness.analysis.verification import cost_curves
 from harness.report.depth_page import depth_tables
 from harness.report.loads_page import Named, load_sentences, load_tables, shown_loads
 from harness.report.page import Table
+from harness.report.speculation_page import FORMULA as GUESSING
+from harness.report.speculation_page import guessing_sentences, guessing_tables
 from harness.report.turns_page import turns_sentences, turns_tables
 from harness.report.verification_page import FORMULA, cost_sentences, cost_tables
 from harness.schema.figure import Figure
@@ -25,7 +28,12 @@ from harness.schema.figure import Figure
 
 def series_sentences(groups: Named) -> list[str]:
     """What each series says; how far decoding is enough stands with the verdict."""
-    return [*load_sentences(groups), *cost_sentences(groups), *turns_sentences(groups)]
+    return [
+        *load_sentences(groups),
+        *cost_sentences(groups),
+        *turns_sentences(groups),
+        *guessing_sentences(groups),
+    ]
 
 
 def series_tables(groups: Named) -> list[Table]:
@@ -35,6 +43,7 @@ def series_tables(groups: Named) -> list[Table]:
         *depth_tables(groups),
         *cost_tables(groups),
         *turns_tables(groups),
+        *guessing_tables(groups),
     ]
 
 
@@ -46,7 +55,7 @@ def series_workloads(group: Measured) -> set[str]:
         *(cost.case for curve in cost_curves(group) for cost in curve.costs),
         *(it.case for it in conversations(group)),
     ]
-    return {case.workload for case in cases}
+    return {case.workload for case in cases} | guessed_workloads(group)
 
 
 def cases_apart(group: Measured) -> list[Case]:
@@ -66,4 +75,5 @@ def shown_series(groups: Sequence[Measured]) -> Iterator[tuple[str, Figure]]:
 
 def series_formulas(groups: Sequence[Measured]) -> list[str]:
     """What of those tables the metrics do not explain."""
-    return [FORMULA] if any(cost_curves(group) for group in groups) else []
+    costs = [FORMULA] if any(cost_curves(group) for group in groups) else []
+    return [*costs, *([GUESSING] if guessings(groups) else [])]

@@ -7,29 +7,9 @@ from dataclasses import dataclass
 
 from harness.analysis.comparison import ComparedFigure
 from harness.analysis.serving_cost import ServingCost, Stage, StageName
-from harness.analysis.stats.ratio import Comparison, Verdict
-from harness.report.document_parts import BuildDocument
-from harness.report.ratios import ratio_of
+from harness.report.document_parts import BuildDocument, RatioDocument, ratio_document
 from harness.schema.experiment import EngineInfo
 from harness.schema.figure import Figure
-
-
-@dataclass(frozen=True, slots=True)
-class RatioDocument:
-    """
-    How one figure stands to another over the rounds that both have.
-
-    Attributes:
-        ratio: The geometric mean of the ratios of single rounds; `n` counts rounds.
-        confidence: Of its interval.
-        threshold: The share up to which both are the same.
-        verdict: Of the other one, seen from the first.
-    """
-
-    ratio: Figure
-    confidence: float
-    threshold: float
-    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +101,10 @@ def _build(engine: EngineInfo) -> BuildDocument:
 
 
 def _stage(stage: Stage) -> StageDocument:
-    step = _ratio(stage.step) if stage.step else None
+    step = ratio_document(stage.step) if stage.step else None
     return StageDocument(stage.name, stage.workload, stage.tok_per_s, step)
 
 
 def _figure(figure: ComparedFigure) -> ServedFigureDocument:
-    ratio = _ratio(figure.comparison) if figure.comparison else None
+    ratio = ratio_document(figure.comparison) if figure.comparison else None
     return ServedFigureDocument(figure.metric, figure.a, figure.b, ratio, figure.note or None)
-
-
-def _ratio(comparison: Comparison) -> RatioDocument:
-    return RatioDocument(
-        ratio_of(comparison), comparison.confidence, comparison.threshold, comparison.verdict
-    )

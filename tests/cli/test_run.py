@@ -132,6 +132,7 @@ def test_show_as_json_is_the_documented_document(measured: Measured) -> None:
     assert set(document) == {
         "schema", "experiment", "origin", "started_at", "path", "machine", "conditions",
         "provenance", "cases", "verdicts", "stops", "findings", "serving", "loads",
+        "conversations", "speculation",
     }  # fmt: skip
     assert document["schema"] == 2
     assert [case["workload"] for case in document["cases"]] == ["pp16", "tg8"]

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from cli.commandline import ONE_THREAD, Home
+from harness.measure.drafts import usual_workloads_with
 from harness.records.store import StoredExperiment, load
 from harness.schema.settings import NGRAM
+from harness.schema.workload_tasks import TASK_PROMPTS
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +96,23 @@ def test_a_server_guesses_with_its_own(home: Home, tiny_model: Path) -> None:
     done = home.harness("run", "--endpoint", "http://127.0.0.1:9", "--draft", str(tiny_model))
     assert done.exit_code == 2
     assert "compare two servers of the same model" in done.error()
+
+
+def test_where_guessing_pays_is_said_first(measured: Home) -> None:
+    shown = measured.harness("show", "latest").stdout
+    assert "Guessing by n-grams, up to 2 tokens ahead\n" in shown
+    document = measured.harness("show", "latest", "--json").document
+    told = [it["settings"]["draft"] for it in document["speculation"]]
+    assert told == [NGRAM, document["cases"][0]["model"]]
+    for each in document["speculation"]:
+        (task,) = each["tasks"]
+        assert task["workload"] == "story"
+        assert len(task["same_tokens"]) == 4
+        assert task["predicted"] is None
+
+
+def test_without_workloads_all_tasks_are_measured_and_what_their_batches_cost(home: Home) -> None:
+    usual = usual_workloads_with((2, 4))
+    assert usual == (*TASK_PROMPTS, "verify1@d256", "verify3@d256", "verify5@d256")
+    help = " ".join(home.harness("run", "--help").stdout.split())
+    assert "Default workloads then: tasks, and what batches cost." in help

@@ -22,6 +22,7 @@ from harness.report.rates_page import rates_page
 from harness.report.roofline_page import roofline_page
 from harness.report.scope import Scope, scopes
 from harness.report.serving_page import serving_page
+from harness.report.speculation_page import guessing_page
 from harness.report.trimmed import believable
 from harness.report.turns_page import turns_page
 from harness.report.typed_command import command_line, measuring_command
@@ -46,6 +47,7 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
         ("Speed", _of_each(rates_page, found), measured),
         ("Speed over context depth", _of_each(depth_page, found), measured),
         ("What a batch costs", _of_each(cost_page, found), measured),
+        ("Guessing ahead", _of_each(guessing_page, found), measured),
         ("Several sequences together", _of_each(parallel_page, found), measured),
         ("Several users", _of_each(users_page, found), measured),
         ("Conversations", _of_each(turns_page, found), measured),

@@ -28,7 +28,7 @@ from harness.commands.run.resume import (
     was_also_served,
 )
 from harness.errors import UsageError
-from harness.measure.drafts import draft_keys, find_drafts, require_drafting
+from harness.measure.drafts import draft_keys, find_drafts, require_drafting, usual_workloads_with
 from harness.measure.lock import machine_held
 from harness.measure.resume import resume
 from harness.measure.session import MeasureRequest, SessionResult, prepare
@@ -39,7 +39,6 @@ from harness.report.progress.measuring import Progress
 from harness.report.run_line import goes_on_as, to_go_on
 from harness.schema.model import ModelFile
 from harness.schema.request import ServiceLevel
-from harness.schema.workload_tasks import TASK_PROMPTS
 
 
 @click.command(
@@ -110,7 +109,7 @@ def command(
     request = replace(request, key_variable=key_variable, slo=slo, search=search)
     refuse_drafts(draft, models, options.typed(context), also_served=also_served)
     if draft:
-        workloads = request.workloads or tuple(TASK_PROMPTS)
+        workloads = request.workloads or usual_workloads_with(draft_max)
         request = replace(request, workloads=workloads, drafts=draft, draft_max=draft_max)
     if interrupted is None:
         server = chosen_server(server_binary, also_served=also_served)

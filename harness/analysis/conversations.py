@@ -48,7 +48,12 @@ class Turn:
 @dataclass(frozen=True)
 class Conversation:
     """
-    A case of conversations. `is_disturbed`: there is no clean trial, and these are of all of them.
+    A case of conversations.
+
+    Attributes:
+        is_disturbed: There is no clean trial, and what is told is of all of them.
+        full: Which turn the context had no room for, in a sentence; None where it had.
+        tok_per_s: Of each Run, tokens of all answers over the time of all turns.
     """
 
     group: Measured
@@ -57,7 +62,7 @@ class Conversation:
     turns: tuple[Turn, ...]
     is_disturbed: bool
     full: str | None
-    """Which turn the context had no room for, in a sentence; None where there was enough."""
+    tok_per_s: tuple[float, ...]
 
     @property
     def kept(self) -> tuple[Turn, ...]:
@@ -85,7 +90,12 @@ def conversations(group: Measured) -> Iterator[Conversation]:
             of_runs = [formulas.trials_of(run, case.workload) for run in case.runs]
         turns = tuple(_turns([trials for trials in of_runs if trials]))
         if turns:
-            yield Conversation(group, case, task, turns, is_disturbed, _full(of_runs))
+            rates = tuple(_rate(trials) for trials in of_runs if trials)
+            yield Conversation(group, case, task, turns, is_disturbed, _full(of_runs), rates)
+
+
+def _rate(trials: Sequence[Trial]) -> float:
+    return sum(it.n_tokens for it in trials) / sum(it.total_ns for it in trials) * 1e9
 
 
 def _turns(of_runs: Sequence[Sequence[Trial]]) -> Iterator[Turn]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness import units
 from harness.analysis.conversations import Conversation, Turn, conversations
 from harness.analysis.metrics import METRICS
+from harness.analysis.sharing import Users, sharings
 from harness.report import legend
 from harness.report.loads_page import Named
 from harness.report.marks import figure_text
@@ -29,15 +30,29 @@ _COLUMNS = (
     Column("tok/s", align="right"),
 )
 _EVICTED = "evicted"
+_SHARING = (
+    Column("users", align="right"),
+    Column("tok/s", align="right", interval="95 % interval", is_interval_optional=True),
+    Column("per user", align="right"),
+    Column("TTFT kept", align="right"),
+    Column("context", align="right"),
+    Column("apart", align="right"),
+)
+_SHARING_LEGEND = (
+    "Tok/s: tokens of all answers over the time of all turns, prompts included; per user: while an "
+    "answer is written.",
+    "Context: the engine's buffers for it, weights left out; apart: those of a context for each.",
+)
 
 
 def turns_tables(groups: Named) -> list[Table]:
-    """For people a table for each conversation, turn by turn."""
-    return [
-        _table(name if len(groups) > 1 else "", it)
-        for name, group in groups
-        for it in conversations(group)
-    ]
+    """For people a table for each conversation, turn by turn, and one for several at once."""
+    found = []
+    for name, group in groups:
+        about = name if len(groups) > 1 else ""
+        found += [_table(about, it) for it in conversations(group)]
+        found += [_sharing(about, what, each) for what, each in sharings(group)]
+    return found
 
 
 def turns_sentences(groups: Named) -> list[str]:
@@ -49,6 +64,9 @@ def turns_sentences(groups: Named) -> list[str]:
             if len(groups) > 1:
                 about = f"{name} · {about}"
             found += [f"{about}: {sentence}." for sentence in _sentences(it)]
+        for _, each in sharings(group):
+            told = ((it.conversation.case.workload, _shared(it)) for it in each)
+            found += [f"{workload}: {sentence}." for workload, sentence in told if sentence]
     return found
 
 
@@ -100,7 +118,35 @@ def _legend(it: Conversation) -> Iterator[str]:
         yield f"{_EVICTED}: less than half of what the turn before had left was still there."
 
 
+def _sharing(name: str, what: str, each: Sequence[Users]) -> Table:
+    rows = tuple(
+        (
+            f"{it.n_users}{legend.DISTURBED_MARK if it.conversation.is_disturbed else ''}",
+            it.tok_per_s,
+            it.per_user,
+            it.ttft_kept,
+            _bytes(it.context_bytes),
+            _bytes(it.apart_bytes),
+        )
+        for it in each
+    )
+    title = " · ".join(filter(None, (name, f"{what}, several at once")))
+    return Table(_SHARING, rows, title, _SHARING_LEGEND)
+
+
+def _bytes(n_bytes: float | None) -> Quantity | None:
+    return None if n_bytes is None else Quantity(n_bytes, "bytes")
+
+
 # ------------------------------------------------------------------ sentences
+
+
+def _shared(it: Users) -> str:
+    """What one copy of the system prompt saves of memory; nothing where that is not known."""
+    if it.n_users == 1 or it.context_bytes is None or it.apart_bytes is None:
+        return ""
+    ours, apart = units.memory_size(it.context_bytes), units.memory_size(it.apart_bytes)
+    return f"one context for all {it.n_users} takes {ours}, one for each of them {apart}"
 
 
 def _sentences(it: Conversation) -> Iterator[str]:

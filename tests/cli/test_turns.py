@@ -79,7 +79,9 @@ def test_what_stands_on_results_knows_conversations(home: Home) -> None:
     assert "a kept prefix saves" in (home.folder / "report.html").read_text("utf-8")
     for done in (home.harness("share", "base01"), home.harness("show", "base01")):
         assert done.exit_code == 0, done.stderr
-    assert home.harness("export", "base01").exit_code in (0, 1)
+    exported = home.harness("export", "base01")
+    assert exported.exit_code == 1
+    assert f"{names[1]} (llama-bench has no such workload)" in exported.stderr
 
 
 @pytest.mark.parametrize(

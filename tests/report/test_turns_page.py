@@ -5,7 +5,7 @@ from __future__ import annotations
 from make.gate import make_candidate, make_rounds
 from make.scopes import pictures_of, scope_of, table_of
 
-from harness.report.page import Note
+from harness.report.page import Note, Quantity, Table
 from harness.report.turns_page import turns_page, turns_sentences
 
 NAME = "turns3:1000+200+50"
@@ -39,3 +39,20 @@ def test_a_conversation_is_told_turn_by_turn() -> None:
 def test_without_conversations_it_says_nothing() -> None:
     experiment = make_candidate(workloads=("chat", "tg64"))
     assert turns_page(scope_of((experiment, make_rounds(experiment)))) == ()
+
+
+def test_several_at_once_stand_beside_one_alone() -> None:
+    experiment = make_candidate(workloads=(NAME, "turns3x4:1000+200+50"))
+    page = turns_page(scope_of((experiment, make_rounds(experiment))))
+    alone, together, shared = (part for part in page if isinstance(part, Table))
+    assert (alone.title, together.title) == (NAME, "turns3x4:1000+200+50")
+    assert shared.title == f"{NAME}, several at once"
+    one, four = shared.rows
+    assert (one[0], four[0]) == ("1", "4")
+    # Of four contexts each holds the system prompt, of one context all hold it together.
+    sizes = [cell.value for cell in (one[4], four[4], four[5]) if isinstance(cell, Quantity)]
+    assert len(sizes) == 3
+    assert sizes[2] == 4 * sizes[0]
+    assert sizes[0] < sizes[1] < sizes[2]
+    (note,) = (part for part in page if isinstance(part, Note))
+    assert "turns3x4:1000+200+50: one context for all 4 takes" in note.lines[-1]

@@ -21,7 +21,7 @@ from harness.schema.model import ModelFile
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.moment import utc_time
 from harness.schema.settings import Settings
-from harness.schema.workload import Decode, Prefill, parse_workload
+from harness.schema.workload import Decode, ParallelDecode, ParallelPrefill, Prefill, parse_workload
 from harness.schema.workload_kind import Workload
 
 IsClean = Callable[[StoredExperiment, Run, Trial], bool]
@@ -156,7 +156,7 @@ def _row(
     workload = parse_workload(name)
     if stored.experiment.origin == "llama-bench":
         return "it came from llama-bench, whose own file says more"
-    if workload.n_sequences > 1:
+    if isinstance(workload, ParallelDecode | ParallelPrefill):
         return "llama-bench has one sequence alone; --format llama-batched-bench has several"
     if not isinstance(workload, Prefill | Decode):
         return "llama-bench has no such workload"

@@ -88,6 +88,21 @@ def test_chat_predicts_the_first_token_and_the_ones_after_it() -> None:
     assert after.value < value("tg64")
 
 
+def test_a_conversation_predicts_its_first_turn_and_its_decoding() -> None:
+    first, decode = predict_speed(
+        make_work(), make_speed(), parse_workload("turns8"), "m", SETTINGS
+    )
+    assert isinstance(first, Prediction)
+    assert isinstance(decode, Prediction)
+    assert first.value == pytest.approx(3800 / value("pp3800") * 1e9)
+    # In the mean it is written behind 3,000 + 4.5 x 800 + 4 x 150 positions.
+    assert value("tg1@d7300") < decode.value < value("tg1@d7100")
+    (together,) = predict_speed(
+        make_work(), make_speed(), parse_workload("turns8x4"), "m", SETTINGS
+    )
+    assert isinstance(together, Refusal)
+
+
 def test_the_time_to_a_first_token_is_the_prompts() -> None:
     task = parse_workload("pp1024@d4096")
     answer = predict_ttft(make_work(), make_speed(), task, "m", SETTINGS)

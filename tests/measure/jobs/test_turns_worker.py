@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 from make.other_kinds import mamba
 from make.small_models import write_small_model
 
+from harness.engine.context import Context
+from harness.engine.failure import EngineFailed
+from harness.engine.model import Message, Model
 from harness.measure.jobs.measure import MeasureReport
-from harness.schema.experiment import Trial
+from harness.measure.jobs.turns_worker import TurnsBench
+from harness.schema.experiment import ChatTemplate, Trial
 from harness.schema.workload import parse_workload
 from harness.schema.workload_turns import Turns
 from measure.jobs.test_parallel import measured
@@ -125,3 +132,59 @@ def test_without_a_tokenizer_there_is_no_conversation(tmp_path: Path) -> None:
         "turns2:20+20+4 needs text, and the model has no tokenizer; measure it with pp512+tg128"
     )
     assert {it.workload for it in report.trials} == {"tg4"}
+
+
+class OneTurnTemplate:
+    """A model whose template takes no second turn; nothing else of it is asked before."""
+
+    has_tokenizer = True
+    bos = None
+    can_rewind = True
+    n_ctx_train = 4096
+
+    def conversation_text(self, messages: Sequence[Message]) -> tuple[str, ChatTemplate]:
+        text = "".join(words for _, words in messages)
+        return text, "applied" if len(messages) < 4 else "unknown"
+
+    def tokenize(self, text: str) -> list[int]:
+        return [*text.encode()]
+
+    def piece(self, token: int) -> bytes:
+        return bytes([token])
+
+    @contextlib.contextmanager
+    def greedy_sampler(self) -> Iterator[object]:
+        yield None
+
+
+class Anything:
+    """A context that computes nothing and says the letter a."""
+
+    n_ctx = n_ctx_each = 4096
+    n_sequences = 1
+
+    def require_decoding(self) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def rewind(self, n_keep: int, sequence: int) -> bool:
+        return n_keep >= sequence
+
+    def prompt(self, tokens: Sequence[int]) -> Callable[[], None]:
+        assert tokens
+        return lambda: None
+
+    def sample(self, sampler: object, row: int = -1) -> int:
+        assert (sampler, row) == (None, -1)
+        return ord("a")
+
+
+def test_a_template_that_fails_at_the_second_turn_is_said_to() -> None:
+    model, context = cast(Model, OneTurnTemplate()), cast(Context, Anything())
+    bench = TurnsBench(model, context, Turns(2, 50, 20, 3))
+    bench.prepare()
+    with pytest.raises(EngineFailed, match="refuses it with 4 messages; choose fewer turns"):
+        bench.plan()()
+    one = TurnsBench(model, context, Turns(1, 50, 20, 3))
+    one.prepare()
+    assert one.plan(is_warm_up=True)().n_tokens == 3

@@ -77,7 +77,12 @@ class Metric:
         return isinstance(workload, self.of)
 
 
-_WORDS = {"bytes": ("smaller", "larger"), "J/token": ("more efficient", "less efficient")}
+_WORDS = {
+    "bytes": ("smaller", "larger"),
+    "J/token": ("more efficient", "less efficient"),
+    "ratio": ("higher", "lower"),
+    "": ("more", "fewer"),
+}
 
 _WRITING = (Decode, ParallelDecode)
 _PARALLEL = (ParallelPrefill, ParallelDecode)
@@ -153,8 +158,10 @@ _ROWS = (
            formula=_CHAT_RATES),
     Metric("decode_tok_per_s", "decode tok/s", "tok/s", "more", (*_TOLD, Turns),
            formula=_CHAT_RATES, compared=True, gated=True),
-    Metric("accepted_ratio", "accepted", "ratio", "more", _TOLD, formula=_GUESSES),
-    Metric("tokens_per_step", "tokens a step", "", "more", _TOLD, formula=_GUESSES),
+    Metric("accepted_ratio", "accepted", "ratio", "more", _TOLD, formula=_GUESSES,
+           compared=True),
+    Metric("tokens_per_step", "tokens a step", "", "more", _TOLD, formula=_GUESSES,
+           compared=True),
     Metric("session_bytes", "session", "bytes", "less", (Turns,), formula=_SESSION),
     Metric("session_save", "session saved", "ns", "less", (Turns,), formula=_SESSION),
     Metric("session_restore", "session restored", "ns", "less", (Turns,), formula=_SESSION),

@@ -71,11 +71,28 @@ class Model:
         self.bos = lib.llama_vocab_bos(self._vocab) if self._adds_bos() else None
         # Removing the tail of a cache is exact where every cell is kept; sliding windows and
         # recurrent states forget.
-        self.can_rewind = not (
-            lib.llama_model_n_swa(handle)
-            or lib.llama_model_is_recurrent(handle)
-            or lib.llama_model_is_hybrid(handle)
+        self._has_window = bool(lib.llama_model_n_swa(handle))
+        self._has_state = bool(
+            lib.llama_model_is_recurrent(handle) or lib.llama_model_is_hybrid(handle)
         )
+        self.can_rewind = not (self._has_window or self._has_state)
+
+    def why_unforgettable(self, n_tokens: int) -> str | None:
+        """
+        Why the last `n_tokens` that a context has read cannot be taken back; None where they can.
+
+        A sliding window's cache has room for a micro-batch more than the window holds
+        (llama_kv_cache_iswa), so what is read in one overwrites nothing that is still needed: with
+        more than that, logits of a tiny model were off by 4, with less by what rounding does.
+        """
+        if self._has_state:
+            return "it has recurrent layers, which keep no single tokens"
+        if self._has_window and n_tokens > self._settings.n_ubatch:
+            return (
+                f"it has sliding-window layers, which keep a micro-batch of "
+                f"{self._settings.n_ubatch} tokens more than they need, and a step has {n_tokens}"
+            )
+        return None
 
     def _adds_bos(self) -> bool:
         return bool(lib.llama_vocab_get_add_bos(self._vocab))

@@ -143,6 +143,8 @@ def test_times_and_bytes_are_better_where_they_are_less() -> None:
     assert [name for name in COMPARED if METRICS[name].is_more_better] == [
         "tok_per_s",
         "decode_tok_per_s",
+        "accepted_ratio",
+        "tokens_per_step",
     ]
 
 

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make.guesses import BATCHES, GUESSING, PLAIN, made_guesses
+from make.records import make_experiment, make_run, make_served
+from make.trials import make_trial
 
+from harness.analysis.comparison import compare
 from harness.analysis.measured import measured_of
 from harness.analysis.speculation import (
     GuessedTask,
@@ -16,6 +19,8 @@ from harness.analysis.speculation import (
     guessings,
     n_alike,
 )
+from harness.schema.experiment import Run
+from harness.schema.request import Request, ServerTimes
 
 
 def guessed(*texts: list[int], **changes: object) -> GuessedTask:
@@ -106,3 +111,26 @@ def test_two_texts_are_alike_up_to_where_they_part(a: list[int], b: list[int]) -
     n = n_alike(a, b)
     assert a[:n] == b[:n]
     assert n == min(len(a), len(b)) or a[n] != b[n]
+
+
+def test_servers_are_set_side_by_side_by_what_one_of_them_says_of_its_guesses() -> None:
+    silent, guessing = (make_served(key=f"m@{name}") for name in "ab")
+    settings = silent.served.settings
+    runs: list[Run] = []
+    for at in range(4):
+        for model, told in ((silent, None), (guessing, 12)):
+            server = ServerTimes(n_draft=told, n_draft_accepted=told and 8, prompt_ns=1)
+            one = Request(ttft_ns=5, gap_ns=(10_000_000,) * 24, n_tokens=25, server=server)
+            trial = make_trial("story", requests=(one,), n_tokens=25, total_ns=240_000_000)
+            runs.append(make_run(len(runs), ("story",), trials=[trial], round=at,
+                                 model=model.key, settings=settings))  # fmt: skip
+    made = make_experiment(("story",), models=(silent, guessing), settings=(settings,))
+    found = {it.metric: it for it in compare(*measured_of(made, runs)) if it.workload}
+    assert found["decode_tok_per_s"].comparison is not None
+    assert found["decode_tok_per_s"].comparison.verdict == "same"
+    for metric, value in (("accepted_ratio", 8 / 12), ("tokens_per_step", 24 / 16)):
+        figure = found[metric]
+        assert figure.a is None
+        assert figure.b is not None
+        assert figure.b.value == pytest.approx(value)
+        assert figure.note == "A has no such figure"

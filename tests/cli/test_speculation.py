@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from endpoint.imitations import llama_server
+from make import fault_server
+from make.fault_server import CHAT, DONE, Script, event, finish, usage
 
 from cli.commandline import ONE_THREAD, Home
 from harness.measure.drafts import usual_workloads_with
@@ -116,3 +120,36 @@ def test_without_workloads_all_tasks_are_measured_and_what_their_batches_cost(ho
     assert usual == (*TASK_PROMPTS, "verify1@d256", "verify3@d256", "verify5@d256")
     help = " ".join(home.harness("run", "--help").stdout.split())
     assert "Default workloads then: tasks, and what batches cost." in help
+
+
+@contextmanager
+def guessing_server(*, drafts: tuple[int, int]) -> Iterator[str]:
+    """As llama-server: it guessed so many tokens in each answer, and of them so many rightly."""
+    counts = dict(zip(("draft_n", "draft_n_accepted"), drafts, strict=True))
+    timings = {"prompt_n": 7, "prompt_ms": 5.0, "predicted_n": 9, "predicted_ms": 16.0, **counts}
+    pieces = [(0.002, event("word ")) for _ in range(9)]
+    answer = Script((*pieces, (0, finish(timings=timings)), (0, usage(7, 9, 0)), (0, DONE)))
+    with fault_server.serving() as server:
+        llama_server(server)
+        server.says(CHAT, answer)
+        yield server.url
+
+
+def test_a_server_that_says_what_it_guessed_has_the_same_figures(home: Home) -> None:
+    with guessing_server(drafts=(8, 4)) as url:
+        done = home.harness(
+            "run", "--endpoint", url, "-w", "story", "--runs", "1", "--trials", "1", "--json"
+        )
+    assert done.exit_code == 0, done.stderr
+    (case,) = done.document["cases"]
+    figures = case["disturbed"] | case["metrics"]
+    assert figures["accepted_ratio"]["value"] == 0.5
+    assert figures["tokens_per_step"]["value"] == 8 / 4
+
+
+def test_what_guesses_can_be_selected_and_compared_with_what_does_not(measured: Home) -> None:
+    document = measured.harness(
+        "compare", "--stored", "draft=none", "draft=ngram", "--json"
+    ).document
+    (pair,) = document["comparisons"]
+    assert {it["workload"] for it in pair["figures"]} >= {"story"}

@@ -224,6 +224,25 @@ def mamba() -> TinyModel:
     return TinyModel("tiny-mamba", "generates", keys, shapes)
 
 
+def sliding() -> TinyModel:
+    """A language model with layers that look at the last 32 tokens alone, as Gemma 2."""
+    model = decoder(
+        "tiny-sliding",
+        "generates",
+        "gemma2",
+        attention__sliding_window=32,
+        attention__key_length=_N_EMBD // _N_HEAD,
+        attention__value_length=_N_EMBD // _N_HEAD,
+        attention__head_count_kv=_N_HEAD,
+    )
+    shapes = {name: shape for name, shape in model.shapes.items() if name != "output.weight"}
+    for block in (f"blk.{layer}" for layer in range(_N_LAYER)):
+        shapes |= dict.fromkeys(
+            (f"{block}.post_attention_norm.weight", f"{block}.post_ffw_norm.weight"), (_N_EMBD,)
+        )
+    return TinyModel(model.name, model.kind, model.keys, shapes)
+
+
 OTHER_KINDS: Mapping[str, Callable[[], TinyModel]] = {
     "an encoder": bert,
     "a reranker": reranker,

@@ -88,11 +88,10 @@ class Draft:
             EngineFailed: One cannot.
         """
         for each, name in ((model, "the model"), (self.model, "its draft")):
-            if each is not None and not each.can_rewind:
+            why = each.why_unforgettable(self.n_most + 1) if each else None
+            if why is not None:
                 raise EngineFailed(
-                    "settings-invalid",
-                    f"{name} cannot take back wrong guesses: it has recurrent or sliding-window "
-                    "layers, which forget what came before",
+                    "settings-invalid", f"{name} cannot take back wrong guesses: {why}"
                 )
 
     @contextlib.contextmanager

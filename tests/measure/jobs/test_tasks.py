@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from make.other_kinds import TinyModel, decoder, mamba
+from make.other_kinds import TinyModel, decoder, mamba, sliding
 from make.small_models import write_small_model
 
 from harness.measure.jobs.draft import why_unlike
@@ -132,12 +132,29 @@ def test_what_forgets_what_came_before_has_no_draft(tmp_path: Path, tiny_model: 
     forgetful = mamba().write(tmp_path)
     report = measured(forgetful, tmp_path, "story", draft=NGRAM, draft_max=2)
     (failure,) = report.case_failures
-    assert failure.message.startswith("the model cannot take back wrong guesses")
+    assert failure.message.startswith("the model cannot take back wrong guesses: it has recurrent")
     report = measured(
         tiny_model, tmp_path, "story", draft="m", draft_max=2, draft_path=str(forgetful)
     )
     (failure,) = report.case_failures
     assert failure.message.startswith("its draft cannot take back wrong guesses")
+
+
+def test_a_window_that_slides_still_holds_what_wrong_guesses_would_have_pushed_out(
+    tmp_path: Path,
+) -> None:
+    path = sliding().write(tmp_path)
+    plain = trial_of(measured(path, tmp_path, "question"), "question").requests
+    report = measured(path, tmp_path, "question", "story", draft=NGRAM, draft_max=8)
+    assert report.outcome.status == "ok", report.outcome
+    guessed = trial_of(report, "question").requests
+    assert sum(it.speculation.n_drafted for it in guessed if it.speculation) > 0
+    alike = map(n_same, plain, guessed)
+    assert sum(alike) > len(plain) * TASK_TOKENS / 4
+    # Of a step that is longer than a micro-batch that would not be true.
+    small = measured(path, tmp_path, "question", draft=NGRAM, draft_max=8, n_ubatch=8)
+    (failure,) = small.case_failures
+    assert "keep a micro-batch of 8 tokens more than they need, and a step has 9" in failure.message
 
 
 def test_a_draft_that_cannot_be_loaded_says_that_it_is_the_draft(

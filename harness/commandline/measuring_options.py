@@ -147,7 +147,9 @@ def comparing_options(
     @functools.wraps(function)
     def with_request(*arguments: Any, **given: Any) -> Any:
         _refuse_precision(given)
-        given["workloads"] = with_lengths(given["workloads"], given)
+        given["workloads"] = with_lengths(
+            given["workloads"], given, options.typed(click.get_current_context())
+        )
         lists = {field: given.pop(field) for field in ENGINE_OPTIONS}
         settings = {field: values for field, values in lists.items() if values is not None}
         require_possible(settings, given["workloads"] or USUAL_WORKLOADS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from harness.errors import UsageError
+from harness.commandline import options
 from harness.schema.workload import parse_workload
 from harness.schema.workload_turns import INPUT_TOKENS, OUTPUT_TOKENS, SYSTEM_TOKENS, Turns
 
@@ -33,22 +33,26 @@ TURNS_LENGTHS = ("turns_system", "turns_input", "turns_output")
 """Their parameters."""
 
 
-def with_lengths(workloads: Sequence[str], given: dict[str, Any]) -> tuple[str, ...]:
+def with_lengths(
+    workloads: Sequence[str], given: dict[str, Any], typed: Mapping[str, str]
+) -> tuple[str, ...]:
     """
     `workloads`, of which conversations have the lengths that are taken out of `given`.
 
+    Args:
+        workloads: Their names.
+        given: Parameters with their values.
+        typed: As `options.typed` gives it; what a file of settings says is for whoever needs it.
+
     Raises:
-        UsageError: There is no conversation among them.
+        UsageError: A length was typed, and there is no conversation.
     """
     lengths = [given.pop(name) for name in TURNS_LENGTHS]
     if not any(lengths):
         return tuple(workloads)
     tasks = [parse_workload(name) for name in workloads]
     if not any(isinstance(task, Turns) for task in tasks):
-        name = next(name for name, it in zip(TURNS_LENGTHS, lengths, strict=True) if it)
-        raise UsageError(
-            f"--{name.replace('_', '-')} is for conversations; add --workload turns8, or leave it "
-            "away"
-        )
+        why = "is for conversations; add --workload turns8, or leave it away"
+        options.refuse_unused(typed, TURNS_LENGTHS, why)
     named = (it.of_lengths(*lengths) if isinstance(it, Turns) else it for it in tasks)
     return tuple(dict.fromkeys(task.name for task in named))

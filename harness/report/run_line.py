@@ -87,7 +87,9 @@ def _n_cases(experiment: Experiment) -> int:
 def rate(trial: Trial) -> str:
     """How fast it was, or how soon it answered."""
     if trial.ttft_ns is not None:
-        return f"first token {units.duration(trial.ttft_ns)}"
+        first = f"first token {units.duration(trial.ttft_ns)}"
+        later = formulas.trial_values(trial).get("ttft_kept")
+        return first if later is None else f"{first}, then {units.duration(later)}"
     name = parse_workload(trial.workload).rate_metric or ""
     whole = trial.n_tokens / trial.total_ns * 1e9
     return f"{units.significant(formulas.trial_values(trial).get(name, whole))} tok/s"

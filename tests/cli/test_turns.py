@@ -140,3 +140,22 @@ def test_a_file_and_its_server_hold_the_same_conversation(home: Home) -> None:
         assert ours["history"] == theirs["history"]
         # Their first message begins with 20 digits that no cache knows.
         assert abs(ours["n_prompt"] - theirs["n_prompt"]) < 60
+
+
+@pytest.mark.slow
+def test_conversations_of_several_settings_take_turns(home: Home) -> None:
+    done = home.harness("run", "tiny-random", "--threads", "1,2", "--in-turns", "always",
+                        "--runs", "1", "--trials", "2", "-w", "turns2:200+60+8")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    runs = load(home.record()).runs
+    assert len(runs) == 2
+    assert all(run.is_in_turns and run.outcome.status == "ok" for run in runs)
+    for run in runs:
+        assert [it.is_warm_up for it in run.trials] == [True, False]
+
+
+@pytest.mark.slow
+def test_lengths_that_are_kept_are_for_conversations_alone(home: Home) -> None:
+    assert home.harness("config", "set", "run.turns-input", "60").exit_code == 0
+    done = home.harness("run", "tiny-random", "-w", "tg8", "--runs", "1", *ONE_THREAD)
+    assert done.exit_code == 0, done.stderr

@@ -25,10 +25,10 @@ def faulty() -> Iterator[FaultServer]:
         yield it
 
 
-def ask(url: str, folder: Path, **changes: object) -> MeasureReport:
+def job_of(url: str, **changes: object) -> RequestJob:
     now_ns = perf_counter_ns()
     served = Served(url=url, model="tiny", server="llama-server", is_local=True)
-    job = RequestJob.model_validate(
+    return RequestJob.model_validate(
         {
             "served": served,
             "workloads": ("chat",),
@@ -40,7 +40,10 @@ def ask(url: str, folder: Path, **changes: object) -> MeasureReport:
             **changes,
         }
     )
-    return measure(job, log=folder / "worker.log")
+
+
+def ask(url: str, folder: Path, **changes: object) -> MeasureReport:
+    return measure(job_of(url, **changes), log=folder / "worker.log")
 
 
 def test_a_server_is_measured_as_the_engine_is(llama_server: RunningServer, tmp_path: Path) -> None:

@@ -11,15 +11,18 @@ import pytest
 from make import fault_server
 from make.fault_server import CHAT, DONE, Asked, FaultServer, Script, event, finish, usage
 
+from harness.endpoint.failure import RequestFailed
+from harness.measure.jobs.asking_worker import Client
 from harness.measure.jobs.measure import MeasureReport
+from harness.measure.jobs.turns_asking_worker import conversations
 from harness.schema.experiment import Trial
+from harness.schema.workload_turns import Turns
 from harness.serving.server import RunningServer
-from measure.jobs.test_request_worker import ask
+from measure.jobs.test_request_worker import ask, job_of
 
 NAME = "turns3:200+60+4"
-# Each text counted once by a request: a letter, the system prompt, three kinds of messages; before
-# them the first answer of all, and behind them the warm-up.
-N_BEFORE = 1 + 5 + 1
+# Each kind of text is counted once by a request: a letter, the system prompt, three of messages.
+N_BEFORE = 5
 
 
 @pytest.fixture
@@ -53,11 +56,16 @@ def counted(n_prompt: int) -> Script:
 
 def says(server: FaultServer, *answers: Script) -> None:
     """`answers` to the requests of the trial, and something plausible to those before."""
-    counting = (counted(10), counted(210), *(counted(70) for _ in range(3)))
-    # The order in which texts are counted: the letter comes when the first is to be cut.
-    before = (told(5, 0), *counting[:2], *counting[2:], told(100, 0))
+    before = (counted(10), counted(210), *(counted(70) for _ in range(3)))
     assert len(before) == N_BEFORE
     server.says(CHAT, *before, *answers)
+
+
+def held(server: FaultServer) -> Trial:
+    """One conversation with it, in this process."""
+    job = job_of(server.url, workloads=(NAME,))
+    send = conversations(Turns(3, 200, 60, 4), Client(job))(False)
+    return Trial.model_validate({"workload": NAME, "index": 0, **send()()})
 
 
 def of_trial(server: FaultServer) -> list[Asked]:
@@ -106,9 +114,9 @@ def test_users_have_their_own_conversations_at_once(
     assert firsts[1] - firsts[0] < min(it.answered_ns for it in trial.requests)
 
 
-def test_each_request_holds_the_whole_conversation(faulty: FaultServer, tmp_path: Path) -> None:
+def test_each_request_holds_the_whole_conversation(faulty: FaultServer) -> None:
     says(faulty, told(260, 0), told(330, 260), told(400, 330), told(400, 200, 1), told(400, 0, 1))
-    trial = trial_of(asked(faulty.url, tmp_path))
+    trial = held(faulty)
     first, second, third, edited, dropped = map(contents, of_trial(faulty))
     assert second[:2] == first
     assert second[2] == "word0 word1 word2 word3 "
@@ -126,12 +134,15 @@ def test_each_request_holds_the_whole_conversation(faulty: FaultServer, tmp_path
     assert [it.n_cached for it in trial.requests] == [0, 260, 330, 200, 0]
 
 
-def test_two_trials_begin_differently(faulty: FaultServer, tmp_path: Path) -> None:
+def test_two_trials_begin_differently(faulty: FaultServer) -> None:
     says(faulty, told(400, 0))
-    ask(faulty.url, tmp_path, workloads=(NAME,), n_trials=1, is_in_turns=False)
+    job = job_of(faulty.url, workloads=(NAME,))
+    plan = conversations(Turns(3, 200, 60, 4), Client(job))
+    for is_warm_up in (True, False, False):
+        plan(is_warm_up)()()
     starts = {contents(it)[0][:19] for it in of_trial(faulty)}
-    # One for the conversation, another for the last turn with nothing kept.
-    assert len(starts) == 2
+    # One for each conversation, and another for its last turn with nothing kept.
+    assert len(starts) == 1 + 2 * 2
 
 
 def refused(message: str, status: int = 400) -> Script:
@@ -148,10 +159,10 @@ def refused(message: str, status: int = 400) -> Script:
     ],
 )
 def test_a_context_that_is_full_ends_it_and_earlier_turns_count(
-    faulty: FaultServer, tmp_path: Path, third: Script, words: str
+    faulty: FaultServer, third: Script, words: str
 ) -> None:
     says(faulty, told(260, 0), told(330, 260), third, told(330, 200, 1), told(330, 0, 1))
-    trial = trial_of(asked(faulty.url, tmp_path))
+    trial = held(faulty)
     first, second, full, edited, dropped = trial.requests
     assert full.failure is not None
     assert full.failure.reason == "context-full"
@@ -162,37 +173,31 @@ def test_a_context_that_is_full_ends_it_and_earlier_turns_count(
     assert trial.n_tokens == 8
 
 
-def test_another_failure_ends_it_too_and_is_called_what_it_is(
-    faulty: FaultServer, tmp_path: Path
-) -> None:
+def test_another_failure_ends_it_too_and_is_called_what_it_is(faulty: FaultServer) -> None:
     says(faulty, told(260, 0), Script(status=429), told(260, 200, 1), told(260, 0, 1))
-    trial = trial_of(asked(faulty.url, tmp_path))
+    trial = held(faulty)
     assert trial.requests[1].failure is not None
     assert trial.requests[1].failure.reason == "rate-limited"
     assert trial.n_tokens == 4
 
 
-def test_a_first_turn_that_fails_is_the_failure_of_the_workload(
-    faulty: FaultServer, tmp_path: Path
-) -> None:
+def test_a_first_turn_that_fails_is_the_failure_of_the_workload(faulty: FaultServer) -> None:
     says(faulty, refused("the request exceeds the available context size"))
-    report = asked(faulty.url, tmp_path)
-    (failure,) = report.case_failures
-    assert failure.reason == "context-full"
-    assert "available context size" in failure.message
+    with pytest.raises(RequestFailed) as caught:
+        held(faulty)
+    assert caught.value.failure.reason == "context-full"
+    assert "available context size" in caught.value.failure.message
 
 
-def test_a_server_that_does_not_tell_what_it_cached_leaves_it_unknown(
-    faulty: FaultServer, tmp_path: Path
-) -> None:
+def test_a_server_that_does_not_tell_what_it_cached_leaves_it_unknown(faulty: FaultServer) -> None:
     says(faulty, *(told(n, None) for n in (260, 330, 400, 400, 400)))
-    trial = trial_of(asked(faulty.url, tmp_path))
+    trial = held(faulty)
     assert {it.n_cached for it in trial.requests} == {None}
 
 
-def test_an_answer_without_text_is_no_empty_message(faulty: FaultServer, tmp_path: Path) -> None:
+def test_an_answer_without_text_is_no_empty_message(faulty: FaultServer) -> None:
     thought: dict[str, Any] = {"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}
     pieces = (fault_server.sse(thought), finish(), usage(260, 4, 0), DONE)
     says(faulty, Script(tuple((0.0, it) for it in pieces)), told(330, 260), told(400, 330))
-    trial_of(asked(faulty.url, tmp_path))
+    held(faulty)
     assert contents(of_trial(faulty)[1])[2] == "..."

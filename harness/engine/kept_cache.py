@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from harness.engine.context import Context
 from harness.engine.saved_state import SavedState
+from harness.machine.memory import available_memory_bytes
+
+# As much again is left to others.
+_LEAST_FREE = 2
 
 Tokens = NDArray[np.int32]
 
@@ -84,9 +88,15 @@ class KeptCache:
             self._held[sequence] = tokens
 
     def mark(self, sequence: int = 0) -> None:
-        """Remembers what a sequence holds, where the model cannot drop the end of a cache."""
-        if not self._can_rewind:
-            state = self._context.saved(sequence)
+        """
+        Remembers what a sequence holds, where the model cannot drop the end of a cache and memory
+        has room for a copy.
+        """
+        if self._can_rewind:
+            return
+        self._marks[sequence] = None  # before another copy is made
+        state = self._context.saved(sequence)
+        if available_memory_bytes() >= _LEAST_FREE * state.n_bytes:
             state.take()
             self._marks[sequence] = len(self._held[sequence]), state
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make.fault_server import DONE, event, finish, sse, usage
 
-from harness.endpoint.answer import read
+from harness.endpoint.answer import read, words
 from harness.endpoint.call import Api
 from harness.endpoint.stream import Raw
 from harness.schema.request import Request, RequestFailure
@@ -431,3 +431,15 @@ def test_which_model_answered_is_kept_where_it_is_not_the_one_that_was_asked() -
         b"data: "
     )
     assert answer(line, api="ollama").model == "other"
+
+
+def test_the_words_of_an_answer_are_told_as_they_came_without_its_thoughts() -> None:
+    parts = sse({"choices": [{"delta": {"content": [{"text": " and"}, {"text": " parts"}]}}]})
+    plain = sse({"choices": [{"text": "\n"}]})
+    came = raw(ROLE, reasoning("hm", "reasoning_content"), event("two "), event("words"), parts,
+               plain, DONE)  # fmt: skip
+    assert words(came, "openai") == "two words and parts\n"
+    lines = ('{"message": {"content": " of"}}\n', '{"message": {"thinking": "hm"}}\n',
+             '{"message": {"content": " ollama"}, "done": true}\n')  # fmt: skip
+    assert words(raw(*(line.encode() for line in lines)), "ollama") == " of ollama"
+    assert words(raw(), "openai") == ""

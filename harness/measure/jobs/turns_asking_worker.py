@@ -35,6 +35,7 @@ _TOO_LONG = (400, 413, 422, 500)
 # A server that counts fewer tokens than were sent cut the conversation; texts are cut to their
 # lengths within a few percent.
 _LEAST_RATIO = 0.8
+_FEW_TURNS = 2
 _BARE = "x"
 
 
@@ -156,7 +157,7 @@ class _Talk:
             return _full(failure.message, failure.status) if is_full else failure
         n_sent = self.task.n_system + (turn + 1) * self.task.n_input
         n_before = before.n_prompt or 0 if before else 0
-        if request.n_prompt is not None and request.n_prompt < max(_LEAST_RATIO * n_sent, n_before):
+        if self._is_cut(request, max(round(_LEAST_RATIO * n_sent), n_before)):
             return _full(
                 f"turn {turn + 1} was sent with {max(n_sent, n_before)} tokens or more and the "
                 f"server counts {request.n_prompt}: it cut the conversation"
@@ -169,6 +170,14 @@ class _Talk:
                 "tokens, and not by itself"
             )
         return None
+
+    def _is_cut(self, request: Request, n_least: int) -> bool:
+        """Whether the server took fewer tokens than were sent."""
+        if request.n_prompt is None or request.n_prompt >= n_least:
+            return False
+        # Some count only what they computed, and do not say what they had cached.
+        n_new = self.task.n_input + self.task.n_output
+        return request.n_cached is not None or request.n_prompt > _FEW_TURNS * n_new
 
 
 def _full(message: str, status: int | None = None) -> RequestFailure:

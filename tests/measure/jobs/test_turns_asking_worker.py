@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from make import fault_server
 from make.fault_server import CHAT, DONE, Asked, FaultServer, Script, event, finish, usage
+from make.servers import OtherServer
 
+from harness.analysis.formulas import trial_values
 from harness.endpoint.failure import RequestFailed
 from harness.measure.jobs.asking_worker import Client
 from harness.measure.jobs.measure import MeasureReport
 from harness.measure.jobs.turns_asking_worker import conversations
 from harness.schema.experiment import Trial
+from harness.schema.served import Served
 from harness.schema.workload_turns import Turns
 from harness.serving.server import RunningServer
 from measure.jobs.test_request_worker import ask, job_of
@@ -201,3 +204,25 @@ def test_an_answer_without_text_is_no_empty_message(faulty: FaultServer) -> None
     says(faulty, Script(tuple((0.0, it) for it in pieces)), told(330, 260), told(400, 330))
     held(faulty)
     assert contents(of_trial(faulty)[1])[2] == "..."
+
+
+def test_a_server_that_counts_what_it_computed_alone_cut_nothing(faulty: FaultServer) -> None:
+    says(faulty, *(told(n, None) for n in (260, 70, 71, 70, 260)))
+    trial = held(faulty)
+    assert [it.failure for it in trial.requests] == [None] * 5
+
+
+def test_a_server_that_counts_no_tokens_is_measured_by_its_events(
+    llama_cpp_python_server: OtherServer,
+) -> None:
+    url, model = llama_cpp_python_server.url, llama_cpp_python_server.model
+    served = Served(url=url, model=model, server="llama-cpp-python", is_local=True)
+    client = Client(job_of(url, workloads=(NAME,)).model_copy(update={"served": served}))
+    facts = conversations(Turns(2, 200, 60, 8), client)(False)()()
+    trial = Trial.model_validate({"workload": "turns2:200+60+8", "index": 0, **facts})
+    assert [it.failure for it in trial.requests] == [None] * 4
+    assert trial.requests[0].n_tokens is None
+    values = trial_values(trial)
+    assert values["decode_tok_per_s"] > 0
+    assert {"ttft_kept", "ttft_dropped"} <= values.keys()
+    assert "cached_ratio" not in values

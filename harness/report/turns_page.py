@@ -112,8 +112,6 @@ def _row(turn: Turn, mark: str) -> tuple[Cell, ...]:
 
 def _legend(it: Conversation) -> Iterator[str]:
     yield "Prompt: tokens of the whole conversation; cached: those of them that were not computed."
-    if it.full:
-        yield f"Context full: {it.full}."
     if any(turn.is_evicted for turn in it.turns):
         yield f"{_EVICTED}: less than half of what the turn before had left was still there."
 

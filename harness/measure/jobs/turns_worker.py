@@ -68,7 +68,7 @@ class TurnsBench:
         if not self._model.has_tokenizer:
             raise EngineFailed(
                 "settings-invalid",
-                f"{self.workload.name} needs text, and the model has no tokenizer; measure it with "
+                "a conversation is text, and the model has no tokenizer; measure it with "
                 "pp512+tg128",
             )
         if self._texts is None:
@@ -180,7 +180,7 @@ class _Talk:
         """The requests for which there is no room any more."""
         n_output = self.task.n_output
         found = [
-            _refused(turn, user, prompt, f"{len(prompt) + n_output} positions", self._n_most)
+            _refused(turn, user, prompt, f"{len(prompt) + n_output} positions", self._room)
             for user, prompt in enumerate(prompts)
             if len(prompt) + n_output > self._n_most
         ]
@@ -190,7 +190,7 @@ class _Talk:
             return found
         what = f"{n_all} positions of all {len(prompts)} conversations"
         return [
-            _refused(turn, user, prompt, what, self.context.n_ctx)
+            _refused(turn, user, prompt, what, f"the context has {self.context.n_ctx}")
             for user, prompt in enumerate(prompts)
         ]
 
@@ -199,6 +199,13 @@ class _Talk:
         """Positions of one conversation."""
         trained = self.model.n_ctx_train or self.context.n_ctx_each
         return min(self.context.n_ctx_each, trained)
+
+    @property
+    def _room(self) -> str:
+        """What there is for it, in words."""
+        if self._n_most == self.model.n_ctx_train:
+            return f"the model was trained for {self._n_most}"
+        return f"the context has {self._n_most}"
 
     def _answers(self, prompts: Sequence[Tokens], turn: int, sampler: object) -> list[_Answer]:
         if turn == 0 and len(prompts) > 1:
@@ -276,10 +283,8 @@ class _Answer:
         self.stamps_ns.append(perf_counter_ns())
 
 
-def _refused(turn: int, user: int, prompt: Tokens, needed: str, n_most: int) -> Request:
-    message = (
-        f"turn {turn + 1} needs {needed}, the answer's among them, and the context has {n_most}"
-    )
+def _refused(turn: int, user: int, prompt: Tokens, needed: str, room: str) -> Request:
+    message = f"turn {turn + 1} needs {needed}, its answer's among them, and {room}"
     return Request(
         n_prompt=len(prompt),
         turn=turn,

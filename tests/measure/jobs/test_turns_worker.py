@@ -129,7 +129,7 @@ def test_without_a_tokenizer_there_is_no_conversation(tmp_path: Path) -> None:
     report = measured(path, tmp_path, "turns2:20+20+4", "tg4")
     (failure,) = report.case_failures
     assert failure.message == (
-        "turns2:20+20+4 needs text, and the model has no tokenizer; measure it with pp512+tg128"
+        "a conversation is text, and the model has no tokenizer; measure it with pp512+tg128"
     )
     assert {it.workload for it in report.trials} == {"tg4"}
 

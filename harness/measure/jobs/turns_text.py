@@ -96,7 +96,7 @@ def message_text(user: int, turn: int, n_characters: int, *, is_edited: bool = F
 
 def _joined(pieces: Iterator[str], n_characters: int) -> str:
     found: list[str] = []
-    n_found = 0
+    n_found = -1  # a line break less than pieces
     while n_found < n_characters:
         found.append(next(pieces))
         n_found += len(found[-1]) + 1

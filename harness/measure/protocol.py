@@ -32,9 +32,10 @@ something waits, asleep, for as long as it takes; so one of several can be kept 
 GO: Answer = "go"
 ENOUGH: Answer = "enough"
 
-VERSION = 5
+VERSION = 6
 """Of the protocol; a worker of another Python environment may speak another one."""
 # History, newest first. Raise it whenever a job or an event changes.
+# 6 (2026-11): guessed tokens, and the turns of a conversation.
 # 5 (2026-11): served models are asked.
 # 4 (2026-11): measuring in turns: a worker is told before each trial whether to make it.
 # 3 (2026-11): several models are planned by one worker.

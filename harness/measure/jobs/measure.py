@@ -90,6 +90,23 @@ class RepeatEvent(Event):
     disturbed_by: str
 
 
+class TurnEvent(Event):
+    """
+    Another turn of a conversation is over, `number` from 1: a trial of it may take so long that its
+    silence would be taken for an engine that hangs.
+    """
+
+    event: Literal["turn"] = "turn"
+    workload: str
+    number: PositiveInt
+    n_turns: PositiveInt
+
+    @property
+    def activity(self) -> str:
+        """The turns behind it."""
+        return f"during {self.workload}, behind turn {self.number}"
+
+
 class CountersEvent(Event):
     """What was counted from before loading to behind the last trial."""
 
@@ -139,6 +156,7 @@ class TrialsJob(Job, ABC):
             | ReadyEvent
             | TrialEvent
             | RepeatEvent
+            | TurnEvent
             | CountersEvent
             | EnergyEvent
             | MemoryEvent

@@ -28,6 +28,7 @@ from harness.measure.jobs.measure import (
     LoadedEvent,
     MeasureJob,
     MemoryEvent,
+    TurnEvent,
     WorkloadFailedEvent,
 )
 from harness.measure.jobs.repetition_worker import repeat, rest, watched
@@ -81,7 +82,7 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
                     )
                     _tell_loaded(send, load, model, draft_model, devices_before)
                     is_first = False
-                bench = _bench(model, context, workload, rng, draft)
+                bench = _bench(model, context, workload, rng, draft, send)
                 repeat(workload, partial(_trial, bench, job, meters), job, send)
         except EngineFailed as failure:
             send(
@@ -171,12 +172,14 @@ def _bench(
     workload: Workload,
     rng: np.random.Generator,
     draft: Draft | None,
+    send: Send,
 ) -> Bench | TaskBench | TurnsBench:
     """What makes the trials of a workload."""
     if isinstance(workload, TextTask):
         return TaskBench(model, context, workload, draft)
     if isinstance(workload, Turns):
-        return TurnsBench(model, context, workload)
+        about = partial(TurnEvent, workload=workload.name, n_turns=workload.n_turns)
+        return TurnsBench(model, context, workload, lambda turn: send(about(number=turn)))
     return Bench(model, context, workload, rng)
 
 

@@ -94,7 +94,7 @@ def request_job(job: RequestJob, send: Send) -> None:
     for workload in map(parse_workload, job.workloads):
         send(AskingEvent(workload=workload.name))
         try:
-            plan = _planned(workload, client)
+            plan = _planned(workload, client, send)
             # Of a load what is not answered is a figure, and the next request may be.
             tolerated = (RequestFailed,) if isinstance(workload, UserLoad) else ()
             take = partial(_trial, workload, plan, server, meters)
@@ -107,9 +107,9 @@ def request_job(job: RequestJob, send: Send) -> None:
     server.tell_memory("end", send)
 
 
-def _planned(workload: Workload, client: Client) -> PlanRequests:
+def _planned(workload: Workload, client: Client, send: Send) -> PlanRequests:
     if isinstance(workload, Turns):
-        return conversations(workload, client)
+        return conversations(workload, client, send)
     return planned(workload, client)
 
 

@@ -9,6 +9,7 @@ which no earlier trial's cache knows.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,9 @@ from harness.endpoint.failure import RequestFailed
 from harness.endpoint.length import nonce
 from harness.endpoint.load import allow_connections, at_once
 from harness.measure.jobs.asking_worker import Client, Facts, PlanRequests
+from harness.measure.jobs.measure import TurnEvent
 from harness.measure.jobs.turns_text import Texts, Write, short_of, texts_of
+from harness.measure.protocol import Send
 from harness.schema.request import History, Request, RequestFailure
 from harness.schema.workload_turns import Turns
 
@@ -39,9 +42,9 @@ _FEW_TURNS = 2
 _BARE = "x"
 
 
-def conversations(task: Turns, client: Client) -> PlanRequests:
+def conversations(task: Turns, client: Client, send: Send) -> PlanRequests:
     """
-    The conversations of a trial.
+    The conversations of a trial; each turn of them is told, from whatever thread.
 
     Raises:
         RequestFailed: Their texts cannot be made.
@@ -49,9 +52,15 @@ def conversations(task: Turns, client: Client) -> PlanRequests:
     with client.counting() as counter:
         texts = texts_of(task, _Lengths(counter).cut)
 
+    telling = threading.Lock()
+
+    def tell(turn: int) -> None:
+        with telling:
+            send(TurnEvent(workload=task.name, number=turn, n_turns=task.n_turns))
+
     def plan(is_warm_up: bool) -> Callable[[], Facts]:
         now = short_of(task, texts) if is_warm_up else (task, texts)
-        talk = partial(_Talk, client, *now, Random(client.random.randrange(2**31)))
+        talk = partial(_Talk, client, *now, Random(client.random.randrange(2**31)), tell)
         allow_connections(task.n_sequences)
         return lambda: _said(talk, task.n_sequences, is_whole=not is_warm_up)
 
@@ -100,6 +109,7 @@ class _Talk:
     task: Turns
     texts: Texts
     random: Random
+    tell: Callable[[int], None]
     user: int = 0
     start_ns: int = field(default_factory=perf_counter_ns)
     requests: list[Request] = field(default_factory=list)
@@ -144,6 +154,7 @@ class _Talk:
         api = self.client.job.served.api
         raw = self.client.ask(self.client.next_turn(messages, n_tokens, self.seed))
         request = read(raw, api, since_ns=self.start_ns)
+        self.tell(turn + 1)
         about = {"turn": turn, "user": self.user, "history": history}
         return request.model_copy(update=about), words(raw, api)
 

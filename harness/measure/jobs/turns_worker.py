@@ -46,8 +46,11 @@ def in_tokens(model: Model, write: Callable[[int], str], n_tokens: int) -> str:
 class TurnsBench:
     """A context made for conversations, and the means to repeat them."""
 
-    def __init__(self, model: Model, context: Context, task: Turns) -> None:
+    def __init__(
+        self, model: Model, context: Context, task: Turns, tell: Callable[[int], object]
+    ) -> None:
         self.workload = task
+        self._tell = tell
         self._model = model
         self._context = context
         self._texts: Texts | None = None
@@ -76,18 +79,19 @@ class TurnsBench:
             self._texts = texts_of(self.workload, lambda write, n, _: in_tokens(model, write, n))
         talk = partial(_Talk, self._model, self._context)
         if not is_warm_up:
-            return talk(self.workload, self._texts).whole
-        return talk(*short_of(self.workload, self._texts)).first
+            return talk(self.workload, self._texts, self._tell).whole
+        return talk(*short_of(self.workload, self._texts), lambda _: None).first
 
 
 @dataclass
 class _Talk:
-    """One time all conversations of a workload, from an empty cache on."""
+    """One time all conversations of a workload, from an empty cache on; `tell` hears each turn."""
 
     model: Model
     context: Context
     task: Turns
     texts: Texts
+    tell: Callable[[int], object]
     template: ChatTemplate | None = None
     started_ns: int = field(default_factory=perf_counter_ns)
     requests: list[Request] = field(default_factory=list)
@@ -125,6 +129,7 @@ class _Talk:
                 if turn == 0 and failure:
                     raise EngineFailed("context-too-large", failure.message)
                 return turn
+            self.tell(turn + 1)
         return n_turns
 
     def _spoken(self, again: Sequence[Request], session: SessionState | None = None) -> Timing:
@@ -245,6 +250,7 @@ class _Talk:
         if len(prompt) >= self._n_most:  # what changed became longer, and nothing fits behind it
             return None
         answer = self._begun(prompt, 0, sampler)
+        self.tell(turn + 1)
         return self._request(answer, start_ns, turn, history)
 
     def _request(

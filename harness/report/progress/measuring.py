@@ -16,7 +16,13 @@ from rich.live import Live
 from rich.text import Text
 
 from harness import units
-from harness.measure.jobs.measure import AskingEvent, ContextEvent, RepeatEvent, TrialEvent
+from harness.measure.jobs.measure import (
+    AskingEvent,
+    ContextEvent,
+    RepeatEvent,
+    TrialEvent,
+    TurnEvent,
+)
 from harness.measure.protocol import Event, HelloEvent
 from harness.report.progress.so_far import SoFar, told_apart
 from harness.report.run_line import rate, run_line
@@ -84,6 +90,9 @@ class Progress:
             case TrialEvent():
                 why = f" · {event.disturbed_by}" if event.disturbed_by else ""
                 self._draw(number, f"{_told(event.trial)}{why}")
+            case TurnEvent():
+                turn = f"turn {event.number} of {event.n_turns}"
+                self._draw(number, f"{event.workload} · {turn}")
             case RepeatEvent():
                 self._tell_repeat(event)
             case _:

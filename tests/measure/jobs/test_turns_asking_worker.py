@@ -17,6 +17,7 @@ from harness.endpoint.failure import RequestFailed
 from harness.measure.jobs.asking_worker import Client
 from harness.measure.jobs.measure import MeasureReport
 from harness.measure.jobs.turns_asking_worker import conversations
+from harness.measure.protocol import GO
 from harness.schema.experiment import Trial
 from harness.schema.served import Served
 from harness.schema.workload_turns import Turns
@@ -67,7 +68,7 @@ def says(server: FaultServer, *answers: Script) -> None:
 def held(server: FaultServer) -> Trial:
     """One conversation with it, in this process."""
     job = job_of(server.url, workloads=(NAME,))
-    send = conversations(Turns(3, 200, 60, 4), Client(job))(False)
+    send = conversations(Turns(3, 200, 60, 4), Client(job), lambda _: GO)(False)
     return Trial.model_validate({"workload": NAME, "index": 0, **send()()})
 
 
@@ -140,7 +141,7 @@ def test_each_request_holds_the_whole_conversation(faulty: FaultServer) -> None:
 def test_two_trials_begin_differently(faulty: FaultServer) -> None:
     says(faulty, told(400, 0))
     job = job_of(faulty.url, workloads=(NAME,))
-    plan = conversations(Turns(3, 200, 60, 4), Client(job))
+    plan = conversations(Turns(3, 200, 60, 4), Client(job), lambda _: GO)
     for is_warm_up in (True, False, False):
         plan(is_warm_up)()()
     starts = {contents(it)[0][:19] for it in of_trial(faulty)}
@@ -218,7 +219,7 @@ def test_a_server_that_counts_no_tokens_is_measured_by_its_events(
     url, model = llama_cpp_python_server.url, llama_cpp_python_server.model
     served = Served(url=url, model=model, server="llama-cpp-python", is_local=True)
     client = Client(job_of(url, workloads=(NAME,)).model_copy(update={"served": served}))
-    facts = conversations(Turns(2, 200, 60, 8), client)(False)()()
+    facts = conversations(Turns(2, 200, 60, 8), client, lambda _: GO)(False)()()
     trial = Trial.model_validate({"workload": "turns2:200+60+8", "index": 0, **facts})
     assert [it.failure for it in trial.requests] == [None] * 4
     assert trial.requests[0].n_tokens is None

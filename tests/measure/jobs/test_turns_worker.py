@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from time import perf_counter_ns
 from typing import cast
 
 import pytest
@@ -15,9 +16,11 @@ from make.small_models import write_small_model
 from harness.engine.context import Context
 from harness.engine.failure import EngineFailed
 from harness.engine.model import Message, Model
-from harness.measure.jobs.measure import MeasureReport
+from harness.measure.jobs.measure import MeasureJob, MeasureReport, TurnEvent, measure
 from harness.measure.jobs.turns_worker import TurnsBench
+from harness.measure.protocol import Event
 from harness.schema.experiment import ChatTemplate, Trial
+from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
 from harness.schema.workload_turns import Turns
 from measure.jobs.test_parallel import measured
@@ -124,6 +127,25 @@ def test_several_share_one_copy_of_the_system_prompt(tmp_path: Path, tiny_model:
     assert contexts == {name: 1024, "turns2:300+40+8": 768}
 
 
+def test_each_turn_is_told_so_that_a_long_conversation_is_not_silent(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    now_ns = perf_counter_ns()
+    job = MeasureJob(
+        model_path=str(tiny_model),
+        settings=Settings(n_threads=1),
+        workloads=("turns2:40+10+2",),
+        started_ns=now_ns,
+        deadline_ns=now_ns,
+    )
+    events: list[Event] = []
+    measure(job, log=tmp_path / "run.log", on_event=events.append)
+    turns = [event for event in events if isinstance(event, TurnEvent)]
+    # Two, and the last one once more in two ways; none of the warm-up.
+    assert [(it.number, it.n_turns) for it in turns] == [(1, 2), (2, 2), (2, 2), (2, 2)]
+    assert turns[0].activity == "during turns2:40+10+2, behind turn 1"
+
+
 def test_without_a_tokenizer_there_is_no_conversation(tmp_path: Path) -> None:
     path = write_small_model(tmp_path / "bare.gguf")
     report = measured(path, tmp_path, "turns2:20+20+4", "tg4")
@@ -180,11 +202,14 @@ class Anything:
 
 
 def test_a_template_that_fails_at_the_second_turn_is_said_to() -> None:
+    told: list[int] = []
     model, context = cast(Model, OneTurnTemplate()), cast(Context, Anything())
-    bench = TurnsBench(model, context, Turns(2, 50, 20, 3))
+    bench = TurnsBench(model, context, Turns(2, 50, 20, 3), told.append)
     bench.prepare()
     with pytest.raises(EngineFailed, match="refuses it with 4 messages; choose fewer turns"):
         bench.plan()()
-    one = TurnsBench(model, context, Turns(1, 50, 20, 3))
+    assert told == [1]
+    one = TurnsBench(model, context, Turns(1, 50, 20, 3), told.append)
     one.prepare()
     assert one.plan(is_warm_up=True)().n_tokens == 3
+    assert told == [1]

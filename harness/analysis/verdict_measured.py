@@ -24,6 +24,7 @@ from harness.schema.experiment import Run, Trial
 from harness.schema.figure import Figure
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.outcome import Reason
+from harness.schema.settings import Settings
 from harness.schema.workload import Decode, Sustain, parse_workload
 from harness.schema.workload_kind import Workload
 from harness.schema.workload_requests import Chat, Exchange
@@ -57,6 +58,8 @@ def judge(measured: Measured) -> Verdict | NoVerdict:
     """The verdict on a configuration, by what was measured of it."""
     if measured.model.kind != "generates":
         return NoVerdict(f"it is {MODEL_KINDS[measured.model.kind].text}")
+    if isinstance(measured.settings, Settings) and measured.settings.draft is not None:
+        return NoVerdict("with guesses it depends on the text how fast it is, task by task")
     token_read_bytes = measured.model.token_read_bytes
     if token_read_bytes is None and measured.model.served is None:
         return NoVerdict("imported, and the record tells neither paging nor what a token reads")

@@ -118,15 +118,17 @@ _WORDS: dict[Verdict, str] = {
 
 def _told(tasks: Sequence[GuessedTask]) -> str:
     """Where it pays, with how much; where not; and where nobody can tell."""
-    found: dict[Verdict, list[str]] = {}
-    for task in tasks:
-        if task.speed_up:
-            text = f"{task.workload} ({units.factor(task.speed_up.ratio)} times as fast)"
-            found.setdefault(task.speed_up.verdict, []).append(text)
-    clauses = [
-        f"{_WORDS[verdict]} {', '.join(found[verdict])}" for verdict in _WORDS if verdict in found
-    ]
-    return "; ".join(clauses)
+    clauses = []
+    for verdict, words in _WORDS.items():
+        ratios = {
+            task.workload: units.factor(task.speed_up.ratio)
+            for task in tasks
+            if task.speed_up and task.speed_up.verdict == verdict
+        }
+        listed = ", ".join(f"{name} ({ratio})" for name, ratio in ratios.items())
+        clauses += [f"{words} {listed}"] if listed else []
+    # What the numbers are is said with the first.
+    return "; ".join(clauses).replace(")", " times as fast)", 1)
 
 
 def _unlike(guessing: Guessing) -> Iterator[str]:

@@ -19,6 +19,8 @@ from harness.analysis.speculation import (
     guessings,
     n_alike,
 )
+from harness.analysis.verdict import Verdict
+from harness.analysis.verdict_measured import NoVerdict, judge
 from harness.schema.experiment import Run
 from harness.schema.request import Request, ServerTimes
 
@@ -134,3 +136,11 @@ def test_servers_are_set_side_by_side_by_what_one_of_them_says_of_its_guesses() 
         assert figure.b is not None
         assert figure.b.value == pytest.approx(value)
         assert figure.note == "A has no such figure"
+
+
+def test_there_is_no_verdict_on_what_depends_on_the_text() -> None:
+    plain, guessing = measured_of(*made_guesses([[3, 3]], lambda n: 1.0))
+    assert isinstance(judge(plain), Verdict)
+    found = judge(guessing)
+    assert isinstance(found, NoVerdict)
+    assert "depends on the text" in found.reason

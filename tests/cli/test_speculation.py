@@ -153,3 +153,31 @@ def test_what_guesses_can_be_selected_and_compared_with_what_does_not(measured: 
     ).document
     (pair,) = document["comparisons"]
     assert {it["workload"] for it in pair["figures"]} >= {"story"}
+
+
+def test_what_was_interrupted_goes_on_with_what_guesses(measured: Home, home: Home) -> None:
+    record = measured.record()
+    home.results.mkdir()
+    first, run, *_ = record.read_text("utf-8").splitlines(keepends=True)
+    (home.results / record.name).write_text(first + run, "utf-8")
+    refused = home.harness("run", "--resume", "latest", "--draft", NGRAM, "--draft-max", "2")
+    assert "--draft contradicts the plan of" in refused.error()
+    done = home.harness("run", "--resume", "latest")
+    assert done.exit_code == 0, done.stderr
+    drafts = [getattr(run.settings, "draft", None) for run in load(home.record()).runs]
+    assert len(drafts) == len({*drafts}) == 3
+
+
+def test_a_shared_record_keeps_what_guessed_and_not_what_was_said(
+    measured: Home, tmp_path: Path
+) -> None:
+    done = measured.harness("share", "latest", "-o", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    (shared,) = tmp_path.glob("*.jsonl")
+    stored = load(shared)
+    assert [it.key for it in stored.experiment.plan.drafts] == ["tiny-random:Q8_0"]
+    told = {getattr(run.settings, "draft", None) for run in stored.runs}
+    assert told == {None, NGRAM, "tiny-random:Q8_0"}
+    answers = [it for run in stored.runs for trial in run.trials for it in trial.requests]
+    assert any(it.speculation for it in answers)
+    assert not any(it.token_ids for it in answers)

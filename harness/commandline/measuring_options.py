@@ -76,7 +76,8 @@ _HOW = (
         type=options.DURATION,
         default="20m",
         show_default=True,
-        help="End a worker that is silent for so long; a trial is one event.",
+        help="End a worker that is silent for so long; a trial is one event, and of a conversation "
+        "each turn.",
     ),
     click.option(
         "--wait", type=options.DURATION, default=None, help="Wait for another measurement to end."

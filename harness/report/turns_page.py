@@ -39,8 +39,8 @@ _SHARING = (
     Column("apart", align="right"),
 )
 _SHARING_LEGEND = (
-    "Tok/s: tokens of all answers over the time of all turns, prompts included; per user: while an "
-    "answer is written.",
+    "Tok/s: tokens of all answers over the time of all turns, prompts included; per user: from an "
+    "answer's first token to its last, with the others' prompts that came between.",
     "Context: the engine's buffers for it, weights left out; apart: those of a context for each.",
 )
 

@@ -18,6 +18,7 @@ from harness.records.store import ExperimentWriter, file_name, load, logs_folder
 from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run
 from harness.schema.model import ModelFile, ServedModel
 from harness.schema.request import ServiceLevel
+from harness.schema.settings import NGRAM, Settings
 
 GOLD = Path(__file__).parents[1] / "gold" / "experiment-1.jsonl"
 GOLD_2 = GOLD.with_name("experiment-2.jsonl")
@@ -26,6 +27,7 @@ GOLD_4 = GOLD.with_name("experiment-4.jsonl")
 GOLD_5 = GOLD_4.with_name("experiment-5.jsonl")
 GOLD_6 = GOLD_4.with_name("experiment-6.jsonl")
 GOLD_7 = GOLD_4.with_name("experiment-7.jsonl")
+GOLD_8 = GOLD_4.with_name("experiment-8.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -326,6 +328,32 @@ def test_files_of_schema_7_hold_what_a_server_was_asked() -> None:
     assert {len(trial.requests) for trial in trials} == {1, 6}
     assert all(it.n_tokens == 8 for trial in trials for it in trial.requests)
     assert not any(trial.requests for run in load(GOLD_6).runs for trial in run.trials)
+
+
+def test_a_file_of_schema_8_holds_conversations_and_guesses() -> None:
+    stored = load(GOLD_8)
+    assert stored.schema == 8
+    plain, guessing = stored.experiment.plan.settings
+    assert isinstance(guessing, Settings)
+    assert (guessing.draft, guessing.draft_max) == (NGRAM, 2)
+    trials = {
+        (run.settings, trial.workload): trial
+        for run in stored.runs
+        for trial in run.trials
+        if not trial.is_warm_up
+    }
+    alone = trials[plain, "turns2:64+24+8"]
+    assert [(it.turn, it.history) for it in alone.requests] == [
+        (0, "kept"), (1, "kept"), (1, "edited"), (1, "dropped"),
+    ]  # fmt: skip
+    assert alone.session is not None
+    assert alone.session.n_bytes > 0
+    together = trials[plain, "turns2x2:64+24+8"]
+    assert {it.user for it in together.requests} == {0, 1}
+    assert len(trials[plain, "verify3"].step_ns) == 21
+    told = [it.speculation for it in trials[guessing, "question"].requests]
+    assert all(it and it.n_accepted <= it.n_drafted for it in told)
+    assert not any(trial.session for run in load(GOLD_7).runs for trial in run.trials)
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from harness.analysis.stats import interval as stats
 from harness.analysis.turns_findings import turns_findings
 from harness.schema.settings import ServedSettings
 from harness.schema.workload import parse_workload
+from harness.schema.workload_turns import Turns
 
 # Mapped weights beside a repacked copy make nearly two of everything; one copy and the rest of
 # the process stay below 1.6 for any model above some 100 MB.
@@ -107,7 +108,8 @@ def case_findings(measured: Measured, case: Case) -> list[Finding]:
 
 def _bare_prompt(case: Case) -> str | None:
     """That a chat's prompt was no text, or that no template was put around it."""
-    if not parse_workload(case.workload).is_text:
+    task = parse_workload(case.workload)
+    if not task.is_text:
         return None
     for run in case.runs:
         for trial in formulas.trials_of(run, case.workload):
@@ -117,7 +119,7 @@ def _bare_prompt(case: Case) -> str | None:
                     "tokenizer"
                 )
             if reason := _NO_TEMPLATE.get(trial.chat_template or ""):
-                as_what = "ChatML" if trial.requests else "bare text"
+                as_what = "ChatML" if isinstance(task, Turns) else "bare text"
                 return f"{case.workload} was put to the model as {as_what}: {reason}"
     return None
 

@@ -226,7 +226,9 @@ class Model:
             return text, "applied"
         text = _templated(_USUAL_TEMPLATE, messages)
         if text is None:
-            raise EngineFailed("decode-failed", f"no chat template takes {len(messages)} messages")
+            raise EngineFailed(
+                "settings-invalid", f"no chat template takes {len(messages)} messages"
+            )
         return text, "unknown" if template else "absent"
 
     @contextlib.contextmanager

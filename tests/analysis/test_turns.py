@@ -140,3 +140,15 @@ def test_without_a_clean_trial_all_of_them_are_shown_as_that() -> None:
 
 def test_what_was_not_answered_at_all_is_no_conversation() -> None:
     assert not [*conversations(group_of(make_trial("tg8"), name="tg8"))]
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("absent", "as ChatML: it has no chat template"),
+        ("unknown", "as ChatML: the engine does not know its chat template"),
+    ],
+)
+def test_of_a_model_without_a_template_it_says_which_was_taken(template: str, words: str) -> None:
+    assert words in told(group_of(make_trial(NAME, chat_template=template)))
+    assert "ChatML" not in told(group_of(make_trial("chat", chat_template=template), name="chat"))

@@ -174,7 +174,7 @@ class _Talk:
         text, template = self.model.conversation_text(messages)
         if self.template not in (None, template):
             raise EngineFailed(
-                "decode-failed",
+                "settings-invalid",
                 f"the model's chat template takes a conversation's first turns and refuses it with "
                 f"{len(messages)} messages; choose fewer turns",
             )

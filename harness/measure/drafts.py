@@ -71,8 +71,8 @@ def require_drafting(models: Subjects, drafts: Subjects, workloads: Sequence[str
     """
     if not any(parse_workload(name).takes_draft for name in workloads):
         raise UsageError(
-            f"--draft guesses real text, and in {','.join(workloads)} all is random; take "
-            f"--workload {TASKS}, or one of them"
+            f"--draft is measured in {', '.join(TASK_PROMPTS)}, and {','.join(workloads)} is none "
+            f"of them; take --workload {TASKS}, or one of them"
         )
     for draft in drafts.models:
         for model in models.models:

@@ -72,8 +72,9 @@ def test_no_option_takes_just_anything(command: click.Command, option: click.Opt
     is_free = isinstance(option.type, click.types.StringParamType | Place)
     if option.is_flag or is_free:
         return
-    # Which devices there are the engine tells.
-    for nonsense in ("",) if option.name == "devices" else ("no such thing", "-1x", ""):
+    # Which devices there are the engine tells, and which models the catalogue and the disk.
+    is_name = option.name in ("devices", "draft")
+    for nonsense in ("",) if is_name else ("no such thing", "-1x", ""):
         with pytest.raises(click.BadParameter):
             option.type.convert(nonsense, option, click.Context(command))
 

@@ -82,7 +82,7 @@ def test_what_was_measured_is_shown_and_can_be_typed_again(measured: Home) -> No
         (("--draft", NGRAM, "--draft-max", "0"), "0 is less than 1"),
         (("--draft", NGRAM, "--draft-max", "some"), "'some' is not a whole number"),
         (("--draft", "ngram,"), "a draft is missing"),
-        (("--draft", NGRAM, "-w", "tg8"), "--draft guesses real text, and in tg8 all is random"),
+        (("--draft", NGRAM, "-w", "tg8"), "and tg8 is none of them"),
         (("--draft", NGRAM, "--also-served"), "leave --also-served away, or --draft"),
         (("--draft", "http://127.0.0.1:9"), "is a server; name a model file, or ngram"),
     ],

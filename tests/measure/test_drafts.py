@@ -63,8 +63,8 @@ def test_what_fits_is_let_through(tiny_model: Path, small: Path) -> None:
 def test_what_does_not_is_refused_in_a_line(tiny_model: Path, small: Path, tmp_path: Path) -> None:
     model, draft = subjects(tiny_model), subjects(small)
     assert why(model, draft, ("tg128", "pp512")) == (
-        "--draft guesses real text, and in tg128,pp512 all is random; take --workload tasks, or "
-        "one of them"
+        "--draft is measured in rewrite, extract, summary, question, story, and tg128,pp512 is "
+        "none of them; take --workload tasks, or one of them"
     )
     assert why(draft, model).startswith("The draft tiny reads 9")
     assert why(draft, model).endswith(

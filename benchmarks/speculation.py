@@ -25,6 +25,8 @@ import click
 from tabulate import tabulate
 
 from benchmarks import sweeps
+from harness.engine.library import Engine
+from harness.engine.model import load_model
 from harness.measure.drafts import DRAFT_MAX
 from harness.measure.jobs.measure import MeasureJob, measure
 from harness.measure.jobs.task_texts import TASK_TEXTS
@@ -32,16 +34,16 @@ from harness.models.download import download_all
 from harness.schema.settings import Settings
 from harness.schema.workload_tasks import TASK_CONTEXT, TASK_PROMPTS, TASK_TOKENS
 
-_SAME = 0.05
+_SAME = 0.02
 _PATIENCE_S = 600
 
 _HELP = """
 Answer the texts of all tasks with MODEL while DRAFT guesses, once in process and once with the
 llama-server of the extra `serve`, and compare how many guesses were accepted.
 
-Both are greedy, guess as many tokens, however unsure, and never end early. They are other builds
-with other kernels, so answers part at near ties, and with them what is guessed: of 20 answers the
-accepted shares should still be within 0.05 of each other. Nothing is said of speed.
+Both get the same text, are greedy, guess as many tokens, however unsure, and never end early. They
+are other builds with other kernels, so answers part at near ties, and with them what is guessed: of
+20 answers the accepted shares should still be within 0.02 of each other. Nothing is said of speed.
 """
 
 
@@ -124,21 +126,32 @@ def served(paths: Sequence[Path], settings: Settings, folder: Path) -> Side:
         "n_slots": 1,
     }
     url = f"http://127.0.0.1:{port}"
+    asked = _as_asked_here(paths[0], settings)
     with _server(told, url, folder / "server.log"):
-        return {name: _of_task(url, texts) for name, texts in TASK_TEXTS.items()}
+        return {name: _of_task(url, texts) for name, texts in asked.items()}
+
+
+def _as_asked_here(path: Path, settings: Settings) -> Mapping[str, list[str]]:
+    """The texts with the engine's own template around them: the server's may say more."""
+    model = load_model(Engine(lambda _: None), str(path), settings, only_plans=True)
+    texts = {
+        name: [model.chat_text(text)[0] for text in texts] for name, texts in TASK_TEXTS.items()
+    }
+    model.close()
+    return texts
 
 
 def _of_task(url: str, texts: Sequence[str]) -> Guesses:
     n_drafted = n_accepted = 0
     for text in texts:
         body = {
-            "messages": [{"role": "user", "content": text}],
-            "max_tokens": TASK_TOKENS,
+            "prompt": text,
+            "n_predict": TASK_TOKENS,
             "ignore_eos": True,
             "temperature": 0,
             "cache_prompt": False,
         }
-        timings = _posted(f"{url}/v1/chat/completions", body)["timings"]
+        timings = _posted(f"{url}/completion", body)["timings"]
         # Absent where nothing was guessed.
         n_drafted += timings.get("draft_n", 0)
         n_accepted += timings.get("draft_n_accepted", 0)

@@ -245,8 +245,21 @@ def prepare(
         )
     if request.search:
         workloads = (first_load(request.search, request.workloads, models, request.slo),)
+    plan = _plan(request, models, drafts, settings, workloads)
+    require_asked(models, plan.workloads, request.workloads)
+    require_possible_for(files, settings, request.workloads)
+    return Session(request, plan, machine, notes)
+
+
+def _plan(
+    request: MeasureRequest,
+    models: Sequence[AnyModel],
+    drafts: Sequence[ModelFile],
+    settings: Sequence[Settings],
+    workloads: tuple[str, ...],
+) -> Plan:
     served = dict.fromkeys(it.served.settings for it in models if isinstance(it, ServedModel))
-    plan = Plan(
+    return Plan(
         models=tuple(models),
         drafts=tuple(drafts),
         settings=(*settings, *served),
@@ -260,9 +273,6 @@ def prepare(
         slo=request.slo,
         search=request.search,
     )
-    require_asked(models, plan.workloads, request.workloads)
-    require_possible_for(files, settings, request.workloads)
-    return Session(request, plan, machine, notes)
 
 
 def kept(

@@ -34,11 +34,13 @@ from harness.measure.resume import resume
 from harness.measure.session import MeasureRequest, SessionResult, prepare
 from harness.measure.subjects import find_subjects
 from harness.models.catalog.catalog import Catalog, load_catalog
+from harness.records.store import StoredExperiment
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 from harness.report.run_line import goes_on_as, to_go_on
 from harness.schema.model import ModelFile
 from harness.schema.request import ServiceLevel
+from harness.serving.program import ServerProgram
 
 
 @click.command(
@@ -120,15 +122,7 @@ def command(
         stored = unfinished(request.results, interrupted)
         refuse_contradictions(stored, request, options.typed(context))
         server = chosen_server(server_binary, also_served=was_also_served(stored))
-        if told := goes_on_as(stored.experiment):
-            output.tell(told)
-        with Fetching(output.console) as fetching:
-            found = models_of(stored, models, catalog, fetching.report, key_variable)
-        with machine_held(found.title, request.wait_ns, output.tell):
-            observer = Progress(output.console)
-            measured = resume(
-                stored.path, found, observer, request.silence_ns, server, key_variable
-            )
+        measured = _resumed(stored, models, catalog, request, output, server)
     exit_code = show_measured(measured, output, is_full=is_full)
     if measured.result.is_interrupted:
         output.tell(to_go_on(measured.experiment, key_variable))
@@ -158,3 +152,27 @@ def _measured(
     session = prepare(request, found.models, found.paths, files)
     with machine_held(found.title, request.wait_ns, output.tell):
         return session.measure({**drafts.paths, **found.paths}, Progress(output.console))
+
+
+def _resumed(
+    stored: StoredExperiment,
+    models: tuple[str, ...],
+    catalog: Catalog,
+    request: MeasureRequest,
+    output: Output,
+    server: ServerProgram | None,
+) -> SessionResult:
+    """What is left of an earlier plan."""
+    if told := goes_on_as(stored.experiment):
+        output.tell(told)
+    with Fetching(output.console) as fetching:
+        found = models_of(stored, models, catalog, fetching.report, request.key_variable)
+    with machine_held(found.title, request.wait_ns, output.tell):
+        return resume(
+            stored.path,
+            found,
+            Progress(output.console),
+            request.silence_ns,
+            server,
+            request.key_variable,
+        )

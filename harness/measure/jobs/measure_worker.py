@@ -62,6 +62,8 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
     meters, rest_ns = rest(job, send)
     began_ns = job.started_ns + rest_ns  # the rest is no part of loading
     devices_before = engine.ggml.devices()
+    if job.draft_path is not None:
+        _bring_to_temperature(Path(job.draft_path), is_cold=job.is_cold)
     cached_ratio = _bring_to_temperature(Path(job.model_path), is_cold=job.is_cold)
     started_ns = perf_counter_ns()
     model = load_model(engine, job.model_path, job.settings, kind=job.kind)

@@ -75,7 +75,7 @@ def test_all_loads_are_in_one_record_which_is_shown_as_it_was(searched: Searched
     ("arguments", "words"),
     [
         (("--concurrency", "auto"), "add one, as in --slo ttft=2s,itl=100ms"),
-        (("--concurrency", "auto,2", *LEVEL), "auto chooses the loads itself"),
+        (("--concurrency", "auto,2", *LEVEL), "auto stands alone"),
         (("--rate", "auto", "-w", "tg8", *LEVEL), "is for one of chat and ppN+tgM"),
     ],
 )

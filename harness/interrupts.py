@@ -79,6 +79,32 @@ def raise_once() -> None:
     sys.unraisablehook = _raise_again
 
 
+def end_with_input() -> bool:
+    """
+    Whether there is a standard input; from here on its end is a SIGTERM.
+
+    What comes before that is thrown away. A connection over ssh that breaks ends it, and without a
+    terminal nothing else tells the far side.
+    """
+    try:
+        descriptor = sys.stdin.fileno() if sys.stdin else -1
+        os.fstat(descriptor)
+    except (OSError, ValueError):
+        return False
+    thread = threading.Thread(target=_wait_for_end, args=(descriptor,), daemon=True)
+    thread.start()
+    return True
+
+
+def _wait_for_end(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 65536):
+            pass
+    except OSError:
+        pass  # gone is as good as ended
+    _send(signal.SIGTERM)
+
+
 def ignore() -> None:
     """From here on a signal does nothing: all is said and stored."""
     for number in _SIGNALS:

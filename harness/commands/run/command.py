@@ -17,10 +17,10 @@ from harness.commandline.endpoint_options import (
     references,
     refuse_of_engine,
 )
-from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commandline.serving_options import chosen_server, serving_options
+from harness.commandline.streaming import Streaming, streaming_options
 from harness.commands.run.resume import (
     models_of,
     refuse_contradictions,
@@ -68,6 +68,7 @@ from harness.serving.program import ServerProgram
 @serving_options
 @draft_options
 @measuring_options
+@streaming_options
 @options.verbose_option
 @output_options
 @html_options
@@ -90,6 +91,7 @@ def command(
     draft_max: tuple[int, ...],
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
+    streaming: Streaming,
     is_full: bool,
     output: Output,
 ) -> int:
@@ -100,6 +102,7 @@ def command(
     GGUF file, or what a server has loaded (--endpoint). Without one, the default model is fetched
     and measured. Options that take lists are swept: --threads 1,2 measures both, interleaved.
     """
+    observer = streaming.observer(output)
     catalog = load_catalog(catalogs)
     models = tuple(references(models, endpoints, names))
     if interrupted is None:
@@ -117,13 +120,13 @@ def command(
         server = chosen_server(server_binary, also_served=also_served)
         request = replace(request, also_served=server)
         is_slo_typed = "slo" in options.typed(context)
-        measured = _measured(models, catalog, request, output, is_slo_typed=is_slo_typed)
+        measured = _measured(models, catalog, request, observer, output, is_slo_typed=is_slo_typed)
     else:
         stored = unfinished(request.results, interrupted)
         refuse_contradictions(stored, request, options.typed(context))
         server = chosen_server(server_binary, also_served=was_also_served(stored))
-        measured = _resumed(stored, models, catalog, request, output, server)
-    exit_code = show_measured(measured, output, is_full=is_full)
+        measured = _resumed(stored, models, catalog, request, observer, output, server)
+    exit_code = streaming.show(measured, output, is_full=is_full)
     if measured.result.is_interrupted:
         output.tell(to_go_on(measured.experiment, key_variable))
     return exit_code
@@ -133,6 +136,7 @@ def _measured(
     models: tuple[str, ...],
     catalog: Catalog,
     request: MeasureRequest,
+    observer: Progress,
     output: Output,
     *,
     is_slo_typed: bool,
@@ -151,7 +155,7 @@ def _measured(
     files = [model for model in drafts.models if isinstance(model, ModelFile)]
     session = prepare(request, found.models, found.paths, files)
     with machine_held(found.title, request.wait_ns, output.tell):
-        return session.measure({**drafts.paths, **found.paths}, Progress(output.console))
+        return session.measure({**drafts.paths, **found.paths}, observer)
 
 
 def _resumed(
@@ -159,6 +163,7 @@ def _resumed(
     models: tuple[str, ...],
     catalog: Catalog,
     request: MeasureRequest,
+    observer: Progress,
     output: Output,
     server: ServerProgram | None,
 ) -> SessionResult:
@@ -171,7 +176,7 @@ def _resumed(
         return resume(
             stored.path,
             found,
-            Progress(output.console),
+            observer,
             request.silence_ns,
             server,
             request.key_variable,

@@ -1,8 +1,8 @@
 """
 For whoever measures another machine: the record as it grows, and an end with the connection.
 
-`ssh studio harness run … --jsonl --end-with-stdin` is how one machine is measured from another: what
-comes over the line is the experiment file itself, and when the connection ends, so does measuring.
+`ssh studio harness run … --jsonl --end-with-stdin` is how one machine is measured from another:
+what comes over the line is the experiment file itself, and measuring ends with the connection.
 """
 
 from __future__ import annotations

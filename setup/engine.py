@@ -1,5 +1,5 @@
 """
-The one long step: llama-cpp-python, compiled here where its maker ships no wheel.
+The one long step: llama-cpp-python, compiled here with what the harness needs of it.
 
 pip keeps the wheel it built, but only for the Python that built it, though any can use it; and it
 takes it the next time whatever CMAKE_ARGS says by then: a build for CUDA after one for the CPU
@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from setup import checks
-from setup.checks import SetupError
 from setup.progress import run_logged
 
 NAME = "llama-cpp-python"
@@ -30,9 +29,11 @@ NAME = "llama-cpp-python"
 # AMX the same machine computes with AVX-512. Goes when the pinned engine has that mended.
 _WITHOUT_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 _CPUINFO = Path("/proc/cpuinfo")
+OWN_ARGS = "-DGGML_RPC=on"
+"""What CMake is told beside CMAKE_ARGS, which come behind it and win (docs/decisions/0029)."""
 _ANNOUNCEMENT = (
-    "  No ready-made engine for this machine: compiling llama.cpp, about six to twelve minutes on\n"
-    "  two cores. Once: the result is kept in {kept}."
+    "  Compiling llama.cpp for this machine: about six to twelve minutes on two cores. Once: the\n"
+    "  result is kept in {kept}."
 )
 
 
@@ -51,6 +52,11 @@ def compiler_flags(cpuinfo: Path = _CPUINFO) -> str:
     return _WITHOUT_AMX if re.search(r"^flags\b.*\bamx_tile\b", text, re.MULTILINE) else ""
 
 
+def all_args(cmake_args: str) -> str:
+    """What CMake is told: the project's own, and behind them what the user asks for."""
+    return " ".join([OWN_ARGS, *cmake_args.split()])
+
+
 def cache_folder(
     cmake_args: str,
     environ: Mapping[str, str],
@@ -59,8 +65,8 @@ def cache_folder(
     flags: str = "",
 ) -> Path:
     """Where wheels of the engine built with `cmake_args` and compiler `flags` are kept."""
-    key = hashlib.sha256(" ".join(cmake_args.split()).encode()).hexdigest()[:12]
-    name = f"engine-{platform.machine()}-{key if cmake_args else 'plain'}"
+    key = hashlib.sha256(all_args(cmake_args).encode()).hexdigest()[:12]
+    name = f"engine-{platform.machine()}-{key}"
     if flags:
         name += f"-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
     return _user_cache(environ, platform_name) / "inference-harness" / name
@@ -72,29 +78,6 @@ def is_cached(wanted: str, folder: Path) -> bool:
     return any(folder.glob(f"{re.sub('[-_.]+', '_', name)}-{version}-py3-none-*.whl"))
 
 
-def is_compiled_here(
-    wanted: str, folder: Path, cmake_args: str, environ: Mapping[str, str]
-) -> bool:
-    """
-    Whether installing `wanted` means compiling it.
-
-    Asks the package index, with this Python's own pip, only when no wheel is in the cache.
-    """
-    if is_cached(wanted, folder):
-        return False
-    if cmake_args or compiler_flags():  # a ready-made wheel would not be what was asked for
-        return True
-    question = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-input"]
-    question += ["--ignore-installed", "--break-system-packages", "--quiet", "--only-binary=:all:"]
-    try:
-        done = subprocess.run(
-            [*question, wanted], env=dict(environ), capture_output=True, timeout=60, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
-
-
 def check_build(wanted: str, cmake_args: str, environ: Mapping[str, str]) -> int:
     """
     The bytes that compiling will take in the temporary folder; 0 when nothing is compiled.
@@ -102,15 +85,9 @@ def check_build(wanted: str, cmake_args: str, environ: Mapping[str, str]) -> int
     Raises:
         SetupError: Something will be compiled and there is no compiler.
     """
-    folder = cache_folder(cmake_args, environ, flags=compiler_flags())
-    if is_cached(wanted, folder):
+    if is_cached(wanted, cache_folder(cmake_args, environ, flags=compiler_flags())):
         return 0
-    try:
-        checks.compilers(environ)
-    except SetupError:
-        if is_compiled_here(wanted, folder, cmake_args, environ):
-            raise
-        return 0
+    checks.compilers(environ)
     return checks.GPU_BUILD_BYTES if cmake_args else checks.BUILD_BYTES
 
 
@@ -146,11 +123,10 @@ def _build(
     log: Path,
     environ: Mapping[str, str],
 ) -> None:
-    """A wheel of `wanted` in `folder`: ready-made, from pip's cache, or compiled."""
+    """A wheel of `wanted` in `folder`, compiled here."""
     command = [str(python), "-m", "pip", "wheel", "-v", "--no-input", "--no-deps"]
     # What pip kept, or its maker's own wheel, was compiled otherwise.
-    if cmake_args or compiler_flags():
-        command += ["--no-cache-dir", "--no-binary", NAME]
+    command += ["--no-cache-dir", "--no-binary", NAME]
     folder.mkdir(parents=True, exist_ok=True)
     # Folders of its own, so that an interrupted build leaves nothing behind, and no half wheel.
     with (
@@ -167,7 +143,7 @@ def _build(
             [*command, "--wheel-dir", made, wanted],
             label=f"Making the engine {wanted}" + (f" ({cmake_args})" if cmake_args else ""),
             log=log,
-            environ={**environ, **temporary, **flags, "CMAKE_ARGS": cmake_args},
+            environ={**environ, **temporary, **flags, "CMAKE_ARGS": all_args(cmake_args)},
             announce={f"Building wheel for {NAME}": _ANNOUNCEMENT.format(kept=folder)},
         )
         for wheel in Path(made).glob("*.whl"):

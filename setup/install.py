@@ -48,6 +48,7 @@ class State:
     cmake_args: str
     is_complete: bool
     compiler_flags: str = ""
+    own_args: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +87,7 @@ def set_up(root: Path, *, has_dev_tools: bool, is_pinned: bool, environ: Mapping
         return
     checks.writable(root)
     keeps = can_keep(venv, before)
-    has_engine = keeps and _has_engine(venv, before, wanted, environ)
+    has_engine = keeps and _has_engine(before, wanted)
     uv = shutil.which("uv", path=environ.get("PATH"))
     if not keeps:
         checks.virtual_environments(has_uv=uv is not None)
@@ -155,6 +156,7 @@ def wanted_state(
         cmake_args=" ".join(cmake_args.split()),
         is_complete=True,
         compiler_flags=engine.compiler_flags(),
+        own_args=engine.OWN_ARGS,
     )
 
 
@@ -244,17 +246,11 @@ def _installer(root: Path, python: Path, uv: str | None, *, is_pinned: bool) -> 
     return [str(python), "-m", "pip", "install", "--no-input", *pins]
 
 
-def _has_engine(
-    venv: Path, before: State | None, wanted: State, environ: Mapping[str, str]
-) -> bool:
-    if before is not None:
-        if before.compiler_flags != wanted.compiler_flags:
-            return False
-        return (before.engine, before.cmake_args) == (wanted.engine, wanted.cmake_args)
-    if wanted.cmake_args or wanted.compiler_flags:  # made by hand, nobody knows how
+def _has_engine(before: State | None, wanted: State) -> bool:
+    if before is None:  # made by hand, nobody knows how
         return False
-    version = engine.version_that_loads(interpreter(venv), environ)
-    return wanted.engine == f"{engine.NAME}=={version}"
+    facts = ((it.engine, it.cmake_args, it.compiler_flags, it.own_args) for it in (before, wanted))
+    return len({*facts}) == 1
 
 
 def _write_state(venv: Path, state: State) -> None:

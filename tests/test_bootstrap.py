@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -238,12 +239,22 @@ def test_a_processor_with_amx_gets_an_engine_without_it_and_apart(tmp_path: Path
     )
 
 
-def test_an_engine_compiled_with_other_flags_is_not_kept(tree: Path) -> None:
+@pytest.mark.parametrize(
+    "change", [{"compiler_flags": "-mno-such-flag"}, {"own_args": ""}, {"cmake_args": "-DA=on"}]
+)
+def test_an_engine_compiled_otherwise_is_not_kept(tree: Path, change: dict[str, Any]) -> None:
     wanted = state_of(tree, {}, None)
-    before = dataclasses.replace(wanted, compiler_flags="-mno-such-flag")
+    before = dataclasses.replace(wanted, **change)
 
-    assert not install._has_engine(tree / ".venv", before, wanted, {})
-    assert install._has_engine(tree / ".venv", wanted, wanted, {})
+    assert not install._has_engine(before, wanted)
+    assert not install._has_engine(None, wanted)
+    assert install._has_engine(wanted, wanted)
+
+
+def test_the_engine_has_rpc_unless_the_user_says_otherwise() -> None:
+    assert engine.all_args("") == "-DGGML_RPC=on"
+    # CMake takes the last of two.
+    assert engine.all_args(" -DGGML_RPC=off ").split() == ["-DGGML_RPC=on", "-DGGML_RPC=off"]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from harness.commands.pull.document import FilesDocument, PulledDocument
 from harness.commands.quality.document import QualityDocument
 from harness.commands.quantize.document import QuantizeDocument
 from harness.commands.report.page import ReportDocument
+from harness.commands.rpc.page import ServingDocument
 from harness.commands.share.share import ShareDocument
 from harness.commands.show.follow import FollowedEnd, FollowedRun
 from harness.commands.show.page import ListDocument
@@ -73,6 +74,7 @@ DOCUMENTS: Mapping[str, type] = {
     "models --local": LocalDocument,
     "pull": PulledDocument,
     "pull --list, harness pull --verify": FilesDocument,
+    "rpc serve": ServingDocument,
     "cache": CacheResult,
     "cache rm": RemovedResult,
     "machine": MachineResult,

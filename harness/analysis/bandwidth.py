@@ -70,6 +70,8 @@ def reason_missing(
         return "the record does not tell what a token reads"
     if reading.work is None and workload.depth:
         return "the record is too old to tell what is read of a cache at depth; measure it again"
+    if reading.settings.rpc:
+        return "other machines compute too, and the speed of their memory is not measured"
     has_gpu = any(device.is_gpu for device in run.devices_before)
     if has_gpu and reading.settings.n_gpu_layers != 0:
         return "a GPU computes, and its memory's speed is not measured"

@@ -75,7 +75,9 @@ def _gpu(run: Run) -> Values:
 
 
 def _free_gpu_bytes(devices: Iterable[Device]) -> dict[str, int]:
-    return {device.name: device.free_bytes for device in devices if device.is_gpu}
+    """By the cards here: an RPC server tells of a whole machine, whose other programs take too."""
+    cards = (it for it in devices if it.is_gpu and not it.is_elsewhere)
+    return {device.name: device.free_bytes for device in cards}
 
 
 def _bandwidth(run: Run) -> Values:

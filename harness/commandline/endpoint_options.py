@@ -10,6 +10,7 @@ import click
 from harness import units
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS
+from harness.commandline.rpc_options import RPC
 from harness.endpoint.address import split_model
 from harness.errors import UsageError
 from harness.measure.subjects import is_served
@@ -143,7 +144,7 @@ def refuse_of_engine(models: Sequence[str], typed: Mapping[str, str]) -> None:
     """
     if models and all(map(is_served, models)):
         why = "is for the engine here, and a server has its own settings; leave it away"
-        options.refuse_unused(typed, (*ENGINE_OPTIONS, "cold_loads"), why)
+        options.refuse_unused(typed, (*ENGINE_OPTIONS, RPC, "cold_loads"), why)
 
 
 def references(models: Sequence[str], endpoints: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import click
 from harness.analysis.stats.interval import min_values
 from harness.commandline import options
 from harness.commandline.engine_options import ENGINE_OPTIONS, engine_lists
+from harness.commandline.rpc_options import RPC
 from harness.commandline.turns_options import TURNS_LENGTHS, TURNS_OPTIONS, with_lengths
 from harness.measure.depths import Depths
 from harness.measure.possible import require_possible
@@ -153,6 +154,8 @@ def comparing_options(
         )
         lists = {field: given.pop(field) for field in ENGINE_OPTIONS}
         settings = {field: values for field, values in lists.items() if values is not None}
+        if servers := given.pop(RPC, ()):
+            settings[RPC] = (servers,)
         require_possible(settings, given["workloads"] or USUAL_WORKLOADS)
         request = MeasureRequest(
             workloads=given.pop("workloads"),

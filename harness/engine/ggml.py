@@ -60,6 +60,8 @@ class Ggml:
         for library, name, result, arguments in (
             (self._ggml, "ggml_backend_dev_count", size, ()),
             (self._ggml, "ggml_backend_dev_get", pointer, (size,)),
+            (self._ggml, "ggml_backend_reg_by_name", pointer, (text,)),
+            (self._ggml, "ggml_backend_register", None, (pointer,)),
             (self._base, "ggml_backend_dev_name", text, (pointer,)),
             (self._base, "ggml_backend_dev_description", text, (pointer,)),
             (self._base, "ggml_backend_dev_type", ctypes.c_int, (pointer,)),
@@ -116,6 +118,20 @@ class Ggml:
     def buffer_name(self, buffer: int) -> str:
         """The name of a buffer of the engine's, "CPU_REPACK"."""
         return str(self._base.ggml_backend_buffer_name(buffer).decode(errors="replace"))
+
+    def rpc_function(
+        self, name: str, result: type | None, *arguments: type
+    ) -> ctypes._CFunctionType | None:
+        """A function of the RPC back end; None in an engine that was built without."""
+        registry = self._ggml.ggml_backend_reg_by_name(b"RPC")
+        if not registry:
+            return None
+        address = self._base.ggml_backend_reg_get_proc_address(registry, name.encode())
+        return ctypes.CFUNCTYPE(result, *arguments)(address) if address else None
+
+    def register(self, registry: int) -> None:
+        """From here on its devices are among those of the engine."""
+        self._ggml.ggml_backend_register(registry)
 
     def _cpu_function(
         self, name: str, result: type | None, struct: type[ctypes.Structure] | None

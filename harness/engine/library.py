@@ -17,6 +17,7 @@ from llama_cpp import __version__ as binding_version
 
 from harness.engine import log
 from harness.engine.ggml import Ggml
+from harness.engine.rpc import Rpc
 from harness.schema.experiment import Buffer, EngineInfo
 from harness.schema.planned import PlannedBuffer
 
@@ -31,12 +32,15 @@ class Engine:
         self._on_line = on_line
         # Kept on the object: the library holds only the bare pointer.
         self._callback = lib.llama_log_callback(self._log)
+        self.ggml = Ggml(lib._lib, Path(lib._base_path))
+        self.rpc = Rpc(self.ggml)
         lib.llama_log_set(self._callback, None)
         lib.llama_backend_init()
-        self.ggml = Ggml(lib._lib, Path(lib._base_path))
 
     def _log(self, level: int, text: bytes, _: object) -> None:
         line = text.decode(errors="replace")
+        if "[" in line:
+            line = self.rpc.named(line)
         if level == _CONTINUED and self._lines:
             before_level, before = self._lines[-1]
             self._lines[-1] = (before_level, before + line)
@@ -84,12 +88,15 @@ class Engine:
 
     def info(self) -> EngineInfo:
         """Which engine this is, how it was built, and what it found on this machine."""
+        devices = self.ggml.devices()
         return EngineInfo(
             binding="llama-cpp-python",
             binding_version=binding_version,
             library_version=f"llama {lib.llama_version().decode()}, ggml {self.ggml.version()}",
             library_commit=self.ggml.commit(),
             system_info=lib.llama_print_system_info().decode(errors="replace").strip(" |\n"),
-            supports_gpu_offload=bool(lib.llama_supports_gpu_offload()),
-            devices=self.ggml.devices(),
+            # By the devices alone: with RPC built in, llama_supports_gpu_offload() says yes, and
+            # the log "offloaded 31/31 layers to GPU", where there is neither server nor card.
+            supports_gpu_offload=any(device.is_gpu for device in devices),
+            devices=devices,
         )

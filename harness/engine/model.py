@@ -179,7 +179,7 @@ class Model:
 
     def tensors_by_buffer(self) -> Mapping[str, tuple[str, ...]]:
         """See tensors.py."""
-        return tensors_by_buffer(self._handle, self.engine.ggml)
+        return tensors_by_buffer(self._handle, self.engine.ggml, self.engine.rpc)
 
     def tokenize(self, text: str) -> list[int]:
         """

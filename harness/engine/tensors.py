@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import llama_cpp.llama_cpp as lib
 
 from harness.engine.ggml import Ggml
+from harness.engine.rpc import Rpc
 
 # llama_internal_get_tensor_map of llama.cpp: a vector of (std::string, ggml_tensor *). It is part
 # of the library and of no header, so it goes by its C++ name: that of libstdc++, then of libc++.
@@ -33,7 +34,7 @@ class _Tensor(ctypes.Structure):
     _fields_ = (("type", ctypes.c_int), ("buffer", ctypes.c_void_p))
 
 
-def tensors_by_buffer(model: object, ggml: Ggml) -> Mapping[str, tuple[str, ...]]:
+def tensors_by_buffer(model: object, ggml: Ggml, rpc: Rpc) -> Mapping[str, tuple[str, ...]]:
     """
     Name of a buffer type to the tensors in it; a tensor may be in two (an output head that is
     the embedding, on another device). Empty where the library does not tell (Windows).
@@ -52,5 +53,5 @@ def tensors_by_buffer(model: object, ggml: Ggml) -> Mapping[str, tuple[str, ...]
         assert pointer is not None
         buffer = _Tensor.from_address(pointer).buffer
         if buffer:
-            found[ggml.buffer_name(buffer)].append(ggml.tensor_name(pointer))
+            found[rpc.named(ggml.buffer_name(buffer))].append(ggml.tensor_name(pointer))
     return {name: tuple(tensors) for name, tensors in found.items()}

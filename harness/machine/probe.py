@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 
 from harness.errors import HarnessError
 from harness.machine.linux import describe as linux
 from harness.machine.macos import describe as macos
 from harness.machine.windows import describe as windows
-from harness.schema.machine import Machine, installed_bytes
+from harness.schema.machine import Machine, RpcServer, installed_bytes, offered_bytes
 
 
 def probe_machine() -> Machine:
@@ -52,6 +53,18 @@ def machine_id(machine: Machine) -> str:
         ),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+
+
+def with_servers(machine: Machine, servers: Sequence[RpcServer]) -> Machine:
+    """
+    The machine that `machine` and what stands behind RPC servers are together: another one.
+
+    Its id is made of its own and of the memory behind each server, in their order, which is all
+    that a server tells of its hardware.
+    """
+    facts = [machine.id, offered_bytes(servers)]
+    own_id = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    return machine.model_copy(update={"id": own_id, "rpc": tuple(servers)})
 
 
 def default_threads(machine: Machine) -> int:

@@ -10,6 +10,7 @@ from harness.machine.conditions import read_conditions
 from harness.machine.processes import BusyProcess
 from harness.measure import runner
 from harness.measure.rounds import now
+from harness.measure.rpc import servers_of
 from harness.schema.experiment import Experiment, Plan, Provenance, engine_of
 from harness.schema.machine import Machine
 
@@ -31,7 +32,9 @@ def new_experiment(plan: Plan, machine: Machine, others: tuple[BusyProcess, ...]
         provenance=Provenance(
             harness_version=__version__,
             python_version=platform.python_version(),
-            engine=engine_of(served[0]) if is_served else runner.describe_engine(),
+            engine=engine_of(served[0])
+            if is_served
+            else runner.describe_engine(servers_of(plan.engine_settings)),
         ),
         plan=plan,
     )

@@ -16,6 +16,7 @@ from harness.analysis.impossible import (
 from harness.errors import UsageError
 from harness.machine.probe import probe_machine
 from harness.measure import runner
+from harness.measure.rpc import require_answers, servers_of
 from harness.measure.schedule import settings_product
 from harness.schema.configuration import workloads_for
 from harness.schema.model import AnyModel, ModelFile, ServedModel
@@ -43,8 +44,10 @@ def require_possible(lists: Mapping[str, Sequence[object]], workloads: Sequence[
     if "n_threads" in lists:
         _refuse(impossible_threads(settings, probe_machine().n_cores_logical))
     _refuse(impossible_options(settings, workloads))
-    if asks_for_devices(settings):
-        _refuse(impossible_for_engine(settings, runner.describe_engine()))
+    servers = servers_of(settings)
+    require_answers(servers)
+    if servers or asks_for_devices(settings):
+        _refuse(impossible_for_engine(settings, runner.describe_engine(servers)))
 
 
 def require_possible_for(

@@ -209,6 +209,8 @@ def _speeds(experiment: Experiment, results: Path | None) -> Speeds:
     """
     machine = _machine_of(experiment)
     engine = experiment.provenance.engine
+    if machine.rpc:  # no rate of this machine holds for others, nor for the way to them
+        return dict.fromkeys((it.n_threads for it in experiment.plan.engine_settings), None)
     return {
         n_threads: known_speed(machine, engine, n_threads, results=results).speed
         for n_threads in {settings.n_threads for settings in experiment.plan.engine_settings}

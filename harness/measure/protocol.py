@@ -23,6 +23,7 @@ from harness.errors import HarnessError
 from harness.schema.experiment import EngineInfo
 from harness.schema.outcome import Reason
 from harness.schema.record import Record
+from harness.schema.settings import Settings
 
 Answer = Literal["go", "enough"]
 """
@@ -32,9 +33,10 @@ something waits, asleep, for as long as it takes; so one of several can be kept 
 GO: Answer = "go"
 ENOUGH: Answer = "enough"
 
-VERSION = 6
+VERSION = 7
 """Of the protocol; a worker of another Python environment may speak another one."""
 # History, newest first. Raise it whenever a job or an event changes.
+# 7 (2026-11): devices of other machines.
 # 6 (2026-11): guessed tokens, and the turns of a conversation.
 # 5 (2026-11): served models are asked.
 # 4 (2026-11): measuring in turns: a worker is told before each trial whether to make it.
@@ -109,6 +111,12 @@ class Job(Record):
     job: str
     protocol: int = VERSION
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The servers of llama.cpp's RPC whose devices the engine is to have, as addresses."""
+        settings = getattr(self, "settings", None)
+        return settings.rpc if isinstance(settings, Settings) else ()
+
     def line(self) -> str:
         """
         What the worker reads.
@@ -138,9 +146,15 @@ def _odd_text(value: object) -> str | None:
 
 
 class DescribeJob(Job):
-    """Say which engine this is; HelloEvent does."""
+    """Say which engine this is, with the devices of these servers; HelloEvent does."""
 
     job: Literal["describe"] = "describe"
+    rpc: tuple[str, ...] = ()
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Those."""
+        return self.rpc
 
 
 class _Versioned(BaseModel):

@@ -15,7 +15,7 @@ from harness.errors import HarnessError, UsageError
 from harness.interrupts import held
 from harness.machine.conditions import named, read_others
 from harness.machine.probe import probe_machine
-from harness.measure import runner
+from harness.measure import rpc, runner
 from harness.measure.also_served import servers_of
 from harness.measure.experiment import new_experiment
 from harness.measure.load_sweep import LoadSweep
@@ -95,7 +95,8 @@ def resume(
     stored = load(path)
     require_unfinished(stored)
     experiment, others = stored.experiment, read_others()
-    here = new_experiment(experiment.plan, probe_machine(), others)
+    machine = rpc.machine_with(probe_machine(), rpc.servers_of(experiment.plan.engine_settings))
+    here = new_experiment(experiment.plan, machine, others)
     if difference := _difference(experiment, here, found, program):
         raise HarnessError(
             f"{experiment.id} cannot go on: {difference}; measure it anew: harness run"

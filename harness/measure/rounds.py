@@ -279,6 +279,8 @@ class RunMaker:
         model, settings = configuration.model, configuration.settings
         if isinstance(model, ServedModel) or isinstance(settings, ServedSettings):
             return None
+        if settings.rpc:  # the memory is other machines'
+            return None
         if not is_worth_reading(model, self._machine, self._plan.workloads):
             return None
         return self._bandwidth.sample(settings.n_threads)

@@ -22,6 +22,7 @@ from harness.files import cannot
 from harness.measure import outcome
 from harness.measure.conversation import Conversation, Report, Unreadable
 from harness.measure.protocol import GO, Answer, DescribeJob, Event, Job
+from harness.measure.rpc import blamed
 from harness.process_end import log_tail
 from harness.schema.experiment import EngineInfo
 
@@ -166,6 +167,7 @@ class Worker:
             told.outcome = outcome.of_exit(self._process.wait(), told.activity, tail)
         elif told.outcome.status == "failed":
             told.outcome = told.outcome.model_copy(update={"log_tail": tail})
+        told.outcome = blamed(told.outcome, told.job.servers)
         return told.report()
 
     def __enter__(self) -> Self:
@@ -195,12 +197,7 @@ def run_worker(
     """
     What one fresh worker process told, however it ended.
 
-    Args:
-        job: What to do.
-        log: File for everything that the process and its libraries print.
-        on_event: Called for each event while the worker waits.
-        silence_ns: A worker that says nothing for so long is ended.
-        command: The worker's command line.
+    The arguments are those of `Worker`, and that of its `hear`.
 
     Raises:
         ResultsUnwritable: The log cannot be written.
@@ -231,15 +228,17 @@ def run_unlogged(
         return run_worker(job, log=log, on_event=on_event, silence_ns=silence_ns)
 
 
-def describe_engine() -> EngineInfo:
+def describe_engine(servers: Sequence[str] = ()) -> EngineInfo:
     """
-    The engine this harness measures with, asked of a worker.
+    The engine this harness measures with, asked of a worker, with the devices of RPC servers.
 
     Raises:
-        HarnessError: The engine cannot even be loaded.
+        HarnessError: The engine cannot even be loaded, or has no RPC, or a server is gone.
     """
-    report = run_unlogged(DescribeJob())
+    report = run_unlogged(DescribeJob(rpc=tuple(servers)))
     report.raise_if_interrupted()
+    if report.engine is None and servers:
+        raise HarnessError(f"--rpc {','.join(servers)}: {report.outcome.message}")
     if report.engine is None and report.outcome.reason == "killed":
         raise HarnessError(f"the engine was not heard: {report.outcome.message}; try again")
     if report.engine is None:

@@ -24,6 +24,7 @@ from harness.measure.load_sweep import LoadSweep, first_load
 from harness.measure.possible import require_asked, require_possible_for
 from harness.measure.predictions import PredictedExperiment, predict, warnings
 from harness.measure.rounds import Observer, now
+from harness.measure.rpc import asked_servers, machine_with, open_connections
 from harness.measure.schedule import settings_product, with_drafts
 from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
@@ -201,7 +202,7 @@ class Session:
     def _sides(self, predicted: PredictedExperiment) -> tuple[bool, str | None]:
         """Whether they take turns; and why they do not, where they were meant to."""
         n_sides = len(configurations_of(self.plan))
-        if n_sides == 1 or self.request.in_turns == "never":
+        if n_sides == 1 or self.request.in_turns == "never" or self.machine.rpc:
             return False, None
         is_forced = self.request.in_turns == "always"
         return is_forced or predicted.why_apart is None, None if is_forced else predicted.why_apart
@@ -220,19 +221,23 @@ def prepare(
     Raises:
         UsageError: Settings that cannot be, or what a model cannot do.
     """
-    machine = probe_machine()
+    addresses = asked_servers(
+        request.settings, request.in_turns == "always", bool(request.also_served)
+    )
+    machine = machine_with(probe_machine(), addresses)
     files = [model for model in models if isinstance(model, ModelFile)]
     defaults = {"n_threads": (default_threads(machine),)}
     settings = settings_product({**defaults, **request.settings}) if files else ()
     settings = with_drafts(settings, request.drafts, request.draft_max)
     workloads = request.workloads or usual_workloads_for(models)
-    notes: tuple[str, ...] = ()
+    notes = tuple(open_connections(addresses))
     if request.depths:
         asked = DepthsAsked(request.depths, request.workloads, models, paths)
         first = settings[0] if settings else Settings(n_threads=default_threads(machine))
-        workloads, notes = at_depths(
+        workloads, more = at_depths(
             asked, Means(machine, first, request.budget_ns, request.wait_ns)
         )
+        notes += more
     if request.also_served:
         if request.in_turns != "never":
             raise UsageError(

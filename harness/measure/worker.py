@@ -106,6 +106,7 @@ def main() -> None:
             line.send(_asked(job, line.send))
         else:
             engine = Engine(on_line=_log)
+            engine.rpc.add_servers(job.servers)
             line.send(protocol.HelloEvent(pid=os.getpid(), engine=engine.info()))
             _do(job, engine, line.send)
             line.send(protocol.DoneEvent())

@@ -20,6 +20,7 @@ from harness.report.cells import NOTHING
 from harness.report.loads_page import named
 from harness.report.measured_answer import answer, case_note, distinct_name, verdict_lines
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
+from harness.report.rpc_servers import server_lines
 from harness.report.series_page import (
     series_formulas,
     series_sentences,
@@ -151,7 +152,8 @@ def _sweep_notes(groups: Sequence[Measured]) -> Iterator[tuple[str, str]]:
 def measured_aside(result: MeasuredResult) -> Page:
     """How far to trust it, and where it is kept."""
     trust = Note(tuple(finding.text for finding in result.findings))
-    return trust, Note(record_line(result.path), is_whole=True)
+    servers = notes(server_lines(result.experiment.machine))
+    return trust, *servers, Note(record_line(result.path), is_whole=True)
 
 
 def record_line(path: Path | None) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ def machine_text(machine: MachineFacts) -> str:
         *(f"{name} x {n}" if n > 1 else name for name, n in _cards(machine).items()),
         f"{cores} cores" if cores else "",
         units.memory_size(machine.usable_bytes) if machine.usable_bytes else "",
+        f"with {len(machine.rpc)} RPC server{'s'[: len(machine.rpc) - 1]}" if machine.rpc else "",
     ]
     return ", ".join(filter(None, parts))
 

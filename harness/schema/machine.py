@@ -7,6 +7,7 @@ tell", never zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -31,13 +32,36 @@ class Accelerator(Record):
     driver: str | None = None
 
 
+class RpcDevice(Record):
+    """A device that a server of llama.cpp's RPC offers; what it is, the protocol does not tell."""
+
+    total_bytes: NonNegativeInt
+    free_bytes: NonNegativeInt
+
+
+class RpcServer(Record):
+    """
+    What stands behind an address as "127.0.0.1:50052", and how far it is from here.
+
+    `version` is the protocol's, `ping_ns` what the shortest question takes (median),
+    `bytes_per_s` how fast data gets there, of some megabytes; None where it could not be tried.
+    """
+
+    address: str
+    version: str
+    devices: tuple[RpcDevice, ...]
+    ping_ns: PositiveInt
+    bytes_per_s: PositiveInt | None = None
+
+
 class MachineFacts(Record):
     """
     What a record tells of a machine; one that another program wrote tells little more than a name.
 
     `id` is a hash of hardware facts; it never holds a host name, a user name or a serial number.
     `n_cores_usable` respects CPU affinity and container quotas. `gpu_limit_bytes` is the working
-    set Metal allows (macOS only). `memory_limit_bytes` is a container's limit.
+    set Metal allows (macOS only). `memory_limit_bytes` is a container's limit. With `rpc` servers
+    it is a machine made of several, whose id is none of theirs.
     """
 
     id: str
@@ -56,6 +80,7 @@ class MachineFacts(Record):
     gpu_limit_bytes: PositiveInt | None = None
     accelerators: tuple[Accelerator, ...] = ()
     virtualization: str | None = None
+    rpc: tuple[RpcServer, ...] = ()
 
     def is_same_as(self, other: MachineFacts) -> bool:
         """
@@ -67,6 +92,8 @@ class MachineFacts(Record):
         if self.id == other.id:
             return True
         known = self._always_told
+        if offered_bytes(self.rpc) != offered_bytes(other.rpc):
+            return False
         if None in known or known != other._always_told or not self.untold_beside(other):
             return False
         return (
@@ -103,6 +130,11 @@ class MachineFacts(Record):
         """What programs may take of the system's memory together: a container's limit binds."""
         limits = [it for it in (self.memory_bytes, self.memory_limit_bytes) if it is not None]
         return min(limits, default=None)
+
+
+def offered_bytes(servers: Iterable[RpcServer]) -> list[list[int]]:
+    """By which servers are told apart: the memory of each device of each, as `installed_bytes`."""
+    return [[installed_bytes(max(1, it.total_bytes)) for it in each.devices] for each in servers]
 
 
 def installed_bytes(memory_bytes: int) -> int:
@@ -257,3 +289,8 @@ class Device(Record):
     def is_gpu(self) -> bool:
         """Whether it is a graphics card, with memory of its own or in the system's."""
         return self.kind in ("gpu", "igpu")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it stands behind an RPC server, whose address describes it: all are "gpu"."""
+        return self.name.startswith("RPC")

@@ -12,7 +12,7 @@ from harness.schema.record import Record
 NGRAM = "ngram"
 """The draft that takes what followed the last tokens where they stood before."""
 NO_DRAFT = "none"
-"""How it is written that nothing guesses ahead."""
+"""How it is written that nothing guesses ahead, and that no server computes."""
 
 
 class Settings(Record):
@@ -22,7 +22,8 @@ class Settings(Record):
     `n_ctx` None gives each workload just the context it needs, as llama-bench does.
     `n_gpu_layers` -1 is all. `n_cpu_moe`: experts of the first N layers stay in system memory.
     `draft` guesses up to `draft_max` tokens ahead, which the model then reads at once: the key of a
-    smaller model, or NGRAM; None: each token by itself.
+    smaller model, or NGRAM; None: each token by itself. `rpc` are the servers of llama.cpp's RPC
+    whose devices compute beside those here, "127.0.0.1:50052".
     """
 
     n_threads: PositiveInt
@@ -42,6 +43,7 @@ class Settings(Record):
     repack: bool = True
     draft: str | None = None
     draft_max: PositiveInt | None = None
+    rpc: tuple[str, ...] = ()
 
     @property
     def draft_model(self) -> str | None:
@@ -182,7 +184,7 @@ def setting_text(settings: AnySettings, field: str) -> str:
     value = _value(settings, field)
     if value is _ABSENT:
         return ""
-    return NO_DRAFT if field == "draft" and value is None else value_text(value)
+    return NO_DRAFT if field in ("draft", "rpc") and not value else value_text(value)
 
 
 _ABSENT = object()

@@ -11,6 +11,7 @@ _COUNTS = st.integers(1, 1 << 20)
 _DEVICES = st.lists(
     st.sampled_from(("CUDA0", "CUDA1", "Vulkan0", "Metal", "RPC[10.0.0.2:50052]")), max_size=3
 )
+_SERVERS = st.sampled_from(("127.0.0.1:50052", "10.0.0.2:50052", "studio.local:7000"))
 _SHARES = st.floats(0, 1e6, allow_nan=False)
 
 _DRAFTS = st.just((None, None)) | st.tuples(
@@ -39,5 +40,6 @@ _ENGINE_SETTINGS = st.builds(
     type_v=st.sampled_from(tuple(CACHE_TYPES)),
     load_mode=st.sampled_from(("auto", "none", "mmap", "mlock", "mmap+mlock", "direct-io")),
     repack=st.booleans(),
+    rpc=st.lists(_SERVERS, max_size=2, unique=True).map(tuple),
 )
 SETTINGS = st.builds(_with_draft, _ENGINE_SETTINGS, _DRAFTS)

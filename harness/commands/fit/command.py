@@ -17,6 +17,7 @@ from harness.commandline.output import (
     html_options,
     output_options,
 )
+from harness.commandline.rpc_options import RPC, rpc_option
 from harness.commands.fit.audit import audit
 from harness.commands.fit.document import audit_document, document
 from harness.commands.fit.fit import FitRequest, fit
@@ -53,7 +54,8 @@ from harness.report.progress.planning import Planning
     help="Contexts to plan.",
 )
 @engine_lists("type_k", "type_v")
-@engine_values("n_ubatch", "n_gpu_layers", "n_cpu_moe", "flash_attn", "load_mode")
+@engine_values("n_ubatch", "n_gpu_layers", "n_cpu_moe", "tensor_split", "flash_attn", "load_mode")
+@rpc_option
 @options.catalog_option
 @options.results_option
 @output_options
@@ -71,6 +73,7 @@ def command(
     type_k: tuple[str, ...],
     type_v: tuple[str, ...],
     settings: Mapping[str, object],
+    rpc: tuple[str, ...],
     catalogs: tuple[Path, ...],
     results: Path,
     output: Output,
@@ -91,6 +94,7 @@ def command(
         return _show_audit(results, output)
     if bool(models) == is_all:
         raise UsageError("name models, as `harness run` takes them, or pass --all alone")
+    settings = {**settings, RPC: rpc} if rpc else settings
     lists = {field: (value,) for field, value in settings.items()}
     require_possible({**lists, "type_k": type_k, "type_v": type_v})
     types = tuple(product(type_k, type_v))

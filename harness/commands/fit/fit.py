@@ -21,6 +21,7 @@ from harness.machine.probe import default_threads, probe_machine
 from harness.measure.catalog_needs import OnPlanning
 from harness.measure.fitting import fit_model
 from harness.measure.memory import DEFAULT_CONTEXT, ModelFit, capacity_here
+from harness.measure.rpc import machine_with, open_connections
 from harness.measure.speed_here import speed_here
 from harness.models.catalog.catalog import Catalog
 from harness.models.find import find
@@ -139,10 +140,12 @@ def fit(
     """
     machine = probe_machine()
     settings = Settings.model_validate({"n_threads": default_threads(machine), **request.settings})
+    machine = machine_with(machine, settings.rpc)
     here = _Here(request, machine, capacity_here(machine), settings)
     found = here.named(catalog, on_progress) if request.models else here.all(catalog, on_planning)
     limited = core_limit_warning(machine)
-    return replace(found, notes=(limited, *found.notes)) if limited else found
+    notes = (*([limited] if limited else ()), *open_connections(settings.rpc))
+    return replace(found, notes=(*notes, *found.notes))
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,9 @@ class _Here:
     def all(self, catalog: Catalog, on_planning: OnPlanning) -> FitResult:
         """Every variant whose header is here or can be made; the others are counted."""
         keys = [entry.key for entry in catalog.entries() if entry.spec.shape is not None]
-        pool = ThreadPoolExecutor(min(_MOST_WORKERS, self.machine.n_cores_usable))
+        # A server has one client at a time.
+        most = 1 if self.machine.rpc else _MOST_WORKERS
+        pool = ThreadPoolExecutor(min(most, self.machine.n_cores_usable))
         results: list[ModelFit | FitFailure | None] = []
         try:
             for result in pool.map(lambda key: self._offline(key, catalog), keys):
@@ -266,6 +271,12 @@ class _Predictor:
         return self._speeds[computes_on_gpu]
 
     def _look(self, engine: EngineInfo) -> MachineSpeed | None:
+        if self.machine.rpc:
+            self.notes.append(
+                "Nothing is predicted of speed: no rate of this machine holds for others, nor for "
+                "the way to them. `harness rehearse --rpc` measures it without the weights."
+            )
+            return None
         here = speed_here(self.machine, engine, self.settings.n_threads, results=self.results)
         self.notes += here.notes
         self.bandwidth = here.bandwidth

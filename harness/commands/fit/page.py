@@ -14,6 +14,7 @@ from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
 from harness.report.picture import Picture
+from harness.report.rpc_servers import server_lines
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.prediction import Method, Prediction
 
@@ -74,8 +75,9 @@ def page(result: FitResult, pictures: Sequence[Picture] = ()) -> Page:
         for part in _model(it, speeds, picture)
     ]
     memory = _memory(result.capacity) if result.fits else ""
+    servers = server_lines(result.machine) if result.fits else ()
     explained = explanation((*_EXPLAINED, _INTERVALS, meaning()) if result.fits else ())
-    return (*said, *models, *notes(memory), *failures, *explained)
+    return (*said, *models, *notes(memory, servers), *failures, *explained)
 
 
 def hint(result: FitResult) -> Page:

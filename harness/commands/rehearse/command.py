@@ -12,6 +12,7 @@ from harness.commandline.measuring import show_measured
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commandline.places import FOLDER
+from harness.commandline.rpc_options import rpc_option
 from harness.commands.rehearse.rehearse import RehearseRequest, prepare_rehearsal
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
@@ -43,6 +44,7 @@ from harness.report.progress.measuring import Progress
 )
 @click.option("--offline", is_flag=True, help="Ask no hub: what is here, and the catalogue.")
 @measuring_options
+@rpc_option
 @options.verbose_option
 @output_options
 @partial(html_options, own_force="force")

@@ -19,6 +19,7 @@ from harness.commandline.endpoint_options import (
 )
 from harness.commandline.measuring_options import measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
+from harness.commandline.rpc_options import rpc_option
 from harness.commandline.serving_options import chosen_server, serving_options
 from harness.commandline.streaming import Streaming, streaming_options
 from harness.commands.run.resume import (
@@ -69,6 +70,7 @@ from harness.serving.program import ServerProgram
 @draft_options
 @measuring_options
 @streaming_options
+@rpc_option
 @options.verbose_option
 @output_options
 @html_options

@@ -36,6 +36,7 @@ def _records(names: str) -> dict[str, Rule]:
 
 _CONFIGURED: dict[str, Rule] = {"model": treatment.model, "settings": treatment.inside}
 _DEVICE = treatment.name("device", "device", words.device)
+_RPC = treatment.name("address of a server", "server", lambda _: None)
 _MACHINE: dict[str, Rule] = {
     "id": treatment.identifier,
     "os": treatment.text("operating system", words.operating_system),
@@ -48,7 +49,7 @@ _MACHINE: dict[str, Rule] = {
         "n_cores_physical n_cores_logical n_cores_usable last_level_cache_bytes memory_bytes "
         "memory_limit_bytes gpu_limit_bytes"
     ),
-    **_records("core_levels accelerators"),
+    **_records("core_levels accelerators rpc"),
 }
 
 RULES: Rules = {
@@ -61,6 +62,13 @@ RULES: Rules = {
         "vendor": treatment.text("graphics card", words.hardware),
         "driver": treatment.text("driver", words.hardware),
         **_kept("memory_bytes n_cores"),
+    },
+    of_machine.RpcDevice: _kept("total_bytes free_bytes"),
+    of_machine.RpcServer: {
+        "address": _RPC,
+        "version": treatment.text("protocol", words.version),
+        **_kept("ping_ns bytes_per_s"),
+        **_records("devices"),
     },
     of_machine.MachineFacts: _MACHINE,
     of_machine.Machine: _MACHINE,
@@ -94,12 +102,13 @@ RULES: Rules = {
     },
     of_machine.Device: {
         "name": _DEVICE,
-        "description": treatment.text("device", words.hardware),
+        "description": treatment.device(words.hardware),
         **_kept("kind total_bytes free_bytes"),
     },
     Settings: {
         "devices": _DEVICE,
         "draft": treatment.draft,
+        "rpc": _RPC,
         "type_k": treatment.text("type of a cache", words.cache_type),
         "type_v": treatment.text("type of a cache", words.cache_type),
         **_kept(

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.commands.share import warning, words
 from harness.commands.share.scrub import Rule, Scrubber
+from harness.schema.machine import Device
 from harness.schema.model import ModelFile, ServedModel
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.record import Record
@@ -106,6 +107,17 @@ def optional_model(scrubber: Scrubber, record: Record, value: str | None) -> str
 def draft(scrubber: Scrubber, record: Record, value: str | None) -> str | None:
     """What guesses for a model: another one's key, or the word for none."""
     return value if value == NGRAM else optional_model(scrubber, record, value)
+
+
+def device(clean: Callable[[str], str]) -> Rule:
+    """What describes a device, cleaned; of one behind a server its address, numbered."""
+
+    def rule(scrubber: Scrubber, record: Record, value: str) -> str:
+        assert isinstance(record, Device)
+        kept = scrubber.renamed("server", value) if record.is_elsewhere else clean(value)
+        return scrubber.changed("device", value, kept)
+
+    return rule
 
 
 def tokens(scrubber: Scrubber, _record: Record, value: tuple[int, ...]) -> tuple[int, ...]:

@@ -63,6 +63,11 @@ class PlanEachJob(Job):
     job: Literal["plan-each"] = "plan-each"
     plans: tuple[PlanJob, ...]
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Those of all plans, which are the same."""
+        return self.plans[0].servers if self.plans else ()
+
 
 @dataclass(frozen=True)
 class PlanRequest:

@@ -192,7 +192,7 @@ def test_a_setting_is_selected_by_the_name_of_its_option_too(tmp_path: Path, fie
     ours = Settings(n_threads=3, n_batch=7, n_ubatch=5, n_ctx=9, n_gpu_layers=4, n_cpu_moe=6,
                     devices=("CUDA1",), split_mode="row", main_gpu=1, tensor_split=(3.0, 1.0),
                     flash_attn="on", type_k="q8_0", type_v="q4_0", load_mode="none",
-                    repack=False, draft="d:Q4_0", draft_max=5)  # fmt: skip
+                    repack=False, draft="d:Q4_0", draft_max=5, rpc=("a:1", "b.c:2"))  # fmt: skip
     made = make_experiment(models=(Q4,), settings=(Settings(n_threads=1), ours))
     with ExperimentWriter(tmp_path, made):
         pass

@@ -194,7 +194,7 @@ def _picture(scope: Scope, groups: Named) -> Picture:
         for mark in _marks(name if len(known) > 1 else "", task)
     ]
     return Picture(
-        title=scope.title("Decoding with guesses, times as fast as without; right of 1 it pays"),
+        title=scope.title("Decoding with guesses over without; right of 1 it pays"),
         name=scope.file_name("guessing"),
         drawing="intervals",
         marks=tuple(marks),

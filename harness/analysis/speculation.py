@@ -111,6 +111,14 @@ def batch_workloads(most: Iterable[int]) -> tuple[str, ...]:
     return tuple(Verify(n, BATCH_DEPTH).name for n in sizes)
 
 
+def has_batches(guessing: Guessing) -> bool:
+    """Whether the batches that tell what to expect of it were to be measured, at some depth."""
+    wanted = {1, guessing.n_most + 1}
+    tasks = [parse_workload(name) for name in guessing.plain.workloads]
+    batches = [task for task in tasks if isinstance(task, Verify)]
+    return any(wanted <= {it.n for it in batches if it.depth == each.depth} for each in batches)
+
+
 def guessed_workloads(group: Measured) -> set[str]:
     """The workloads of a configuration that stand beside the same with, or without, guesses."""
     plan = group.experiment.plan.engine_settings

@@ -13,6 +13,7 @@ from harness.analysis.speculation import (
     Guessing,
     batch_workloads,
     guessings,
+    has_batches,
 )
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison, Verdict
 from harness.report import legend
@@ -180,9 +181,16 @@ def _alike(task: GuessedTask) -> str:
 
 def _missing(guessing: Guessing) -> Iterator[str]:
     """What to measure for a prediction, where there is none."""
-    if not any(task.predicted for task in guessing.tasks):
-        names = ",".join(batch_workloads([guessing.n_most]))
-        yield f"Nothing is predicted without the cost of batches: add {names} to --workload."
+    if any(task.predicted for task in guessing.tasks):
+        return
+    names = batch_workloads([guessing.n_most])
+    if has_batches(guessing):
+        yield "Nothing is predicted: no round has clean trials of batches and of answers."
+    else:
+        yield (
+            f"Nothing is predicted without the cost of batches: add {','.join(names)} to "
+            "--workload."
+        )
 
 
 def _picture(scope: Scope, groups: Named) -> Picture:

@@ -6,6 +6,7 @@ from make.guesses import made_guesses
 from make.records import make_failed_run
 from make.scopes import scope_of
 from make.shown import PATH, read, shown, shown_of
+from make.trials import disturbed_counters
 
 from harness.report.document import document
 from harness.report.measured_page import measured_result
@@ -53,6 +54,22 @@ def test_both_tables_have_the_task_and_the_sweep_does_not_repeat_it() -> None:
 
 def test_without_batches_it_says_what_to_measure() -> None:
     assert "add verify1@d256,verify4@d256 to --workload" in words([3], cost=cheap, batches=())
+    experiment, runs = made_guesses([[3]], cheap)
+    spoilt = [
+        run.model_copy(
+            update={
+                "trials": tuple(
+                    it.model_copy(update={"counters": disturbed_counters()})
+                    if it.workload.startswith("verify")
+                    else it
+                    for it in run.trials
+                )
+            }
+        )
+        for run in runs
+    ]
+    told = " ".join(shown_of(experiment, spoilt).split())
+    assert "Nothing is predicted: no round has clean trials of batches and of answers." in told
 
 
 def test_a_side_that_failed_is_a_row_with_its_reason() -> None:

@@ -182,6 +182,7 @@ _OTHERWISE = {
     "measure/calibrate.py",
     "measure/jobs/score_text.py",
     "measure/jobs/score_worker.py",
+    "measure/jobs/turns_text.py",  # its own data
     "measure/lock.py",
     "models/catalog/file.py",
     "models/gguf/layouts.py",

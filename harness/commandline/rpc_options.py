@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,11 @@ RPC = "rpc"
 
 
 def rpc_servers(text: str) -> tuple[str, ...]:
-    """Addresses of servers, "host:port", joined by commas; each once, as the engine has it."""
-    addresses = tuple(rpc_address(part) for part in text.split(","))
+    """
+    Addresses of servers, "host:port", joined by commas as llama.cpp has them, or by slashes as
+    pages print a setting of several values; each once.
+    """
+    addresses = tuple(rpc_address(part) for part in re.split("[,/]", text))
     if len({*addresses}) < len(addresses):
         raise ValueError(f"{text!r} names a server twice; write each once")
     return addresses

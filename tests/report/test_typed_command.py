@@ -26,13 +26,17 @@ from harness.schema.settings import Settings, value_text
 @settings(deadline=None, max_examples=50)
 def test_run_understands_it_as_the_settings_that_were_measured(sweep: list[Settings]) -> None:
     assume(all(any(it.tensor_split) or not it.tensor_split for it in sweep))
+    # A sweep is over the same servers.
+    rpc = sweep[0].rpc
+    sweep = list(dict.fromkeys(it.model_copy(update={"rpc": rpc}) for it in sweep))
     made = make_experiment(settings=tuple(sweep), n_runs_max=7)
     program, verb, *arguments = shlex.split(measuring_command(made))
     assert (program, verb) == ("harness", "run")
     parsed = command.make_context("run", arguments, resilient_parsing=False).params
     assert parsed["models"] == ("smollm2-135m:Q4_1",)
     assert (parsed["runs"], parsed["trials"]) == (7, 3)
-    for field in Settings.model_fields:
+    assert parsed["rpc"] == rpc
+    for field in Settings.model_fields.keys() - {"rpc"}:
         wanted = {value_text(getattr(each, field)) for each in sweep} - {"auto"}
         typed = {value_text(value) for value in parsed[field] or ()} - {"auto"}
         if field == "draft_max" and not parsed["draft"]:

@@ -25,14 +25,14 @@ FORMULA = (
 
 def cost_sentences(groups: Named) -> list[str]:
     """Whether guessing tokens ahead can pay, a sentence for each configuration and depth."""
-    return [
-        f"{' · '.join(filter(None, (name, _place(curve))))}: {_told(curve)}."
-        if len(groups) > 1 or curve.depth
-        else f"{_told(curve)[0].upper()}{_told(curve)[1:]}."
-        for name, group in groups
-        for curve in cost_curves(group)
-        if any(it.ratio for it in curve.costs)
-    ]
+    found = []
+    for name, group in groups:
+        for curve in cost_curves(group):
+            if any(it.ratio for it in curve.costs):
+                about = (name if len(groups) > 1 else "", _place(curve))
+                said = ": ".join(filter(None, (" · ".join(filter(None, about)), _told(curve))))
+                found.append(f"{said}." if about[0] else f"{said[0].upper()}{said[1:]}.")
+    return found
 
 
 def cost_tables(groups: Named) -> list[Table]:

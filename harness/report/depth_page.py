@@ -101,7 +101,7 @@ def _row(point: DepthPoint, *, is_predicted: bool, is_writing: bool) -> tuple[Ce
 
 
 def _picture(scope: Scope, phase: Phase, title: str) -> Picture:
-    """The curves of a phase, with what was predicted of each as a curve of its own."""
+    """The curves of a phase, with what was predicted of each."""
     known = [
         (shown, curve)
         for shown in scope.shown
@@ -146,7 +146,7 @@ def _marks(scope: Scope, shown: Shown, curve: DepthCurve) -> Iterator[Mark]:
                 x=point.depth,
                 y=point.predicted.value,
                 label=f"{shown.name}: {at}, {figure_text(point.predicted)}, predicted",
-                series=scope.row(shown, curve.what, "predicted"),
+                series=scope.row(shown, curve.what),
                 low=point.predicted.low,
                 high=point.predicted.high,
                 evidence="predicted",

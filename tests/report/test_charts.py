@@ -292,3 +292,11 @@ def test_what_draws_is_loaded_when_a_picture_is_asked_for() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+def test_a_legend_leaves_out_what_all_lines_begin_with() -> None:
+    names = ("m:Q4_0 · turns8 · kept", "m:Q4_0 · turns8 · changed", "m:Q4_0 · turns8")
+    marks = tuple(Mark(x, 1.0, "said", series=name) for name in names for x in (1, 2))
+    text = str(svg(Picture("t", "p", "lines", marks, Axis("x"), Axis("y"))))
+    assert "turns8 · kept" in text
+    assert "m:Q4_0" not in text

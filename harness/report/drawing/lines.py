@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import altair as alt
 
@@ -27,13 +28,14 @@ from harness.report.drawing.layers import (
 from harness.report.drawing.scale import SMALL, Placed, cut, has_numbers, in_order, placed
 from harness.report.picture import Picture
 
+_BETWEEN = " · "  # of the parts of a name (Scope.row)
 # From so many points of a line on, each is a dot on it.
 _MANY_POINTS, _MANY_SIZE = 40, 12.0
 
 
 def lines(picture: Picture) -> alt.LayerChart:
     """A line for each series, its bounds as a band."""
-    marks = placed(picture)
+    marks = _told_apart(placed(picture))
     categories: list[str] = []
     if not has_numbers(picture, "x"):
         categories = in_order((str(it.mark.x) for it in marks), picture.x.order)
@@ -69,6 +71,25 @@ def lines(picture: Picture) -> alt.LayerChart:
         ],
         frame,
     )
+
+
+def _told_apart(marks: list[Placed]) -> list[Placed]:
+    """
+    With names of series that leave out what all of them begin with.
+
+    A legend has room for some forty letters, and what tells one from the other stands at the end.
+    """
+    parts = {it.mark.series: it.mark.series.split(_BETWEEN) for it in marks}
+    # Of the shortest at least its last part stays.
+    columns = list(zip(*(each[:-1] for each in parts.values()), strict=False))
+    n_left_out = len(list(takewhile(lambda column: len({*column}) == 1, columns)))
+    return [
+        replace(
+            it,
+            mark=replace(it.mark, series=_BETWEEN.join(parts[it.mark.series][n_left_out:])),
+        )
+        for it in marks
+    ]
 
 
 def _runs_of_points(

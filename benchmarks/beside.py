@@ -14,7 +14,8 @@ from tabulate import tabulate
 from benchmarks import sweeps
 from harness.analysis.stats.ratio import Comparison
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import Run, Stop
+from harness.schema.experiment import Plan, Run, Stop
+from harness.schema.machine import Machine
 from harness.schema.workload import parse_workload
 from harness.schema.workload_kind import Workload
 
@@ -118,6 +119,20 @@ def documents(watcher: Beside, runs: Sequence[Run]) -> list[dict[str, object]]:
         }
         for case, ratio in watcher.ratios(runs).items()
     ]
+
+
+def swept(
+    plan: Plan,
+    paths: Mapping[str, Path],
+    machine: Machine,
+    watcher: Beside,
+    limits: sweeps.Limits,
+) -> list[Run]:
+    """The Runs of a plan with the other program beside them, until its ratios meet `limits`."""
+    return sweeps.swept(
+        plan, paths, machine, watcher,
+        lambda runs: limits.are_met(runs, watcher.ratios(runs).values()),
+    )  # fmt: skip
 
 
 def rows(watcher: Beside, runs: Sequence[Run]) -> list[list[object]]:

@@ -81,13 +81,7 @@ def main(
     )
     plan = sweeps.plan_of(paths, workloads, settings, limits, n_trials=trials, seed=seed)
     with sweeps.alone(__file__, wait):
-        runs = sweeps.swept(
-            plan,
-            paths,
-            machine,
-            watcher,
-            lambda runs: limits.are_met(runs, watcher.ratios(runs).values()),
-        )
+        runs = beside.swept(plan, paths, machine, watcher, limits)
     engine = runner.describe_engine()
     builds = {
         "harness": f"{engine.library_commit}  {engine.system_info}",

@@ -7,8 +7,6 @@ Whether several sequences together are measured as llama-batched-bench measures 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -20,7 +18,6 @@ from benchmarks.beside import Beside
 from benchmarks.llama_bench import system_info
 from harness.measure import runner
 from harness.models.download import download_all
-from harness.schema.experiment import Run
 
 # The ratio's interval must hold 1 and lie within 1 / 1.03 to 1.03.
 _SAME = 0.03
@@ -101,10 +98,7 @@ def main(
                 workloads = (f"verify{n}@d{n_prompt}",)
             watcher = Beside(other, paths, workloads, Random(seed), same=_SAME, is_by_cpu=is_by_cpu)
             plan = sweeps.plan_of(paths, workloads, settings, limits, n_trials=trials, seed=seed)
-            runs = sweeps.swept(
-                plan, paths, machine, watcher,
-                partial(_is_decided, limits, watcher),
-            )  # fmt: skip
+            runs = beside.swept(plan, paths, machine, watcher, limits)
             rows += beside.rows(watcher, runs)
             documents += beside.documents(watcher, runs)
             sweeps.tell(beside.table(other, beside.rows(watcher, runs)))
@@ -118,10 +112,6 @@ def main(
     else:
         click.echo(beside.table(other, rows))
         click.echo("\n" + "\n".join(f"{name}: {build}" for name, build in builds.items()))
-
-
-def _is_decided(limits: sweeps.Limits, watcher: Beside, runs: Sequence[Run]) -> bool:
-    return limits.are_met(runs, watcher.ratios(runs).values())
 
 
 if __name__ == "__main__":

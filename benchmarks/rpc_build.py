@@ -112,13 +112,7 @@ def main(
     watcher = Beside(other, paths, workloads, Random(seed), same=_SAME)
     plan = sweeps.plan_of(paths, workloads, settings, limits, n_trials=trials, seed=seed)
     with sweeps.alone(__file__, wait):
-        runs = sweeps.swept(
-            plan,
-            paths,
-            machine,
-            watcher,
-            lambda runs: limits.are_met(runs, watcher.ratios(runs).values()),
-        )
+        runs = beside.swept(plan, paths, machine, watcher, limits)
     if as_json:
         click.echo(json.dumps(beside.documents(watcher, runs), indent=1))
     else:

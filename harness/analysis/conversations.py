@@ -10,8 +10,9 @@ from statistics import median
 from harness.analysis import formulas
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
+from harness.analysis.requests import answers_tok_per_s
 from harness.analysis.stats import interval as stats
-from harness.analysis.turns import answer_tok_per_s, answered, is_evicted, is_full
+from harness.analysis.turns import answered, is_evicted, is_full
 from harness.schema.experiment import Trial
 from harness.schema.figure import Figure
 from harness.schema.request import History, Request
@@ -117,7 +118,7 @@ def _turn(
 ) -> Turn | None:
     """One value of each Run: the median over what its users, or trials, got."""
     ttfts = [[it.ttft_ns for it in requests if it.ttft_ns] for requests in of_runs]
-    rates = [[rate for it in run if (rate := answer_tok_per_s(it))] for run in of_runs]
+    rates = [[rate for it in run if (rate := answers_tok_per_s([it]))] for run in of_runs]
     requests = [it for run in of_runs for it in run]
     waits = [median(each) for each in ttfts if each]
     if not waits:

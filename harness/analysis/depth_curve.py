@@ -167,15 +167,14 @@ def _rounded(depth: float | None) -> str:
 
 def _crossing(rates: Sequence[tuple[int, float]], least_per_s: float) -> float | None:
     """Where the first rate below it is met; the last depth where there is none."""
-    first, rate = rates[0]
-    if rate < least_per_s:
+    if rates[0][1] < least_per_s:
         return None
     for (shallow, above), (deep, below) in pairwise(rates):
         if below < least_per_s:
             # Seconds a token are linear in the depth, so tokens a second are not.
             share = (1 / least_per_s - 1 / above) / (1 / below - 1 / above) if below > 0 else 0.0
             return shallow + share * (deep - shallow)
-    return float(rates[-1][0] if len(rates) > 1 else first)
+    return float(rates[-1][0])
 
 
 def _places(task: Workload) -> list[tuple[str, Phase, int, str]]:

@@ -31,7 +31,7 @@ from harness.analysis import disturbance, energy
 from harness.analysis.disturbance import Disturbance
 from harness.analysis.energy import PerToken
 from harness.analysis.metrics import METRICS
-from harness.analysis.requests import guess_values, load_values, server_values
+from harness.analysis.requests import answers_tok_per_s, guess_values, load_values, server_values
 from harness.analysis.stats import interval as stats
 from harness.analysis.turns import answered, gaps_of, together_values, turns_values
 from harness.schema.experiment import Run, Trial
@@ -177,9 +177,8 @@ def _user_load(trials: Sequence[Trial]) -> Values:
 
 def _task(trials: Sequence[Trial]) -> Values:
     requests = [request for trial in trials for request in trial.requests]
-    n_later = sum((it.n_tokens or it.n_events) - 1 for it in requests if it.decode_ns)
-    decode_ns = sum(it.decode_ns for it in requests)
-    values: Values = {"decode_tok_per_s": _tok_per_s(n_later, decode_ns)} if decode_ns else {}
+    rate = answers_tok_per_s(requests)
+    values: Values = {} if rate is None else {"decode_tok_per_s": rate}
     # An event of the engine here is a step of its own.
     told = {} if any(it.token_ids for it in requests) else server_values(requests)
     return values | told | guess_values(requests)

@@ -122,6 +122,17 @@ def decode_tok_per_s(request: Request) -> float | None:
     return (request.n_tokens - 1) / request.decode_ns * 1e9
 
 
+def answers_tok_per_s(requests: Sequence[Request]) -> float | None:
+    """
+    Of several answers together: tokens after the first of each / the sum of their gaps; of a server
+    that counts no tokens events. None where no answer has a second one.
+    """
+    later = [it for it in requests if it.decode_ns]
+    decode_ns = sum(it.decode_ns for it in later)
+    n_later = sum((it.n_tokens or it.n_events) - 1 for it in later)
+    return n_later / decode_ns * 1e9 if decode_ns else None
+
+
 def own_tok_per_s(request: Request) -> float | None:
     """By the server's own times; its first token belongs to the prompt's time."""
     server = request.server

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 
 from harness.analysis.conversations import Conversation, conversations
 from harness.analysis.measured import Measured
 from harness.analysis.stats import interval as stats
-from harness.schema.experiment import Run
 from harness.schema.figure import Figure
 
 
@@ -50,23 +48,13 @@ def sharings(group: Measured) -> Iterator[tuple[str, tuple[Users, ...]]]:
 def _users(it: Conversation, alone: Conversation | None) -> Users:
     n_users = it.task.n_sequences
     figures = it.case.disturbed if it.is_disturbed else it.case.metrics
-    one_bytes = _context_bytes(alone) if alone else None
+    one_bytes = alone.case.context_bytes if alone else None
     return Users(
         conversation=it,
         n_users=n_users,
         tok_per_s=stats.estimate(it.tok_per_s, "tok/s"),
         per_user=figures.get("tok_per_s_per_user", figures.get("decode_tok_per_s")),
         ttft_kept=figures.get("ttft_kept"),
-        context_bytes=_context_bytes(it),
+        context_bytes=it.case.context_bytes,
         apart_bytes=None if one_bytes is None else n_users * one_bytes,
     )
-
-
-def _context_bytes(it: Conversation) -> float | None:
-    found = [n for run in it.case.runs if (n := _buffers(run, it.case.workload))]
-    return median(found) if found else None
-
-
-def _buffers(run: Run, workload: str) -> int:
-    contexts = (context for context in run.contexts if context.workload == workload)
-    return sum(buffer.n_bytes for context in contexts for buffer in context.buffers)

@@ -8,6 +8,7 @@ from typing import Self
 
 from harness.analysis import formulas
 from harness.analysis.measured import Measured, Round
+from harness.analysis.requests import answers_tok_per_s
 from harness.schema.experiment import Run, Trial
 from harness.schema.request import Request
 
@@ -45,18 +46,14 @@ class TaskAnswers:
         found: dict[int, dict[Round, float]] = {}
         for at, trials in self.answers.items():
             for number, answers in enumerate(zip(*trials, strict=False)):
-                decode_ns = sum(it.decode_ns for it in answers)
-                n_later = sum((it.n_tokens or 1) - 1 for it in answers)
-                if decode_ns and n_later:
-                    found.setdefault(number, {})[at] = n_later / decode_ns * 1e9
+                if rate := answers_tok_per_s(answers):
+                    found.setdefault(number, {})[at] = rate
         return found
 
     def step_ns(self) -> dict[Round, float]:
         """Nanoseconds of a token after the first, in each round."""
-        found = {}
-        for at, trials in self.answers.items():
-            decode_ns = sum(it.decode_ns for trial in trials for it in trial)
-            n_later = sum((it.n_tokens or 1) - 1 for trial in trials for it in trial)
-            if decode_ns and n_later:
-                found[at] = decode_ns / n_later
-        return found
+        return {
+            at: 1e9 / rate
+            for at, trials in self.answers.items()
+            if (rate := answers_tok_per_s([it for trial in trials for it in trial]))
+        }

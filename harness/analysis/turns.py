@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from harness.analysis.requests import answers_tok_per_s
 from harness.schema.experiment import Trial
 from harness.schema.request import History, Request
 
@@ -45,7 +46,9 @@ def turns_values(trials: Sequence[Trial]) -> Values:
             for it in of_trial[:1]
             if it.n_prompt and it.ttft_ns
         ],
-        "decode_tok_per_s": [it for of_trial in kept if (it := _decode(of_trial)) is not None],
+        "decode_tok_per_s": [
+            it for of_trial in kept if (it := answers_tok_per_s(of_trial)) is not None
+        ],
         "full_turn": [it + 1 for trial in trials if (it := full_turn(trial)) is not None],
     }
     return {name: median(found) for name, found in told.items() if found} | _session(trials)
@@ -63,7 +66,7 @@ def together_values(trials: Sequence[Trial]) -> Values:
     total_ns = sum(trial.total_ns for trial in trials)
     values["tok_per_s"] = sum(trial.n_tokens for trial in trials) / total_ns * 1e9
     each = [it for trial in trials for it in answered(trial, "kept")]
-    if rates := [rate for request in each if (rate := answer_tok_per_s(request))]:
+    if rates := [rate for request in each if (rate := answers_tok_per_s([request]))]:
         values["tok_per_s_per_user"] = median(rates)
     return values
 
@@ -95,11 +98,6 @@ def cached_ratio(request: Request) -> float | None:
     return request.n_cached / request.n_prompt
 
 
-def answer_tok_per_s(request: Request) -> float | None:
-    """Of one answer; None of one that has no second token."""
-    return _n_later(request) / request.decode_ns * 1e9 if request.decode_ns else None
-
-
 def is_evicted(request: Request, before: Request) -> bool:
     """Whether much of what the turn before had in the cache was no longer there."""
     if request.n_cached is None or not before.n_prompt:
@@ -113,17 +111,6 @@ def _saved(trial: Trial) -> float | None:
         return None
     ours, whole = kept[-1].ttft_ns, dropped[-1].ttft_ns
     return 1 - ours / whole if ours and whole else None
-
-
-def _decode(requests: Sequence[Request]) -> float | None:
-    decode_ns = sum(it.decode_ns for it in requests)
-    n_later = sum(_n_later(it) for it in requests if it.decode_ns)
-    return n_later / decode_ns * 1e9 if decode_ns else None
-
-
-def _n_later(request: Request) -> int:
-    """Tokens after the first; events of a server that counts no tokens."""
-    return (request.n_tokens or request.n_events) - 1
 
 
 def _session(trials: Sequence[Trial]) -> Values:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.engine.failure import EngineFailed
 from harness.engine.saved_state import SavedState
-from harness.engine.sequences import prompt_batches, step_batches, verifying_batch
+from harness.engine.sequences import prompt_batches, step_batches
 from harness.schema.experiment import Buffer
 
 
@@ -136,10 +136,9 @@ class Context:
         batches = prompt_batches(tokens, first, self.n_batch, sequence)
         return self._computed(lib.llama_decode, batches.calls, batches.arrays)
 
-    def verification(self, tokens: NDArray[np.int32], first: int) -> Callable[[], None]:
+    def verification(self, tokens: Sequence[int]) -> Callable[[], None]:
         """
-        A function that decodes `tokens` from position `first` on in one batch, for each of which
-        the logits of what follows are computed; it synchronizes at the end.
+        A function that does what `read` does, and synchronizes at the end.
 
         Raises:
             EngineFailed: The model does not write, or they are more than a batch takes.
@@ -150,8 +149,8 @@ class Context:
                 "settings-invalid",
                 f"{len(tokens)} tokens at once are more than a batch of {self.n_batch} takes",
             )
-        batches = verifying_batch(tokens, first)
-        return self._computed(lib.llama_decode, batches.calls, batches.arrays)
+        batch, arrays = _asked_of_all(tokens)
+        return self._computed(lib.llama_decode, [batch], arrays)
 
     def _computed(
         self, compute: Callable[..., int], batches: Sequence[lib.llama_batch], arrays: object
@@ -256,10 +255,7 @@ class Context:
         Decodes `tokens` behind what is in the cache, in one batch, each with the logits of what
         follows it, for `sample`. No more than a batch takes.
         """
-        array = (lib.llama_token * len(tokens))(*tokens)
-        flags = (ctypes.c_int8 * len(tokens))(*(1 for _ in tokens))
-        batch = lib.llama_batch_get_one(array, len(tokens))
-        batch.logits = flags
+        batch, _arrays = _asked_of_all(tokens)
         result = lib.llama_decode(self._handle, batch)
         if result:
             raise _decode_failed(result)
@@ -281,6 +277,18 @@ class Context:
                 "this model does not write one token after the other: it has neither a decode "
                 "speed nor a perplexity",
             )
+
+
+def _asked_of_all(tokens: Sequence[int]) -> tuple[lib.llama_batch, object]:
+    """
+    A batch of `tokens` behind what is in the cache, each with the logits of what follows it; and
+    what it points into.
+    """
+    array = (lib.llama_token * len(tokens))(*tokens)
+    flags = (ctypes.c_int8 * len(tokens))(*(1 for _ in tokens))
+    batch = lib.llama_batch_get_one(array, len(tokens))
+    batch.logits = flags
+    return batch, (array, flags)
 
 
 def _decode_failed(result: int) -> EngineFailed:

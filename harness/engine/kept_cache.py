@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.engine.context import Context
-from harness.engine.saved_state import SavedState
+from harness.engine.saved_state import LEAST_FREE, SavedState
 from harness.machine.memory import available_memory_bytes
-
-# As much again is left to others.
-_LEAST_FREE = 2
 
 Tokens = NDArray[np.int32]
 
@@ -96,7 +93,7 @@ class KeptCache:
             return
         self._marks[sequence] = None  # before another copy is made
         state = self._context.saved(sequence)
-        if available_memory_bytes() >= _LEAST_FREE * state.n_bytes:
+        if available_memory_bytes() >= LEAST_FREE * state.n_bytes:
             state.take()
             self._marks[sequence] = len(self._held[sequence]), state
 

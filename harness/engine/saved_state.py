@@ -8,6 +8,9 @@ from pathlib import Path
 
 import llama_cpp.llama_cpp as lib
 
+LEAST_FREE = 2
+"""So many times what a copy takes must be free, in memory or on the disk: as much again is left."""
+
 
 class SavedState:
     """The cache of one sequence, as it is now: `n_bytes`, of which a copy may be taken."""

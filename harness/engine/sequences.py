@@ -53,13 +53,6 @@ def step_batches(tokens: _Int32, first: int | _Int32) -> Batches:
     return _laid_out(tokens, positions, sequences, outputs, n_sequences)
 
 
-def verifying_batch(tokens: _Int32, first: int) -> Batches:
-    """`tokens` of one sequence from position `first` on, asked what follows each: one call."""
-    positions = np.arange(first, first + len(tokens))
-    sequences = np.zeros(len(tokens), dtype=np.int64)
-    return _laid_out(tokens, positions, sequences, np.ones(len(tokens), dtype=np.int8), len(tokens))
-
-
 def _laid_out(
     tokens: _Int32,
     positions: NDArray[np.int64],

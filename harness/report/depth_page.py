@@ -11,8 +11,9 @@ from harness.report import legend
 from harness.report.loads_page import Named
 from harness.report.marks import figure_text
 from harness.report.page import Cell, Column, Page, Quantity, Table, notes
-from harness.report.picture import Axis, Mark, Picture, Rule
+from harness.report.picture import Axis, Evidence, Mark, Picture, Rule
 from harness.report.scope import Scope, Shown
+from harness.schema.figure import Figure
 
 _PHASES: tuple[tuple[Phase, str], ...] = (("decode", "Decoding"), ("prefill", "Prefill"))
 
@@ -130,24 +131,19 @@ def _picture(scope: Scope, phase: Phase, title: str) -> Picture:
 def _marks(scope: Scope, shown: Shown, curve: DepthCurve) -> Iterator[Mark]:
     for point in curve.points:
         at = f"{curve.what} behind {units.counted(point.depth, 'position')}"
-        if point.figure:
-            yield Mark(
-                x=point.depth,
-                y=point.figure.value,
-                label=f"{shown.name}: {at}, {figure_text(point.figure)}, {shown.evidence}",
-                series=scope.row(shown, curve.what),
-                low=point.figure.low,
-                high=point.figure.high,
-                evidence=shown.evidence,
-                is_disturbed=bool(point.case.disturbed),
-            )
-        if point.predicted:
-            yield Mark(
-                x=point.depth,
-                y=point.predicted.value,
-                label=f"{shown.name}: {at}, {figure_text(point.predicted)}, predicted",
-                series=scope.row(shown, curve.what),
-                low=point.predicted.low,
-                high=point.predicted.high,
-                evidence="predicted",
-            )
+        evidences: tuple[tuple[Figure | None, Evidence], ...] = (
+            (point.figure, shown.evidence),
+            (point.predicted, "predicted"),
+        )
+        for figure, evidence in evidences:
+            if figure:
+                yield Mark(
+                    x=point.depth,
+                    y=figure.value,
+                    label=f"{shown.name}: {at}, {figure_text(figure)}, {evidence}",
+                    series=scope.row(shown, curve.what),
+                    low=figure.low,
+                    high=figure.high,
+                    evidence=evidence,
+                    is_disturbed=figure is point.figure and bool(point.case.disturbed),
+                )

@@ -9,12 +9,9 @@ from time import perf_counter_ns
 from harness import scratch
 from harness.engine.context import Context
 from harness.engine.kept_cache import KeptCache
-from harness.engine.saved_state import SavedState
+from harness.engine.saved_state import LEAST_FREE, SavedState
 from harness.machine.memory import available_memory_bytes
 from harness.schema.request import SessionState
-
-# A copy of it must leave the machine, or the disk, with as much again.
-_LEAST_FREE = 2
 
 
 def session_of(context: Context, cache: KeptCache) -> SessionState | None:
@@ -25,7 +22,7 @@ def session_of(context: Context, cache: KeptCache) -> SessionState | None:
     tokens = cache.held()
     state = context.saved()
     n_bytes = state.n_bytes
-    if not n_bytes or available_memory_bytes() < _LEAST_FREE * n_bytes:
+    if not n_bytes or available_memory_bytes() < LEAST_FREE * n_bytes:
         return None
     state.make_room()
     save_ns, _ = _timed(state.take)
@@ -54,7 +51,7 @@ def _through_file(
     """How long writing and reading took; None where there is no room, or one of both failed."""
     try:
         with scratch.own_folder("harness-session") as folder:
-            if shutil.disk_usage(folder).free < _LEAST_FREE * state.n_bytes:
+            if shutil.disk_usage(folder).free < LEAST_FREE * state.n_bytes:
                 return None
             path = folder / "session.bin"
             write_ns, is_written = _timed(lambda: state.write(path, tokens))

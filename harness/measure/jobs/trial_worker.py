@@ -189,7 +189,7 @@ class Bench:
 
     def _plan_verification(self, task: Verify) -> Callable[[], Timing]:
         tokens = self.rng.integers(0, self.model.n_vocab, size=(task.n_steps, task.n))
-        steps = [self.context.verification(row.astype(np.int32), task.depth) for row in tokens]
+        steps = [self.context.verification(row.tolist()) for row in tokens]
 
         def measure() -> Timing:
             durations = []

@@ -101,7 +101,8 @@ def depth_curves(group: Measured) -> tuple[DepthCurve, ...]:
 
 def decode_curve(group: Measured) -> DepthCurve | None:
     """The one that a verdict looks at: of decoding, of one sequence; None without any."""
-    return next((it for it in depth_curves(group) if it.phase == "decode"), None)
+    curves = (it for it in depth_curves(group) if it.phase == "decode")
+    return next((it for it in curves if parse_workload(it.what).n_sequences == 1), None)
 
 
 def reach(rates: Sequence[tuple[int, Figure]], least_per_s: float) -> Reach:

@@ -96,17 +96,17 @@ def behind_depths(
     """
     usual = OF_SERVERS if all(model.served for model in models) else OF_FILES
     found: list[str] = []
-    why = ""
+    why, has_depths = "", False
     for task in map(parse_workload, workloads or usual):
         try:
             found += [task.behind(task.depth or depth).name for depth in depths]
+            has_depths = True
         except ValueError as error:
             found.append(task.name)
             why = str(error)
-    names = tuple(dict.fromkeys(found))
-    if why and len(names) == len(workloads):
+    if not has_depths:
         raise UsageError(f"--depths: {why}")
-    return names
+    return tuple(dict.fromkeys(found))
 
 
 def _that_go(

@@ -109,3 +109,11 @@ def test_the_verdict_says_how_far_it_holds() -> None:
     flat = judge(measured({"tg64@d4096": 15.0, "pp512": 2000.0}))
     assert isinstance(flat, Verdict)
     assert not any("comfortable up to" in it for it in flat.notes)
+
+
+def test_a_verdict_looks_at_one_sequence_alone() -> None:
+    several = {"tg64x4": 30.0, "tg64x4@d4096": 15.0}
+    assert decode_curve(measured(several)) is None
+    curve = decode_curve(measured(several | {"tg64": 60.0, "tg64@d4096": 50.0}))
+    assert curve is not None
+    assert curve.what == "tg64"

@@ -138,11 +138,29 @@ class _Moments:
         """Of the mean, as llama-perplexity has it; rounding must not make it negative."""
         if self.n < _LEAST_TOKENS:
             return 0.0
-        return max(0.0, self.squares / self.n - self.mean**2) / (self.n - 1)
+        return max(0.0, self.squares / self.n - self.mean * self.mean) / (self.n - 1)
 
     @property
     def error(self) -> float | None:
         return math.sqrt(self.variance) if self.n >= _LEAST_TOKENS else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """The moments of a model and of its reference over the same tokens."""
+
+    own: _Moments
+    base: _Moments
+    product: float
+    """The sum of the products of both."""
+
+    def error(self, a: float, b: float) -> float | None:
+        """The standard error of the mean of a times the model's less b times the reference's."""
+        own, base = self.own, self.base
+        # Summed before the mean is taken off: what is the same on both sides then cancels exactly.
+        squares = a * a * own.squares + b * b * base.squares - 2 * (a * b * self.product)
+        difference = _Moments(own.n, a * own.total - b * base.total, squares)
+        return difference.error
 
 
 def _perplexity(moments: _Moments, means: Sequence[float]) -> Figure:
@@ -170,7 +188,7 @@ def _distance(
     )
     base_means = [reference.sum_nll / n_scored for _, reference in pairs]
     product = math.fsum(reference.sum_nll_product for _, reference in pairs)
-    covariance = (product / own.n - own.mean * base.mean) / (own.n - 1) if own.n > 1 else 0.0
+    both = _Both(own, base, product)
     kld = _Moments(
         own.n,
         math.fsum(reference.sum_kld for _, reference in pairs),
@@ -179,8 +197,8 @@ def _distance(
     values = [reference.kld for _, reference in pairs]
     return Distance(
         reference_perplexity=_perplexity(base, base_means),
-        ln_ratio=_ln_ratio(own, base, covariance, means, base_means),
-        perplexity_difference=_difference(own, base, covariance, means, base_means),
+        ln_ratio=_ln_ratio(both, means, base_means),
+        perplexity_difference=_difference(both, means, base_means),
         mean_kld=_within(
             0.0,
             math.inf,
@@ -201,35 +219,21 @@ def _distance(
     )
 
 
-def _ln_ratio(
-    own: _Moments,
-    base: _Moments,
-    covariance: float,
-    means: Sequence[float],
-    base_means: Sequence[float],
-) -> Figure:
-    spread = max(0.0, own.variance + base.variance - 2 * covariance)
+def _ln_ratio(both: _Both, means: Sequence[float], base_means: Sequence[float]) -> Figure:
     differences = [a - b for a, b in zip(means, base_means, strict=True)]
-    error = None if own.error is None else math.sqrt(spread)
-    return _figure(own.mean - base.mean, mean_interval(differences), len(means), error=error)
+    value = both.own.mean - both.base.mean
+    return _figure(value, mean_interval(differences), len(means), error=both.error(1.0, 1.0))
 
 
-def _difference(
-    own: _Moments,
-    base: _Moments,
-    covariance: float,
-    means: Sequence[float],
-    base_means: Sequence[float],
-) -> Figure:
+def _difference(both: _Both, means: Sequence[float], base_means: Sequence[float]) -> Figure:
     """PPL less PPL, both errors by the first order of exp around the means."""
-    a, b = _exp(own.mean), _exp(base.mean)
-    spread = a**2 * own.variance + b**2 * base.variance - 2 * a * b * covariance
+    own, base = both.own.mean, both.base.mean
+    a, b = _exp(own), _exp(base)
     linear = [
-        a * (1 + x - own.mean) - b * (1 + y - base.mean)
-        for x, y in zip(means, base_means, strict=True)
+        a * (1 + x - own) - b * (1 + y - base) for x, y in zip(means, base_means, strict=True)
     ]
-    error = None if own.error is None else math.sqrt(max(0.0, spread))
-    return _figure(a - b, mean_interval(linear), len(means), unit="perplexity", error=error)
+    value, interval = a - b, mean_interval(linear)
+    return _figure(value, interval, len(means), unit="perplexity", error=both.error(a, b))
 
 
 def _same_top(shares: Sequence[float], n: int) -> Figure:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -78,8 +78,9 @@ class FaultServer:
     def begins(self) -> bool:
         """Whether one more answer may be under way; `ends` it."""
         with self.counting:
-            self.n_under_way += 1
-            return self.n_at_once is None or self.n_under_way <= self.n_at_once
+            may = self.n_at_once is None or self.n_under_way < self.n_at_once
+            self.n_under_way += may
+            return may
 
     def ends(self) -> None:
         with self.counting:
@@ -186,18 +187,20 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         it.requests.append(Asked(self.command, self.path, headers, body))
-        script = it.next_script(self.path) if it.begins() else told({"error": "busy"}, 429)
         self.close_connection = True
-        with suppress(ConnectionError):
-            self._play(script, it)
-        it.ends()
+        with suppress(ConnectionError), ExitStack() as under_way:
+            if it.begins():
+                under_way.callback(it.ends)
+                self._play(it.next_script(self.path), it, under_way)
+            else:
+                self._play(told({"error": "busy"}, 429), it, under_way)
 
-    def _play(self, script: Script, it: FaultServer) -> None:
+    def _play(self, script: Script, it: FaultServer, under_way: ExitStack) -> None:
         if script.raw is not None:
             self.connection.sendall(script.raw)
             return
         self._headers(script)
-        self._body(script, it)
+        self._body(script, it, under_way)
         self._end(script, it)
 
     def _headers(self, script: Script) -> None:
@@ -211,13 +214,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _body(self, script: Script, it: FaultServer) -> None:
+    def _body(self, script: Script, it: FaultServer, under_way: ExitStack) -> None:
         is_chunked = script.length is None and script.ending != "closed"
         due = time.perf_counter()
-        for delay_s, piece in script.pieces:
+        for i, (delay_s, piece) in enumerate(script.pieces, start=1):
             due += delay_s
             if delay_s and it.ended.wait(due - time.perf_counter()):
                 return
+            if i == len(script.pieces):
+                # A client that has read the last piece may ask again before this thread goes on.
+                under_way.close()
             chunk = b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece
             it.sent_ns.append(time.perf_counter_ns())
             self.connection.sendall(chunk)

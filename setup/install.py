@@ -34,6 +34,7 @@ _NOT_FOR_CHILDREN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VIRTUAL_ENV", "PYTHONH
 _EXTRAS = {
     "report": ("Installing what draws pictures", "pages will have no pictures"),
     "serve": ("Installing a model server", "no server can be measured without --server-binary"),
+    "fleet": ("Installing what asks other machines", "no fleet of machines can be measured"),
 }
 
 

@@ -1,0 +1,262 @@
+"""A Dask scheduler and its client: our own, in this process, or one that is there already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from harness import __version__
+from harness.errors import HarnessError
+from harness.fleet.certificates import Authority, Certificate
+from harness.fleet.dask_here import prepare_dask
+from harness.fleet.order import Hello, WorkerOrder, read_answer
+from harness.fleet.plain_pickle import guard
+
+if TYPE_CHECKING:
+    from distributed import Client, Scheduler
+    from distributed.utils import LoopRunner
+
+BENCHMARK = "benchmark"
+"""The resource of which each worker has one, so that it does one thing at a time."""
+
+SILENCE_NS = 60 * 10**9
+"""How long a worker waits for a scheduler that says nothing: some heartbeats, and no more than the
+scheduler waits for a worker, which then gives its cell to another."""
+
+_CONNECT_S = 20
+
+
+@dataclass(frozen=True)
+class Member:
+    """A worker that is there: its Dask address, what it is called, and what it said of itself."""
+
+    address: str
+    host: str
+    hello: Hello
+
+
+def host_resource(host: str) -> str:
+    """What only the worker of `host` has."""
+    return f"host-{host}"
+
+
+def machine_resource(machine_id: str) -> str:
+    """What the worker on a machine has; machines that are alike have the same."""
+    return f"machine-{machine_id}"
+
+
+class Cluster:
+    """
+    Where the workers of a fleet meet; a context manager, at whose end a scheduler of ours is gone.
+
+    Attributes:
+        address: Of the scheduler, as this process reaches it.
+    """
+
+    def __init__(
+        self, runner: LoopRunner, client: Client, address: str, scheduler: Scheduler | None
+    ) -> None:
+        self._runner = runner
+        self._client = client
+        self._scheduler = scheduler
+        self._authority: Authority | None = None
+        self.address = address
+
+    @classmethod
+    def start(cls, listen: str = "127.0.0.1", port: int = 0) -> Self:
+        """
+        A scheduler here, with certificates of its own.
+
+        Args:
+            listen: The address of this machine where it listens.
+            port: 0 is any that is free.
+
+        Raises:
+            HarnessError: The extra `fleet` is missing, or the address cannot be listened at.
+        """
+        prepare_dask()
+        guard()
+        from distributed.utils import LoopRunner
+
+        from harness.fleet.scheduler import FleetScheduler
+
+        authority = Authority()
+        own = security_of(authority.vouch_for("submitter"))
+        runner = LoopRunner()
+        runner.start()
+
+        async def started() -> Scheduler:
+            return await FleetScheduler(host=listen, port=port, security=own)
+
+        try:
+            scheduler = runner.run_sync(started)
+        except (OSError, RuntimeError) as error:
+            runner.stop()
+            cause = error.__cause__ or error
+            raise HarnessError(
+                f"no scheduler can listen at {listen}:{port}: {cause}; choose another with --listen"
+            ) from error
+        cluster = cls(runner, _client(runner, scheduler.address, own), scheduler.address, scheduler)
+        cluster._authority = authority
+        return cluster
+
+    @classmethod
+    def connect(cls, address: str, certificate: Certificate | None = None) -> Self:
+        """
+        A scheduler that is there already.
+
+        Args:
+            address: As "tls://host:8786".
+            certificate: Who this is to it; None only where it speaks no TLS.
+
+        Raises:
+            HarnessError: The extra `fleet` is missing, none answers, or it is of another version.
+        """
+        version = prepare_dask()
+        guard()
+        from distributed.utils import LoopRunner
+
+        runner = LoopRunner()
+        runner.start()
+        try:
+            client = _client(runner, address, security_of(certificate))
+        except (OSError, ImportError, ValueError) as error:
+            runner.stop()
+            raise HarnessError(f"{address}: no Dask scheduler answers there: {error}") from error
+        cluster = cls(runner, client, address, None)
+        try:
+            _require_version(client, version)
+        except HarnessError:
+            cluster.close()
+            raise
+        return cluster
+
+    def order_for(
+        self,
+        host: str,
+        scheduler: str | None = None,
+        listen_port: int | None = None,
+        contact: str | None = None,
+    ) -> WorkerOrder:
+        """
+        What the worker on `host` is told, with a certificate of its own.
+
+        Args:
+            host: What the machine is called.
+            scheduler: Where the worker reaches the scheduler, if that is not `address`.
+            listen_port: Where it listens on its loopback interface; None: at any free port.
+            contact: Where the scheduler reaches it, if that is another address.
+        """
+        assert self._authority is not None  # workers of another's cluster are started by others
+        from distributed import __version__ as distributed_version
+
+        given = self._authority.vouch_for(host)
+        return WorkerOrder(
+            scheduler=scheduler or self.address,
+            name=host,
+            listen_port=listen_port,
+            contact=contact,
+            ca_pem=given.ca_pem,
+            certificate_pem=given.certificate_pem,
+            key_pem=given.key_pem,
+            harness_version=__version__,
+            distributed_version=str(distributed_version),
+            wait_ns=SILENCE_NS,
+        )
+
+    def members(self) -> Mapping[str, Member]:
+        """
+        The workers of a fleet that are there, by the names of their hosts; others are left out.
+
+        Raises:
+            HarnessError: The scheduler does not answer.
+        """
+        try:
+            told = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+        except OSError as error:
+            raise HarnessError(f"the scheduler at {self.address} is gone: {error}") from error
+        found = (_member(address, facts) for address, facts in told["workers"].items())
+        return {member.host: member for member in found if member}
+
+    def submit(self, job: str, key: str, resources: Mapping[str, float]) -> Any:
+        """
+        The future of what a worker with `resources` answers to a job's text.
+
+        Args:
+            job: What json.loads would read: a worker of a fleet does it, see plain_pickle.
+            key: Different for each, among all who use the scheduler.
+            resources: What the worker must have.
+        """
+        return self._client.submit(json.loads, job, key=key, pure=False, resources=dict(resources))
+
+    def close(self) -> None:
+        """Ends the client, and a scheduler of ours with all its workers."""
+        self._client.close(timeout=2)
+        if self._scheduler is not None:
+            self._runner.run_sync(self._scheduler.close)
+        self._runner.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def security_of(certificate: Certificate | None) -> Any:
+    """Dask's own type for it: mutual TLS, and nothing else than TLS; without one none at all."""
+    from distributed import Security
+
+    if certificate is None:
+        return Security(require_encryption=False)
+    roles = ("client", "scheduler", "worker")
+    return Security(
+        require_encryption=True,
+        tls_ca_file=certificate.ca_pem,
+        **{f"tls_{role}_cert": certificate.certificate_pem for role in roles},
+        **{f"tls_{role}_key": certificate.key_pem for role in roles},
+    )
+
+
+def _client(runner: LoopRunner, address: str, security: Any) -> Client:
+    from distributed import Client
+
+    class Quiet(Client):  # type: ignore[misc]  # Dask is imported only where it is used
+        # They would show whatever a worker says, and unpickle it.
+        _default_event_handlers: ClassVar[dict[str, Any]] = {}
+
+    return Quiet(
+        address, loop=runner.loop, security=security, timeout=_CONNECT_S, set_as_default=False
+    )
+
+
+def _require_version(client: Client, version: str) -> None:
+    told = client.sync(client.scheduler.versions)
+    there = told["packages"].get("distributed")
+    if there != version:
+        raise HarnessError(
+            f"{client.scheduler.address} is a scheduler of distributed {there}, and here is "
+            f"{version}; install the same: pip install distributed=={there}"
+        )
+
+
+def _member(address: str, facts: Mapping[str, Any]) -> Member | None:
+    """A worker as the scheduler tells of it; None where it is none of a fleet."""
+    told = facts.get("harness")
+    if not isinstance(told, str):
+        return None
+    try:
+        hello = read_answer(told.encode())
+    except HarnessError:
+        return None
+    if not isinstance(hello, Hello):
+        return None
+    return Member(address, str(facts.get("name")), hello)

@@ -1,0 +1,136 @@
+"""
+What a worker of a fleet is told when it starts, and what it answers: one line of JSON each.
+
+The order comes on standard input, never as an argument and never as a file: it holds a key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+
+from harness.bounded import parsed_json
+from harness.errors import HarnessError
+from harness.schema.record import Record, first_mistake
+
+MOST_BYTES = 64 << 10
+"""Of an order or an answer: three certificates and keys take some 3 KB."""
+
+HostName = Annotated[str, Field(pattern=r"^[\w.@:+-]{1,200}$")]
+"""What the submitter calls a machine: a name of ssh's, "user@host", or one that a user made up."""
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Address = Annotated[str, Field(pattern=r"^tls://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}$")]
+"""As "tls://127.0.0.1:28786"; nothing of a fleet speaks without TLS."""
+
+
+class WorkerOrder(Record):
+    """
+    What a worker is to be: one line on its standard input, which then stays open; its end ends it.
+
+    `scheduler` is the address where that is reached from the worker, `contact` the one where the
+    scheduler reaches the worker, if it is not where this listens. `listen_port` is on the loopback
+    interface unless `listen_host` says otherwise; None is any free one. `wait_ns` is how long the
+    scheduler may stay silent before the worker ends itself.
+    """
+
+    kind: Literal["order"] = "order"
+    scheduler: Address
+    name: HostName
+    listen_host: str = "127.0.0.1"
+    listen_port: Port | None = None
+    contact: Address | None = None
+    ca_pem: str = Field(repr=False)
+    certificate_pem: str = Field(repr=False)
+    key_pem: str = Field(repr=False)
+    harness_version: str
+    distributed_version: str
+    wait_ns: PositiveInt
+
+
+class Hello(Record):
+    """
+    A worker that is there, and what its being there costs: the one line on its standard output.
+
+    `idle_cores_share` is the share of one core that its process takes while it waits, over
+    `idle_over_ns`; `rss_bytes` its memory. `utc_ns` is its clock when it wrote this.
+    """
+
+    kind: Literal["hello"] = "hello"
+    harness_version: str
+    python_version: str
+    distributed_version: str
+    machine_id: str
+    machine_title: str
+    hostname: str
+    utc_ns: PositiveInt
+    idle_cores_share: float
+    idle_over_ns: PositiveInt
+    rss_bytes: NonNegativeInt
+
+
+RefusalReason = Literal[
+    "order",
+    "version",
+    "distributed-version",
+    "missing",
+    "port-in-use",
+    "unreachable",
+    "tls",
+    "machine",
+    "registered",
+    "other",
+]
+"""
+Why a worker cannot be: the order is none, another harness or distributed is here, the extra is not
+installed, its port is taken, no scheduler answers, certificates do not match, the machine cannot be
+described, or another worker has its name.
+"""
+
+
+class Refusal(Record):
+    """A worker that cannot be, and why, in one sentence: instead of a Hello, before it ends."""
+
+    kind: Literal["refusal"] = "refusal"
+    reason: RefusalReason
+    message: str
+
+
+_ANSWER: TypeAdapter[Hello | Refusal] = TypeAdapter(
+    Annotated[Hello | Refusal, Field(discriminator="kind")]
+)
+
+
+def read_order(line: bytes) -> WorkerOrder:
+    """
+    The order in a line of standard input.
+
+    Raises:
+        HarnessError: It is none.
+    """
+    try:
+        return WorkerOrder.model_validate(parsed_json(line[:MOST_BYTES]))
+    except ValidationError as error:
+        what = first_mistake(error)
+    except ValueError:
+        what = "it is not JSON"
+    raise HarnessError(
+        f"standard input holds no order for a worker: {what}; `harness fleet run` writes one"
+    )
+
+
+def read_answer(line: bytes) -> Hello | Refusal:
+    """
+    What a worker said of itself.
+
+    Raises:
+        HarnessError: It said something else.
+    """
+    try:
+        return _ANSWER.validate_python(parsed_json(line[:MOST_BYTES]))
+    except ValidationError as error:
+        what = first_mistake(error)
+    except ValueError:
+        what = "it is not JSON"
+    raise HarnessError(f"the worker did not say what it is: {what}; is that a harness?")

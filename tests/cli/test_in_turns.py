@@ -57,6 +57,7 @@ def test_run_takes_turns_only_when_it_is_asked_to(home: Home) -> None:
     assert in_turns(home) == [True] * 4
 
 
+@pytest.mark.slow
 def test_one_configuration_has_nobody_to_take_turns_with(home: Home) -> None:
     done = home.harness("run", "tiny-random", *QUICK, "--in-turns", "always")
     assert done.exit_code == 0, done.stderr
@@ -92,6 +93,7 @@ def narrow(
     return harness
 
 
+@pytest.mark.slow
 def test_sides_that_fit_only_apart_are_measured_apart(narrow: Callable[..., Done]) -> None:
     done = narrow("compare", "tiny-random", *QUICK, *SIDES, "--explain")
     assert done.exit_code == 0, done.stderr

@@ -92,6 +92,7 @@ def test_ctrl_c_closes_the_record_with_its_end(interrupted: Interrupted) -> None
     assert stored.n_torn == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_only_run_is_not_taken_for_the_end_of_the_plan(home: Home) -> None:
     with home.started(*LONG, "--runs", "1", "--json") as run:
         run.worker_of_run(1).suspend()

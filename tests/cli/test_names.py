@@ -122,6 +122,7 @@ def test_pages_show_names_and_no_digests(stocked: Stocked) -> None:
     assert HEX not in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CAN_FORK, reason="the command's own streams would have the encoding too")
 @pytest.mark.parametrize(
     "encoding",

@@ -155,6 +155,7 @@ def test_what_guesses_can_be_selected_and_compared_with_what_does_not(measured: 
     assert {it["workload"] for it in pair["figures"]} >= {"story"}
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_goes_on_with_what_guesses(measured: Home, home: Home) -> None:
     record = measured.record()
     home.results.mkdir()

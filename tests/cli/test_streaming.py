@@ -34,6 +34,7 @@ def test_one_thing_goes_to_stdout(home: Home, other: tuple[str, ...]) -> None:
     assert not home.results.exists()
 
 
+@pytest.mark.slow
 def test_measuring_ends_with_its_input_and_what_was_measured_is_kept(home: Home) -> None:
     command = [
         sys.executable,

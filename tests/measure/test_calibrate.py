@@ -129,6 +129,7 @@ def test_what_is_written_is_what_was_asked_for(tmp_path: Path) -> None:
     assert set(work.type_params) == {"Q8_0", "Q6_K"}
 
 
+@pytest.mark.slow
 def test_a_busy_machine_is_not_calibrated(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Counter[str]()
 

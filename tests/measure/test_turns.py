@@ -134,6 +134,7 @@ def test_a_side_loads_while_the_others_wait(table: Table) -> None:
     assert set(names[first_b:ready_b]) == {"b"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux counts of a process")
 def test_who_waits_sleeps(table: Table) -> None:
     shares: list[float] = []

@@ -167,6 +167,7 @@ def test_a_load_of_which_nothing_is_answered_fails_and_the_next_one_is_measured(
     assert [trial.workload for trial in report.trials] == ["chat", "chat"]
 
 
+@pytest.mark.slow
 def test_an_open_loop_ends_with_its_time_and_what_is_not_done_then_is_late(
     faulty: FaultServer, tmp_path: Path
 ) -> None:

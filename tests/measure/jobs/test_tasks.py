@@ -184,6 +184,7 @@ def with_tokens(folder: Path, name: str, tokens: list[str], **more: KeyValue) ->
     return TinyModel(name, "generates", keys, shapes).write(folder)
 
 
+@pytest.mark.slow
 def test_vocabularies_that_differ_are_told_apart(tmp_path: Path, tiny_model: Path) -> None:
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581"]
 

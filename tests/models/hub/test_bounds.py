@@ -145,6 +145,7 @@ def test_silence_is_not_waited_out(hub: Hub, monkeypatch: pytest.MonkeyPatch, n_
         listed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drips_headers", [False, True])
 def test_byte_after_byte_is_too_slow(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, *, drips_headers: bool

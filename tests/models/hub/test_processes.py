@@ -96,9 +96,8 @@ def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
 # ------------------------------------------------------------------ kill storms
 
 
-@pytest.mark.parametrize(
-    "n_kills", [2, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("n_kills", [2, pytest.param(50, marks=pytest.mark.timeout(900))])
 def test_pulls_killed_again_and_again_end_with_the_right_bytes(
     hub: Hub, puller: Puller, n_kills: int
 ) -> None:
@@ -242,6 +241,7 @@ def test_ctrl_c_waits_for_no_server_that_says_nothing(hub: Hub, puller: Puller) 
 # ------------------------------------------------------------------- the token
 
 
+@pytest.mark.slow
 def test_the_token_is_in_no_output_no_file_and_no_process_list(hub: Hub, tmp_path: Path) -> None:
     puller = Puller(hub, tmp_path, HF_TOKEN=TOKEN)
     content = serve(hub, 3_000_000)

@@ -37,6 +37,7 @@ def test_the_engine_decodes_finite_logits_from_every_architecture(tmp_path: Path
         assert 0.01 < answer["deviation"] < 100, architecture
 
 
+@pytest.mark.slow
 def test_tokens_spread_over_the_experts_in_deep_layers_too(tmp_path: Path) -> None:
     paths = [small_twin(tmp_path, each, **more) for each, more in DEEP_MIXTURES.items()]
     for architecture, answer in zip(DEEP_MIXTURES, probed(paths), strict=True):

@@ -109,14 +109,17 @@ def unknown(key: str) -> str | None:
     return f"is no option of {f'`harness {verb}`' if verb in _verbs() else 'any command'}{meant}"
 
 
-def check(option: click.Option, value: object, where: str, context: click.Context) -> None:
+def check(
+    option: click.Option, value: object, where: str, context: click.Context
+) -> str | tuple[str, ...]:
     """
-    Nothing, if the option takes `value`.
+    `value`, as a file in TOML or YAML has it, as it would be typed; several of an option that is
+    repeated.
 
     Raises:
-        UsageError: It does not; the message says what it takes.
+        UsageError: The option does not take it; the message says what it takes.
     """
-    _value_of(option, value, where, context)
+    return _value_of(option, value, where, context)
 
 
 def option_of(command: click.Command, name: str) -> click.Option:

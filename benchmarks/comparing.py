@@ -25,7 +25,8 @@ from harness.analysis.formulas import trials_of, why_disturbed
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.ratio import compare_rounds
 from harness.measure.experiment import new_experiment
-from harness.measure.rounds import RunMaker, Task
+from harness.measure.maker import Task
+from harness.measure.rounds import RunMaker
 from harness.models.catalog.catalog import load_catalog
 from harness.models.find import find
 from harness.schema.configuration import configurations_of
@@ -173,7 +174,7 @@ def _round(maker: RunMaker, way: Way, plan: Plan, number: int, rng: Generator) -
     if way == "in turns":
         runs = maker.in_turns(tasks, workloads, rng)
     else:
-        runs = [maker.alone(task) for task in tasks]
+        runs = [maker.alone(task).run for task in tasks]
     if any(run.outcome.reason == "interrupted" for run in runs):
         raise KeyboardInterrupt
     return runs

@@ -19,6 +19,7 @@ from harness.machine.probe import default_threads, probe_machine
 from harness.measure.experiment import new_experiment
 from harness.measure.lock import machine_held
 from harness.measure.protocol import Event
+from harness.measure.rounds import RunMaker
 from harness.measure.sweep import Sweep
 from harness.models.find import local_model
 from harness.records.store import ExperimentWriter
@@ -79,7 +80,13 @@ def swept(
         tempfile.TemporaryDirectory() as folder,
         ExperimentWriter(Path(folder), experiment) as writer,
     ):
-        result = Sweep(experiment, paths, writer, watcher, is_decided=is_decided).measure()
+        result = Sweep(
+            experiment,
+            RunMaker(experiment, paths, writer.path, watcher),
+            writer,
+            watcher,
+            is_decided=is_decided,
+        ).measure()
     failed = [run.outcome.message for run in result.runs if run.outcome.status == "failed"]
     if failed:
         raise click.ClickException(f"A Run failed: {failed[0]}")

@@ -16,6 +16,7 @@ from measure.test_sweep import BANDWIDTH, Silent
 from harness import interrupts
 from harness.measure import bandwidth_here, rounds
 from harness.measure.jobs.measure import MeasureReport
+from harness.measure.rounds import RunMaker
 from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema.outcome import Outcome
@@ -181,7 +182,9 @@ def measure(folder: Path, n_line: int) -> tuple[Path, bool, int]:
             sys.settrace(at)
             with ExperimentWriter(folder, experiment) as writer:
                 path = writer.path
-                result = Sweep(experiment, paths, writer, Silent()).measure()
+                result = Sweep(
+                    experiment, RunMaker(experiment, paths, writer.path, Silent()), writer, Silent()
+                ).measure()
                 is_interrupted = result.is_interrupted
     except KeyboardInterrupt:
         is_interrupted = True

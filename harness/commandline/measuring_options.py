@@ -15,7 +15,8 @@ from harness.commandline.rpc_options import RPC
 from harness.commandline.turns_options import TURNS_LENGTHS, TURNS_OPTIONS, with_lengths
 from harness.measure.depths import Depths
 from harness.measure.possible import require_possible
-from harness.measure.session import InTurns, MeasureRequest
+from harness.measure.prepared import InTurns
+from harness.measure.session import MeasureRequest
 from harness.schema.workload import FORMS, USUAL_WORKLOADS
 from harness.schema.workload_tasks import TASKS
 

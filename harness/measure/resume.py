@@ -8,6 +8,7 @@ same; docs/decisions/0023-an-interrupted-record-goes-on.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.comparison import power_differences
@@ -16,9 +17,10 @@ from harness.interrupts import held
 from harness.machine.conditions import named, read_others
 from harness.machine.probe import probe_machine
 from harness.measure import rpc, runner
-from harness.measure.also_served import servers_of
+from harness.measure.also_served import Servers, servers_of
 from harness.measure.experiment import new_experiment
 from harness.measure.load_sweep import LoadSweep
+from harness.measure.rounds import RunMaker
 from harness.measure.session import SessionObserver, SessionResult, kept
 from harness.measure.subjects import Subjects
 from harness.measure.sweep import Sweep
@@ -32,6 +34,14 @@ from harness.serving.program import ServerProgram
 
 # What a server tells of a model beside its digest, which few do.
 _OF_SERVED = ("quantization", "n_params", "n_bytes")
+
+
+@dataclass(frozen=True)
+class Again:
+    """What starts the servers of a plan that goes on, and what is to be said before."""
+
+    servers: Servers | None
+    notes: tuple[str, ...]
 
 
 def require_unfinished(stored: StoredExperiment) -> None:
@@ -94,35 +104,62 @@ def resume(
     # Another process may have come to its end while the machine was waited for.
     stored = load(path)
     require_unfinished(stored)
-    experiment, others = stored.experiment, read_others()
-    machine = rpc.machine_with(probe_machine(), rpc.servers_of(experiment.plan.engine_settings))
-    here = new_experiment(experiment.plan, machine, others)
-    if difference := _difference(experiment, here, found, program):
-        raise HarnessError(
-            f"{experiment.id} cannot go on: {difference}; measure it anew: harness run"
-        )
-    for warning in here.conditions.warnings:
-        observer.warn(warning)
-    for finding in power_differences(experiment, here):
-        observer.warn(f"Before the interruption and now: {finding.text}")
-    if others:
-        observer.warn(f"The other processes are {named(others)}.")
+    experiment = stored.experiment
+    again = same_here(experiment, found, program)
+    for note in again.notes:
+        observer.warn(note)
     with held(), ExperimentWriter.reopened(stored) as writer:
-        sweep = (LoadSweep if experiment.plan.search else Sweep)(
+        maker = RunMaker(
             experiment,
             found.paths,
+            writer.path,
+            observer,
+            silence_ns,
+            key_variable=key_variable,
+            servers=again.servers,
+        )
+        sweep = (LoadSweep if experiment.plan.search else Sweep)(
+            experiment,
+            maker,
             writer,
             observer,
-            silence_ns=silence_ns,
-            key_variable=key_variable,
             is_in_turns=any(run.is_in_turns for run in stored.runs),
-            servers=servers_of(experiment.plan, found.paths, program, here.provenance.engine),
             runs=stored.runs,
             stops=stored.end.stops if stored.end else (),
         )
         with observer.shown(experiment, stored.runs, sweep.stops):
             result = sweep.measure()
     return kept(experiment, result, writer.path)
+
+
+def same_here(
+    experiment: Experiment, found: Subjects, program: ServerProgram | None = None
+) -> Again:
+    """
+    What is needed to go on with `experiment` on the machine that it was begun on.
+
+    Args:
+        experiment: Line 1 of its record.
+        found: The models of its plan, as they are now.
+        program: The server, where the plan wants some started.
+
+    Raises:
+        HarnessError: Machine, engine or a file is another one than it was.
+    """
+    others = read_others()
+    machine = rpc.machine_with(probe_machine(), rpc.servers_of(experiment.plan.engine_settings))
+    here = new_experiment(experiment.plan, machine, others)
+    if difference := _difference(experiment, here, found, program):
+        raise HarnessError(
+            f"{experiment.id} cannot go on: {difference}; measure it anew: harness run"
+        )
+    notes = [*here.conditions.warnings]
+    changed = power_differences(experiment, here)
+    notes += [f"Before the interruption and now: {finding.text}" for finding in changed]
+    if others:
+        notes.append(f"The other processes are {named(others)}.")
+    servers = servers_of(experiment.plan, found.paths, program, here.provenance.engine)
+    return Again(servers, tuple(notes))
 
 
 def _difference(

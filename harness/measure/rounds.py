@@ -6,7 +6,6 @@ kept of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from harness.measure.also_served import Running, Servers
 from harness.measure.bandwidth_here import RecentBandwidth
 from harness.measure.jobs.measure import MeasureJob, MeasureReport, TrialsJob, measure
 from harness.measure.jobs.request import RequestJob, patience_ns
+from harness.measure.maker import Made, Task
 from harness.measure.protocol import Event
 from harness.measure.turns import Side, measure_in_turns
 from harness.records.store import logs_folder
@@ -46,28 +46,6 @@ class Observer(Protocol):
 
     def run_finished(self, run: Run, stop: Stop | None) -> None:
         """A Run is complete and stored; with `stop`, it was the last of its configuration."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """
-    One Run that is to be made.
-
-    Attributes:
-        index: Of the Run in the experiment, from 0.
-        workloads: In the order in which they are measured.
-        seed: Draws its tokens, and in turns the arrangement of its memory.
-        is_cold: Whether it loads from the disk.
-        left_ns: What is left of its model's budget.
-    """
-
-    index: int
-    round_index: int
-    configuration: Configuration
-    workloads: tuple[str, ...]
-    seed: int
-    is_cold: bool
-    left_ns: int
 
 
 class RunMaker:
@@ -112,15 +90,17 @@ class RunMaker:
         self.is_interrupted = False
         self._logs.mkdir(parents=True, exist_ok=True)
 
-    def alone(self, task: Task) -> Run:
+    def alone(self, task: Task) -> Made:
         """One worker, and nothing beside it."""
+        begun_ns = perf_counter_ns()
         self._observer.run_started(task.index + 1, task.configuration)
         before = self._sample_bandwidth(task.configuration)
         started_at, started_ns = now(), perf_counter_ns()
         report = self._measured(task, started_ns)
         duration_ns = perf_counter_ns() - started_ns
         after = self._sample_bandwidth_after([report], task.configuration)
-        return self._run(task, report, started_at, duration_ns, (before, after))
+        run = self._run(task, report, started_at, duration_ns, (before, after))
+        return Made(run, perf_counter_ns() - begun_ns)
 
     def in_turns(
         self, tasks: Sequence[Task], workloads: Sequence[str], rng: Generator

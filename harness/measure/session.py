@@ -7,37 +7,33 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Protocol
 
 from harness.errors import ExitCode, UsageError
 from harness.interrupts import held
-from harness.machine.conditions import named, read_others
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import also_served, runner
 from harness.measure.depths import Depths, DepthsAsked, Means, at_depths
-from harness.measure.experiment import new_experiment
 from harness.measure.load_sweep import LoadSweep, first_load
 from harness.measure.possible import require_asked, require_possible_for
-from harness.measure.predictions import PredictedExperiment, predict, warnings
-from harness.measure.rounds import Observer, now
+from harness.measure.prepared import InTurns, Prepared, prepared
+from harness.measure.rounds import Observer, RunMaker, now
 from harness.measure.rpc import asked_servers, machine_with, open_connections
 from harness.measure.schedule import settings_product, with_drafts
 from harness.measure.sweep import Result, Sweep
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
-from harness.schema.configuration import configurations_of, usual_workloads_for
+from harness.schema.configuration import usual_workloads_for
 from harness.schema.experiment import End, Experiment, Plan, Run, Stop
 from harness.schema.machine import Machine
 from harness.schema.model import AnyModel, ModelFile, ModelKey, ServedModel
 from harness.schema.request import LoadSearch, ServiceLevel
 from harness.schema.settings import Settings
 from harness.serving.program import ServerProgram
-
-InTurns = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -164,48 +160,52 @@ class Session:
             HarnessError: The engine cannot be loaded.
             ResultsUnwritable: The record cannot be begun.
         """
-        results, plan = self.request.results, self.plan
-        others = read_others()
-        predicted = predict(new_experiment(plan, self.machine, others), paths, results)
-        for refusal in predicted.refusals:
-            raise UsageError(f"{refusal}; leave that setting away")
-        experiment = predicted.experiment
-        engine = experiment.provenance.engine
-        servers = also_served.servers_of(plan, paths, self.request.also_served, engine)
-        is_in_turns, why_apart = self._sides(predicted)
-        for warning in (*self.notes, *warnings(predicted)):
-            observer.warn(warning)
-        if why_apart:
-            observer.warn(f"The sides are measured one after the other: {why_apart}.")
-        if others:
-            # Said and not kept: a record may be shared, and tells nobody what else was running.
-            observer.warn(f"The other processes are {named(others)}.")
+        about = self.prepared(paths)
+        experiment = about.experiment
+        for note in about.notes:
+            observer.warn(note)
         with (
             held(),
-            ExperimentWriter(results, experiment) as writer,
+            ExperimentWriter(self.request.results, experiment) as writer,
             observer.shown(experiment),
         ):
-            sweep = (LoadSweep if plan.search else Sweep)(
+            maker = RunMaker(
                 experiment,
                 paths,
+                writer.path,
+                observer,
+                self.request.silence_ns,
+                key_variable=self.request.key_variable,
+                servers=about.servers,
+            )
+            sweep = (LoadSweep if self.plan.search else Sweep)(
+                experiment,
+                maker,
                 writer,
                 observer,
-                silence_ns=self.request.silence_ns,
                 is_decided=partial(is_decided, experiment) if is_decided else None,
-                is_in_turns=is_in_turns,
-                key_variable=self.request.key_variable,
-                servers=servers,
+                is_in_turns=about.is_in_turns,
             )
             result = sweep.measure()
-        return kept(experiment, result, writer.path, why_apart)
+        return kept(experiment, result, writer.path, about.why_apart)
 
-    def _sides(self, predicted: PredictedExperiment) -> tuple[bool, str | None]:
-        """Whether they take turns; and why they do not, where they were meant to."""
-        n_sides = len(configurations_of(self.plan))
-        if n_sides == 1 or self.request.in_turns == "never" or self.machine.rpc:
-            return False, None
-        is_forced = self.request.in_turns == "always"
-        return is_forced or predicted.why_apart is None, None if is_forced else predicted.why_apart
+    def prepared(self, paths: Mapping[ModelKey, Path]) -> Prepared:
+        """
+        Everything before the first line of the record. The machine should be held meanwhile.
+
+        Raises:
+            UsageError: Settings that the engine refuses when it plans.
+            HarnessError: The engine cannot be loaded.
+        """
+        found = prepared(
+            self.plan,
+            self.machine,
+            paths,
+            results=self.request.results,
+            in_turns=self.request.in_turns,
+            program=self.request.also_served,
+        )
+        return replace(found, notes=(*self.notes, *found.notes))
 
 
 def prepare(

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from time import perf_counter_ns
 
 import numpy as np
 
 from harness import interrupts
 from harness.analysis.measured import Measured
 from harness.errors import ResultsUnwritable
-from harness.measure import runner, schedule
-from harness.measure.also_served import Servers
+from harness.measure import schedule
 from harness.measure.budget import Budget
-from harness.measure.rounds import Observer, RunMaker, Task, now
+from harness.measure.maker import Maker, Task
+from harness.measure.rounds import Observer, now
 from harness.records.store import ExperimentWriter
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import End, Experiment, Plan, Run, Stop
-from harness.schema.model import ModelKey
 from harness.schema.outcome import Reason
 
 FAILURES_TO_GIVE_UP = 2
@@ -70,14 +67,11 @@ class Sweep:
     Measures `experiment.plan` into `writer`.
 
     Args:
-        paths: Where each model of the plan lies.
-        silence_ns: A worker that says nothing for so long is ended.
+        maker: Makes its Runs, one after the other.
         is_decided: Where configurations are to be compared: asked after each round whether all
             Runs so far answer the question. All of them then stop together, since a round that not
             all of them had compares nothing, and none of them stops for being precise.
         is_in_turns: All configurations of a round are alive together, and their trials take turns.
-        key_variable: What holds the servers' key in the environment.
-        servers: Starts those of the plan that have to be.
         runs: What an earlier session measured of the plan, in order. A round that it did not come
             to the end of is not completed: its halves would lie hours apart.
         stops: Those of the earlier session; who was interrupted goes on.
@@ -86,15 +80,12 @@ class Sweep:
     def __init__(
         self,
         experiment: Experiment,
-        paths: Mapping[ModelKey, Path],
+        maker: Maker,
         writer: ExperimentWriter,
         observer: Observer,
-        silence_ns: int = runner.SILENCE_NS,
         is_decided: Callable[[Sequence[Run]], bool] | None = None,
         *,
         is_in_turns: bool = False,
-        key_variable: str | None = None,
-        servers: Servers | None = None,
         runs: Sequence[Run] = (),
         stops: Sequence[Stop] = (),
     ) -> None:
@@ -104,15 +95,7 @@ class Sweep:
         self._observer = observer
         self._is_decided = is_decided
         self._is_in_turns = is_in_turns
-        self._maker = RunMaker(
-            experiment,
-            paths,
-            writer.path,
-            observer,
-            silence_ns,
-            key_variable=key_variable,
-            servers=servers,
-        )
+        self._maker = maker
         seed = experiment.plan.seed
         # Again the same draws would be the tokens of Runs that are there.
         self._rng = np.random.default_rng([seed, len(runs)] if runs else seed)
@@ -176,10 +159,9 @@ class Sweep:
         self._require_going_on()
         workloads = schedule.shuffled_names(self.live_workloads(configuration), self._rng)
         is_cold = self._budget.n_runs(configuration) < self._plan.n_cold_loads
-        started_ns = perf_counter_ns()
-        run = self._maker.alone(self._task(0, round_index, configuration, workloads, is_cold))
-        self._budget.take(run, perf_counter_ns() - started_ns)
-        self._take([run])
+        made = self._maker.alone(self._task(0, round_index, configuration, workloads, is_cold))
+        self._budget.take(made.run, made.taken_ns)
+        self._take([made.run])
 
     def _take_turns(self, round_index: int, going: Sequence[Configuration]) -> None:
         self._require_going_on()

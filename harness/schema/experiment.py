@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from harness.schema.fleet import FleetPart
 from harness.schema.machine import (
     BandwidthSample,
     Conditions,
@@ -32,9 +33,10 @@ from harness.schema.settings import AnySettings, Settings
 from harness.schema.work import Work
 from harness.schema.workload import WorkloadName
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 # History of the experiment file, newest first. When a field changes: raise the number, add an
 # upgrade function to records/store.py and a gold file to tests/gold/.
+# 9 (2026-11): the part of an experiment in a fleet.
 # 8 (2026-11): turns of a conversation, its saved state, and speculation with its drafts.
 # 7 (2026-11): models that a server has loaded, and the requests of a trial.
 # 6 (2026-11): is_in_turns of a Run.
@@ -249,6 +251,7 @@ class Experiment(Record):
     Line 1 of an experiment file: one measuring command, or what `origin` says it came from.
 
     `works` are what its models ask of a machine, so that later predictions can learn from it.
+    `fleet` says which others it belongs to, where several machines were measured by one plan.
     """
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA_VERSION
@@ -262,6 +265,7 @@ class Experiment(Record):
     plan: Plan
     predictions: tuple[StoredPrediction, ...] = ()
     works: dict[ModelKey, Work] = Field(default_factory=dict)
+    fleet: FleetPart | None = None
 
     @model_validator(mode="after")
     def _knows_its_machine(self) -> Self:

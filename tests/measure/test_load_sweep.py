@@ -16,6 +16,7 @@ from harness.measure.jobs.measure import MeasureReport
 from harness.measure.jobs.request import RequestJob
 from harness.measure.load_sweep import LoadSweep, first_load
 from harness.measure.protocol import Event
+from harness.measure.rounds import RunMaker
 from harness.measure.session import SessionResult
 from harness.measure.sweep import Result
 from harness.records.store import ExperimentWriter
@@ -69,7 +70,13 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         with ExperimentWriter(folder, experiment) as writer:
-            return LoadSweep(experiment, {}, writer, Silent(), runs=runs).measure()
+            return LoadSweep(
+                experiment,
+                RunMaker(experiment, {}, writer.path, Silent()),
+                writer,
+                Silent(),
+                runs=runs,
+            ).measure()
 
     return searched
 

@@ -15,6 +15,7 @@ from harness.errors import HarnessError, ResultsUnwritable
 from harness.measure import bandwidth_here, rounds
 from harness.measure.jobs.measure import MeasureJob, MeasureReport
 from harness.measure.protocol import Event
+from harness.measure.rounds import RunMaker
 from harness.measure.sweep import Result, Sweep
 from harness.records.store import ExperimentWriter, load
 from harness.schema.configuration import Configuration
@@ -68,7 +69,13 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., An
         monkeypatch.setattr(rounds, "measure", measured)
         paths = {model.key: Path(model.key) for model in experiment.plan.models}
         with ExperimentWriter(tmp_path, experiment) as writer:
-            sweep = Sweep(experiment, paths, writer, Silent(), is_decided=is_decided)
+            sweep = Sweep(
+                experiment,
+                RunMaker(experiment, paths, writer.path, Silent()),
+                writer,
+                Silent(),
+                is_decided=is_decided,
+            )
             result = sweep.measure()
         return result, jobs, writer.path
 
@@ -327,7 +334,14 @@ def go_on(tmp_path: Path, measure: Any, monkeypatch: pytest.MonkeyPatch) -> Call
                 writer.finish(End(finished_at="2026-11-23T18:00:00+00:00", stops=tuple(stops)))
         paths = {model.key: Path(model.key) for model in experiment.plan.models}
         with ExperimentWriter.reopened(load(writer.path)) as again:
-            sweep = Sweep(experiment, paths, again, Silent(), runs=runs, stops=stops)
+            sweep = Sweep(
+                experiment,
+                RunMaker(experiment, paths, writer.path, Silent()),
+                again,
+                Silent(),
+                runs=runs,
+                stops=stops,
+            )
             return sweep.measure(), jobs, writer.path
 
     return run

@@ -11,6 +11,7 @@ from harness.commands.share import treatment, words
 from harness.commands.share.scrub import Rule, Rules
 from harness.schema import experiment as of_experiment
 from harness.schema import machine as of_machine
+from harness.schema.fleet import FleetPart
 from harness.schema.model import ModelFile, ServedModel
 from harness.schema.outcome import CaseFailure, Outcome
 from harness.schema.request import (
@@ -238,12 +239,18 @@ RULES: Rules = {
         **_kept("n_runs_max n_trials n_cold_loads budget_ns precision seed search"),
         **_records("models drafts settings slo"),
     },
+    FleetPart: {
+        "id": treatment.identifier,
+        "plan_sha256": treatment.gone("plan of a fleet", None),
+        "host": treatment.name("name of a machine", "machine", lambda _: None),
+        **_kept("clock_offset_ns"),
+    },
     of_experiment.Experiment: {
         "id": treatment.identifier,
         "started_at": treatment.moment,
         "works": treatment.by_model,
         **_kept("schema_version kind origin"),
-        **_records("machine conditions provenance plan predictions"),
+        **_records("machine conditions provenance plan predictions fleet"),
     },
     of_experiment.Stop: {**_CONFIGURED, **_kept("reason n_runs")},
     of_experiment.End: {"finished_at": treatment.moment, **_kept("kind"), **_records("stops")},

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from harness.analysis.metrics import METRICS, Metric
 from harness.commands.cache.page import CacheResult, RemovedResult
 from harness.commands.claim.document import ClaimDocument
+from harness.commands.compare.across_document import MachinesDocument
 from harness.commands.compare.document import ComparisonDocument
 from harness.commands.completion.command import CompletionDocument
 from harness.commands.config.edit import ForgottenDocument, KeptDocument
@@ -59,6 +60,7 @@ DOCUMENTS: Mapping[str, type] = {
     "show --follow, each line": FollowedRun,
     "show --follow, the last line": FollowedEnd,
     "compare": ComparisonDocument,
+    "compare --across machine": MachinesDocument,
     "gate": GateDocument,
     "baseline list": BaselinesDocument,
     "baseline save": SavedDocument,

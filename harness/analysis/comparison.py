@@ -135,7 +135,7 @@ def compare(
     """
     found = []
     for workload in (*shared_workloads(a, b), ""):
-        values = _compared(a, workload), _compared(b, workload)
+        values = compared_values(a, workload), compared_values(b, workload)
         ratios = neighbours.ratios(a, b, workload)
         found += [
             _figure(workload, metric, values, ratios.get(metric), (threshold, confidence), (a, b))
@@ -175,7 +175,7 @@ def is_open(figure: ComparedFigure) -> bool:
 _Values = tuple[Mapping[str, ByRound], Mapping[str, ByRound]]
 
 
-def _compared(side: Measured, workload: str) -> dict[str, ByRound]:
+def compared_values(side: Measured, workload: str) -> dict[str, ByRound]:
     """Metric to round to value, of what is compared; a ratio of nothing is none."""
     rounds = {
         metric: {at: value for at, value in values.items() if value > 0}
@@ -208,10 +208,10 @@ def _figure(
     a, b = (each.get(metric, {}) for each in values)
     plain = ComparedFigure(workload, metric, _estimate(a, metric), _estimate(b, metric))
     if a and b:
-        unlike = _unlike(workload, metric, sides)
-        if unlike:
-            return replace(plain, note=unlike)
-        return replace(plain, comparison=_judged(METRICS[metric], (a, b), ratios, limits))
+        bases = [basis_of(side, workload, metric) for side in sides]
+        if note := unlike(*bases):
+            return replace(plain, note=note)
+        return replace(plain, comparison=judged(METRICS[metric], (a, b), ratios, limits))
     lacks = [
         None if mine else Lack("absent", "has no such figure") if others else side.lack(workload)
         for side, mine, others in zip(sides, (a, b), values, strict=True)
@@ -225,35 +225,52 @@ def _estimate(values: ByRound, metric: str) -> Figure | None:
     return stats.estimate(list(values.values()), METRICS[metric].unit) if values else None
 
 
-def _unlike(workload: str, metric: str, sides: tuple[Measured, Measured]) -> str:
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a figure is of, where figures of one name may be of several things."""
+
+    is_of_server: bool = False
+    contexts: frozenset[str] = frozenset()
+    counters: frozenset[str] = frozenset()
+
+
+def basis_of(side: Measured, workload: str, metric: str) -> Basis:
+    """What a figure of `side` is of."""
+    if METRICS[metric].has_context:
+        contexts = {context.workload for run in side.runs for context in run.contexts}
+        return Basis(side.model.served is not None, frozenset(contexts))
+    if metric == energy.METRIC:
+        machine = side.experiment.machine
+        found = (formulas.run_energy(run, workload, machine) for run in side.runs)
+        counters = {f"{' + '.join(one.domains)} ({one.source})" for one in found if one.domains}
+        return Basis(counters=frozenset(counters))
+    return Basis()
+
+
+def unlike(a: Basis, b: Basis) -> str:
     """Why figures of both must not be set side by side; empty where they may."""
-    is_memory = METRICS[metric].has_context
-    if is_memory and len({side.model.served is None for side in sides}) > 1:
+    if a.is_of_server != b.is_of_server:
         return "one is of the server's process, with all that it keeps"
-    if is_memory and _contexts(sides[0]) != _contexts(sides[1]):
+    if a.contexts != b.contexts:
         return "other workloads had other contexts"
-    is_energy = metric == energy.METRIC
-    counted = {name for side in sides for name in _counters(side, workload)} if is_energy else {}
+    counted = a.counters | b.counters
     if len(counted) > 1:
         return f"not of the same counters: {' against '.join(sorted(counted))}"
     return ""
 
 
-def _contexts(side: Measured) -> set[str]:
-    return {context.workload for run in side.runs for context in run.contexts}
-
-
-def _counters(side: Measured, workload: str) -> set[str]:
-    found = (formulas.run_energy(run, workload, side.experiment.machine) for run in side.runs)
-    return {f"{' + '.join(one.domains)} ({one.source})" for one in found if one.domains}
-
-
-def _judged(
+def judged(
     metric: Metric,
     values: tuple[ByRound, ByRound],
     ratios: ByRound | None,
     limits: tuple[float, float],
 ) -> Comparison | None:
+    """
+    B over A of one metric by the values of their rounds; None where either has none.
+
+    `ratios` are those of neighbouring trials, where they took turns; `limits` the threshold and the
+    interval's confidence.
+    """
     a, b = values
     more, (threshold, confidence) = metric.is_more_better, limits
     if metric.counted and len({*a.values()}) == len({*b.values()}) == 1:

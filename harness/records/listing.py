@@ -70,6 +70,11 @@ class StoredConfiguration:
         return self.configuration.settings
 
     @property
+    def workloads(self) -> tuple[str, ...]:
+        """What of the experiment's plan it was to be measured in."""
+        return self.configuration.workloads(self.experiment.plan.workloads)
+
+    @property
     def engine(self) -> EngineInfo:
         """What computed: the engine, or the model's server."""
         return self.experiment.engine_for(self.model)

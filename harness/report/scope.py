@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness import units
 from harness.analysis.measured import Measured
+from harness.analysis.roster import Roster
 from harness.report.columns import cut
+from harness.report.machine_names import apart, machine_names
 from harness.report.picture import Evidence
 from harness.schema.machine import MachineFacts
 from harness.schema.moment import utc_time
@@ -63,40 +63,15 @@ class Scope:
 
 def scopes(groups: Sequence[Measured]) -> tuple[Scope, ...]:
     """All of `groups`, machine by machine, in their order."""
-    machines: list[list[Measured]] = []
+    roster = Roster()
+    of_machines: dict[int, list[Measured]] = {}
     for group in groups:
-        machine = group.experiment.machine
-        same = (it for it in machines if it[0].experiment.machine.is_same_as(machine))
-        found = next(same, None)
-        if found is None:
-            machines.append(found := [])
-        found.append(group)
-    facts = [it[0].experiment.machine for it in machines]
-    names = _apart([machine_text(it) for it in facts], [lambda i: facts[i].id])
+        of_machines.setdefault(roster.number(group.experiment), []).append(group)
+    names = machine_names(roster.machines)
     return tuple(
-        Scope(machine, name, _named(of_machine), number if len(machines) > 1 else 0)
-        for number, (machine, name, of_machine) in enumerate(
-            zip(facts, names, machines, strict=True), start=1
-        )
+        Scope(machine.facts, names[at], _named(of_machines[at]), at + 1 if len(names) > 1 else 0)
+        for at, machine in enumerate(roster.machines)
     )
-
-
-def machine_text(machine: MachineFacts) -> str:
-    """A machine in a few words: "AMD EPYC, 2 cores, 23.4 GiB"."""
-    cores = machine.n_cores_physical or machine.n_cores_logical
-    parts = [
-        machine.cpu,
-        *(f"{name} x {n}" if n > 1 else name for name, n in _cards(machine).items()),
-        f"{cores} cores" if cores else "",
-        units.memory_size(machine.usable_bytes) if machine.usable_bytes else "",
-        f"with {len(machine.rpc)} RPC server{'s'[: len(machine.rpc) - 1]}" if machine.rpc else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
-def _cards(machine: MachineFacts) -> Counter[str]:
-    # What a chip has in itself bears its name: nobody wants to read "Apple M2" twice.
-    return Counter(it.name for it in machine.accelerators if it.name != machine.cpu)
 
 
 def _named(groups: Sequence[Measured]) -> tuple[Shown, ...]:
@@ -104,7 +79,7 @@ def _named(groups: Sequence[Measured]) -> tuple[Shown, ...]:
     for group in groups:
         settings.setdefault(group.model.key, []).append(group.settings)
     plain = [_plain(group, settings[group.model.key]) for group in groups]
-    names = _apart(
+    names = apart(
         plain,
         [
             lambda i: moment_text(groups[i].experiment.started_at),
@@ -124,16 +99,3 @@ def _plain(group: Measured, settings: Sequence[AnySettings]) -> str:
 def moment_text(started_at: str) -> str:
     """A time of a record to the minute, in UTC."""
     return utc_time(started_at).strftime("%Y-%m-%d %H:%M")
-
-
-def _apart(names: Sequence[str], more: Sequence[Callable[[int], str]]) -> list[str]:
-    """`names`, those that are alike with what tells them apart, as far as that is needed."""
-    found = list(names)
-    for each in more:
-        counts = Counter(found)
-        if len(counts) == len(found):
-            break
-        found = [
-            f"{name} · {each(i)}" if counts[name] > 1 else name for i, name in enumerate(found)
-        ]
-    return found

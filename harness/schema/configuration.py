@@ -40,7 +40,7 @@ def is_same_model(a: AnyModel, b: AnyModel) -> bool:
     asked, nor of its port, which another start may have changed.
     """
     is_file = a.sha256 == b.sha256 if a.sha256 and b.sha256 else a.key == b.key
-    return is_file and a.is_twin == b.is_twin and _place(a) == _place(b)
+    return is_file and a.is_twin == b.is_twin and place_of(a) == place_of(b)
 
 
 def other_file(a: AnyModel, b: AnyModel) -> str | None:
@@ -62,7 +62,7 @@ def other_file(a: AnyModel, b: AnyModel) -> str | None:
     return None
 
 
-def _place(model: AnyModel) -> tuple[str, ...]:
+def place_of(model: AnyModel) -> tuple[str, ...]:
     """Who runs it and where; nothing where that is the engine here."""
     served = model.served
     if served is None:

@@ -14,6 +14,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from harness.schema.record import Record
 
+UNKNOWN_CPU = "unknown"  # what stands for a processor that nobody told
+
 
 class CoreLevel(Record):
     """One class of CPU cores, by the name the system gives it; levels are listed fastest first."""
@@ -91,10 +93,10 @@ class MachineFacts(Record):
         """
         if self.id == other.id:
             return True
-        known = self._always_told
+        known = self.always_told
         if offered_bytes(self.rpc) != offered_bytes(other.rpc):
             return False
-        if None in known or known != other._always_told or not self.untold_beside(other):
+        if None in known or known != other.always_told or not self.untold_beside(other):
             return False
         return (
             all(None in pair or pair[0] == pair[1] for pair in self._paired(other))
@@ -105,25 +107,26 @@ class MachineFacts(Record):
     def untold_beside(self, other: MachineFacts) -> tuple[str, ...]:
         """What only one of both tells, in words."""
         words = ("model", "number of physical cores", "last level cache")
-        found = [
-            word
-            for word, pair in zip(words, self._paired(other), strict=True)
-            if (pair[0] is None) != (pair[1] is None)
-        ]
-        return tuple(found)
+        told = zip(words, self.untold, other.untold, strict=True)
+        return tuple(word for word, here, there in told if here != there)
 
     @property
-    def _always_told(self) -> tuple[str | int | None, ...]:
-        """What every kernel shows in every container."""
+    def always_told(self) -> tuple[str | int | None, ...]:
+        """What every kernel shows in every container; no two that differ in it are one machine."""
         installed = installed_bytes(self.memory_bytes) if self.memory_bytes else None
         return (self.arch, self.cpu, self.n_cores_logical, installed)
 
-    def _paired(self, other: MachineFacts) -> tuple[tuple[str | int | None, ...], ...]:
-        return (
-            (self.model, other.model),
-            (self.n_cores_physical, other.n_cores_physical),
-            (self.last_level_cache_bytes, other.last_level_cache_bytes),
-        )
+    @property
+    def untold(self) -> tuple[bool, ...]:
+        """Which of the facts that a container may hide it was not told."""
+        return tuple(fact is None for fact in self._hideable)
+
+    @property
+    def _hideable(self) -> tuple[str | int | None, ...]:
+        return self.model, self.n_cores_physical, self.last_level_cache_bytes
+
+    def _paired(self, other: MachineFacts) -> list[tuple[str | int | None, str | int | None]]:
+        return list(zip(self._hideable, other._hideable, strict=True))
 
     @property
     def usable_bytes(self) -> int | None:

@@ -15,6 +15,7 @@ from commands.claim.test_table import CATALOG
 from harness.analysis.comparison import differences, mismatches
 from harness.analysis.gate.match import circumstances, match
 from harness.analysis.measured import measured_of
+from harness.analysis.roster import Roster
 from harness.commands.claim.stored import measured_here
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.stored import stored_speeds
@@ -95,8 +96,14 @@ def by_bandwidth(stored: Machine, here: Machine, folder: Path) -> bool:
     return bandwidth_here.stored_bandwidth(here, 2, [], folder) is not None
 
 
+def by_roster(stored: Machine, here: Machine, _: Path) -> bool:
+    roster = Roster()
+    return roster.number(experiment_on(stored)) == roster.number(experiment_on(here))
+
+
 PARTIES: dict[str, Party] = {
     "compare": by_compare,
+    "roster": by_roster,
     "gate": by_gate,
     "claim": by_claim,
     "frontier": by_frontier,

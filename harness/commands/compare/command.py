@@ -13,6 +13,12 @@ from harness.commandline import options
 from harness.commandline.endpoint_options import key_option, refuse_of_engine
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
+from harness.commands.compare.across import (
+    MACHINE,
+    AcrossRequest,
+    compare_machines,
+    require_stored,
+)
 from harness.commands.compare.compare import (
     Compared,
     CompareRequest,
@@ -27,7 +33,9 @@ from harness.errors import UsageError
 from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
+from harness.records.listing import some_of
 from harness.records.select import FIELDS_OF_SELECTORS
+from harness.report.machines_page import MOST_ROWS
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 
@@ -40,6 +48,7 @@ _MANY_RUNS = 1000
     epilog=options.examples(
         "harness compare smollm2-135m:Q4_1 smollm2-135m:Q8_0",
         "harness compare --stored latest,threads=1 latest,threads=2",
+        "harness compare --across machine results/fleet --baseline studio",
     ),
 )
 @click.argument(
@@ -72,7 +81,16 @@ _MANY_RUNS = 1000
     "--across",
     type=options.Listed("list", options.one_of(*KINDS)),
     default=(),
-    help=f"Compare stored results although these differ: {', '.join(KINDS)}.",
+    help=f"Compare stored results although these differ: {', '.join(KINDS)}. Without --stored "
+    "`machine` sets machines side by side.",
+)
+@click.option(
+    "--baseline",
+    metavar="MACHINE",
+    help="With --across machine: whom the others are set against, by host, id or processor.",
+)
+@click.option(
+    "--all", "is_all", is_flag=True, help=f"List more than {MOST_ROWS} machines of a figure."
 )
 @key_option
 @comparing_options
@@ -89,6 +107,8 @@ def command(
     threshold: float,
     wanted: tuple[str, ...] | None,
     across: tuple[str, ...],
+    baseline: str | None,
+    is_all: bool,
     key_variable: str | None,
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
@@ -104,7 +124,17 @@ def command(
 
     With --stored they select what was measured before, in terms with commas between them: a model,
     an experiment's id or `latest`, build=COMMIT, machine=ID, or a setting such as threads=2.
+
+    With --across machine, and without --stored, every machine that WHAT has results of stands in
+    a row: WHAT are selectors, experiment files, or folders of them. The newest of each counts.
     """
+    typed = options.typed(context)
+    if MACHINE in across and not stored:
+        require_stored(typed)
+        asked = AcrossRequest(what, request.results, threshold, wanted, across, baseline)
+        return _show_machines(asked, output, is_all=is_all)
+    why = f"is for --across {MACHINE} without --stored; leave it away"
+    options.refuse_unused(typed, ("baseline", "is_all"), why)
     question = CompareRequest(
         what=what,
         threshold=threshold,
@@ -113,7 +143,6 @@ def command(
         until_decided=until is not None,
         results=request.results,
     )
-    typed = options.typed(context)
     if stored:
         require_selectors(what, typed)
         compared = compare_stored(question)
@@ -138,6 +167,25 @@ def command(
     )
     # Asked after it is shown: where the record could not be kept, this is an error.
     return compared.exit_code
+
+
+def _show_machines(asked: AcrossRequest, output: Output, *, is_all: bool) -> int:
+    # Imported here: pairs need none of it.
+    from harness.commands.compare import across_document, across_page
+
+    result = compare_machines(asked)
+    for problem in some_of(result.problems):
+        output.warn(problem)
+    return output.show(
+        across_page.across_page(result, is_wide=output.is_wide, is_whole=is_all),
+        across_document.across_document(result),
+        aside=across_page.warnings_page(result),
+        title=across_page.title(result),
+        pictures=across_page.pictures(result) if output.html else (),
+        html_page=across_page.across_page(result, is_wide=True, is_whole=is_all)
+        if output.html
+        else None,
+    )
 
 
 def _measured(

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.commands.exchange.record import BenchRecord, short_type
 from harness.schema.experiment import EngineInfo
-from harness.schema.machine import Accelerator, MachineFacts
+from harness.schema.machine import UNKNOWN_CPU, Accelerator, MachineFacts
 from harness.schema.model import ModelFile
 from harness.schema.settings import Settings
 from harness.schema.workload import parse_workload
@@ -104,7 +104,7 @@ def machine_of(record: BenchRecord) -> MachineFacts:
     gpus = [name.strip() for name in record.gpu_info.split(",") if name.strip()]
     return MachineFacts(
         id=f"llama-bench-{digest([record.cpu_info, record.gpu_info])[:8]}",
-        cpu=record.cpu_info or "unknown",
+        cpu=record.cpu_info or UNKNOWN_CPU,
         accelerators=tuple(Accelerator(name=name) for name in gpus),
     )
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.measured import Measured
 from harness.errors import ResultsInvalid
-from harness.files import is_file, is_folder
 from harness.models.aliases import names_in_records
-from harness.records.listing import (
-    Listing,
-    StoredConfiguration,
-    configurations_in,
-    list_experiments,
-    listing_of,
-)
+from harness.records.chosen import Chosen, choose
+from harness.records.listing import StoredConfiguration
 from harness.records.quality import list_qualities
-from harness.records.select import Stored, stored_in
 from harness.records.store import StoredExperiment, load
 from harness.report.measured_page import MeasuredResult, measured_result
-from harness.schema.moment import utc_time
 from harness.schema.quality import QualityRecord
 
 MOST_CASES = 50
@@ -76,89 +68,19 @@ def report(request: ReportRequest) -> ReportResult:
             there is, and how to get one.
         UsageError: A selector that is none.
     """
-    chosen = _Chosen()
-    if request.selectors:
-        _choose(request, chosen)
-    else:
-        _choose_all(request.results, chosen)
-    return _read(chosen)
-
-
-@dataclass
-class _Chosen:
-    """What is meant so far."""
-
-    cases: list[StoredConfiguration] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
-
-    def add(self, listings: Sequence[Listing]) -> None:
-        for listing in listings:
-            self.cases += configurations_in(listing)
-            if listing.problem:
-                self.problems.append(listing.problem)
-
-
-# ------------------------------------------------------------------ which are meant
-
-
-def _choose_all(folder: Path, chosen: _Chosen) -> None:
-    chosen.folders.append(folder)
-    chosen.add(list_experiments(folder))
-    if not chosen.cases:
-        raise _nothing(str(folder), chosen)
-
-
-def _nothing(where: str, chosen: _Chosen) -> ResultsInvalid:
-    unread = f" What is there cannot be read: {chosen.problems[0]}" if chosen.problems else ""
-    return ResultsInvalid(
-        f"No experiment is stored in {where}. Measure one: `harness run`.{unread}"
-    )
-
-
-def _choose(request: ReportRequest, chosen: _Chosen) -> None:
-    words: list[str] = []
-    for selector in request.selectors:
-        if is_folder(selector):
-            before = len(chosen.cases)
-            folder = Path(selector)
-            chosen.folders.append(folder)
-            chosen.add(list_experiments(folder))
-            if len(chosen.cases) == before:
-                raise _nothing(selector, chosen)
-        elif selector.endswith(".jsonl") and is_file(selector):
-            chosen.add([listing_of(Path(selector))])
-            chosen.folders.append(Path(selector).parent)
-        else:
-            words.append(selector)
-    if words:
-        stored = stored_in(request.results, words, names_in_records)
-        _choose_by_words(stored, words, chosen)
-    if not chosen.cases:
-        raise ResultsInvalid(f"Nothing there can be read: {chosen.problems[0]}")
-
-
-def _choose_by_words(stored: Stored, words: Sequence[str], chosen: _Chosen) -> None:
-    if not stored.listings:
-        raise stored.nothing
-    chosen.folders.append(stored.folder)
-    for selector in words:
-        found = stored.matching(selector)
-        if not found:
-            raise stored.no_match(selector)
-        chosen.cases += found
+    return _read(choose(request.selectors, request.results, names_in_records))
 
 
 # ------------------------------------------------------------------ what they say
 
 
-def _read(chosen: _Chosen) -> ReportResult:
+def _read(chosen: Chosen) -> ReportResult:
     """Reads whole only what there is room for."""
     read = _Reader(list(chosen.problems))
     taken: dict[Path, list[StoredConfiguration]] = {}
     left: list[StoredConfiguration] = []
     n_taken = 0
-    for case in _newest_first(chosen.cases):
+    for case in chosen.newest_first():
         n = _n_cases(case)
         if left or (n_taken and n_taken + n > MOST_CASES):
             left.append(case)
@@ -193,26 +115,8 @@ def _qualities(
             problems.append(stored.problem)
 
 
-def _newest_first(cases: Sequence[StoredConfiguration]) -> Iterator[StoredConfiguration]:
-    """Each once, though it was named twice, or lies in two files of one experiment."""
-    files: dict[str, StoredConfiguration] = {}
-    seen: set[tuple[Path, object]] = set()
-    # Sorting is stable, and keeps what one experiment holds in the order of its plan.
-    for case in sorted(cases, key=_age_key, reverse=True):
-        first = files.setdefault(case.experiment.id, case)
-        is_copy = first.path != case.path and first.experiment == case.experiment
-        key = (case.path, case.configuration)
-        if not is_copy and key not in seen:
-            seen.add(key)
-            yield case
-
-
-def _age_key(case: StoredConfiguration) -> float:
-    return utc_time(case.experiment.started_at).timestamp()
-
-
 def _n_cases(case: StoredConfiguration) -> int:
-    return max(1, len(case.configuration.workloads(case.experiment.plan.workloads)))
+    return max(1, len(case.workloads))
 
 
 class _Reader:

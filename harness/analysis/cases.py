@@ -30,7 +30,7 @@ class CaseOutcome:
     Whether a case was measured; `message` is a sentence when something went wrong.
 
     "failed": in some Run the worker failed before this case had its trials; what was measured
-    all the same is kept. "not-run": no Run got as far as this case.
+    all the same is kept. "not-run": no Run got as far as this case, or the user ended it there.
     """
 
     status: Status
@@ -191,8 +191,11 @@ def _outcome(n_wanted: int, workload: str, runs: Sequence[Run], *, has_trials: b
             return CaseOutcome("failed", own.reason, own.message)
         if run.case_failures and run.outcome.reason == run.case_failures[0].reason:
             continue  # only other workloads failed in this Run
-        if run.outcome.reason == "interrupted" and has_trials:
-            continue  # whoever presses Ctrl-C has seen enough; nothing failed
+        if run.outcome.reason == "interrupted":
+            # Whoever presses Ctrl-C has seen enough; nothing failed.
+            if has_trials:
+                continue
+            return CaseOutcome("not-run", run.outcome.reason, run.outcome.message)
         if len(formulas.trials_of(run, workload)) < parse_workload(workload).n_trials(n_wanted):
             return CaseOutcome("failed", run.outcome.reason, run.outcome.message)
     if has_trials:

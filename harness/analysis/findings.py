@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness import units
 from harness.analysis import disturbance, formulas
@@ -120,7 +121,7 @@ def _bare_prompt(case: Case) -> str | None:
                 )
             if reason := _NO_TEMPLATE.get(trial.chat_template or ""):
                 as_what = "ChatML" if isinstance(task, Turns) else "bare text"
-                return f"{case.workload} was put to the model as {as_what}: {reason}"
+                return f"{case.workload} reached the model as {as_what}: {reason}"
     return None
 
 
@@ -225,11 +226,18 @@ def _of_intervals(measured: Sequence[Measured]) -> list[Finding]:
 
 
 def _of_cases(measured: Sequence[Measured]) -> list[Finding]:
+    """What was found in each case; what is true of several of a model, once."""
+    found: dict[tuple[Finding, str], list[str]] = {}
+    for each in measured:
+        for case in each.cases:
+            for finding in case_findings(each, case):
+                told = finding.text.removeprefix(f"{case.workload} ")
+                names = found.setdefault((replace(finding, text=told), each.model.key), [])
+                if told != finding.text:
+                    names.append(case.workload)
     return [
-        Finding(found.level, f"{each.model.key}: {found.text}.")
-        for each in measured
-        for case in each.cases
-        for found in case_findings(each, case)
+        replace(finding, text=f"{key}: {' '.join(filter(None, (_listed(names), finding.text)))}.")
+        for (finding, key), names in found.items()
     ]
 
 

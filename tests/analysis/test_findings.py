@@ -231,5 +231,16 @@ def test_a_chat_without_its_template_says_so(template: str, told: str) -> None:
     trial = make_trial("chat", 100).model_copy(update={"chat_template": template})
     texts = [finding.text for finding in found_of([run_of(trial)], "chat")]
     assert [text for text in texts if "bare text" in text] == (
-        [f"chat was put to the model {told}"] if told else []
+        [f"chat reached the model {told}"] if told else []
     )
+
+
+def test_what_is_true_of_several_workloads_is_said_once() -> None:
+    trials = [
+        make_trial(name, 100).model_copy(update={"chat_template": "absent"})
+        for name in ("chat", "story")
+    ]
+    text = lines_of([run_of(*trials)], workloads=("chat", "story"))
+    told = "smollm2-135m:Q4_1: chat, story reached the model as bare text: it has no chat template."
+    assert text.count("bare text") == 1
+    assert told in text

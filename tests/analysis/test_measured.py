@@ -94,13 +94,14 @@ def test_each_workload_fails_with_its_own_sentence() -> None:
     assert [outcome.message for outcome in outcomes[1:]] == [f.message for f in failures]
 
 
-def test_an_interrupted_run_fails_only_what_was_never_measured() -> None:
+def test_an_interrupted_run_leaves_unmeasured_what_had_no_trial_and_fails_nothing() -> None:
     stop = Outcome(status="failed", reason="interrupted", message="Interrupted.")
     cut = make_failed_run(6, outcome=stop)
     done = group_of(make_experiment(), [*make_runs(6), cut])
     assert [case.outcome.status for case in done.cases] == ["ok", "ok"]
     never = group_of(make_experiment(), [cut])
-    assert [case.outcome.status for case in never.cases] == ["failed", "failed"]
+    assert [case.outcome.status for case in never.cases] == ["not-run", "not-run"]
+    assert never.cases[0].outcome.message == "Interrupted."
 
 
 def test_what_no_run_reached_is_there_and_says_so() -> None:

@@ -65,6 +65,7 @@ class Ggml:
             (self._base, "ggml_backend_dev_name", text, (pointer,)),
             (self._base, "ggml_backend_dev_description", text, (pointer,)),
             (self._base, "ggml_backend_dev_type", ctypes.c_int, (pointer,)),
+            (self._base, "ggml_backend_dev_init", pointer, (pointer, text)),
             (self._base, "ggml_backend_dev_memory", None, (pointer, size_p, size_p)),
             (self._base, "ggml_backend_dev_buffer_type", pointer, (pointer,)),
             (self._base, "ggml_backend_dev_backend_reg", pointer, (pointer,)),
@@ -98,7 +99,11 @@ class Ggml:
 
     def cpu_buffer_type(self) -> int:
         """Handle of plain system memory, for tensors that must stay there."""
-        return int(self._base.ggml_backend_dev_buffer_type(self._cpu()))
+        return self.buffer_type(self._cpu())
+
+    def buffer_type(self, handle: int) -> int:
+        """Handle of the memory in which a device has tensors."""
+        return int(self._base.ggml_backend_dev_buffer_type(handle))
 
     def new_threadpool(self, n_threads: int) -> int:
         """A thread pool with llama-bench's defaults, or 0 where it cannot be made."""
@@ -132,6 +137,10 @@ class Ggml:
     def register(self, registry: int) -> None:
         """From here on its devices are among those of the engine."""
         self._ggml.ggml_backend_register(registry)
+
+    def open(self, handle: int) -> int:
+        """A device made ready to compute, for the rest of this process; 0 where it cannot be."""
+        return int(self._base.ggml_backend_dev_init(handle, None) or 0)
 
     def _cpu_function(
         self, name: str, result: type | None, struct: type[ctypes.Structure] | None

@@ -6,15 +6,13 @@ devices offered to theirs. All that is sent is the library's own doing.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from harness.engine.failure import EngineFailed
 from harness.engine.ggml import Ggml
+from harness.engine.rpc_limit import DeviceLimit, SystemMemory
 from harness.machine.rpc_offer import offered
 
-_GET_MEMORY = 2  # its place in struct ggml_backend_device_i, the head of a device
-_SIZE_P = ctypes.POINTER(ctypes.c_size_t)
-_MEMORY_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, _SIZE_P, _SIZE_P)
 _WITHOUT = (
     "this engine was built without RPC; `make setup` builds one that has it, pip with "
     "CMAKE_ARGS=-DGGML_RPC=on"
@@ -27,7 +25,7 @@ class Rpc:
     def __init__(self, ggml: Ggml) -> None:
         self._ggml = ggml
         self._names: dict[str, str] = {}
-        self._told: list[object] = []  # the library holds only bare pointers
+        self._limits: list[DeviceLimit] = []  # the library holds only bare pointers
 
     def add_servers(self, addresses: Sequence[str]) -> None:
         """
@@ -52,6 +50,9 @@ class Rpc:
                 raise EngineFailed("settings-invalid", f"the RPC server {address} has no device")
             self._ggml.register(registry)
             added = [name for name in self._ggml.handles() if name not in before]
+            # Else the library hangs up after each question until a model lies there, and in between
+            # the server turns to whoever waits.
+            self._ggml.open(self._ggml.handles()[added[0]])
             # A buffer is called by the number that its device has at its own server: those of the
             # first devices of two servers are both "RPC0[...]".
             self._names |= {f"RPC{i}[{address}]": name for i, name in enumerate(added)}
@@ -68,7 +69,7 @@ class Rpc:
         n_threads: int,
         *,
         memory_bytes: int | None,
-        free_bytes: Callable[[], int],
+        system: SystemMemory,
     ) -> None:
         """
         Serves this engine's devices, of which `offered` says which; returns only where it cannot.
@@ -76,8 +77,8 @@ class Rpc:
         Args:
             address: Where it listens, an IPv4 address and a port.
             n_threads: With which the CPU computes.
-            memory_bytes: What each device says at most that it has.
-            free_bytes: What is free of the system's memory: ggml says that all of it is.
+            memory_bytes: What each device has at most.
+            system: That of the CPU: ggml says that all there is is free.
 
         Raises:
             EngineFailed: The engine was built without.
@@ -92,31 +93,13 @@ class Rpc:
         handles = self._ggml.handles()
         offer = offered(self._ggml.devices())
         for device in offer:
-            own = free_bytes if device.kind == "cpu" else None
-            if own or memory_bytes:
-                self._limit(handles[device.name], memory_bytes, own)
+            handle = handles[device.name]
+            limit = DeviceLimit(
+                handle,
+                self._ggml.buffer_type(handle),
+                memory_bytes=memory_bytes,
+                system=system if device.kind == "cpu" else None,
+            )
+            self._limits.append(limit)
         array = (ctypes.c_void_p * len(offer))(*(handles[device.name] for device in offer))
         start(address.encode(), None, n_threads, len(offer), array)
-
-    def _limit(
-        self, handle: int, memory_bytes: int | None, free_bytes: Callable[[], int] | None
-    ) -> None:
-        """Lets a device say how much memory it has by what is known better here."""
-        slots = (ctypes.c_void_p * (_GET_MEMORY + 1)).from_address(handle)
-        of_library = _MEMORY_FUNCTION(slots[_GET_MEMORY] or 0)
-
-        def tell(
-            device: int,
-            free: ctypes._Pointer[ctypes.c_size_t],
-            total: ctypes._Pointer[ctypes.c_size_t],
-        ) -> None:
-            of_library(device, free, total)
-            if free_bytes is not None:
-                free[0] = min(free_bytes(), total[0])
-            if memory_bytes is not None:
-                total[0] = min(total[0], memory_bytes)
-                free[0] = min(free[0], memory_bytes)
-
-        callback = _MEMORY_FUNCTION(tell)
-        slots[_GET_MEMORY] = ctypes.cast(callback, ctypes.c_void_p).value
-        self._told += [callback, of_library]

@@ -10,6 +10,7 @@ import sys
 
 from harness.engine.failure import EngineFailed
 from harness.engine.library import Engine
+from harness.engine.rpc_limit import SystemMemory
 from harness.machine.memory import available_memory_bytes
 from harness.machine.rpc_offer import RpcOffer
 
@@ -23,7 +24,7 @@ def main() -> int:
             offer.address,
             offer.n_threads,
             memory_bytes=offer.memory_bytes,
-            free_bytes=available_memory_bytes,
+            system=SystemMemory(offer.system_bytes, available_memory_bytes),
         )
     except EngineFailed as failure:
         _log(f"Error: {failure}\n")

@@ -12,13 +12,16 @@ from harness.schema.record import Record
 
 class RpcOffer(Record):
     """
-    Where a server listens, with how many threads its CPU computes, and what each device says at
-    most that it has; None: all of it.
+    Where a server listens, with how many threads its CPU computes, and how much memory it gives.
+
+    `memory_bytes` is the most of each device, None: all of it; `system_bytes` is what programs may
+    take of the system's memory, of which ggml knows no container's limit.
     """
 
     address: str
     n_threads: PositiveInt
     memory_bytes: PositiveInt | None = None
+    system_bytes: PositiveInt
 
 
 def offered(devices: Sequence[Device]) -> tuple[Device, ...]:

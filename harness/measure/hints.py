@@ -96,7 +96,8 @@ def _about_gpus(fit: ModelFit, smallest: ContextFit, plan_of: PlanOf) -> Iterabl
     )
     if n_moved:
         n = n_layer - n_moved
-        yield f"{n} of {n_layer} layers on the GPU, the rest in system memory: -ngl {n}"
+        where = "servers" if fit.settings.rpc else "GPU"
+        yield f"{n} of {n_layer} layers on the {where}, the rest in system memory: -ngl {n}"
 
 
 def _on_small_gpus(capacity: MemoryCapacity, context: ContextFit) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.measure.watchdog import Silence
 from harness.process_end import ending
 from harness.schema.outcome import Outcome, Reason
 from harness.units import duration
@@ -22,15 +23,14 @@ def of_exit(exit_code: int, where: str, tail: tuple[str, ...]) -> Outcome:
     )
 
 
-def hung(silence_ns: int, where: str, tail: tuple[str, ...]) -> Outcome:
+def hung(silence: Silence, where: str, tail: tuple[str, ...]) -> Outcome:
     """The outcome of a worker that was ended because it said nothing for too long."""
-    return Outcome(
-        status="failed",
-        reason="hung",
-        message=f"no sign of life for {duration(silence_ns)} {where}; a slow machine may need "
-        "a longer --timeout",
-        log_tail=tail,
-    )
+    if silence.before_ns is None:
+        why = "; a slow machine may need a longer --timeout"
+    else:
+        why = f", which took {duration(silence.before_ns)} at most before"
+    message = f"no sign of life for {duration(silence.silence_ns)} {where}{why}"
+    return Outcome(status="failed", reason="hung", message=message, log_tail=tail)
 
 
 def interrupted(where: str) -> Outcome:

@@ -102,6 +102,15 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def lost(address: str, silence_s: int, where: str, tail: tuple[str, ...]) -> Outcome:
+    """The outcome of a worker that was ended because a server's machine was gone."""
+    message = (
+        f"the RPC server {address} was lost {where}: its machine, or the network to it, gave no "
+        f"answer for {silence_s} s"
+    )
+    return Outcome(status="failed", reason="hung", message=message, log_tail=tail)
+
+
 def blamed(outcome: Outcome, addresses: Sequence[str]) -> Outcome:
     """
     The outcome of a worker that computed with servers, which names the one that made it fail.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
+from harness.machine.probe import probe_machine
 from harness.machine.rpc import RpcFailed, probe
 from harness.machine.rpc_offer import RpcOffer, offered
 from harness.measure.rpc import is_loopback
@@ -88,7 +89,7 @@ def rpc_served(
         host: An IPv4 address.
         port: Where it listens.
         n_threads: With which the CPU computes.
-        memory_bytes: What each device says at most that it has; None: all.
+        memory_bytes: The most of each device that clients get; None: all.
 
     Raises:
         HarnessError: The port is in use, the engine was built without RPC, or it does not begin.
@@ -96,7 +97,12 @@ def rpc_served(
     _require_free(host, port)
     address = f"{host}:{port}"
     devices = offered(describe_engine().devices)
-    offer = RpcOffer(address=address, n_threads=n_threads, memory_bytes=memory_bytes)
+    offer = RpcOffer(
+        address=address,
+        n_threads=n_threads,
+        memory_bytes=memory_bytes,
+        system_bytes=probe_machine().usable_bytes,
+    )
     with own_folder("harness-rpc") as folder:
         log = folder / "rpc.log"
         command = (*_SERVER, offer.model_dump_json())

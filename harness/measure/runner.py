@@ -10,7 +10,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
@@ -21,8 +20,10 @@ from harness.errors import HarnessError, ResultsUnwritable
 from harness.files import cannot
 from harness.measure import outcome
 from harness.measure.conversation import Conversation, Report, Unreadable
-from harness.measure.protocol import GO, Answer, DescribeJob, Event, Job
-from harness.measure.rpc import blamed
+from harness.measure.protocol import GO, Answer, DescribeJob, Event, HelloEvent, Job
+from harness.measure.rpc import blamed, lost
+from harness.measure.rpc_watch import LOST_AFTER_S, RpcWatch
+from harness.measure.watchdog import Watchdog
 from harness.process_end import log_tail
 from harness.schema.experiment import EngineInfo
 
@@ -82,11 +83,12 @@ class Worker:
         self._told = Conversation(job)
         self._message = job.line()
         self._log = log
-        self._silence_ns = silence_ns
         self._is_settled = False
         with _opened(log) as stream:
             self._process = _started(command, stream, environment)
-        self._watchdog = _Watchdog(self._process, silence_ns)
+        self._watchdog = Watchdog(self._process, silence_ns, learns=bool(job.servers))
+        self._lost: str | None = None
+        self._watch = RpcWatch(job.servers, self._lose)
 
     def hear(
         self,
@@ -130,14 +132,16 @@ class Worker:
         if self._process.stdout.closed:
             return None
         _say(self._process, answer if self._told.events else self._message)
-        self._watchdog.restart()
+        self._watchdog.restart(self._told.activity)
         for line in self._process.stdout:
             self._watchdog.stop()
             event = self._told.read(line)
+            if isinstance(event, HelloEvent):
+                self._watch.start()
             on_event(event)
             if until is not None and isinstance(event, until):
                 return event
-            self._watchdog.restart()
+            self._watchdog.restart(self._told.activity)
             _say(self._process, GO)
         self._process.wait()
         return None
@@ -160,9 +164,13 @@ class Worker:
         if self._is_settled:
             return told.report()
         self._is_settled = True
+        self._watch.close()
         tail = log_tail(self._log)
-        if self._watchdog.has_bitten:
-            told.outcome = outcome.hung(self._silence_ns, told.activity, tail)
+        if self._lost is not None:
+            told.outcome = lost(self._lost, LOST_AFTER_S, told.activity, tail)
+            return told.report()
+        if bitten := self._watchdog.bitten:
+            told.outcome = outcome.hung(bitten, told.activity, tail)
         elif not told.is_over:
             told.outcome = outcome.of_exit(self._process.wait(), told.activity, tail)
         elif told.outcome.status == "failed":
@@ -175,7 +183,12 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._watchdog.stop()
+        self._watch.close()
         self._end()
+
+    def _lose(self, address: str) -> None:
+        self._lost = address
+        self._process.kill()
 
     def _end(self) -> None:
         self._process.kill()
@@ -247,32 +260,6 @@ def describe_engine(servers: Sequence[str] = ()) -> EngineInfo:
             "(`make clean setup`)"
         )
     return report.engine
-
-
-class _Watchdog:
-    """Ends a process that has not been heard of for `silence_ns`."""
-
-    def __init__(self, process: subprocess.Popen[bytes], silence_ns: int) -> None:
-        self._process = process
-        self._seconds = silence_ns / 1e9
-        self.has_bitten = False
-        self._timer: threading.Timer | None = None
-
-    def restart(self) -> None:
-        """It was heard of just now."""
-        self.stop()
-        self._timer = threading.Timer(self._seconds, self._bite)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def stop(self) -> None:
-        """No more watching."""
-        if self._timer:
-            self._timer.cancel()
-
-    def _bite(self) -> None:
-        self.has_bitten = True
-        self._process.kill()
 
 
 def _say(process: subprocess.Popen[bytes], text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import rpc_build, rpc_links
-from benchmarks.rpc_links import Row
+from benchmarks.rpc_links import Link, Sample
 from benchmarks.slow_link import slow_link
 
 
@@ -62,15 +62,19 @@ def test_a_link_is_no_faster_than_its_speed(echo: int) -> None:
     assert taken_s >= 0.1
 
 
-def test_a_table_tells_what_a_step_takes_longer_than_without_a_link() -> None:
-    rows = [
-        Row("none", 30_000, 10**9, {"pp256": 1000.0, "tg32": 100.0}),
-        Row("10 ms", 10_030_000, None, {"pp256": 900.0, "tg32": 50.0}),
-    ]
-    told = rpc_links.table(rows).splitlines()
-    assert told[-1].split("  ")[0] == "10 ms"
-    assert "+10.00 ms" in told[-1]
-    assert "+0.00 ms" in told[-2]
+def test_a_table_has_the_median_of_each_link_with_its_quartiles() -> None:
+    def samples(link: Link, n: int, rates: list[float]) -> list[Sample]:
+        return [
+            Sample(link, i, (30_000,) * n, (10**9,) * n, {"tg32": rate}, 0.1)
+            for i, rate in enumerate(rates)
+        ]
+
+    late = samples(Link("10 ms", 10.0), 2, [50.0, 40.0, 25.0])
+    told = rpc_links.table([*late, *samples(Link("none"), 1, [100.0])]).splitlines()
+    assert told[-2].split()[:2] == ["1", "none"]
+    assert told[-2].endswith("10.0")
+    assert "25.0 (22.5 to 32.5)" in told[-1]
+    assert " 0.06 " in told[-1]
 
 
 def test_links_are_those_that_are_asked_for() -> None:

@@ -167,6 +167,6 @@ def test_a_server_tells_the_tunnel_and_ends_cleanly(home: Home, number: signal.S
     assert "Ended" in done.stderr
     assert f"127.0.0.1:{port}, protocol 7." in done.stdout
     assert ", 1.00 GiB, " in done.stdout
-    assert f"ssh -N -L {port}:127.0.0.1:{port} HOST" in done.stderr
+    assert f"-L {port}:127.0.0.1:{port} HOST" in done.stderr
     assert children
     wait_until(lambda: all(map(is_gone, children)), "the end of its processes")

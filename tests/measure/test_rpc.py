@@ -10,11 +10,13 @@ from pathlib import Path
 from time import perf_counter_ns
 
 import pytest
+from make.own_machines import own_machine
 from make.servers import free_port
 
 from harness.errors import HarnessError, UsageError
 from harness.machine import rpc as link
 from harness.machine.rpc import VERSION, probe
+from harness.measure import rpc_watch, watchdog
 from harness.measure.jobs.measure import MeasureJob, MeasureReport, TrialEvent, measure
 from harness.measure.protocol import Event
 from harness.measure.rpc import asked_servers, blamed, is_loopback, open_connections, servers_of
@@ -113,6 +115,53 @@ def test_a_server_lost_while_it_decodes_is_the_reason(
     else:
         assert report.outcome.reason == "hung"
         assert "does not answer" in report.outcome.message
+
+
+@posix_only
+@pytest.mark.slow
+def test_a_server_that_is_stopped_is_missed_after_trials_that_were_short(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_SILENCE_S", 1.0)
+    monkeypatch.setattr(watchdog, "_LEAST_NS", 3 * 10**9)
+    with rpc_served(HERE, free_port(), 1) as server:
+
+        def stop(event: Event) -> None:
+            if isinstance(event, TrialEvent) and not event.trial.is_warm_up:
+                os.kill(server.pid, signal.SIGSTOP)
+
+        address = server.offer.address
+        report = over(address, tiny_model, tmp_path, n_trials=40, silence_s=600, on_event=stop)
+    assert report.outcome.reason == "hung"
+    assert f"the RPC server {address} stopped answering" in (report.outcome.message or "")
+    assert "during tg256, which took" in (report.outcome.message or "")
+
+
+@pytest.mark.slow
+def test_a_cable_that_is_pulled_while_it_decodes_is_the_reason(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc_watch, "_IDLE_S", 1)
+    monkeypatch.setattr(rpc_watch, "_INTERVAL_S", 1)
+    monkeypatch.setattr(watchdog, "_LEAST_NS", 600 * 10**9)
+    with own_machine(1) as other, other.serving() as address:
+
+        def cut(event: Event) -> None:
+            if isinstance(event, TrialEvent) and not event.trial.is_warm_up:
+                threading.Timer(0.05, other.pull_cable).start()
+
+        report = over(address, tiny_model, tmp_path, n_trials=400, silence_s=600, on_event=cut)
+    assert report.trials
+    assert report.outcome.reason == "hung"
+    assert f"the RPC server {address} was lost during tg256" in (report.outcome.message or "")
+
+
+@pytest.mark.slow
+def test_a_cable_that_is_left_alone_is_no_reason(tiny_model: Path, tmp_path: Path) -> None:
+    with own_machine(1) as other, other.serving() as address:
+        for _ in range(2):  # the second client finds the server free of the first one's watch
+            report = over(address, tiny_model, tmp_path)
+            assert report.outcome.status == "ok", report.outcome.message
 
 
 def test_a_failure_of_which_no_server_is_the_cause_is_left_as_it_is(serving: Serving) -> None:

@@ -21,13 +21,13 @@ from harness.schema.workload import Decode, parse_workload
 _HOW: dict[Fits | None, str] = {
     "yes": "fits into what is free now",
     "when-freed": "fits once other programs are closed",
-    "split": "fits in part beside the GPU's memory",
+    "split": "fits only with a part of it in system memory",
     "no": "does not fit",
 }
 _COUNTED: dict[Fits, str] = {
     "yes": "fit",
     "when-freed": "would once other programs are closed",
-    "split": "in part beside the GPU's memory",
+    "split": "with a part in system memory",
     "no": "do not",
 }
 

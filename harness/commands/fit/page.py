@@ -27,7 +27,7 @@ _METHODS: dict[Method, str] = {"local-results": "machine-class"}
 _EXPLAINED = (
     "Total: weights, KV cache and compute buffers of one context, as the engine plans them.",
     "Fits: yes, into what is free now; if freed, once other programs are closed; in part, with "
-    "some of it in slower memory beside the GPU's.",
+    "some of it in system memory, beside the devices that compute.",
 )
 _INTERVALS = "90 % interval: made to hold nine of ten later measurements; --audit tells how many."
 _SPEEDS = (

@@ -50,7 +50,7 @@ def command(context: click.Context, output: Output) -> None:
     "--memory",
     "memory_bytes",
     type=options.SIZE,
-    help="Say that each device has no more, as in 8GiB: what a client plans and splits by.",
+    help="Give clients no more of each device, as in 8GiB; they plan and split by it.",
 )
 @click.option(
     "--listen-insecurely",

@@ -10,6 +10,10 @@ from harness.measure.rpc import is_loopback
 from harness.measure.rpc_serving import Serving
 from harness.report.page import Facts, Note, Page
 
+# Else ssh holds a tunnel whose other end is gone for as long as TCP does, a quarter of an hour, and
+# one that has no port here for ever.
+_TUNNEL_OPTIONS = "-o ServerAliveInterval=5 -o ExitOnForwardFailure=yes"
+
 
 @dataclass(frozen=True)
 class OfferedDevice:
@@ -81,7 +85,7 @@ def hint(serving: Serving) -> Page:
 
 def _tunnel(address: str) -> str | None:
     host, port = parted(address)
-    return f"ssh -N -L {port}:{host}:{port} HOST" if is_loopback(host) else None
+    return f"ssh -N {_TUNNEL_OPTIONS} -L {port}:{host}:{port} HOST" if is_loopback(host) else None
 
 
 def _device(device: OfferedDevice) -> str:

@@ -11,6 +11,7 @@ from harness.analysis.finding import Finding
 from harness.analysis.measured import Absence, Lack, Measured
 from harness.analysis.metrics import COMPARED, METRICS, Metric, headline
 from harness.analysis.neighbours import ByRound
+from harness.analysis.roster import are_of_one
 from harness.analysis.stats import interval as stats
 from harness.analysis.stats.ratio import (
     CONFIDENCE,
@@ -63,9 +64,12 @@ class ComparedFigure:
 def mismatches(a: Measured, b: Measured) -> list[Mismatch]:
     """What should be the same on both sides and is not, in the order of KINDS."""
     found = []
-    machines = a.experiment.machine, b.experiment.machine
-    if not machines[0].is_same_as(machines[1]):
-        names = [f"{machine.id} ({machine.cpu})" for machine in machines]
+    experiments = a.experiment, b.experiment
+    if not are_of_one(*experiments):
+        names = [
+            f"{each.fleet.host if each.fleet else each.machine.id} ({each.machine.cpu})"
+            for each in experiments
+        ]
         found.append(Mismatch("machine", f"machine {names[0]} against {names[1]}"))
     builds = tuple(side.engine.title for side in (a, b))
     if builds[0] != builds[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.schema.experiment import Experiment
@@ -18,24 +19,37 @@ class Entrant:
     host: str = ""
 
 
+def are_of_one(a: Experiment, b: Experiment) -> bool:
+    """Whether both were measured on one machine: a fleet's two hosts are two, though all alike."""
+    hosts = [each.fleet.host for each in (a, b) if each.fleet]
+    return len({*hosts}) < 2 and a.machine.is_same_as(b.machine)
+
+
 class Roster:
     """
-    The machines in the order in which they came, known by their numbers from 0.
+    The machines of some experiments in the order in which they came, known by numbers from 0.
 
-    An id is a hash of the hardware: two machines of one make have the same. So those that whoever
-    measured called by two names are two. Elsewhere `MachineFacts.is_same_as` decides. It never
-    takes two for one that were told the same facts, whatever these are; so a thousand of a kind
-    are not each held against each.
+    An id is a hash of the hardware: two machines of one make have the same. So those that a fleet
+    calls by two names are two. What no fleet measured is of the one that has its id, where only one
+    has. Elsewhere `MachineFacts.is_same_as` decides. It never takes two for one that were told the
+    same facts, whatever these are; so a thousand of a kind are not each held against each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, experiments: Iterable[Experiment]) -> None:
         self.machines: list[Entrant] = []
         self._by_id: dict[tuple[str, str], int] = {}
         self._by_class: dict[_Class, dict[tuple[bool, ...], list[int]]] = {}
+        self._hosts: dict[str, set[str]] = {}
+        several = [*experiments]
+        for each in several:
+            if each.fleet:
+                self._hosts.setdefault(each.machine.id, set()).add(each.fleet.host)
+        for each in several:
+            self.number(each)
 
     def number(self, experiment: Experiment) -> int:
-        """That of the machine which `experiment` was measured on, a new one for a new machine."""
-        facts, host = experiment.machine, host_of(experiment)
+        """That of the machine which `experiment` was measured on."""
+        facts, host = experiment.machine, self._host(experiment)
         known = self._by_id.get((facts.id, host))
         if known is None:
             alike = self._by_class.setdefault((host, *facts.always_told), {})
@@ -56,7 +70,9 @@ class Roster:
                         return number
         return None
 
-
-def host_of(_experiment: Experiment) -> str:
-    """What whoever measured calls its machine; "" where the record does not tell."""
-    return ""
+    def _host(self, experiment: Experiment) -> str:
+        """What a fleet calls its machine; "" where none does, or nobody knows which it is."""
+        if experiment.fleet:
+            return experiment.fleet.host
+        hosts = self._hosts.get(experiment.machine.id, set())
+        return next(iter(hosts)) if len(hosts) == 1 else ""

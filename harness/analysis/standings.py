@@ -7,7 +7,7 @@ interval of two means (stats/ratio.py), which knows how far the Runs of each dif
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.comparison import (
@@ -122,6 +122,12 @@ class Standings:
         """The best by the next; None where there are no two, or they must not be compared."""
         best, *others = self.known
         return _against(others[0].entry, best.entry, self.metric, THRESHOLD) if others else None
+
+    def beside_best(self) -> Iterator[tuple[Standing, Comparison | None]]:
+        """Each that has a figure, by the best; None of that itself, or where there is no ratio."""
+        for at, row in enumerate(self.known):
+            best = self.known[0].entry
+            yield row, _against(best, row.entry, self.metric, THRESHOLD) if at else None
 
 
 def entries_of(machine: int, measured: Measured, *, is_asked_often: bool) -> list[Entry]:

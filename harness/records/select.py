@@ -7,7 +7,8 @@ must hold:
     smollm2-135m:Q4_1           a model by any of its names, or a part of one, or a quantization
     latest, 3f9a, FILE.jsonl    an experiment, as `harness show` takes it
     build=c1b9e2a               of the engine: its commit, or the version of its binding
-    machine=17887f              an id or its beginning, or a part of the processor's name
+    machine=17887f              an id or its beginning, a part of the processor's name, or a host
+                                of a fleet
     threads=2, --threads 2      any setting, by its name on the command line or in the record
 
 A name and its value may have a blank between them, so that what a page prints is a selector.
@@ -32,7 +33,7 @@ from harness.records.listing import (
     list_experiments,
     listing_of,
 )
-from harness.schema.experiment import EngineInfo
+from harness.schema.experiment import EngineInfo, Experiment
 from harness.schema.settings import FIELDS, AnySettings, option_name, setting_text, settings_text
 
 _FACTS = ("experiment", "model", "machine", "build")
@@ -140,6 +141,7 @@ class Stored:
             return lambda case: (
                 case.experiment.machine.id.startswith(wanted)
                 or wanted in case.experiment.machine.cpu.lower()
+                or wanted == _host_of(case.experiment)
             )
         if name == "build":
             return lambda case: _is_build(case.engine, wanted)
@@ -220,6 +222,10 @@ def _is_model(text: str, key: str, quantization: str) -> bool:
 def _is_name_at_server(text: str, case: StoredConfiguration) -> bool:
     """Whether it is what a server calls the model, without where that is."""
     return case.model.served is not None and text.lower() == case.model.key.split("@")[0].lower()
+
+
+def _host_of(experiment: Experiment) -> str:
+    return experiment.fleet.host.lower() if experiment.fleet else ""
 
 
 def _has_setting(settings: AnySettings, field: str, wanted: str) -> bool:

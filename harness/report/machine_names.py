@@ -27,8 +27,11 @@ def machine_names(machines: Sequence[Entrant]) -> list[str]:
 def short_names(machines: Sequence[Entrant]) -> list[str]:
     """As short as tells them apart: what whoever measured calls it, or its processor."""
     plain = [it.host or _chip(it.facts) or it.facts.id for it in machines]
-    more = [lambda i: _rest_text(machines[i].facts), lambda i: machines[i].facts.id]
-    return apart(plain, more)
+    rest = [_rest_text(it.facts) for it in machines]
+    # Many of one make: what they have in common tells none from the others.
+    is_telling = len({*zip(plain, rest, strict=True)}) == len(machines)
+    more = [lambda i: rest[i]] if is_telling else []
+    return apart(plain, [*more, lambda i: machines[i].facts.id])
 
 
 def apart(names: Sequence[str], more: Sequence[Callable[[int], str]]) -> list[str]:

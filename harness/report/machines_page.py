@@ -23,6 +23,7 @@ _N_LAST = 3
 _MORE = "Every machine: `harness compare --across machine --all`; --json has them all."
 # As many as a picture has colours for.
 _MOST_SERIES = 6
+_SCALES = {"ns": (1e9, "s"), "bytes": (1 << 30, "GiB")}
 _BEFORE = (
     Column("of"),
     Column(None, "model"),
@@ -194,12 +195,12 @@ def _picture(
             alone = machine if len(found) == 1 else f"{each.name} · {machine}"
             marks.append(
                 Mark(
-                    x=row.figure.value / _scale(metric),
+                    x=shown_value(row.figure.value, metric),
                     y=each.name if is_coloured else alone,
                     label=_label(each, row, machine),
                     series=machine if is_coloured else "",
-                    low=_scaled(row.figure.low, metric),
-                    high=_scaled(row.figure.high, metric),
+                    low=_bound(row.figure.low, metric),
+                    high=_bound(row.figure.high, metric),
                     evidence="rehearsed" if each.model.is_twin else "measured",
                 )
             )
@@ -208,7 +209,7 @@ def _picture(
         name=file,
         drawing="intervals",
         marks=tuple(marks),
-        x=Axis(f"{METRICS[metric].label} ({_unit(metric)})", is_log=True),
+        x=figure_axis(metric),
         y=Axis(""),
         series_title="machine" if is_coloured else "",
     )
@@ -221,13 +222,17 @@ def _label(standings: Standings, row: Standing, machine: str) -> str:
     return f"{said}, n = {row.figure.n}" if row.figure else said
 
 
-def _scale(metric: str) -> float:
-    return 1e9 if METRICS[metric].unit == "ns" else 1.0
+def shown_value(value: float, metric: str) -> float:
+    """A value of a metric on the axis that `figure_axis` makes."""
+    return value / _SCALES.get(METRICS[metric].unit, (1.0, ""))[0]
 
 
-def _scaled(value: float | None, metric: str) -> float | None:
-    return None if value is None else value / _scale(metric)
+def figure_axis(metric: str) -> Axis:
+    """Of a metric's values over machines, which differ by factors."""
+    found = METRICS[metric]
+    unit = _SCALES.get(found.unit, (1.0, found.unit))[1]
+    return Axis(found.label if unit == found.label else f"{found.label} ({unit})", is_log=True)
 
 
-def _unit(metric: str) -> str:
-    return "s" if METRICS[metric].unit == "ns" else METRICS[metric].unit
+def _bound(value: float | None, metric: str) -> float | None:
+    return None if value is None else shown_value(value, metric)

@@ -15,9 +15,11 @@ from harness.report.machines_page import MOST_ROWS, Names, of_text
 from harness.report.page import Facts, Note, Page, notes
 from harness.report.ratios import verdict_word
 from harness.report.side_by_side import SideBySide
+from harness.schema.settings import option_name
 
 # With a ratio and both intervals beside it a line has 80 columns.
 _NAME = 14
+_THREADS = option_name("n_threads")
 # A sentence names so many machines, a note has so many lines; of more they are counted.
 _N_NAMED, _MOST_LINES = 6, 8
 
@@ -47,10 +49,16 @@ def names_of(found: SideBySide, *, is_wide: bool) -> dict[int, str]:
 def best_sentences(standings: Sequence[Standings], names: Names) -> list[str]:
     """Who leads, and whether that can be told, in what each workload is judged by."""
     judged = [each for each in standings if each.is_headline] or standings
-    writing = [each for each in judged if each.workload.startswith("tg")]
-    told = {each.name: each for each in reversed((*writing, *judged))}
-    shown = judged if len(told) == 1 else [told[name] for name in reversed(told)]
+    is_one = len({each.name for each in judged}) == 1
+    shown = judged if is_one else writing_standings(judged)
     return _first([_best(each, names) for each in shown])
+
+
+def writing_standings(standings: Sequence[Standings]) -> list[Standings]:
+    """Of each model the first workload in which it writes, else its first."""
+    writing = [it for it in standings if it.is_headline and it.workload.startswith("tg")]
+    first = {each.name: each for each in (*reversed(standings), *reversed(writing))}
+    return [first[name] for name in dict.fromkeys(each.name for each in standings)]
 
 
 def machine_facts(found: SideBySide, names: Names) -> Facts:
@@ -75,8 +83,12 @@ def machine_facts(found: SideBySide, names: Names) -> Facts:
 
 def differing(found: SideBySide, names: Names) -> Page:
     """What else than the hardware is not the same on all, which a reader must know."""
-    lines = _first(difference_texts(found, names))
-    return (Note(tuple(lines), "warning"),) if lines else ()
+    grave = [_difference(it, names) for it in found.differences if it.fact != _THREADS]
+    own = [_difference(it, names) for it in found.differences if it.fact == _THREADS]
+    return (
+        *((Note(tuple(_first(grave)), "warning"),) if grave else ()),
+        *notes(own, level="finding"),
+    )
 
 
 def difference_texts(found: SideBySide, names: Names) -> list[str]:
@@ -143,7 +155,7 @@ def _difference(difference: Difference, names: Names) -> str:
     known = _known(difference.machines, names)
     parts = [f"{value} on {_listed(machines)}" for value, machines in known.items()]
     said = f"{difference.fact}: {'; '.join(parts)}"
-    if difference.fact == "threads":
+    if difference.fact == _THREADS:
         return f"{said}. Each machine's own unless they were typed."
     return f"{said}."
 

@@ -63,7 +63,7 @@ class Scope:
 
 def scopes(groups: Sequence[Measured]) -> tuple[Scope, ...]:
     """All of `groups`, machine by machine, in their order."""
-    roster = Roster()
+    roster = Roster(group.experiment for group in groups)
     of_machines: dict[int, list[Measured]] = {}
     for group in groups:
         of_machines.setdefault(roster.number(group.experiment), []).append(group)

@@ -59,6 +59,8 @@ def side_by_side(
     read: Read,
     rules: Rules,
     across: Collection[str] = (),
+    *,
+    is_lenient: bool = False,
 ) -> SideBySide:
     """
     The newest of each machine in each model and workload, set against the baseline.
@@ -69,15 +71,17 @@ def side_by_side(
         read: See there.
         rules: Which machine is the baseline, and what is compared.
         across: What beside the machine may differ, as `courses_of` takes it.
+        is_lenient: Whether models that no two machines have under the same settings are compared
+            under those that there are; the differences tell that.
     """
-    roster = Roster()
-    for experiment in order:
-        roster.number(experiment)
+    roster = Roster(order)
     reader = _Reader(roster, read, across)
     for case in newest_first:
         reader.take(case)
     reader.finish()
     courses = courses_of(reader.entries, across)
+    if is_lenient:
+        courses = _leniently(courses)
     return SideBySide(
         machines=tuple(roster.machines),
         standings=tuple(_standings(courses, rules)),
@@ -85,6 +89,19 @@ def side_by_side(
         differences=(*files_of((*courses.common, *courses.lone)), *differences_of(courses.common)),
         warnings=tuple(reader.warnings),
         n_older=len(reader.older - reader.taken),
+    )
+
+
+def _leniently(courses: Courses) -> Courses:
+    """With what differs in settings alone, of models that have nothing else in common."""
+    known = {entry.model.key for course in courses.common for entry in course.entries}
+    left = [entry for course in courses.lone for entry in course.entries]
+    more = courses_of([it for it in left if it.model.key not in known], ("settings",))
+    lone = [it for it in courses.lone if it.entries[0].model.key in known]
+    return Courses(
+        (*courses.common, *more.common),
+        (*lone, *more.lone),
+        (*courses.ambiguous, *more.ambiguous),
     )
 
 

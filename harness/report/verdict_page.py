@@ -35,6 +35,8 @@ _STATUS: Mapping[Level, Literal["pass", "failure"]] = {
     "does-not-run": "failure",
 }
 _UNKNOWN = "no verdict"
+MOST_BESIDE = 8
+"""As many machines stand beside each other, or have a sentence each above all others."""
 # Up to so many each has a clause of its own; of more they are counted.
 _N_SAID = 3
 
@@ -69,6 +71,8 @@ def verdict_page(found: Sequence[Scope]) -> Page:
     decided = [(scope, [_Decided(it, judge(it.group)) for it in scope.shown]) for scope in found]
     if not decided:
         return ()
+    if len(decided) > MOST_BESIDE:
+        return (_table_of_many(decided),)
     board = _board(decided) if len(decided) == 1 else _machines(decided)
     parts: list[Table] = []
     if len(decided) > 1:
@@ -177,17 +181,27 @@ def _column(decided: _Decided) -> str:
 # ------------------------------------------------------------------ tables
 
 
+_COLUMNS = (
+    Column("configuration"),
+    Column("decided by"),
+    Column("decode", align="right", unit="tok/s", interval="interval"),
+    Column("TTFT", align="right", interval="interval"),
+    Column("evidence"),
+    Column("verdict"),
+)
+
+
 def _table(scope: Scope, decided: Sequence[_Decided]) -> Table:
-    columns = (
-        Column("configuration"),
-        Column("decided by"),
-        Column("decode", align="right", unit="tok/s", interval="interval"),
-        Column("TTFT", align="right", interval="interval"),
-        Column("evidence"),
-        Column("verdict"),
-    )
     rows = tuple(map(_row, decided))
-    return Table(columns, rows, scope.title("What decided each"), tuple(_notes(decided)))
+    return Table(_COLUMNS, rows, scope.title("What decided each"), tuple(_notes(decided)))
+
+
+def _table_of_many(decided: _Decisions) -> Table:
+    """One of all machines, which are too many for a table each."""
+    columns = (Column("machine"), *_COLUMNS)
+    rows = tuple((scope.name, *_row(it)) for scope, of_machine in decided for it in of_machine)
+    notes = tuple(_notes([it for _, of_machine in decided for it in of_machine]))
+    return Table(columns, rows, "What decided each", notes, is_grouped=True)
 
 
 def _notes(decided: Sequence[_Decided]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from make.records import make_experiment, make_machine
 
 from harness.analysis.roster import Roster
+from harness.schema.fleet import FleetPart
 from harness.schema.machine import Machine
 
 facts = st.fixed_dictionaries(
@@ -22,8 +23,9 @@ machines = facts.map(lambda changes: make_machine(core_levels=(), **changes))
 
 
 def numbers(of: list[Machine]) -> list[int]:
-    roster = Roster()
-    return [roster.number(make_experiment(machine=it)) for it in of]
+    experiments = [make_experiment(machine=it) for it in of]
+    roster = Roster(experiments)
+    return [roster.number(it) for it in experiments]
 
 
 def one_by_one(of: list[Machine]) -> list[int]:
@@ -51,3 +53,21 @@ def test_machines_are_told_apart_as_one_by_one(of: list[Machine]) -> None:
 def test_machines_are_numbered_as_they_come() -> None:
     a, b = make_machine(id="a", cpu="A"), make_machine(id="b", cpu="B")
     assert numbers([b, a, b, a]) == [0, 1, 0, 1]
+
+
+def test_two_of_one_make_are_two_where_a_fleet_calls_them_by_two_names() -> None:
+    plain = make_experiment()
+    one, other = (
+        plain.model_copy(update={"fleet": FleetPart(id="f", host=host)}) for host in ("one", "two")
+    )
+    roster = Roster([one, other, plain])
+    assert [roster.number(it) for it in (one, other, plain)] == [0, 1, 2]
+    assert [it.host for it in roster.machines] == ["one", "two", ""]
+
+
+def test_what_no_fleet_measured_is_of_the_only_host_of_its_id() -> None:
+    plain = make_experiment()
+    one = plain.model_copy(update={"fleet": FleetPart(id="f", host="one")})
+    roster = Roster([plain, one])
+    assert [it.host for it in roster.machines] == ["one"]
+    assert roster.number(plain) == roster.number(one)

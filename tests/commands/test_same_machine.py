@@ -97,8 +97,7 @@ def by_bandwidth(stored: Machine, here: Machine, folder: Path) -> bool:
 
 
 def by_roster(stored: Machine, here: Machine, _: Path) -> bool:
-    roster = Roster()
-    return roster.number(experiment_on(stored)) == roster.number(experiment_on(here))
+    return len(Roster(map(experiment_on, (stored, here))).machines) == 1
 
 
 PARTIES: dict[str, Party] = {

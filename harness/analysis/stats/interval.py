@@ -121,15 +121,21 @@ def relative_half_width(figure: Figure) -> float:
 
 def outliers(values: Sequence[float]) -> Outliers:
     """Counts of values beyond Tukey's fences; none when there are fewer than 4 values."""
+    n_severe = sum(_beyond(values, _SEVERE_FENCE))
+    return Outliers(n_mild=sum(_beyond(values, _MILD_FENCE)) - n_severe, n_severe=n_severe)
+
+
+def far_out(values: Sequence[float]) -> list[bool]:
+    """Of each value whether it lies beyond the outer of Tukey's fences."""
+    return _beyond(values, _SEVERE_FENCE)
+
+
+def _beyond(values: Sequence[float], fence: float) -> list[bool]:
     if len(values) < 4:
-        return Outliers(0, 0)
+        return [False] * len(values)
     ordered = sorted(values)
     lower, upper = percentile(ordered, 25), percentile(ordered, 75)
-    spread = upper - lower
-    distances = [max(lower - value, value - upper) for value in ordered]
-    n_severe = sum(distance > _SEVERE_FENCE * spread for distance in distances)
-    n_beyond = sum(distance > _MILD_FENCE * spread for distance in distances)
-    return Outliers(n_mild=n_beyond - n_severe, n_severe=n_severe)
+    return [max(lower - value, value - upper) > fence * (upper - lower) for value in values]
 
 
 def is_first_slow(times: Sequence[float]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness import units
 from harness.analysis.finding import Level
 from harness.analysis.metrics import METRICS
 from harness.commands.report.report import ReportResult
@@ -12,7 +13,7 @@ from harness.report import legend
 from harness.report.measured_page import MeasuredResult
 from harness.report.page import Cell, Column, Facts, Note, Page, Table
 from harness.report.scope import Scope, moment_text
-from harness.report.verdict_page import conclusion
+from harness.report.verdict_page import MOST_BESIDE, conclusion
 from harness.schema.experiment import Experiment
 
 _COLUMNS = (
@@ -48,27 +49,40 @@ _METHOD = (
 def head(result: ReportResult, found: Sequence[Scope]) -> Page:
     """The plain conclusion, what it was measured on, and what is missing."""
     experiments = [it.experiment for it in result.measured]
-    facts: list[tuple[str, Cell]] = [("Machine", f"{it.name} ({it.machine.id})") for it in found]
+    n_more = len(found) - MOST_BESIDE
+    facts: list[tuple[str, Cell]] = [
+        ("Machine", f"{it.name} ({it.machine.id})") for it in found[:MOST_BESIDE]
+    ]
+    sentences = list(conclusion(found[:MOST_BESIDE]))
+    if n_more > 0:
+        facts.append(("Machines", f"{n_more} more with details below{_in_all(result)}"))
+        sentences.append(f"{units.counted(n_more, 'more machine')}: see Verdicts.")
     engines = dict.fromkeys(group.engine.title for it in result.measured for group in it.groups)
     facts += [("Engine", text) for text in engines]
     facts.append(("Measured", _period(experiments)))
     cases = f"{result.n_cases} case{'' if result.n_cases == 1 else 's'}"
     facts.append(("Shown", f"{cases} of {_counted(len(experiments))}"))
     return (
-        Note(conclusion(found)),
+        Note(tuple(sentences)),
         Facts(tuple(facts)),
         *((Note(tuple(left_out(result)), "finding"),) if result.n_cases_left else ()),
         *((Note(_problems(result), "warning", "Passed over"),) if result.problems else ()),
     )
 
 
+def _in_all(result: ReportResult) -> str:
+    n = len(result.machines.machines) if result.machines else 0
+    return f", of {n} side by side" if n else ""
+
+
 def left_out(result: ReportResult) -> Iterator[str]:
     """That there was no room for everything, and how to see the rest."""
     if result.n_cases_left:
         older = _counted(result.n_experiments_left) if result.n_experiments_left else "these"
+        beside = " but side by side under Machines" if result.machines else ""
         yield (
-            f"{result.n_cases_left} more cases of {older} are not shown; name what you want to "
-            "see, as in `harness report latest` or `harness report MODEL`."
+            f"{result.n_cases_left} more cases of {older} are not shown{beside}; name what you "
+            "want to see, as in `harness report latest` or `harness report MODEL`."
         )
 
 

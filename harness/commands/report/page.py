@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import units
 from harness.commands.report.head import left_out
 from harness.commands.report.report import ReportResult
 from harness.commands.report.write import Written
 from harness.report.page import Cell, Column, Note, Page, Table, notes
 from harness.report.scope import scopes
 from harness.report.trimmed import trimmed
-from harness.report.verdict_page import conclusion
+from harness.report.verdict_page import MOST_BESIDE, conclusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def page(result: ReportResult, written: Written) -> Page:
     row: tuple[Cell, ...] = (written.path, written.n_bytes, result.n_cases, result.n_cases_left)
     return trimmed(
         (
-            Note(conclusion(scopes(result.groups))),
+            Note(_conclusion(result)),
             Note(
                 (f"Report: {written.path}", *(f"Picture: {it}" for it in written.pictures)),
                 is_whole=True,
@@ -60,6 +61,13 @@ def page(result: ReportResult, written: Written) -> Page:
             Table(_FLAT, (row,)),
         )
     )
+
+
+def _conclusion(result: ReportResult) -> tuple[str, ...]:
+    found = scopes(result.groups)
+    n_more = len(found) - MOST_BESIDE
+    more = (f"{units.counted(n_more, 'more machine')}: see the page.",) if n_more > 0 else ()
+    return (*conclusion(found[:MOST_BESIDE]), *more)
 
 
 def hint(result: ReportResult) -> Page:

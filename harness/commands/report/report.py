@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.measured import Measured
+from harness.analysis.roster import Roster
+from harness.analysis.standings import Rules
 from harness.errors import ResultsInvalid
 from harness.models.aliases import names_in_records
 from harness.records.chosen import Chosen, choose
@@ -14,10 +16,12 @@ from harness.records.listing import StoredConfiguration
 from harness.records.quality import list_qualities
 from harness.records.store import StoredExperiment, load
 from harness.report.measured_page import MeasuredResult, measured_result
+from harness.report.side_by_side import SideBySide, side_by_side
 from harness.schema.quality import QualityRecord
 
-MOST_CASES = 50
-"""What one page has room for: with every Run as a point it stays well below 1.5 MB."""
+MOST_CASES = 80
+"""What one page has room for: four machines with six models each in the usual three workloads. With
+every Run as a point it stays below 2 MB."""
 # Each is read whole, some 100 kB; a model's whole set of quantizations is ten of them.
 _MOST_QUALITIES = 100
 
@@ -43,6 +47,7 @@ class ReportResult:
         n_cases: How many cases are shown.
         n_cases_left: Older ones, for which there was no room.
         n_experiments_left: Of how many experiments those are.
+        machines: All machines side by side, those of cases without room too; None of one machine.
     """
 
     measured: tuple[MeasuredResult, ...]
@@ -52,6 +57,7 @@ class ReportResult:
     n_cases: int = 0
     n_cases_left: int = 0
     n_experiments_left: int = 0
+    machines: SideBySide | None = None
 
     @property
     def groups(self) -> tuple[Measured, ...]:
@@ -90,6 +96,7 @@ def _read(chosen: Chosen) -> ReportResult:
     measured = [it for path, cases in taken.items() for it in _measured(path, cases, read)]
     if not measured:
         raise ResultsInvalid(f"Nothing there can be read: {read.problems[0]}")
+    machines = _side_by_side(chosen, read)
     folders = tuple(dict.fromkeys(chosen.folders))
     qualities = [it for folder in folders for it in _qualities(folder, measured, read.problems)]
     return ReportResult(
@@ -100,7 +107,15 @@ def _read(chosen: Chosen) -> ReportResult:
         n_cases=n_taken,
         n_cases_left=sum(map(_n_cases, left)),
         n_experiments_left=len({case.path for case in left} - {*taken}),
+        machines=machines,
     )
+
+
+def _side_by_side(chosen: Chosen, read: _Reader) -> SideBySide | None:
+    experiments = [case.experiment for case in chosen.cases]
+    if len(Roster(experiments).machines) < 2:
+        return None
+    return side_by_side(chosen.newest_first(), experiments, read.once, Rules(), is_lenient=True)
 
 
 def _qualities(
@@ -127,13 +142,18 @@ class _Reader:
         self._known: dict[Path, StoredExperiment | None] = {}
 
     def __call__(self, path: Path) -> StoredExperiment | None:
-        if path not in self._known:
-            self._known[path] = None
-            try:
-                self._known[path] = load(path)
-            except ResultsInvalid as error:
-                self.problems.append(str(error))
+        self._known[path] = self.once(path)
         return self._known[path]
+
+    def once(self, path: Path) -> StoredExperiment | None:
+        """The same, without keeping it: a thousand of them are a gigabyte."""
+        if path in self._known:
+            return self._known[path]
+        try:
+            return load(path)
+        except ResultsInvalid as error:
+            self.problems.append(str(error))
+            return None
 
 
 def _measured(

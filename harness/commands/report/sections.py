@@ -9,6 +9,7 @@ from harness.commands.report.head import about, head, method
 from harness.commands.report.ratios import ratios_page
 from harness.commands.report.report import ReportResult
 from harness.report.depth_page import depth_page
+from harness.report.fleet_page import fleet_page
 from harness.report.frontier_page import frontier_page
 from harness.report.history_page import history_page
 from harness.report.html import Section
@@ -42,6 +43,7 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
     measured = _measuring(result.measured)
     each: tuple[tuple[str, Callable[[], Page], Sequence[str]], ...] = (
         ("", partial(head, result, found), ()),
+        ("Machines", partial(_machines, result), _machine_commands(result)),
         ("Verdicts", partial(verdict_page, found), shown),
         ("How far to trust it", partial(about, result), shown),
         ("Speed", _of_each(rates_page, found), measured),
@@ -64,6 +66,15 @@ def sections(result: ReportResult) -> tuple[Section, ...]:
     )
     made = (Section(title, believable(page), tuple(commands)) for title, page, commands in each)
     return tuple(section for section in made if section.page)
+
+
+def _machines(result: ReportResult) -> Page:
+    return fleet_page(result.machines) if result.machines else ()
+
+
+def _machine_commands(result: ReportResult) -> list[str]:
+    keys = (it.model.key for it in result.machines.standings) if result.machines else ()
+    return _some(command_line("compare", key, options=("--across", "machine")) for key in keys)
 
 
 def _of_each(page: Callable[[Scope], Page], found: Sequence[Scope]) -> Callable[[], Page]:

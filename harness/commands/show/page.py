@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from harness.report.page import Column, Page, Table, notes
 
 MOST = 20
 """As many experiments as are listed unless all are asked for, and as many as are read whole."""
-_READ = (Column("settings"), Column("tok/s", align="right"))
+_FOUND = Column("tok/s", align="right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +42,38 @@ class ListDocument:
 
 
 def page(result: StoredList) -> Page:
-    """A row an experiment; the newest with what they were set to and the speed they found."""
+    """A row an experiment with its settings or machine; the newest with the speed they found."""
     if not result.listings:
         return ()
     # Imported here: an empty folder should not wait for what reads figures.
     from harness.commands.show.headlines import headline, settings_of
 
     at = next(i for i, it in enumerate(listing_page.COLUMNS) if it.header == "runs")
-    columns = (*listing_page.COLUMNS[:at], *_READ, *listing_page.COLUMNS[at:])
+    machines = _machines(result.listings)
+    # A line has room for one of both; of several machines it is the first that one must know.
+    what = Column("machine" if machines else "settings")
+    columns = (*listing_page.COLUMNS[:at], what, _FOUND, *listing_page.COLUMNS[at:])
     n_unread = len(result.shown) - MOST
     rows = []
     for number, listing in enumerate(result.shown):
         cells, experiment = listing_page.cells(listing), listing.experiment
-        read = (
-            settings_of(experiment.plan.settings) if experiment else "",
-            headline(listing) if number >= n_unread else "",
-        )
+        own = settings_of(experiment.plan.settings) if experiment and not machines else ""
+        found = headline(listing) if number >= n_unread else ""
+        read = machines.get(listing.path, own), found
         rows.append((*cells[:at], *read, *cells[at:]))
     return (Table(columns, tuple(rows)),)
+
+
+def _machines(listings: Sequence[Listing]) -> dict[Path, str]:
+    """Of each file the machine, by its host or id; nothing of one machine alone."""
+    # Imported here, as above.
+    from harness.analysis.roster import Roster
+
+    read = [(each.path, each.experiment) for each in listings if each.experiment]
+    roster = Roster(experiment for _, experiment in read)
+    machines = [(path, roster.machines[roster.number(each)]) for path, each in read]
+    names = {path: machine.host or machine.facts.id for path, machine in machines}
+    return names if len(roster.machines) > 1 else {}
 
 
 def hint(result: StoredList) -> Page:

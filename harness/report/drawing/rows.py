@@ -54,6 +54,9 @@ _WORD_COLOURS = {
     "inconclusive": "c5",
     "unknown": "quiet",
     "no-verdict": "quiet",
+    "fastest": "c3",
+    "perhaps-as-fast": "c1",
+    "slower": "quiet",
 }
 _FILL = {"measured": 0.9, "rehearsed": 0.65, "predicted": 0.45}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from make.gate import make_candidate, make_rounds
+from make.machines import models_called, put_fleet
 from make.records import make_end
 
 from harness.commands.report.report import MOST_CASES, ReportRequest, ReportResult, report
@@ -60,14 +61,31 @@ def test_a_selector_without_match_is_told_with_what_there_is(selector: str) -> N
 
 
 def test_what_there_is_no_room_for_is_not_read(tmp_path: Path) -> None:
-    for day in range(1, 29):
-        made = make_candidate(f"e{day:02}", day=day)
+    for day in range(1, 24):
+        made = make_candidate(f"e{day:02}", day=day, models=models_called("a:Q4_0", "b:Q4_0"))
         path = write_whole(tmp_path, made, make_rounds(made, n_runs=1), make_end(1))
         if day == 1:  # damaged where only who reads all of it would see it
             lines = path.read_bytes().splitlines(keepends=True)
             path.write_bytes(b"".join([lines[0], b"{}\n", *lines[1:]]))
     result = report(ReportRequest((), tmp_path))
     assert result.n_cases == MOST_CASES
-    assert (result.n_cases_left, result.n_experiments_left) == (6, 3)
+    assert (result.n_cases_left, result.n_experiments_left) == (12, 3)
     assert result.problems == ()
     assert report(ReportRequest(("latest", "e01"), tmp_path)).problems != ()
+
+
+def test_machines_stand_side_by_side_with_those_for_whose_cases_there_is_no_room(
+    tmp_path: Path,
+) -> None:
+    models = models_called(*(f"m{at}:Q4_0" for at in range(6)))
+    put_fleet(tmp_path, {f"chip{at}": -0.05 * at for at in range(9)}, models=models)
+    result = report(ReportRequest((), tmp_path))
+    assert result.n_cases_left > 0
+    assert result.machines
+    assert len(result.machines.machines) == 9
+    assert {len(it.rows) for it in result.machines.standings} == {9}
+
+
+def test_of_one_machine_nothing_stands_side_by_side(tmp_path: Path) -> None:
+    put_fleet(tmp_path, {"alone": 0.0})
+    assert report(ReportRequest((), tmp_path)).machines is None

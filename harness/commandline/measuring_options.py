@@ -112,7 +112,7 @@ MEASURING = frozenset(
     (
         *("workloads", "depths", "runs", "trials", "budget", "precision", "seed", "cold_loads"),
         *TURNS_LENGTHS,
-        *("timeout", "wait", "in_turns", *ENGINE_OPTIONS),
+        *("timeout", "wait", "in_turns", RPC, *ENGINE_OPTIONS),
     )
 )
 """The parameters that say how to measure, which nothing else has a use for."""

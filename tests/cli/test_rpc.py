@@ -86,6 +86,30 @@ def test_shared_results_tell_no_address(measured: Home, two: str) -> None:
 
 
 @pytest.mark.slow
+def test_splits_over_the_same_servers_are_compared(home: Home, two: str) -> None:
+    splits = ("--tensor-split", "1/1,3/1")
+    done = home.harness("compare", MODEL, *QUICK, "--rpc", two, *splits, "--json")
+    assert done.exit_code == 0, done.stderr
+    (pair,) = done.document["comparisons"]
+    assert [pair[side]["settings"]["tensor_split"] for side in "ab"] == [[1.0, 1.0], [3.0, 1.0]]
+    assert {tuple(run["settings"]["rpc"]) for run in home.runs()} == {tuple(two.split(","))}
+
+
+@pytest.mark.slow
+def test_a_frontier_over_servers_has_none_of_this_machine_alone(home: Home, two: str) -> None:
+    measuring = ("--measure", "--chunks", "0", *QUICK)
+    done = home.harness("frontier", MODEL, *measuring, "--rpc", two, "--json")
+    assert done.exit_code == 0, done.stderr
+
+    def known(*options: str) -> set[str]:
+        shown = home.harness("frontier", MODEL, *options, "--json").document
+        return {name for option in shown["options"] for name in option["figures"]}
+
+    assert known() == {"bytes"}
+    assert known("--rpc", two) > {"bytes"}
+
+
+@pytest.mark.slow
 def test_an_interrupted_experiment_goes_on_over_the_same_servers(
     measured: Home, new_home: Callable[[], Home]
 ) -> None:
@@ -132,6 +156,23 @@ def test_what_cannot_be_is_refused_in_a_line(
     home: Home, arguments: tuple[str, ...], told: str
 ) -> None:
     done = home.harness(*arguments)
+    assert done.exit_code == 2
+    assert told in done.error()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("compare", "--stored", "latest", "latest"), "--rpc is for measuring"),
+        (("compare", "--across", "machine", "results"), "--rpc is for measuring"),
+        (("compare", MODEL, "--tensor-split", "1/1,2/1", "--in-turns", "always"), "one client at"),
+        (("frontier", MODEL, "--measure", "--in-turns", "always"), "one client at a time"),
+    ],
+)
+def test_what_cannot_be_over_servers_is_refused_in_a_line(
+    home: Home, two: str, arguments: tuple[str, ...], told: str
+) -> None:
+    done = home.harness(*arguments, "--rpc", two)
     assert done.exit_code == 2
     assert told in done.error()
 

@@ -13,6 +13,7 @@ from harness.commandline import options
 from harness.commandline.endpoint_options import key_option, refuse_of_engine
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
+from harness.commandline.rpc_options import rpc_option
 from harness.commands.compare.across import (
     MACHINE,
     AcrossRequest,
@@ -93,6 +94,7 @@ _MANY_RUNS = 1000
     "--all", "is_all", is_flag=True, help=f"List more than {MOST_ROWS} machines of a figure."
 )
 @key_option
+@rpc_option
 @comparing_options
 @output_options
 @html_options

@@ -11,13 +11,16 @@ from harness.commandline import options
 from harness.commandline.measuring_options import MEASURING, measuring_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commandline.places import FOLDER_THERE
+from harness.commandline.rpc_options import RPC, rpc_option
 from harness.commands.frontier.candidates import candidates
 from harness.commands.frontier.document import document
 from harness.commands.frontier.frontier import frontier
 from harness.commands.frontier.measure import measure_missing
 from harness.commands.frontier.page import page
 from harness.errors import ExitCode
+from harness.machine.probe import probe_machine
 from harness.measure.lock import machine_held
+from harness.measure.rpc import asked_servers, machine_with
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
 from harness.report.frontier_page import frontier_picture
@@ -55,6 +58,7 @@ from harness.report.trimmed import trimmed
     type=FOLDER_THERE,
     help="Where `harness quantize --dir` put its files. Default: the harness's cache folder.",
 )
+@rpc_option
 @partial(measuring_options, in_turns="auto")
 @output_options
 @html_options
@@ -77,11 +81,14 @@ def command(
     A name without a quantization means every variant of it on this disk, with those that
     `harness quantize` made. Figures are read from what is stored; with --measure what is missing is
     measured first: speeds in rounds that all of them share, then the distance of each from the
-    most precise one. Begins with which one to take on this machine, or "inconclusive".
+    most precise one. Begins with which one to take on this machine, or "inconclusive". With --rpc
+    the machine is this one together with those servers; distances are measured here all the same.
     """
     if not is_measuring:
         why = "is for measuring; add --measure, or leave it away"
-        options.refuse_unused(options.typed(context), {*MEASURING, "n_chunks"}, why)
+        options.refuse_unused(options.typed(context), {*MEASURING, "n_chunks"} - {RPC}, why)
+    servers = asked_servers(request.settings, request.in_turns == "always", False)
+    machine = machine_with(probe_machine(), servers)
     with Fetching(output.console) as fetching:
         found = candidates(models, directory, load_catalog(catalogs), fetching.report)
 
@@ -93,8 +100,8 @@ def command(
         names = ", ".join(candidate.name for candidate in found)
         with machine_held(f"the frontier of {names}", request.wait_ns, output.tell):
             progress = Progress(output.console), QualityProgress(output.console)
-            code = measure_missing(found, n_chunks, request, *progress, begin)
-    result = frontier(", ".join(models), found, request.results)
+            code = measure_missing(found, machine, n_chunks, request, *progress, begin)
+    result = frontier(", ".join(models), found, request.results, machine)
     return output.show(
         page(result),
         document(result),

@@ -22,11 +22,11 @@ from harness.analysis.measured import Measured
 from harness.commands.frontier.advice import Advice, advise
 from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.stored import stored_speeds
-from harness.machine.probe import probe_machine
 from harness.models.precision import is_quantized
 from harness.records.listing import some_of
 from harness.records.quality import list_qualities
 from harness.schema.figure import Figure, exact
+from harness.schema.machine import MachineFacts
 from harness.schema.settings import settings_text
 
 
@@ -55,19 +55,22 @@ class FrontierResult:
         return self.frontier.dominators()
 
 
-def frontier(model: str, found: Sequence[Candidate], results: Path) -> FrontierResult:
+def frontier(
+    model: str, found: Sequence[Candidate], results: Path, machine: MachineFacts
+) -> FrontierResult:
     """
-    What is stored of the candidates on this machine, set side by side.
+    What is stored of the candidates on one machine, set side by side.
 
     Args:
         model: What was asked for.
         found: Its quantizations, the most precise first.
         results: The folder of experiment files.
+        machine: The one here, with the servers that it computes with.
 
     Raises:
         ResultsInvalid: The folder cannot be read.
     """
-    stored = stored_speeds(found, results, probe_machine())
+    stored = stored_speeds(found, results, machine)
     sides = stored.sides
     workloads = speed_workloads(sides.values())
     speeds = {name: speed_figures(side, workloads) for name, side in sides.items()}

@@ -9,15 +9,16 @@ from harness.commands.frontier.candidates import Candidate
 from harness.commands.frontier.score import OnStart, score_missing
 from harness.commands.frontier.stored import has_speed, stored_speeds
 from harness.errors import ExitCode
-from harness.machine.probe import probe_machine
 from harness.measure.scoring import ScoreObserver
 from harness.measure.session import MeasureRequest, SessionObserver, prepare
+from harness.schema.machine import MachineFacts
 
 _MAY_PASS = {"hung", "killed", "interrupted", "worker-error"}
 
 
 def measure_missing(
     found: Sequence[Candidate],
+    machine: MachineFacts,
     n_chunks: int,
     request: MeasureRequest,
     measuring: SessionObserver,
@@ -31,6 +32,7 @@ def measure_missing(
 
     Args:
         found: The most precise first, from which the others' distances are measured.
+        machine: The one here, with the servers that it computes with.
         n_chunks: Most chunks of the default text; 0 measures no distances.
         request: How speeds are measured.
         measuring: Told what happens while speeds are measured, and warned.
@@ -40,7 +42,7 @@ def measure_missing(
     Raises:
         HarnessError: As `Session.measure` and `score_missing`.
     """
-    code = _measure_speeds(found, request, measuring, on_start)
+    code = _measure_speeds(found, machine, request, measuring, on_start)
     if n_chunks and code != ExitCode.INTERRUPTED:
         return score_missing(found, n_chunks, request, scoring, measuring.warn, on_start) or code
     return code
@@ -48,12 +50,13 @@ def measure_missing(
 
 def _measure_speeds(
     found: Sequence[Candidate],
+    machine: MachineFacts,
     request: MeasureRequest,
     observer: SessionObserver,
     on_start: OnStart,
 ) -> int:
     """The speeds, if not all are stored: of all files, so that every two have common rounds."""
-    stored = stored_speeds(found, request.results, probe_machine())
+    stored = stored_speeds(found, request.results, machine)
     sides = [stored.sides.get(candidate.name) for candidate in found]
     if not stored.cut_short and all(side and is_answered(side, request) for side in sides):
         return ExitCode.DONE

@@ -20,7 +20,7 @@ from harness.report.cells import NOTHING
 from harness.report.loads_page import named
 from harness.report.measured_answer import answer, case_note, distinct_name, verdict_lines
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
-from harness.report.rpc_servers import server_lines
+from harness.report.rpc_servers import server_lines, way_lines
 from harness.report.series_page import (
     series_formulas,
     series_sentences,
@@ -152,7 +152,8 @@ def _sweep_notes(groups: Sequence[Measured]) -> Iterator[tuple[str, str]]:
 def measured_aside(result: MeasuredResult) -> Page:
     """How far to trust it, and where it is kept."""
     trust = Note(tuple(finding.text for finding in result.findings))
-    servers = notes(server_lines(result.experiment.machine))
+    machine = result.experiment.machine
+    servers = notes(server_lines(machine), way_lines(machine, result.groups))
     return trust, *servers, Note(record_line(result.path), is_whole=True)
 
 

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from harness import units
+from harness.analysis.measured import Measured
+from harness.analysis.speed.rpc_way import way_of_token
 from harness.schema.machine import MachineFacts, RpcServer
+from harness.schema.model import ModelFile
 
 
 def server_lines(machine: MachineFacts) -> tuple[str, ...]:
     """Of each what it offers and how far it is; nothing of a machine that is one."""
     return tuple(map(_line, machine.rpc))
+
+
+def way_lines(machine: MachineFacts, groups: Sequence[Measured]) -> tuple[str, ...]:
+    """What the way to them took of each token of what was measured over them."""
+    return tuple(dict.fromkeys(_ways(machine, groups)))
+
+
+def _ways(machine: MachineFacts, groups: Sequence[Measured]) -> Iterator[str]:
+    for group in groups:
+        weights = next((run.weights for run in group.runs if run.weights), ())
+        if not isinstance(group.model, ModelFile):
+            continue
+        holding = {each.device for each in weights}
+        if way := way_of_token(machine.rpc, holding, group.model.n_vocab):
+            yield (
+                f"{group.model.key}: the way to {units.counted(way.n_servers, 'server')} takes "
+                f"about {units.duration(way.ns)} of each token that is decoded, so "
+                f"{units.quantity(way.most_per_s, 'tok/s')} tok/s would be the most over it."
+            )
 
 
 def _line(server: RpcServer) -> str:

@@ -11,7 +11,8 @@ from harness.analysis import verdict
 from harness.analysis.depth_curve import reach_text
 from harness.analysis.device_memory import Fits
 from harness.analysis.verdict_predicted import DECODE, PROMPT, figure_of
-from harness.commands.fit.fit import FitResult, PredictedSpeed
+from harness.commands.fit.fit import FitResult
+from harness.commands.fit.speeds import PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit, shortage
 from harness.report.cells import bounds_of
 from harness.schema.figure import Figure
@@ -59,7 +60,8 @@ def _answer(fit: ModelFit, speeds: Sequence[PredictedSpeed]) -> str:
     decode = _figure(speeds, DECODE.name, f"at {DECODE.depth} positions")
     ttft = _figure(speeds, PROMPT.name, f"after a prompt of {PROMPT.n_prompt} tokens")
     if decode is None:
-        return f"{where}{reach}; how fast it will be cannot be told."
+        most = next((f", but {it.bound} tok/s" for it in speeds if fit.settings.rpc), "")
+        return f"{where}{reach}; how fast it will be cannot be told{most}."
     judged = verdict.by_speed(decode, ttft, "predicted")
     said = judged.sentence(f"{where}{reach}; it")
     rates = list(_rates(speeds))

@@ -9,7 +9,8 @@ from harness.analysis.device_memory import Fits, MemoryCapacity
 from harness.analysis.prediction_errors import Pair
 from harness.analysis.speed.known_bandwidth import KnownBandwidth
 from harness.commands.fit.audit import AuditResult, ComponentAudit
-from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
+from harness.commands.fit.fit import FitFailure, FitResult
+from harness.commands.fit.speeds import PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.document_parts import HeaderOrigin, header_origin
 from harness.schema.experiment import StoredPrediction

@@ -10,7 +10,8 @@ from harness.analysis.device_memory import Fits, MemoryCapacity
 from harness.analysis.verdict import meaning
 from harness.commands.fit.answer import answers
 from harness.commands.fit.audit import AuditResult
-from harness.commands.fit.fit import FitFailure, FitResult, PredictedSpeed
+from harness.commands.fit.fit import FitFailure, FitResult
+from harness.commands.fit.speeds import PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
 from harness.report.picture import Picture

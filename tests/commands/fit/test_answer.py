@@ -9,7 +9,8 @@ import pytest
 
 from harness.analysis.device_memory import Fits
 from harness.commands.fit.answer import answers
-from harness.commands.fit.fit import FitRequest, FitResult, PredictedSpeed, fit
+from harness.commands.fit.fit import FitRequest, FitResult, fit
+from harness.commands.fit.speeds import PredictedSpeed
 from harness.measure.memory import ModelFit
 from harness.models.catalog.catalog import load_catalog
 from harness.schema.prediction import Component, Prediction, Refusal
@@ -22,7 +23,7 @@ def planned() -> ModelFit:
     """As the engine plans it, without any speed."""
     request = FitRequest(("qwen3-0.6b",), False, LENGTHS, (("f16", "f16"),), {}, Path("none"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.commands.fit.fit._Predictor.speeds", lambda *_: [])
+        patch.setattr("harness.commands.fit.speeds.Predictor.speeds", lambda *_: [])
         ((planned, _),) = fit(request, load_catalog(), lambda _: None).fits
     return planned
 

@@ -48,6 +48,7 @@ _GROUPS = {
     "This machine": {
         "machine": "What this machine is, how fast its memory is, what could spoil a figure.",
         "endpoints": "Which model servers answer here, and what they serve.",
+        "fleet": "Several machines, measured from this one: over ssh, or on a Dask cluster.",
         "rpc": "This machine's devices for a model larger than another one, by llama.cpp's RPC.",
         "cache": "What the models on this disk take, and removing them.",
         "config": "Defaults of options, kept in a file.",
@@ -65,7 +66,7 @@ _ELSEWHERE = {
 
 
 # What a wrong file of defaults is mended with, and what has no use for them.
-_WITHOUT_DEFAULTS = ("config", "completion", "rpc")
+_WITHOUT_DEFAULTS = ("config", "completion", "rpc", "fleet")
 
 
 class _Verbs(click.Group):

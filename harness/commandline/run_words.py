@@ -1,6 +1,6 @@
 """
 What `harness run` is asked to measure, and how: options, read where they are typed or on another
-machine, and the session that answers them.
+machine, and the models that they name.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from harness.commandline.serving_options import chosen_server, serving_options
 from harness.errors import UsageError
 from harness.files import OnProgress
 from harness.measure.drafts import draft_keys, find_drafts, require_drafting, usual_workloads_with
-from harness.measure.session import MeasureRequest, Session, prepare
+from harness.measure.found import Found
+from harness.measure.session import MeasureRequest
 from harness.measure.subjects import Subjects, find_subjects
 from harness.models.catalog.catalog import Catalog, load_catalog
-from harness.schema.model import ModelFile, ModelKey
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ class RunWords:
     models: tuple[str, ...]
     catalogs: tuple[Path, ...]
     request: MeasureRequest
-    draft: tuple[str, ...]
     also_served: bool
     server_binary: Path | None
     typed: Mapping[str, str]
@@ -55,15 +54,6 @@ class RunWords:
     def catalog(self) -> Catalog:
         """Whose names are known."""
         return load_catalog(self.catalogs)
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A session, with where its models and its drafts lie, and what it is called."""
-
-    session: Session
-    paths: Mapping[ModelKey, Path]
-    title: str
 
 
 def run_words(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,7 +86,6 @@ def run_words(function: Callable[..., Any]) -> Callable[..., Any]:
             models=models,
             catalogs=given.pop("catalogs"),
             request=request,
-            draft=draft,
             also_served=given.pop("also_served"),
             server_binary=given.pop("server_binary"),
             typed=options.typed(click.get_current_context()),
@@ -149,12 +138,12 @@ def require_plain(words: RunWords) -> None:
         UsageError: An option has no effect on what they measure.
     """
     refuse_of_engine(words.models, words.typed)
-    refuse_drafts(words.draft, words.models, words.typed, also_served=words.also_served)
+    refuse_drafts(words.request.drafts, words.models, words.typed, also_served=words.also_served)
 
 
-def ready(words: RunWords, catalog: Catalog, on_progress: OnProgress) -> Ready:
+def find_words(words: RunWords, catalog: Catalog, on_progress: OnProgress) -> Found:
     """
-    The session that answers the words on this machine, with its models fetched where needed.
+    What the words ask for, with its models, fetched where needed.
 
     Args:
         words: What is asked for.
@@ -162,7 +151,7 @@ def ready(words: RunWords, catalog: Catalog, on_progress: OnProgress) -> Ready:
         on_progress: Told of what is fetched or hashed.
 
     Raises:
-        UsageError: Settings that cannot be, or what a model cannot do.
+        UsageError: An option is for another kind of model.
         HarnessError: A model is not found or cannot be fetched, or a server does not answer.
     """
     server = chosen_server(words.server_binary, also_served=words.also_served)
@@ -176,9 +165,7 @@ def ready(words: RunWords, catalog: Catalog, on_progress: OnProgress) -> Ready:
         request = replace(request, drafts=draft_keys(request.drafts, drafts))
         require_drafting(found, drafts, request.workloads)
     _refuse_slo(words, request, found)
-    files = [model for model in drafts.models if isinstance(model, ModelFile)]
-    session = prepare(request, found.models, found.paths, files)
-    return Ready(session, {**drafts.paths, **found.paths}, found.title)
+    return Found(request, found, drafts)
 
 
 def _of_loads(

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from harness.fleet.order import Certificate
+
 _USES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 # A machine whose clock is a day off is told so, and measured all the same.
 _CLOCKS_DIFFER = datetime.timedelta(days=2)
 # The longest plan of a fleet, and more; nobody revokes what one run made for itself.
 _LIVES = datetime.timedelta(days=60)
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Who somebody is, with the key that proves it, and whom they believe; all are PEM texts."""
-
-    ca_pem: str
-    certificate_pem: str
-    key_pem: str = field(repr=False)
 
 
 class Authority:

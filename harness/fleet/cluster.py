@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +11,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from harness import __version__
-from harness.errors import HarnessError
-from harness.fleet.certificates import Authority, Certificate
+from harness.errors import HarnessError, UsageError
 from harness.fleet.dask_here import prepare_dask
-from harness.fleet.order import Hello, WorkerOrder, read_answer
+from harness.fleet.order import Certificate, Hello, WorkerOrder, read_answer
 from harness.fleet.plain_pickle import guard
 
 if TYPE_CHECKING:
     from distributed import Client, Scheduler
     from distributed.utils import LoopRunner
+
+    from harness.fleet.certificates import Authority
 
 BENCHMARK = "benchmark"
 """The resource of which each worker has one, so that it does one thing at a time."""
@@ -46,6 +49,10 @@ def host_resource(host: str) -> str:
 def machine_resource(machine_id: str) -> str:
     """What the worker on a machine has; machines that are alike have the same."""
     return f"machine-{machine_id}"
+
+
+class WorkersDied(HarnessError):
+    """Each worker that did a job was lost, as often as Dask lets it be tried."""
 
 
 class Cluster:
@@ -81,6 +88,7 @@ class Cluster:
         guard()
         from distributed.utils import LoopRunner
 
+        from harness.fleet.certificates import Authority
         from harness.fleet.scheduler import FleetScheduler
 
         authority = Authority()
@@ -104,17 +112,23 @@ class Cluster:
         return cluster
 
     @classmethod
-    def connect(cls, address: str, certificate: Certificate | None = None) -> Self:
+    def connect(cls, address: str, certificate: Certificate | None) -> Self:
         """
         A scheduler that is there already.
 
         Args:
             address: As "tls://host:8786".
-            certificate: Who this is to it; None only where it speaks no TLS.
+            certificate: Who this is to it.
 
         Raises:
+            UsageError: There is no certificate.
             HarnessError: The extra `fleet` is missing, none answers, or it is of another version.
         """
+        if certificate is None:
+            raise UsageError(
+                f"{address}: a fleet speaks TLS alone, or anybody could have it measure; add "
+                "--tls-ca, --tls-cert and --tls-key"
+            )
         version = prepare_dask()
         guard()
         from distributed.utils import LoopRunner
@@ -140,6 +154,7 @@ class Cluster:
         scheduler: str | None = None,
         listen_port: int | None = None,
         contact: str | None = None,
+        listen_host: str | None = None,
     ) -> WorkerOrder:
         """
         What the worker on `host` is told, with a certificate of its own.
@@ -147,8 +162,9 @@ class Cluster:
         Args:
             host: What the machine is called.
             scheduler: Where the worker reaches the scheduler, if that is not `address`.
-            listen_port: Where it listens on its loopback interface; None: at any free port.
+            listen_port: Where it listens; None: at any free port.
             contact: Where the scheduler reaches it, if that is another address.
+            listen_host: The address that it listens at; None: the one that leads to the scheduler.
         """
         assert self._authority is not None  # workers of another's cluster are started by others
         from distributed import __version__ as distributed_version
@@ -157,6 +173,7 @@ class Cluster:
         return WorkerOrder(
             scheduler=scheduler or self.address,
             name=host,
+            listen_host=listen_host,
             listen_port=listen_port,
             contact=contact,
             ca_pem=given.ca_pem,
@@ -181,16 +198,32 @@ class Cluster:
         found = (_member(address, facts) for address, facts in told["workers"].items())
         return {member.host: member for member in found if member}
 
-    def submit(self, job: str, key: str, resources: Mapping[str, float]) -> Any:
+    def ask(
+        self, job: str, key: str, resources: Mapping[str, float]
+    ) -> concurrent.futures.Future[str]:
         """
-        The future of what a worker with `resources` answers to a job's text.
+        What a worker with `resources` answers to a job's text, as soon as there is one; its
+        exception is WorkersDied, or a HarnessError where the scheduler is gone. Cancelled, it is
+        done no longer.
 
         Args:
             job: What json.loads would read: a worker of a fleet does it, see plain_pickle.
             key: Different for each, among all who use the scheduler.
             resources: What the worker must have.
         """
-        return self._client.submit(json.loads, job, key=key, pure=False, resources=dict(resources))
+        asked = self._answered(job, key, dict(resources))
+        return asyncio.run_coroutine_threadsafe(asked, self._runner.loop.asyncio_loop)
+
+    async def _answered(self, job: str, key: str, resources: dict[str, float]) -> str:
+        future = self._client.submit(json.loads, job, key=key, pure=False, resources=resources)
+        try:
+            return str(await future)
+        except concurrent.futures.CancelledError as error:
+            raise HarnessError(f"the scheduler at {self.address} is gone") from error
+        except Exception as error:  # whatever another machine or Dask raised, as bytes or as it is
+            raise _failure(error) from error
+        finally:
+            future.release()
 
     def close(self) -> None:
         """Ends the client, and a scheduler of ours with all its workers."""
@@ -211,12 +244,10 @@ class Cluster:
         self.close()
 
 
-def security_of(certificate: Certificate | None) -> Any:
-    """Dask's own type for it: mutual TLS, and nothing else than TLS; without one none at all."""
+def security_of(certificate: Certificate) -> Any:
+    """Dask's own type for it: mutual TLS, and nothing else than TLS."""
     from distributed import Security
 
-    if certificate is None:
-        return Security(require_encryption=False)
     roles = ("client", "scheduler", "worker")
     return Security(
         require_encryption=True,
@@ -248,9 +279,15 @@ def _require_version(client: Client, version: str) -> None:
         )
 
 
+def _failure(error: BaseException) -> HarnessError:
+    if "KilledWorker" in repr(error):
+        return WorkersDied("each worker that did this job was lost")
+    return HarnessError(f"the scheduler cannot have a job done: {str(error)[:500]}")
+
+
 def _member(address: str, facts: Mapping[str, Any]) -> Member | None:
     """A worker as the scheduler tells of it; None where it is none of a fleet."""
-    told = facts.get("harness")
+    told = facts.get("metrics", {}).get("harness")
     if not isinstance(told, str):
         return None
     try:

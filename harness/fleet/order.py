@@ -6,6 +6,7 @@ The order comes on standard input, never as an argument and never as a file: it 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
@@ -25,20 +26,29 @@ Address = Annotated[str, Field(pattern=r"^tls://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{
 """As "tls://127.0.0.1:28786"; nothing of a fleet speaks without TLS."""
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """Who somebody is, with the key that proves it, and whom they believe; all are PEM texts."""
+
+    ca_pem: str
+    certificate_pem: str
+    key_pem: str = field(repr=False)
+
+
 class WorkerOrder(Record):
     """
     What a worker is to be: one line on its standard input, which then stays open; its end ends it.
 
     `scheduler` is the address where that is reached from the worker, `contact` the one where the
-    scheduler reaches the worker, if it is not where this listens. `listen_port` is on the loopback
-    interface unless `listen_host` says otherwise; None is any free one. `wait_ns` is how long the
-    scheduler may stay silent before the worker ends itself.
+    scheduler reaches the worker, if it is not where this listens. A `listen_host` of None is the
+    address from which it reaches the scheduler, a `listen_port` of None any free one. `wait_ns` is
+    how long the scheduler may stay silent before the worker ends itself.
     """
 
     kind: Literal["order"] = "order"
     scheduler: Address
     name: HostName
-    listen_host: str = "127.0.0.1"
+    listen_host: str | None = None
     listen_port: Port | None = None
     contact: Address | None = None
     ca_pem: str = Field(repr=False)
@@ -87,6 +97,14 @@ Why a worker cannot be: the order is none, another harness or distributed is her
 installed, its port is taken, no scheduler answers, certificates do not match, the machine cannot be
 described, or another worker has its name.
 """
+
+
+class WorkerRefused(HarnessError):
+    """A worker that cannot be; the message is one sentence."""
+
+    def __init__(self, reason: RefusalReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Refusal(Record):

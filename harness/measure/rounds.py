@@ -122,7 +122,7 @@ class RunMaker:
         sides = [
             Side(
                 self._job(task, perf_counter_ns(), is_in_turns=True),
-                self._log(task),
+                self.log(task),
                 partial(self._observer.event, task.index + 1),
                 self._command,
             )
@@ -150,20 +150,21 @@ class RunMaker:
             return self._by_worker(task, self._job(task, started_ns))
         return self._servers.behind(
             served,
-            self._log(task).with_suffix(".server.log"),
+            self.log(task).with_suffix(".server.log"),
             lambda running: self._by_worker(task, self._job(task, started_ns, running=running)),
         )
 
     def _by_worker(self, task: Task, job: TrialsJob) -> MeasureReport:
         return measure(
             job,
-            log=self._log(task),
+            log=self.log(task),
             on_event=partial(self._observer.event, task.index + 1),
             silence_ns=patience_ns(job, self._silence_ns),
             command=self._command,
         )
 
-    def _log(self, task: Task) -> Path:
+    def log(self, task: Task) -> Path:
+        """Where the log of its worker is written."""
         return self._logs / f"run-{task.index + 1:03}.log"
 
     def _run(
@@ -200,7 +201,7 @@ class RunMaker:
             energy_reasons_missing=report.energy_reasons_missing,
             counters=report.counters,
             trials=report.trials,
-            log=f"{self._logs.name}/{self._log(task).name}",
+            log=f"{self._logs.name}/{self.log(task).name}",
         )
 
     def _job(

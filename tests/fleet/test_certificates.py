@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("cryptography", reason="the extra `fleet` is not installed")
 
-from harness.fleet.certificates import Authority, Certificate
+from harness.fleet.certificates import Authority
+from harness.fleet.order import Certificate
 
 
 def context(own: Certificate, folder: Path, purpose: ssl.Purpose) -> ssl.SSLContext:

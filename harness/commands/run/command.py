@@ -8,7 +8,7 @@ from harness.commandline import options
 from harness.commandline.draft_options import refuse_drafts
 from harness.commandline.output import Output, explain_option, html_options, output_options
 from harness.commandline.rpc_options import rpc_option
-from harness.commandline.run_words import RunWords, ready, require_plain, run_words
+from harness.commandline.run_words import RunWords, find_words, require_plain, run_words
 from harness.commandline.serving_options import chosen_server
 from harness.commandline.streaming import Streaming, streaming_options
 from harness.commands.run.resume import (
@@ -73,7 +73,9 @@ def command(
         require_plain(words)
         measured = _measured(words, catalog, observer, output)
     else:
-        refuse_drafts(words.draft, words.models, words.typed, also_served=words.also_served)
+        refuse_drafts(
+            words.request.drafts, words.models, words.typed, also_served=words.also_served
+        )
         stored = unfinished(words.request.results, interrupted)
         refuse_contradictions(stored, words.request, words.typed)
         measured = _resumed(stored, words, catalog, observer, output)
@@ -88,9 +90,10 @@ def _measured(
 ) -> SessionResult:
     """A plan of its own, from its first Run on."""
     with Fetching(output.console) as fetching:
-        about = ready(words, catalog, fetching.report)
-    with machine_held(about.title, words.request.wait_ns, output.tell):
-        return about.session.measure(about.paths, observer)
+        found = find_words(words, catalog, fetching.report)
+    session = found.session()
+    with machine_held(found.title, words.request.wait_ns, output.tell):
+        return session.measure(found.paths, observer)
 
 
 def _resumed(

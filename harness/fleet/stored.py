@@ -1,0 +1,46 @@
+"""What is stored of a fleet's plan, to be gone on with."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.records.listing import list_experiments
+from harness.records.store import StoredExperiment, load
+from harness.schema.experiment import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What is measured by a plan: the id of all its parts, and those that are stored, by host."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    parts: Mapping[str, StoredExperiment] = field(default_factory=dict)
+
+
+def begun(results: Path, plan_sha256: str) -> Begun:
+    """
+    What was measured last by the same plan; a new beginning where nothing was.
+
+    Args:
+        results: Folder of the experiment files; it need not be there.
+        plan_sha256: Of the plan.
+
+    Raises:
+        ResultsInvalid: The folder, or one of those files, cannot be read.
+    """
+    parts = [
+        (listing.path, listing.experiment.fleet)
+        for listing in list_experiments(results)
+        if listing.experiment is not None
+        and listing.experiment.fleet is not None
+        and listing.experiment.fleet.plan_sha256 == plan_sha256
+    ]
+    if not parts:
+        return Begun()
+    newest = parts[-1][1].id
+    # Of a host that has two the later one counts: listings are in the order of their beginnings.
+    stored = {part.host: load(path) for path, part in parts if part.id == newest}
+    return Begun(newest, {host: it for host, it in stored.items() if it.schema == SCHEMA_VERSION})

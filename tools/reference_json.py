@@ -28,6 +28,8 @@ from harness.commands.config.listed import ConfigDocument, PathDocument
 from harness.commands.endpoints.document import EndpointsDocument
 from harness.commands.exchange.document import ExportDocument, ImportDocument
 from harness.commands.fit.document import AuditDocument, FitDocument
+from harness.commands.fleet.document import FleetDocument
+from harness.commands.fleet.hosts_page import FleetHostsDocument
 from harness.commands.frontier.document import FrontierDocument
 from harness.commands.gate.baseline_document import (
     BaselinesDocument,
@@ -77,6 +79,8 @@ DOCUMENTS: Mapping[str, type] = {
     "pull": PulledDocument,
     "pull --list, harness pull --verify": FilesDocument,
     "rpc serve": ServingDocument,
+    "fleet run": FleetDocument,
+    "fleet hosts": FleetHostsDocument,
     "cache": CacheResult,
     "cache rm": RemovedResult,
     "machine": MachineResult,

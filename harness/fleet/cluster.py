@@ -61,13 +61,14 @@ class Cluster:
 
     Attributes:
         address: Of the scheduler, as this process reaches it.
+        client: Dask's own, of it.
     """
 
     def __init__(
         self, runner: LoopRunner, client: Client, address: str, scheduler: Scheduler | None
     ) -> None:
         self._runner = runner
-        self._client = client
+        self.client = client
         self._scheduler = scheduler
         self._authority: Authority | None = None
         self.address = address
@@ -105,7 +106,7 @@ class Cluster:
             runner.stop()
             cause = error.__cause__ or error
             raise HarnessError(
-                f"no scheduler can listen at {listen}:{port}: {cause}; choose another with --listen"
+                f"no scheduler can listen at {listen}:{port}: {cause}; choose another with --direct"
             ) from error
         cluster = cls(runner, _client(runner, scheduler.address, own), scheduler.address, scheduler)
         cluster._authority = authority
@@ -192,7 +193,7 @@ class Cluster:
             HarnessError: The scheduler does not answer.
         """
         try:
-            told = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+            told = self.client.sync(self.client.scheduler.identity, n_workers=-1)
         except OSError as error:
             raise HarnessError(f"the scheduler at {self.address} is gone: {error}") from error
         found = (_member(address, facts) for address, facts in told["workers"].items())
@@ -215,7 +216,7 @@ class Cluster:
         return asyncio.run_coroutine_threadsafe(asked, self._runner.loop.asyncio_loop)
 
     async def _answered(self, job: str, key: str, resources: dict[str, float]) -> str:
-        future = self._client.submit(json.loads, job, key=key, pure=False, resources=resources)
+        future = self.client.submit(json.loads, job, key=key, pure=False, resources=resources)
         try:
             return str(await future)
         except concurrent.futures.CancelledError as error:
@@ -227,7 +228,7 @@ class Cluster:
 
     def close(self) -> None:
         """Ends the client, and a scheduler of ours with all its workers."""
-        self._client.close(timeout=2)
+        self.client.close(timeout=2)
         if self._scheduler is not None:
             self._runner.run_sync(self._scheduler.close)
         self._runner.stop()

@@ -21,6 +21,9 @@ from harness.fleet.ssh import Failure, Tunnel, failure_of, ssh_command
 LOCAL = "local"
 """The name of this machine among the hosts: its worker is started without ssh."""
 
+HARNESS = "harness"
+"""What starts the harness on a host that has said nothing else."""
+
 _WORKER = "fleet worker -"
 # A slow machine takes this long to import all that a worker needs, from a cold disk.
 _HELLO_S = 90.0
@@ -47,7 +50,7 @@ class Reach:
     """
 
     host: str
-    command: str = "harness"
+    command: str = HARNESS
     config: Path | None = None
     scheduler_port: int | None = None
 
@@ -70,6 +73,7 @@ class Connection:
         self._said: deque[str] = deque(maxlen=_N_LINES)
         self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._threads = [self._reading(self._read_errors), self._reading(self._read_answer)]
+        self._has_joined = False
         self._send(order)
 
     def hello(self) -> Hello:
@@ -93,6 +97,7 @@ class Connection:
             raise HostUnusable(self._reach.host, Failure(str(error))) from None
         if isinstance(answer, Refusal):
             raise HostUnusable(self._reach.host, _refused(answer))
+        self._has_joined = True
         return answer
 
     def wait(self) -> Failure:
@@ -107,6 +112,13 @@ class Connection:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+
+    def end(self) -> None:
+        """The same, and does not let it join any more."""
+        self.end_input()
+        if not self._has_joined:
+            # While it connects, ssh reads nothing; and its end is that of what it has begun.
+            self._process.terminate()
 
     def close(self) -> None:
         """Ends it: by the end of its input, and where that is not enough, from outside."""

@@ -49,16 +49,16 @@ class Link:
         """Why no worker is started again; None where one is there, or may be."""
         return self._why_out
 
-    def end_input(self) -> None:
+    def end(self) -> None:
         """Tells the worker to end, and waits for nothing; so that several end side by side."""
         self._is_closing.set()
         with self._changed:
             if self._connection is not None:
-                self._connection.end_input()
+                self._connection.end()
 
     def close(self) -> None:
         """Ends the worker; it is gone then."""
-        self.end_input()
+        self.end()
         with self._changed:
             connection = self._connection
         if connection is not None:
@@ -70,7 +70,7 @@ class Link:
         with self._changed:
             self._connection = connection
             if self._is_closing.is_set():
-                connection.end_input()
+                connection.end()
 
     def _keep(self, connection: Connection | None) -> None:
         while connection is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import time_ns
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +20,20 @@ _WORDS_S = 2.0
 _LOOK_S = 0.2
 
 
+@dataclass(frozen=True)
+class Joined:
+    """
+    A host whose worker is there, and how far its clock is before the one here.
+
+    That is known to some tenths of a second, which is what the way of its words took; None where
+    they did not come straight from it.
+    """
+
+    host: str
+    hello: Hello
+    clock_offset_ns: int | None
+
+
 class HostLinks:
     """
     A link to each host; a context manager, at whose end no worker of theirs is left.
@@ -28,15 +44,17 @@ class HostLinks:
     def __init__(self, reaches: Sequence[Reach], order_of: Callable[[str], MakeOrder]) -> None:
         self._links = {each.host: Link(each, order_of(each.host)) for each in reaches}
 
-    def started(self) -> Iterator[tuple[str, Hello | HostUnusable]]:
-        """Each host with its worker's Hello, or why it has none, as they come."""
-        answers: queue.SimpleQueue[tuple[str, Hello | HostUnusable]] = queue.SimpleQueue()
+    def started(self) -> Iterator[Joined | HostUnusable]:
+        """Each host that has a worker, or why it has none, as they come."""
+        answers: queue.SimpleQueue[Joined | HostUnusable] = queue.SimpleQueue()
 
         def start(link: Link) -> None:
             try:
-                answers.put((link.host, link.start()))
+                hello = link.start()
             except HostUnusable as error:
-                answers.put((link.host, error))
+                answers.put(error)
+            else:
+                answers.put(Joined(link.host, hello, hello.utc_ns - time_ns()))
 
         for link in self._links.values():
             threading.Thread(target=start, args=(link,), daemon=True).start()
@@ -62,7 +80,7 @@ class HostLinks:
     def close(self) -> None:
         """Ends all of them."""
         for link in self._links.values():
-            link.end_input()
+            link.end()
         for link in self._links.values():
             link.close()
 

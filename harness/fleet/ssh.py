@@ -152,11 +152,12 @@ _SAID: tuple[tuple[str, str], ...] = (
     ("bad configuration option", "the configuration of ssh is wrong: {line}"),
     ("administratively prohibited", "its ssh server allows no tunnels (AllowTcpForwarding)"),
 )
+_SILENT = "it does not answer: see that it is on, awake and in this network"
 _MAY_PASS: tuple[tuple[str, str], ...] = (
     ("connection refused", "no ssh server answers there"),
     ("not responding", f"no answer for {ANSWER_S} s"),
-    ("timed out", "it does not answer; is it on, awake and in this network?"),
-    ("no route to host", "it does not answer; is it on, awake and in this network?"),
+    ("timed out", _SILENT),
+    ("no route to host", _SILENT),
     ("network is unreachable", "there is no network from here to it"),
     ("connection reset", "the connection was cut"),
     ("connection closed", "the connection was cut"),
@@ -205,7 +206,8 @@ def failure_of(host: str, command: str, exit_code: int, said: Sequence[str]) -> 
 def _of_ssh(host: str, text: str, last: str) -> Failure:
     if any(words in text for words in _PORT_TAKEN):
         return Failure(
-            "no port for a tunnel is free, or its ssh server allows none (AllowTcpForwarding)",
+            "its ssh server allows no tunnel (AllowTcpForwarding), or no port is free for one; "
+            "--direct does without",
             is_port_taken=True,
         )
     for words, meaning in _SAID:

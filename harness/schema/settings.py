@@ -145,11 +145,13 @@ def differing_fields(among: Sequence[AnySettings]) -> tuple[str, ...]:
 
 def difference_text(settings: AnySettings, among: Sequence[AnySettings]) -> str:
     """What tells `settings` from the others of `among`: "threads 1"; empty where nothing does."""
-    return ", ".join(
-        _field_text(settings, field)
-        for field in differing_fields(among)
-        if field in _fields(settings)
-    )
+    return fields_text(settings, differing_fields(among))
+
+
+def fields_text(settings: AnySettings, fields: Sequence[str]) -> str:
+    """What they say of these fields, of those that such settings have: "threads 1"."""
+    own = _fields(settings)
+    return ", ".join(_field_text(settings, field) for field in fields if field in own)
 
 
 def shared_text(among: Sequence[AnySettings]) -> str:

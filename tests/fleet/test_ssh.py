@@ -67,6 +67,7 @@ def test_a_server_that_allows_no_tunnels_is_named_as_one_cause(loopback: SshHost
         failure = asked(loopback, "closed-up", "true", a_tunnel())
     assert failure.is_port_taken
     assert "AllowTcpForwarding" in failure.reason
+    assert "--direct" in failure.reason
 
 
 @needs_sshd
@@ -85,6 +86,7 @@ def test_who_is_not_let_in_is_told_how_to_be(loopback: SshHosts) -> None:
     assert not nowhere.may_pass
 
 
+@pytest.mark.slow
 @needs_sshd
 def test_a_program_that_is_not_there_is_told_with_what_to_write(loopback: SshHosts) -> None:
     for command in ("harness", "/nowhere/harness", "~/nowhere/harness"):
@@ -93,6 +95,7 @@ def test_a_program_that_is_not_there_is_told_with_what_to_write(loopback: SshHos
         assert "--harness" in failure.reason
 
 
+@pytest.mark.slow
 @needs_sshd
 def test_a_worker_that_was_killed_may_come_back(loopback: SshHosts) -> None:
     for command in ("kill -9 $$", "sh -c 'kill -9 $$'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,25 @@ class OwnMachine:
     def pull_cable(self) -> None:
         """From here on nothing passes, and nobody is told."""
         _ip("-n", self.name, "link", "set", self.cable, "down")
+
+    def plug_in_cable(self) -> None:
+        """As it was."""
+        _ip("-n", self.name, "link", "set", self.cable, "up")
+
+    @property
+    def gateway(self) -> str:
+        """The address of the machine here, as it is seen from there."""
+        return f"{self.address.rpartition('.')[0]}.1"
+
+    def pids(self) -> list[int]:
+        """Of all processes there."""
+        return [int(pid) for pid in _ip("netns", "pids", self.name).split()]
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """To all processes there, as to a machine that falls asleep or wakes up."""
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def limited(group: Path, *words: str) -> tuple[str, ...]:
@@ -134,5 +154,5 @@ def _answered(address: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
 
 
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
+def _ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout

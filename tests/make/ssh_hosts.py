@@ -148,7 +148,7 @@ def ssh_server(
     } | dict(options or {})
     config = hosts.folder / f"sshd_config_{address}_{port}"
     config.write_text("".join(f"{key} {value}\n" for key, value in given.items()), "utf-8")
-    log = config.with_suffix(".log")
+    log = config.with_name(f"{config.name}.log")
     process = subprocess.Popen([*inside, _SSHD, "-D", "-f", config, "-E", log])
     try:
         _wait_until_open(address, port, process, log)

@@ -24,12 +24,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.errors import UsageError
-from harness.fleet.connection import LOCAL
+from harness.fleet.connection import HARNESS, LOCAL
 from harness.models.catalog.file import parse_record, read_catalog_text
 from harness.schema.record import Record
-
-HARNESS = "harness"
-"""What starts the harness on a host that has said nothing else."""
 
 _ADVICE = "name a plan: harness fleet run PLAN.yaml"
 _N_OFFERED = 2
@@ -136,7 +133,7 @@ def read_plan(
             raise UsageError(f"{path}: no models for {host}; write models: [smollm2-135m]")
         # Behind "--" a name can be no option.
         line = (*(each for of_key in words.values() for each in of_key), "--", *models)
-        planned.append(PlannedHost(host, own.harness or given.harness or command or HARNESS, line))
+        planned.append(PlannedHost(host, own.harness or command or given.harness or HARNESS, line))
     return FleetPlan(path, _sha256(given), tuple(planned))
 
 

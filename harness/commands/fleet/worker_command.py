@@ -25,7 +25,7 @@ from harness.fleet.plain_pickle import guard
 from harness.fleet.workplace import Workplace
 from harness.machine.probe import probe_machine
 from harness.measure.found import Found
-from harness.report.scope import machine_text
+from harness.report.machine_names import machine_text
 
 
 @click.command("worker")

@@ -130,7 +130,7 @@ def test_any_text_is_a_plan_or_is_refused_in_a_line(
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     said = ""
     try:
-        read_plan(file, ["laptop"], None, OPTIONS)
+        read_plan(file, ["laptop"], "harness", OPTIONS)
     except HarnessError as error:
         said = str(error)
     assert "\n" not in said

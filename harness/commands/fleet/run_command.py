@@ -1,0 +1,135 @@
+"""`harness fleet run`: a plan measured on several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+
+from harness.commandline import config, options
+from harness.commandline.fleet_options import Way, way_options
+from harness.commandline.measuring_options import MEASURING
+from harness.commandline.output import Output, output_options
+from harness.commandline.places import FILE
+from harness.commandline.run_words import read_words
+from harness.commands.fleet.document import FleetRun, document
+from harness.commands.fleet.join import joined, named_hosts, tell_of
+from harness.commands.fleet.page import hint, page
+from harness.commands.fleet.plan import FleetPlan, Option, PlannedHost, read_plan
+from harness.errors import ExitCode, UsageError
+from harness.fleet.fleet import measure_fleet
+from harness.fleet.plan import PATIENCE_NS, HostPlan
+from harness.fleet.stored import begun
+from harness.report.progress.fleet import FleetProgress
+
+# A machine that is taken is waited for anyway.
+_IN_PLANS = (MEASURING - {"wait"}) | {"n_users", "draft", "draft_max"}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How long a lost machine is waited for, and whether all is measured anew."""
+
+    patience_ns: int
+    again: bool
+
+
+@click.command(
+    "run",
+    epilog=options.examples(
+        "harness fleet run plan.yaml --hosts laptop,studio,local",
+        "harness fleet run plan.yaml --hosts studio --harness ~/harness/.venv/bin/harness",
+    ),
+)
+@click.argument("plan", type=FILE)
+@way_options
+@click.option(
+    "--patience",
+    "patience_ns",
+    type=options.DURATION,
+    default=f"{PATIENCE_NS // 60_000_000_000}m",
+    show_default=True,
+    help="Wait so long for a machine that is lost.",
+)
+@click.option("--again", is_flag=True, help="Measure anew what an earlier command has measured.")
+@options.results_option
+@output_options
+@click.pass_context
+def run_command(
+    context: click.Context,
+    /,
+    plan: Path,
+    way: Way,
+    patience_ns: int,
+    again: bool,
+    results: Path,
+    output: Output,
+) -> int:
+    """
+    Measure what PLAN says on several machines, each on its own, and see them side by side.
+
+    PLAN is a file in YAML: `models`, and options of `harness run` by their long names, for all
+    machines and under `machines` for one. Each machine fetches its models by itself; the records
+    come here. The same command again goes on with what an earlier one did not finish.
+    """
+    read = read_plan(plan, named_hosts(way), way.command, _options(context))
+    for each in read.hosts:
+        _require_words(each, plan)
+    found = _measured(read, way, _Wanted(patience_ns, again), results, output)
+    code = output.show(page(found), document(found), hint=hint(found))
+    return found.result.exit_code or (ExitCode.ERROR if found.unreachable else code)
+
+
+def _require_words(planned: PlannedHost, plan: Path) -> None:
+    """Nothing, if what is asked of a host makes sense together, as far as that is known here."""
+    try:
+        read_words(planned.words)
+    except UsageError as error:
+        raise UsageError(f"{plan}: for {planned.host}: {error}") from None
+
+
+def _options(context: click.Context) -> Mapping[str, Option]:
+    """What a plan may say, by the options of `harness run` themselves."""
+    root = context.find_root()
+    group = root.command
+    assert isinstance(group, click.Group)
+    run = group.get_command(root, "run")
+    assert run is not None
+    return {
+        each.opts[-1].lstrip("-"): Option(partial(_typed, root, each), each.is_flag)
+        for each in run.params
+        if isinstance(each, click.Option) and each.name in _IN_PLANS
+    }
+
+
+def _typed(
+    context: click.Context, option: click.Option, value: object, where: str
+) -> str | tuple[str, ...]:
+    return config.check(option, value, where, context)
+
+
+def _measured(
+    plan: FleetPlan, way: Way, wanted: _Wanted, results: Path, output: Output
+) -> FleetRun:
+    # Who has measured all of it need not be there.
+    parts = {} if wanted.again else begun(results, plan.sha256).parts
+    complete = {host for host, stored in parts.items() if not stored.was_interrupted}
+    commands = {each.host: each.harness for each in plan.hosts if each.host not in complete}
+    with joined(way, [*commands], commands, tell_of(output)) as fleet:
+        plans = [HostPlan(it.host, it.words) for it in plan.hosts if it.host not in fleet.failures]
+        progress = FleetProgress(output.console, [*fleet.joined])
+        with progress.shown():
+            result = measure_fleet(
+                plans,
+                plan.sha256,
+                fleet.cluster,
+                results,
+                progress,
+                patience_ns=wanted.patience_ns,
+                links=fleet.links,
+                again=wanted.again,
+            )
+        return FleetRun(plan, fleet.joined, fleet.failures, result)

@@ -6,6 +6,7 @@ where one of them is why it failed.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import UsageError
@@ -17,6 +18,7 @@ from harness.schema.settings import Settings
 
 # How a worker ends whose server is gone, or stopped: the library knows no other way.
 _BROKEN_OFF = ("aborted", "crashed", "hung")
+_OF_SERVER = re.compile(r"\bRPC\d+ buffer")  # as ggml-alloc.c says what it did not get
 _LOST = "Remote RPC server crashed"  # ggml-rpc.cpp, before it aborts
 
 
@@ -117,7 +119,12 @@ def blamed(outcome: Outcome, addresses: Sequence[str]) -> Outcome:
 
     To be asked when the worker is gone: a server answers one client at a time.
     """
-    if not addresses or outcome.reason not in _BROKEN_OFF:
+    if not addresses:
+        return outcome
+    if outcome.reason == "out-of-memory" and _OF_SERVER.search(outcome.message or ""):
+        why = "a server gives away no more than is free there; `harness fit --rpc` tells how much"
+        return outcome.model_copy(update={"message": f"{outcome.message}; {why}"})
+    if outcome.reason not in _BROKEN_OFF:
         return outcome
     for address in addresses:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness import units
+from harness.analysis.device_memory import device_of
 from harness.analysis.measured import Measured
 from harness.analysis.speed.rpc_way import way_of_token
 from harness.schema.machine import MachineFacts, RpcServer
@@ -23,10 +24,11 @@ def way_lines(machine: MachineFacts, groups: Sequence[Measured]) -> tuple[str, .
 
 def _ways(machine: MachineFacts, groups: Sequence[Measured]) -> Iterator[str]:
     for group in groups:
-        weights = next((run.weights for run in group.runs if run.weights), ())
-        if not isinstance(group.model, ModelFile):
+        run = next((run for run in group.runs if run.weights), None)
+        if run is None or not isinstance(group.model, ModelFile):
             continue
-        holding = {each.device for each in weights}
+        devices = [each.name for each in run.devices_before]
+        holding = {device_of(each.device, devices) for each in run.weights}
         if way := way_of_token(machine.rpc, holding, group.model.n_vocab):
             yield (
                 f"{group.model.key}: the way to {units.counted(way.n_servers, 'server')} takes "

@@ -75,6 +75,7 @@ def test_a_page_names_servers_and_their_distance(measured: Home, two: str) -> No
     assert f"rpc {first}/{second}" in text
     assert f"RPC server {first}: " in text
     assert "free of 512 MiB, ping " in text
+    assert "the way to 2 servers takes about " in text
 
 
 def test_shared_results_tell_no_address(measured: Home, two: str) -> None:

@@ -80,6 +80,7 @@ def test_a_server_tells_the_limit_of_its_machine_and_gives_no_more(small: Small)
     assert fits(small, "--rpc", first) != "yes"
     found = outcome(small, "--rpc", first)
     assert (found["answer"], found["reason"]) == (1, "out-of-memory")
+    assert "gives away no more than is free there" in str(found["message"])
     shown = small.harness("show", "latest")
     text = " ".join(shown.stderr.split())
     assert re.search(rf"RPC server {first}: \d+ MiB free of {LIMIT >> 20} MiB", text)

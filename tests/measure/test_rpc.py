@@ -171,6 +171,10 @@ def test_a_failure_of_which_no_server_is_the_cause_is_left_as_it_is(serving: Ser
     refused = Outcome(status="failed", reason="context-failed", message="no context")
     assert blamed(refused, ("127.0.0.1:1",)) == refused
     assert blamed(crashed, ()) == crashed
+    full = Outcome(status="failed", reason="out-of-memory", message="failed to allocate X buffer")
+    assert blamed(full, addresses) == full
+    there = full.model_copy(update={"message": "failed to allocate RPC1 buffer of size 7"})
+    assert "no more than is free there" in (blamed(there, addresses).message or "")
     lost = crashed.model_copy(update={"log_tail": ("Remote RPC server crashed or returned",)})
     message = blamed(lost, addresses).message
     assert message is not None

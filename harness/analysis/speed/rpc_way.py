@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from harness.analysis.device_memory import SYSTEM
 from harness.schema.machine import RpcServer
 
 _LOGIT_BYTES = 4
@@ -56,7 +57,7 @@ def way_of_token(
     if not passed:
         return None
     # With a card here too, the last layers may be on it.
-    ends_there = not any(name != "CPU" and not name.startswith("RPC") for name in holding)
+    ends_there = all(name == SYSTEM or name.startswith("RPC") for name in holding)
     speed = passed[-1].bytes_per_s
     is_sent = ends_there and speed is not None and n_vocab is not None
     logits_ns = _LOGIT_BYTES * (n_vocab or 0) * 1e9 / (speed or 1) if is_sent else 0.0

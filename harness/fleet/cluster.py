@@ -6,9 +6,11 @@ import asyncio
 import concurrent.futures
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic, sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from harness import __version__
 from harness.errors import HarnessError, UsageError
@@ -30,15 +32,21 @@ SILENCE_NS = 60 * 10**9
 scheduler waits for a worker, which then gives its cell to another."""
 
 _CONNECT_S = 20
+_LOOK_S = 0.2
+_MACHINE = "machine-"
 
 
 @dataclass(frozen=True)
 class Member:
-    """A worker that is there: its Dask address, what it is called, and what it said of itself."""
+    """
+    A worker that is there, what it is called, and on which machine it is; what it says of itself
+    comes some seconds later. `address` is Dask's.
+    """
 
     address: str
     host: str
-    hello: Hello
+    machine_id: str
+    hello: Hello | None
 
 
 def host_resource(host: str) -> str:
@@ -48,7 +56,7 @@ def host_resource(host: str) -> str:
 
 def machine_resource(machine_id: str) -> str:
     """What the worker on a machine has; machines that are alike have the same."""
-    return f"machine-{machine_id}"
+    return f"{_MACHINE}{machine_id}"
 
 
 class WorkersDied(HarnessError):
@@ -199,6 +207,21 @@ class Cluster:
         found = (_member(address, facts) for address, facts in told["workers"].items())
         return {member.host: member for member in found if member}
 
+    def hellos(self) -> Mapping[str, Hello]:
+        """
+        What the workers say of themselves, by the names of their hosts; those that have just come
+        are waited for.
+
+        Raises:
+            HarnessError: The scheduler does not answer.
+        """
+        until_s = monotonic() + _CONNECT_S
+        while True:
+            members = self.members()
+            if monotonic() > until_s or all(member.hello for member in members.values()):
+                return {host: it.hello for host, it in members.items() if it.hello}
+            sleep(_LOOK_S)
+
     def ask(
         self, job: str, key: str, resources: Mapping[str, float]
     ) -> concurrent.futures.Future[str]:
@@ -261,11 +284,7 @@ def security_of(certificate: Certificate) -> Any:
 def _client(runner: LoopRunner, address: str, security: Any) -> Client:
     from distributed import Client
 
-    class Quiet(Client):  # type: ignore[misc]  # Dask is imported only where it is used
-        # They would show whatever a worker says, and unpickle it.
-        _default_event_handlers: ClassVar[dict[str, Any]] = {}
-
-    return Quiet(
+    return Client(
         address, loop=runner.loop, security=security, timeout=_CONNECT_S, set_as_default=False
     )
 
@@ -288,13 +307,13 @@ def _failure(error: BaseException) -> HarnessError:
 
 def _member(address: str, facts: Mapping[str, Any]) -> Member | None:
     """A worker as the scheduler tells of it; None where it is none of a fleet."""
+    host, resources = str(facts.get("name")), facts.get("resources", {})
+    machines = [it.removeprefix(_MACHINE) for it in resources if it.startswith(_MACHINE)]
+    if host_resource(host) not in resources or len(machines) != 1:
+        return None
     told = facts.get("metrics", {}).get("harness")
-    if not isinstance(told, str):
-        return None
-    try:
-        hello = read_answer(told.encode())
-    except HarnessError:
-        return None
-    if not isinstance(hello, Hello):
-        return None
-    return Member(address, str(facts.get("name")), hello)
+    hello: object = None
+    if isinstance(told, str):
+        with suppress(HarnessError):
+            hello = read_answer(told.encode())
+    return Member(address, host, machines[0], hello if isinstance(hello, Hello) else None)

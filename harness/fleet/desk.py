@@ -14,6 +14,7 @@ from typing import Protocol
 from harness.errors import HarnessError
 from harness.fleet.cluster import BENCHMARK, Member, host_resource, machine_resource
 from harness.fleet.job import AnyAnswer, AnyJob, Busy, Refused, read_answer
+from harness.fleet.order import Hello
 from harness.fleet.plan import FleetObserver, Links
 
 _LOOK_S = 0.5
@@ -96,9 +97,9 @@ class Desk:
         self._lost_ns: int | None = None
         self._is_told_busy = False
 
-    def join(self) -> Member:
+    def join(self) -> Hello:
         """
-        The host's worker, waited for.
+        What the host's worker says of itself, waited for.
 
         Raises:
             GaveUp: None has come, or none will.
@@ -107,9 +108,9 @@ class Desk:
         began_ns = monotonic_ns()
         while True:
             member = self._office.watch.member(self.host)
-            if member is not None:
-                self._machine_id = member.hello.machine_id
-                return member
+            if member is not None and member.hello is not None:
+                self._machine_id = member.machine_id
+                return member.hello
             if why := self._why_out():
                 raise self._giving_up(why)
             if monotonic_ns() - began_ns > self._office.patience_ns:
@@ -166,7 +167,7 @@ class Desk:
         member = self._office.watch.member(self.host)
         if member is None:
             self._is_lost()
-        elif member.hello.machine_id != self._machine_id:
+        elif member.machine_id != self._machine_id:
             raise self._giving_up(
                 f"another machine is called {self.host} now; its plan is for the one before"
             )

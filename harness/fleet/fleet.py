@@ -142,9 +142,9 @@ class _Host:
 
     def _run(self, stack: ExitStack) -> None:
         observer, telling = self._office.observer, self._office.telling
-        member = self._desk.join()
+        hello = self._desk.join()
         with telling:
-            observer.joined(self.name, member.hello)
+            observer.joined(self.name, hello)
         prepared = self._prepared()
         experiment = prepared.experiment
         writer = stack.enter_context(self._writer(experiment))

@@ -19,7 +19,14 @@ _STREAM = frozenset(
         *("task-finished", "task-erred", "release-worker-data", "add-keys", "long-running"),
         *("reschedule", "keep-alive", "worker-status-change", "request-refresh-who-has"),
         *("update-graph", "client-desires-keys", "report-key", "client-releases-keys"),
-        *("heartbeat-client", "close-client", "cancel-keys", "log-event"),
+        *(
+            "heartbeat-client",
+            "close-client",
+            "cancel-keys",
+            "log-event",
+            "subscribe-topic",
+            "unsubscribe-topic",
+        ),
     )
 )
 

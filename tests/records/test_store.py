@@ -28,6 +28,7 @@ GOLD_5 = GOLD_4.with_name("experiment-5.jsonl")
 GOLD_6 = GOLD_4.with_name("experiment-6.jsonl")
 GOLD_7 = GOLD_4.with_name("experiment-7.jsonl")
 GOLD_8 = GOLD_4.with_name("experiment-8.jsonl")
+GOLD_9 = GOLD_4.with_name("experiment-9.jsonl")
 
 
 def write(folder: Path, experiment: Experiment, runs: list[Run], *, is_complete: bool) -> Path:
@@ -354,6 +355,17 @@ def test_a_file_of_schema_8_holds_conversations_and_guesses() -> None:
     told = [it.speculation for it in trials[guessing, "question"].requests]
     assert all(it and it.n_accepted <= it.n_drafted for it in told)
     assert not any(trial.session for run in load(GOLD_7).runs for trial in run.trials)
+
+
+def test_a_file_of_schema_9_says_which_fleet_it_belongs_to() -> None:
+    stored = load(GOLD_9)
+    assert stored.schema == 9
+    part = stored.experiment.fleet
+    assert part is not None
+    assert part.host == "studio"
+    assert part.plan_sha256 is not None
+    assert part.clock_offset_ns is not None
+    assert load(GOLD_8).experiment.fleet is None
 
 
 def test_experiments_are_listed_newest_last(tmp_path: Path) -> None:

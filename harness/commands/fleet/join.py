@@ -129,13 +129,13 @@ def _orders(cluster: Cluster, host: str) -> MakeOrder:
 
 def _there(cluster: Cluster, hosts: Sequence[str], told: Told) -> Fleet:
     """Those that have joined a scheduler of others'."""
-    members = cluster.members()
+    hellos = cluster.hellos()
     fleet = Fleet(cluster)
     for host in hosts:
-        if host in members:
-            _take(fleet, Joined(host, members[host].hello, None), told)
+        if host in hellos:
+            _take(fleet, Joined(host, hellos[host], None), told)
         else:
-            names = ", ".join(members) or "nobody"
+            names = ", ".join(hellos) or "nobody"
             why = f"no worker of that name has joined {cluster.address}; there are {names}"
             _take(fleet, HostUnusable(host, Failure(why)), told)
     return fleet

@@ -1,0 +1,219 @@
+"""Real schedulers, real workers and the real engine, on the loopback interface."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from make.fleet import Recorder, WorkerProcess, overlap, wait_for, worker
+
+from harness.errors import ExitCode
+from harness.fleet import fleet
+from harness.fleet.cluster import Cluster
+from harness.fleet.plan import FleetResult, HostPlan
+from harness.records.store import load, logs_folder
+
+pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
+pytestmark = pytest.mark.slow
+
+SHA256 = "a" * 64
+ONE_RUN = ("--runs", "1", "--trials", "1", "--threads", "1", "-w", "tg8")
+THREE_RUNS = ("--runs", "3", "--trials", "1", "--threads", "1", "-w", "tg8")
+# A second and more in each Run, so that there is time to do it harm.
+LONG = ("--runs", "2", "--trials", "1", "--threads", "1", "-w", "tg700")
+
+
+def measure_fleet(
+    plans: list[HostPlan], cluster: Cluster, results: Path, recorder: Recorder, patience_s: int = 30
+) -> FleetResult:
+    patience_ns = patience_s * 10**9
+    return fleet.measure_fleet(plans, SHA256, cluster, results, recorder, patience_ns=patience_ns)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster.start() as cluster:
+        yield cluster
+
+
+def test_each_machine_gets_an_experiment_of_its_own_and_they_belong_together(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    recorder, results = Recorder(), tmp_path / "results"
+    hosts = ("laptop", "me@studio")
+    plans = [HostPlan(host, ("tiny-random", *THREE_RUNS)) for host in hosts]
+    with ExitStack() as stack:
+        for number, host in enumerate(hosts):
+            stack.enter_context(worker(cluster, host, tmp_path / str(number)))
+        measured = measure_fleet(plans, cluster, results, recorder)
+    assert measured.exit_code == ExitCode.DONE
+    assert set(measured.results) == set(hosts)
+    stored = [load(path) for path in results.glob("*.jsonl")]
+    parts = {it.experiment.fleet for it in stored}
+    assert {part.host for part in parts if part} == set(hosts)
+    assert len({part.id for part in parts if part}) == 1
+    for each in stored:
+        assert each.is_complete
+        assert [run.index for run in each.runs] == [0, 1, 2]
+        assert all(run.trials for run in each.runs)
+        assert each.experiment.fleet is not None
+        offset_ns = each.experiment.fleet.clock_offset_ns
+        assert offset_ns is not None
+        assert abs(offset_ns) < 10**9  # it is the same clock
+        assert logs_folder(each.path).joinpath("run-001.log").read_text()
+    assert recorder.of("laptop").count("finished a Run") == 3
+
+
+def test_two_names_of_one_machine_take_turns(cluster: Cluster, tmp_path: Path) -> None:
+    recorder = Recorder()
+    plans = [HostPlan(host, ("tiny-random", *LONG)) for host in "ab"]
+    # One folder for temporary files: so one lock, as on one machine.
+    with (
+        worker(cluster, "a", tmp_path / "tmp"),
+        worker(cluster, "b", tmp_path / "tmp"),
+    ):
+        measured = measure_fleet(plans, cluster, tmp_path / "results", recorder)
+    assert measured.exit_code == ExitCode.DONE
+    runs = [run for host in "ab" for run in recorder.runs[host]]
+    assert len(runs) == 4
+    assert not overlap(runs)
+
+
+def test_a_killed_workers_cell_is_done_by_the_next_worker(cluster: Cluster, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        started: list[WorkerProcess] = []
+        orphans: list[psutil.Process] = []
+
+        def start() -> None:
+            started.append(stack.enter_context(worker(cluster, "a", tmp_path / "tmp")))
+
+        def kill(host: str, number: int) -> None:
+            if number == 2 and len(started) == 1:
+                orphans.append(started[0].measuring())
+                started[0].process.kill()
+
+        recorder = Recorder(on_sent=kill, on_lost=lambda host: start())
+        start()
+        plans = [HostPlan("a", ("tiny-random", *LONG))]
+        measured = measure_fleet(plans, cluster, tmp_path / "results", recorder)
+    assert measured.exit_code == ExitCode.DONE
+    assert not orphans or not orphans[0].is_running()
+    assert recorder.of("a").count("lost") == recorder.of("a").count("back") == 1
+    (path,) = (tmp_path / "results").glob("*.jsonl")
+    runs = load(path).runs
+    assert [run.index for run in runs] == [0, 1]
+    assert {run.outcome.status for run in runs} == {"ok"}
+    assert not overlap(runs)
+
+
+def test_a_cell_that_ends_its_worker_each_time_is_a_failed_run(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        places = itertools.count()
+
+        def start() -> None:
+            started.append(stack.enter_context(worker(cluster, "a", tmp_path / str(next(places)))))
+
+        def next_one(host: str) -> None:
+            start()
+            if len(started) <= 3:
+                started[-1].measuring()
+                started[-1].process.kill()
+
+        def kill(host: str, number: int) -> None:
+            if number == 1 and len(started) == 1:
+                started[0].measuring()
+                started[0].process.kill()
+
+        started: list[WorkerProcess] = []
+        recorder = Recorder(on_sent=kill, on_lost=next_one)
+        start()
+        plans = [HostPlan("a", ("tiny-random", *LONG))]
+        measured = measure_fleet(plans, cluster, tmp_path / "results", recorder)
+    runs = recorder.runs["a"]
+    assert [run.outcome.reason for run in runs] == ["killed", None]
+    assert runs[0].outcome.message is not None
+    assert "lost each time" in runs[0].outcome.message
+    assert measured.exit_code == ExitCode.ERROR
+
+
+def test_a_machine_that_stays_away_is_given_up_and_its_plan_goes_on_later(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    results, plans = tmp_path / "results", [HostPlan("a", ("tiny-random", *THREE_RUNS))]
+    with ExitStack() as stack:
+        process = stack.enter_context(worker(cluster, "a", tmp_path / "tmp"))
+        process.answer()
+
+        def kill(host: str, number: int) -> None:
+            if number == 2:
+                process.process.kill()
+
+        recorder = Recorder(on_sent=kill)
+        measured = measure_fleet(plans, cluster, results, recorder, patience_s=2)
+        assert measured.exit_code == ExitCode.ERROR
+        assert measured.failures == {"a": "it was lost for too long"}
+        (path,) = results.glob("*.jsonl")
+        assert load(path).was_interrupted
+        before = load(path).runs
+        stack.enter_context(worker(cluster, "a", tmp_path / "tmp"))
+        later = Recorder()
+        again = measure_fleet(plans, cluster, results, later)
+    assert again.exit_code == ExitCode.DONE
+    assert later.of("a")[:3] == ["joined", "resumed", "prepared"]
+    assert list(results.glob("*.jsonl")) == [path]
+    stored = load(path)
+    assert stored.runs[: len(before)] == before
+    assert len(stored.runs) == 3
+    assert not stored.was_interrupted
+    third = measure_fleet(plans, cluster, results, Recorder())
+    assert third.complete == ("a",)
+    assert third.results["a"].result.runs == list(stored.runs)
+
+
+def test_a_host_that_refuses_its_words_leaves_the_others_alone(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    plans = [
+        HostPlan("a", ("no-such-model", *ONE_RUN)),
+        HostPlan("b", ("tiny-random", *ONE_RUN, "--split-mode", "sideways")),
+        HostPlan("c", ("tiny-random", *ONE_RUN)),
+    ]
+    with ExitStack() as stack:
+        for host in "abc":
+            stack.enter_context(worker(cluster, host, tmp_path / host))
+        recorder = Recorder()
+        measured = measure_fleet(plans, cluster, tmp_path / "results", recorder)
+    assert set(measured.results) == {"c"}
+    assert "no-such-model" in measured.failures["a"]
+    assert "split-mode" in measured.failures["b"]
+    assert measured.exit_code == ExitCode.ERROR
+
+
+def test_the_end_of_its_input_ends_a_worker_and_what_measures_for_it(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    gone: list[psutil.Process] = []
+    with worker(cluster, "a", tmp_path / "tmp") as process:
+        process.answer()
+
+        def end(host: str, number: int) -> None:
+            gone.append(process.measuring())
+            process.end()
+            wait_for(lambda: not gone[0].is_running())
+
+        plans = [HostPlan("a", ("tiny-random", *LONG))]
+        measured = measure_fleet(
+            plans,
+            cluster,
+            tmp_path / "results",
+            Recorder(on_sent=end),
+            patience_s=1,
+        )
+    assert len(gone) == 1
+    assert measured.results["a"].result.is_interrupted

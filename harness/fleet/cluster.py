@@ -6,8 +6,6 @@ import asyncio
 import concurrent.futures
 import json
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic, sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from harness import __version__
 from harness.errors import HarnessError, UsageError
 from harness.fleet.dask_here import prepare_dask
-from harness.fleet.order import Certificate, Hello, WorkerOrder, read_answer
+from harness.fleet.members import Member, member_of
+from harness.fleet.order import Certificate, Hello, WorkerOrder
 from harness.fleet.plain_pickle import guard
 
 if TYPE_CHECKING:
@@ -24,39 +23,12 @@ if TYPE_CHECKING:
 
     from harness.fleet.certificates import Authority
 
-BENCHMARK = "benchmark"
-"""The resource of which each worker has one, so that it does one thing at a time."""
-
 SILENCE_NS = 60 * 10**9
 """How long a worker waits for a scheduler that says nothing: some heartbeats, and no more than the
 scheduler waits for a worker, which then gives its cell to another."""
 
 _CONNECT_S = 20
 _LOOK_S = 0.2
-_MACHINE = "machine-"
-
-
-@dataclass(frozen=True)
-class Member:
-    """
-    A worker that is there, what it is called, and on which machine it is; what it says of itself
-    comes some seconds later. `address` is Dask's.
-    """
-
-    address: str
-    host: str
-    machine_id: str
-    hello: Hello | None
-
-
-def host_resource(host: str) -> str:
-    """What only the worker of `host` has."""
-    return f"host-{host}"
-
-
-def machine_resource(machine_id: str) -> str:
-    """What the worker on a machine has; machines that are alike have the same."""
-    return f"{_MACHINE}{machine_id}"
 
 
 class WorkersDied(HarnessError):
@@ -204,7 +176,7 @@ class Cluster:
             told = self.client.sync(self.client.scheduler.identity, n_workers=-1)
         except OSError as error:
             raise HarnessError(f"the scheduler at {self.address} is gone: {error}") from error
-        found = (_member(address, facts) for address, facts in told["workers"].items())
+        found = (member_of(address, facts) for address, facts in told["workers"].items())
         return {member.host: member for member in found if member}
 
     def hellos(self) -> Mapping[str, Hello]:
@@ -303,17 +275,3 @@ def _failure(error: BaseException) -> HarnessError:
     if "KilledWorker" in repr(error):
         return WorkersDied("each worker that did this job was lost")
     return HarnessError(f"the scheduler cannot have a job done: {str(error)[:500]}")
-
-
-def _member(address: str, facts: Mapping[str, Any]) -> Member | None:
-    """A worker as the scheduler tells of it; None where it is none of a fleet."""
-    host, resources = str(facts.get("name")), facts.get("resources", {})
-    machines = [it.removeprefix(_MACHINE) for it in resources if it.startswith(_MACHINE)]
-    if host_resource(host) not in resources or len(machines) != 1:
-        return None
-    told = facts.get("metrics", {}).get("harness")
-    hello: object = None
-    if isinstance(told, str):
-        with suppress(HarnessError):
-            hello = read_answer(told.encode())
-    return Member(address, host, machines[0], hello if isinstance(hello, Hello) else None)

@@ -12,8 +12,8 @@ from time import monotonic_ns
 from typing import Protocol
 
 from harness.errors import HarnessError
-from harness.fleet.cluster import BENCHMARK, Member, host_resource, machine_resource
 from harness.fleet.job import AnyAnswer, AnyJob, Busy, Refused, read_answer
+from harness.fleet.members import BENCHMARK, Member, host_resource, machine_resource
 from harness.fleet.order import Hello
 from harness.fleet.plan import FleetObserver, Links
 

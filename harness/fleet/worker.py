@@ -26,7 +26,7 @@ import psutil
 from distributed import Security, Worker
 
 from harness import __version__
-from harness.fleet.cluster import BENCHMARK, host_resource, machine_resource
+from harness.fleet.members import BENCHMARK, host_resource, machine_resource
 from harness.fleet.order import Hello, WorkerOrder, WorkerRefused
 from harness.fleet.scheduler import keep_only
 from harness.schema.machine import Machine

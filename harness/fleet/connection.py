@@ -148,19 +148,19 @@ class Connection:
             stdin.flush()
 
     def _read_answer(self) -> None:
-        stream = _stream(self._process.stdout)
-        line = stream.readline(MOST_BYTES)
-        # What a shell's start-up file prints comes before.
-        while line and not line.startswith(b"{"):
+        with _stream(self._process.stdout) as stream:
             line = stream.readline(MOST_BYTES)
-        self._answers.put(line)
-        while stream.read(_CHUNK_BYTES):
-            pass
+            # What a shell's start-up file prints comes before.
+            while line and not line.startswith(b"{"):
+                line = stream.readline(MOST_BYTES)
+            self._answers.put(line)
+            while stream.read(_CHUNK_BYTES):
+                pass
 
     def _read_errors(self) -> None:
-        stream = _stream(self._process.stderr)
-        while line := stream.readline(MOST_BYTES):
-            self._said.append(line.decode(errors="replace").rstrip())
+        with _stream(self._process.stderr) as stream:
+            while line := stream.readline(MOST_BYTES):
+                self._said.append(line.decode(errors="replace").rstrip())
 
 
 def connect(

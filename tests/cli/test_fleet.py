@@ -190,6 +190,25 @@ def test_hosts_are_told_with_what_they_are(home: Home, hosts: SshHosts) -> None:
         assert each["worker"]["rss_bytes"] > 0
 
 
+@pytest.mark.slow
+@needs_sshd
+def test_a_clock_that_differs_is_told_and_kept_and_nothing_else(
+    home: Home, plan: Path, hosts: SshHosts
+) -> None:
+    ahead = "import time; now = time.time_ns; time.time_ns = lambda: now() + 3600 * 10**9"
+    program = hosts.program("three", ahead)
+    plan.write_text(QUICK, "utf-8")
+    done = home.harness(*command(plan, hosts, "three"), "--harness", program)
+    assert done.exit_code == 0, done.stderr
+    assert "Warning: three: its clock is " in done.stderr
+    assert " ahead; the record keeps that." in done.stderr
+    (stored,) = records(home.results).values()
+    assert stored.experiment.fleet is not None
+    offset_ns = stored.experiment.fleet.clock_offset_ns
+    assert offset_ns is not None
+    assert abs(offset_ns - 3600 * 10**9) < 60 * 10**9
+
+
 def of_host(hosts: SshHosts, name: str) -> list[psutil.Process]:
     """All that the harness does on that host."""
     start = str(hosts.folder / name / "start.py")

@@ -12,10 +12,11 @@ from harness.commands.fleet.document import FleetRun
 from harness.fleet.links import Joined
 from harness.fleet.order import Hello
 from harness.measure.session import SessionResult
-from harness.report.legend import DISTURBED_MARK
+from harness.report.legend import DISTURBED_MARK, marks
 from harness.report.machine_names import machine_text
 from harness.report.page import Cell, Column, Facts, Note, Page, Table, notes
 from harness.report.typed_command import command_line
+from harness.schema.figure import Figure
 from harness.schema.settings import differing_fields, fields_text
 from harness.schema.workload import parse_workload
 
@@ -103,15 +104,13 @@ def _side_by_side(found: FleetRun, groups: Sequence[tuple[str, Measured]]) -> Pa
         ),
     )
     cells = tuple((*key, *(row.get(host) for host in hosts)) for key, row in rows.items())
-    is_disturbed = any(
-        isinstance(cell, str) and cell.endswith(DISTURBED_MARK)
-        for row in rows.values()
-        for cell in row.values()
+    shown = [cell for row in rows.values() for cell in row.values()]
+    told = marks(
+        has_range=any(isinstance(it, Figure) and it.kind == "range" for it in shown),
+        has_disturbed=any(isinstance(it, str) and it.endswith(DISTURBED_MARK) for it in shown),
+        has_doubt=False,
     )
-    legend = (
-        (f"{DISTURBED_MARK} no trial of it was clean: not to be quoted.",) if is_disturbed else ()
-    )
-    return (Table(columns, cells, legend=legend, is_grouped=True),)
+    return (Table(columns, cells, legend=tuple(told), is_grouped=True),)
 
 
 def _figures(group: Measured) -> Iterator[tuple[str, Metric, Cell]]:

@@ -107,8 +107,8 @@ def is_loopback(host: str) -> bool:
 def lost(address: str, silence_s: int, where: str, tail: tuple[str, ...]) -> Outcome:
     """The outcome of a worker that was ended because a server's machine was gone."""
     message = (
-        f"the RPC server {address} was lost {where}: its machine, or the network to it, gave no "
-        f"answer for {silence_s} s"
+        f"the RPC server {address} was lost {where}: its machine, or the network to it, did not "
+        f"answer within {silence_s} s"
     )
     return Outcome(status="failed", reason="hung", message=message, log_tail=tail)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness import units
 from harness.analysis.device_memory import device_of
 from harness.analysis.measured import Measured
-from harness.analysis.speed.rpc_way import way_of_token
+from harness.analysis.speed.rpc_way import way_of_token, way_of_weights_ns
 from harness.schema.machine import MachineFacts, RpcServer
 from harness.schema.model import ModelFile
 
@@ -20,6 +20,12 @@ def server_lines(machine: MachineFacts) -> tuple[str, ...]:
 def way_lines(machine: MachineFacts, groups: Sequence[Measured]) -> tuple[str, ...]:
     """What the way to them took of each token of what was measured over them."""
     return tuple(dict.fromkeys(_ways(machine, groups)))
+
+
+def load_lines(machine: MachineFacts, key: str, weights: Mapping[str, int]) -> Iterator[str]:
+    """How long the weights of the model `key`, by device, are under way to them at each load."""
+    if way_ns := way_of_weights_ns(machine.rpc, weights):
+        yield f"{key}: sending its weights to the servers takes about {units.duration(way_ns)}."
 
 
 def _ways(machine: MachineFacts, groups: Sequence[Measured]) -> Iterator[str]:

@@ -137,6 +137,8 @@ def test_fit_plans_over_both(home: Home, two: str) -> None:
     assert speed["figure"] is None
     assert speed["bound"].startswith("at most ")
     assert "the way to 2 servers takes about" in speed["reason"]
+    page = home.harness("fit", MODEL, *asked[:-1]).stdout
+    assert "sending its weights to the servers takes about" in " ".join(page.split())
 
 
 def test_where_nobody_answers_nothing_is_begun(home: Home) -> None:

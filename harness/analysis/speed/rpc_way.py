@@ -8,7 +8,7 @@ four bytes for each token of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.device_memory import SYSTEM
@@ -47,13 +47,7 @@ def way_of_token(
         holding: Names of the devices that hold weights, as the engine has them: "RPC0", "CPU".
         n_vocab: Tokens of the vocabulary.
     """
-    passed: list[RpcServer] = []
-    first = 0
-    for server in servers:
-        names = {f"RPC{first + i}" for i in range(len(server.devices))}
-        first += len(server.devices)
-        if names & {*holding}:
-            passed.append(server)
+    passed = [server for server, names in _named(servers) if names & {*holding}]
     if not passed:
         return None
     # With a card here too, the last layers may be on it.
@@ -62,3 +56,28 @@ def way_of_token(
     is_sent = ends_there and speed is not None and n_vocab is not None
     logits_ns = _LOGIT_BYTES * (n_vocab or 0) * 1e9 / (speed or 1) if is_sent else 0.0
     return Way(len(passed), sum(server.ping_ns for server in passed), logits_ns)
+
+
+def way_of_weights_ns(servers: Sequence[RpcServer], weights: Mapping[str, int]) -> float:
+    """
+    What sending the weights takes at least, one server after the other; 0 where none are sent.
+
+    Args:
+        servers: As above; one whose speed is not known takes no time.
+        weights: Bytes by the engine's name of the device.
+    """
+    return sum(
+        weights.get(name, 0) * 1e9 / server.bytes_per_s
+        for server, names in _named(servers)
+        for name in names
+        if server.bytes_per_s
+    )
+
+
+def _named(servers: Sequence[RpcServer]) -> Iterator[tuple[RpcServer, set[str]]]:
+    """Each with the engine's names of its devices."""
+    first = 0
+    for server in servers:
+        after = first + len(server.devices)
+        yield server, {f"RPC{i}" for i in range(first, after)}
+        first = after

@@ -15,7 +15,7 @@ from harness.commands.fit.speeds import PredictedSpeed
 from harness.measure.memory import ContextFit, ModelFit
 from harness.report.page import Cell, Column, Note, Page, Table, explanation, notes
 from harness.report.picture import Picture
-from harness.report.rpc_servers import server_lines
+from harness.report.rpc_servers import load_lines, server_lines
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.prediction import Method, Prediction
 
@@ -77,8 +77,13 @@ def page(result: FitResult, pictures: Sequence[Picture] = ()) -> Page:
     ]
     memory = _memory(result.capacity) if result.fits else ""
     servers = server_lines(result.machine) if result.fits else ()
+    loads = [
+        line
+        for it, _ in result.fits
+        for line in load_lines(result.machine, it.found.key, it.plan.weights)
+    ]
     explained = explanation((*_EXPLAINED, _INTERVALS, meaning()) if result.fits else ())
-    return (*said, *models, *notes(memory, servers), *failures, *explained)
+    return (*said, *models, *notes(memory, servers, loads), *failures, *explained)
 
 
 def hint(result: FitResult) -> Page:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.speed.rpc_way import way_of_token
+from harness.analysis.speed.rpc_way import way_of_token, way_of_weights_ns
 from harness.schema.machine import RpcDevice, RpcServer
 
 MS = 1_000_000
@@ -52,6 +52,13 @@ def test_with_a_card_here_the_logits_may_be_made_on_it() -> None:
     way = way_of_token([server(MS, 10**6)], {"RPC0", "CUDA0"}, N_VOCAB)
     assert way is not None
     assert way.logits_ns == 0
+
+
+def test_weights_are_sent_to_one_server_after_the_other() -> None:
+    servers = [server(MS, 10**8, n_devices=2), server(MS), server(MS, 10**9)]
+    weights = {"CPU": 10**9, "RPC0": 10**8, "RPC1": 10**8, "RPC2": 10**8, "RPC3": 10**9}
+    assert way_of_weights_ns(servers, weights) == pytest.approx(3e9)
+    assert way_of_weights_ns([], weights) == 0
 
 
 @given(

@@ -6,14 +6,17 @@ What a user's Dask configuration says of time-outs, preloads or plug-ins is for 
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from typing import Any
 
 from harness.errors import HarnessError
 
+# Their lines would stand among ours; what matters is said in one of our own.
+_TALKATIVE = frozenset(("distributed", "tornado", "asyncio"))
+_SILENT = logging.CRITICAL + 1
+
 _SETTINGS: dict[str, Any] = {
-    # Their lines would stand among ours; what matters is said in one of our own.
-    "logging": dict.fromkeys(("distributed", "tornado", "asyncio"), "CRITICAL"),
     # Nothing that wakes up without being asked: a worker idles beside what is measured.
     "distributed.worker.profile.enabled": False,
     "distributed.worker.profile.cycle": "1h",
@@ -80,4 +83,7 @@ def prepare_dask() -> str:
     dask.config.set(_SETTINGS)
     import distributed
 
+    for name in [*logging.root.manager.loggerDict]:
+        if name.split(".")[0] in _TALKATIVE:
+            logging.getLogger(name).setLevel(_SILENT)
     return str(distributed.__version__)

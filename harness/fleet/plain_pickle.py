@@ -16,7 +16,7 @@ import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.errors import HarnessError
 
@@ -46,7 +46,11 @@ def guard(answer: Answer | None = None) -> None:
     known = _known(answer or json.loads)
 
     def loads(data: Any, *, buffers: Iterable[Any] = ()) -> Any:
-        return plain(data, known, buffers)
+        try:
+            return plain(data, known, buffers)
+        except NotPlain as error:
+            # A worker that cannot read a task ends; one that cannot do it says so.
+            return _in_place_of(data, known, error) if answer else _raise(error)
 
     # Both modules have names of their own for it, and for the standard library's.
     of_standard = SimpleNamespace(**{**vars(pickle), "loads": loads, "load": _refused})
@@ -85,6 +89,44 @@ class _Plain(pickle.Unpickler):
         if found is None:
             raise NotPlain(f"a message names {module}.{name}, which is no part of a job")
         return found
+
+
+def _in_place_of(data: Any, known: Mapping[tuple[str, str], Any], error: NotPlain) -> Any:
+    """
+    A task that fails with `error`, in place of the one in a pickle.
+
+    Raises:
+        NotPlain: It is no task.
+    """
+    from dask._task_spec import Task
+
+    try:
+        found = _Inert(io.BytesIO(data), known, ()).load()
+    except Exception:  # a pickle of anybody's making
+        raise error from None
+    return Task(found.key, _raise, error) if isinstance(found, Task) else _raise(error)
+
+
+class _Inert(_Plain):
+    """Reads a pickle for its shape: what it may not name becomes something that does nothing."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a pickle may name, or nothing's class."""
+        return self._known.get((module, name), _Nothing)
+
+
+class _Nothing:
+    """What comes of calling it is itself, and nothing can be set on it."""
+
+    def __new__(cls, *_: object, **__: object) -> Any:
+        return cls
+
+    @staticmethod
+    def __setstate__(_: object) -> None: ...
+
+
+def _raise(error: NotPlain) -> NoReturn:
+    raise error
 
 
 def _known(answer: Callable[[str], Any]) -> Mapping[tuple[str, str], Any]:

@@ -23,7 +23,7 @@ from time import monotonic_ns, perf_counter_ns, process_time_ns
 from typing import Any
 
 import psutil
-from distributed import Security, Worker
+from distributed import Security, Status, Worker
 
 from harness import __version__
 from harness.fleet.members import BENCHMARK, host_resource, machine_resource
@@ -184,6 +184,8 @@ async def _serve(
     gc.freeze()
     gc.disable()  # workplace.py looks for garbage between two jobs
     hello = await _hello(machine, title)
+    if worker.status != Status.running:
+        raise WorkerRefused("unreachable", f"{worker.order.scheduler} ended the connection")
     worker.hello = hello.model_dump_json()
     await worker.heartbeat()
     say(hello)

@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
+from dask._task_spec import Task
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -63,6 +64,17 @@ def test_no_name_is_looked_up_but_those_that_are_known(module: str, name: str) -
 def test_a_known_name_reached_by_another_way_is_refused() -> None:
     with pytest.raises(NotPlain, match=r"json\.codecs\.builtins\.eval"):
         plain(b"\x80\x04\x8c\x04json\x8c\x14codecs.builtins.eval\x93.", KNOWN)
+
+
+def test_a_task_that_names_a_function_is_one_that_fails_when_it_is_done() -> None:
+    task = pickle.dumps(Task("key", os.getpid, 1))
+    known = KNOWN | {("dask._task_spec", "Task"): Task, ("builtins", "dict"): dict}
+    with pytest.raises(NotPlain) as caught:
+        plain(task, known)
+    instead = plain_pickle._in_place_of(task, known, caught.value)
+    assert instead.key == "key"
+    with pytest.raises(NotPlain, match=r"posix\.getpid"):
+        instead()
 
 
 def test_a_message_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

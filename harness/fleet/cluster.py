@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from harness import __version__
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.fleet.dask_here import prepare_dask
 from harness.fleet.members import Member, member_of
-from harness.fleet.order import Certificate, Hello, WorkerOrder
+from harness.fleet.order import SILENCE_NS, Certificate, Hello, WorkerOrder, require_certificate
 from harness.fleet.plain_pickle import guard
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
     from harness.fleet.certificates import Authority
 
-SILENCE_NS = 60 * 10**9
-"""How long a worker waits for a scheduler that says nothing: some heartbeats, and no more than the
-scheduler waits for a worker, which then gives its cell to another."""
-
-_CONNECT_S = 20
+_CONNECT_S = 10
 _LOOK_S = 0.2
 
 
@@ -105,11 +101,7 @@ class Cluster:
             UsageError: There is no certificate.
             HarnessError: The extra `fleet` is missing, none answers, or it is of another version.
         """
-        if certificate is None:
-            raise UsageError(
-                f"{address}: a fleet speaks TLS alone, or anybody could have it measure; add "
-                "--tls-ca, --tls-cert and --tls-key"
-            )
+        certificate = require_certificate(certificate, address)
         version = prepare_dask()
         guard()
         from distributed.utils import LoopRunner

@@ -12,11 +12,15 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from harness.bounded import parsed_json
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.schema.record import Record, first_mistake
 
 MOST_BYTES = 64 << 10
 """Of an order or an answer: three certificates and keys take some 3 KB."""
+
+SILENCE_NS = 60 * 10**9
+"""How long a worker waits for a scheduler that says nothing: some heartbeats, and no more than the
+scheduler waits for a worker, which then gives its cell to another."""
 
 HostName = Annotated[str, Field(pattern=r"^[\w.@:+-]{1,200}$")]
 """What the submitter calls a machine: a name of ssh's, "user@host", or one that a user made up."""
@@ -118,6 +122,21 @@ class Refusal(Record):
 _ANSWER: TypeAdapter[Hello | Refusal] = TypeAdapter(
     Annotated[Hello | Refusal, Field(discriminator="kind")]
 )
+
+
+def require_certificate(certificate: Certificate | None, address: str) -> Certificate:
+    """
+    The certificate for a cluster of others at `address`.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if certificate is None:
+        raise UsageError(
+            f"{address}: a fleet speaks TLS alone, or anybody could have it measure; add --tls-ca, "
+            "--tls-cert and --tls-key"
+        )
+    return certificate
 
 
 def read_order(line: bytes) -> WorkerOrder:

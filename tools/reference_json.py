@@ -30,6 +30,7 @@ from harness.commands.exchange.document import ExportDocument, ImportDocument
 from harness.commands.fit.document import AuditDocument, FitDocument
 from harness.commands.fleet.document import FleetDocument
 from harness.commands.fleet.hosts_page import FleetHostsDocument
+from harness.commands.fleet.worker_page import WorkerDocument
 from harness.commands.frontier.document import FrontierDocument
 from harness.commands.gate.baseline_document import (
     BaselinesDocument,
@@ -81,6 +82,7 @@ DOCUMENTS: Mapping[str, type] = {
     "rpc serve": ServingDocument,
     "fleet run": FleetDocument,
     "fleet hosts": FleetHostsDocument,
+    "fleet worker ADDRESS": WorkerDocument,
     "cache": CacheResult,
     "cache rm": RemovedResult,
     "machine": MachineResult,

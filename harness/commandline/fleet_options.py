@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from harness.bounded import read_bounded
 from harness.commandline import options
@@ -17,11 +18,12 @@ from harness.commandline.places import FILE
 from harness.errors import HarnessError, UsageError
 from harness.files import cannot
 from harness.fleet.connection import HARNESS, LOCAL
-from harness.fleet.order import Certificate
+from harness.fleet.order import Address, Certificate
 from harness.fleet.ssh import require_host
 
 _MOST_PEM_BYTES = 64 << 10
 _MOST_PORT = 65_535
+_SCHEDULER: TypeAdapter[str] = TypeAdapter(Address)
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|\w[\w.-]*)(?::(?P<port>\d{1,5}))?")
 
 
@@ -55,15 +57,38 @@ def host_names(text: str) -> tuple[str, ...]:
     Raises:
         ValueError: One is none, or named twice.
     """
-    names = [name.strip() for name in text.split(",")]
+    names = [host_name(name.strip()) for name in text.split(",")]
     for name in names:
-        try:
-            require_host(name)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
         if names.count(name) > 1:
             raise ValueError(f"{name} is named twice; name each host once")
     return tuple(names)
+
+
+def host_name(text: str) -> str:
+    """
+    The name of a host.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return require_host(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def scheduler_address(text: str) -> str:
+    """
+    The address of a scheduler.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return _SCHEDULER.validate_python(text)
+    except ValidationError:
+        pass
+    raise ValueError(f"{text!r} is no address of a scheduler; write tls://10.0.0.5:8786")
 
 
 def listen_address(text: str) -> tuple[str, int]:
@@ -161,6 +186,7 @@ _WAY = (
     ),
     click.option(
         "--scheduler",
+        type=options.Parsed("address", scheduler_address),
         metavar="ADDRESS",
         help="Use the workers that have joined this Dask scheduler (`harness fleet worker`), as "
         "tls://10.0.0.5:8786, instead of starting some over ssh.",

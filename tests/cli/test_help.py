@@ -52,7 +52,7 @@ def test_help_of_a_verb_ends_with_examples_that_it_understands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_RESULTS", raising=False)
-    for name in ("results.jsonl", "model.gguf", "plan.yaml"):
+    for name in ("results.jsonl", "model.gguf", "plan.yaml", "ca.pem", "a.pem", "a.key"):
         Path(name).touch()
     command = cli.group.get_command(click.Context(cli.group), verb)
     assert command is not None

@@ -29,6 +29,7 @@ _WORKER = "fleet worker -"
 _HELLO_S = 90.0
 _END_S = 5.0
 _N_LINES = 20
+_NO_EXTRA = "the extra `fleet` is not installed there: pip install 'inference-harness[fleet]'"
 _N_DRAWS = 5
 _CHUNK_BYTES = 65_536
 
@@ -220,8 +221,9 @@ def _process(host: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def _refused(answer: Refusal) -> Failure:
+    is_missing = answer.reason == "missing"  # which says "here", as for whoever starts it by hand
     return Failure(
-        answer.message,
+        _NO_EXTRA if is_missing else answer.message,
         is_port_taken=answer.reason == "port-in-use",
         may_pass=answer.reason in ("unreachable", "registered"),
     )

@@ -189,6 +189,8 @@ def failure_of(host: str, command: str, exit_code: int, said: Sequence[str]) -> 
         return _of_ssh(host, text, last)
     if "no such command 'fleet'" in text:
         return Failure("its harness is older and knows no fleet; install this version there")
+    if "traceback (most recent call last)" in text or "syntaxerror" in text:
+        return Failure(f"its Python cannot run the harness ({last}); set it up there anew")
     is_missing = any(words in text for words in _NO_PROGRAM)
     if exit_code in (_NOT_EXECUTABLE, _NOT_FOUND) or (is_missing and "error: " not in text):
         program = command.split(" fleet ")[0]

@@ -159,17 +159,34 @@ def test_a_machine_that_cannot_be_used_costs_a_line_and_the_others_go_on(
     assert "Traceback" not in done.stderr
 
 
+WITHOUT_EXTRA = """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: find(name, *more) if name != "distributed" else None
+"""
+
+
 @pytest.mark.slow
 @needs_sshd
-def test_another_version_of_distributed_is_refused_in_a_line(home: Home, hosts: SshHosts) -> None:
-    other = hosts.program("three", "import distributed\ndistributed.__version__ = '2020.1.0'")
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("import distributed\ndistributed.__version__ = '2020.1.0'", "2020.1.0"),
+        (WITHOUT_EXTRA, "the extra `fleet` is not installed there: pip install"),
+        ("raise ImportError('click')", "its Python cannot run the harness (ImportError: click)"),
+    ],
+)
+def test_what_a_machine_lacks_is_told_in_a_line(
+    home: Home, hosts: SshHosts, before: str, said: str
+) -> None:
     done = home.harness(
         *("fleet", "hosts", "--hosts", "three", "--ssh-config", hosts.config),
-        *("--harness", other, "--json"),
+        *("--harness", hosts.program("three", before), "--json"),
     )
     assert done.exit_code == 1
     (host,) = done.document["hosts"]
-    assert "2020.1.0" in host["reason"]
+    assert said in host["reason"]
+    assert "\n" not in host["reason"]
 
 
 @pytest.mark.slow

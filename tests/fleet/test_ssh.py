@@ -108,6 +108,12 @@ def test_a_worker_that_was_killed_may_come_back(loopback: SshHosts) -> None:
     [
         (1, "'harness' is not recognized as an internal or external command,", "is not found"),
         (2, "Error: No such command 'fleet'. Did you mean 'pull'?; see `harness`", "is older"),
+        (
+            1,
+            "Traceback (most recent call last):\n  File x\nModuleNotFoundError: click",
+            "its Python cannot run the harness (ModuleNotFoundError: click)",
+        ),
+        (1, "    match x:\n          ^\nSyntaxError: invalid syntax", "its Python cannot run"),
         (1, "Error: the extra `fleet` is missing", "the extra `fleet` is missing"),
         (255, "Timeout, server studio not responding.", "no answer for 15 s"),
         (255, "ssh: connect to host studio port 22: No route to host", "it does not answer"),
@@ -118,7 +124,7 @@ def test_a_worker_that_was_killed_may_come_back(loopback: SshHosts) -> None:
 def test_what_ssh_or_the_far_side_says_becomes_a_sentence(
     exit_code: int, said: str, reason: str
 ) -> None:
-    assert reason in failure_of("studio", "harness", exit_code, [said, ""]).reason
+    assert reason in failure_of("studio", "harness", exit_code, [*said.split("\n"), ""]).reason
 
 
 @pytest.mark.parametrize("name", ["", "-oProxyCommand=x", "a b", "a,b", "a/b", "a\n", "a;b"])

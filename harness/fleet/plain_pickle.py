@@ -6,7 +6,7 @@ it called. Every place where Dask makes objects of bytes asks `loads` of one mod
 (distributed.protocol.pickle, and names imported from it). While the guard stands, that knows the
 names below and no other: those that a task consists of. What is to be computed stands in the task
 as `json.loads` of a text, which any scheduler knows; a worker of a fleet has its own function in
-that place (docs/decisions/0030-a-fleet-runs-on-dask.md).
+that place (docs/decisions/0031-a-fleets-cells-go-over-dask.md).
 """
 
 from __future__ import annotations

@@ -1,14 +1,27 @@
-"""The options for guessing tokens ahead: what guesses, and how many at most."""
+"""The options for guessing tokens ahead: what guesses, how many at most, and the models of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from harness.commandline import options
-from harness.measure.drafts import DRAFT_MAX, refuse_served
+from harness.files import OnProgress
+from harness.measure.drafts import (
+    DRAFT_MAX,
+    draft_keys,
+    find_drafts,
+    refuse_served,
+    require_drafting,
+    usual_workloads_with,
+)
+from harness.measure.found import Found
+from harness.measure.session import MeasureRequest
+from harness.measure.subjects import Subjects
+from harness.models.catalog.catalog import Catalog
 from harness.schema.settings import NGRAM
 from harness.schema.workload_tasks import TASKS
 
@@ -56,6 +69,31 @@ def refuse_drafts(
         return
     why = f"has no effect without --draft; add --draft {NGRAM}, or a model"
     options.refuse_unused(typed, ("draft_max",), why)
+
+
+def with_drafts(
+    request: MeasureRequest, models: Subjects, catalog: Catalog, on_progress: OnProgress
+) -> Found:
+    """
+    What is to be measured, with what guesses for it where the request names such.
+
+    Args:
+        request: Its `drafts` are names as they are typed.
+        models: What is measured.
+        catalog: Whose names are known.
+        on_progress: Told of what is fetched or hashed.
+
+    Raises:
+        UsageError: A draft cannot guess for what is measured, or in none of the workloads.
+        HarnessError: A draft is not found or cannot be fetched.
+    """
+    drafts = find_drafts(request.drafts, catalog, on_progress)
+    if request.drafts:
+        workloads = request.workloads or usual_workloads_with(request.draft_max)
+        keys = draft_keys(request.drafts, drafts)
+        request = replace(request, drafts=keys, workloads=workloads)
+        require_drafting(models, drafts, workloads)
+    return Found(request, models, drafts)
 
 
 def _named(text: str) -> str:

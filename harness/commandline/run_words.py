@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from harness.commandline import options
-from harness.commandline.draft_options import draft_options, refuse_drafts
+from harness.commandline.draft_options import draft_options, refuse_drafts, with_drafts
 from harness.commandline.endpoint_options import (
     endpoint_options,
     load_options,
@@ -27,7 +27,6 @@ from harness.commandline.measuring_options import measuring_options
 from harness.commandline.serving_options import chosen_server, serving_options
 from harness.errors import UsageError
 from harness.files import OnProgress
-from harness.measure.drafts import draft_keys, find_drafts, require_drafting, usual_workloads_with
 from harness.measure.found import Found
 from harness.measure.session import MeasureRequest
 from harness.measure.subjects import Subjects, find_subjects
@@ -156,16 +155,11 @@ def find_words(words: RunWords, catalog: Catalog, on_progress: OnProgress) -> Fo
     """
     server = chosen_server(words.server_binary, also_served=words.also_served)
     request = replace(words.request, also_served=server)
-    if request.drafts and not request.workloads:
-        request = replace(request, workloads=usual_workloads_with(request.draft_max))
     what = words.models or (catalog.models[0].name,)
-    found = find_subjects(what, catalog, on_progress, request.key_variable)
-    drafts = find_drafts(request.drafts, catalog, on_progress)
-    if request.drafts:
-        request = replace(request, drafts=draft_keys(request.drafts, drafts))
-        require_drafting(found, drafts, request.workloads)
-    _refuse_slo(words, request, found)
-    return Found(request, found, drafts)
+    models = find_subjects(what, catalog, on_progress, request.key_variable)
+    found = with_drafts(request, models, catalog, on_progress)
+    _refuse_slo(words, found.request, models)
+    return found
 
 
 def _of_loads(

@@ -182,3 +182,32 @@ def test_a_shared_record_keeps_what_guessed_and_not_what_was_said(
     answers = [it for run in stored.runs for trial in run.trials for it in trial.requests]
     assert any(it.speculation for it in answers)
     assert not any(it.token_ids for it in answers)
+
+
+@pytest.mark.slow
+def test_with_and_without_guesses_is_a_comparison_too(home: Home) -> None:
+    done = home.harness(
+        "compare", "tiny-random", "--draft", NGRAM, "--draft-max", "2", "-w", "story", "--runs",
+        "2", "--trials", "1", *ONE_THREAD, "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    (pair,) = done.document["comparisons"]
+    assert (pair["a"]["settings"]["draft"], pair["b"]["settings"]["draft"]) == (None, NGRAM)
+    assert {each["workload"] for each in pair["figures"]} == {"story", None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("tiny-random", "--draft-max", "4"), "--draft-max has no effect without --draft"),
+        (("http://127.0.0.1:1/#m", "tiny-random", "--draft", NGRAM), "--draft is for the engine"),
+        (("tiny-random", "--draft", NGRAM, "-w", "tg8"), "--draft is measured in "),
+        (("--stored", "a", "b", "--draft", NGRAM), "--draft is for measuring"),
+    ],
+)
+def test_guesses_that_cannot_be_compared_are_refused(
+    home: Home, arguments: tuple[str, ...], error: str
+) -> None:
+    done = home.harness("compare", *arguments)
+    assert done.exit_code == 2
+    assert error in done.error()

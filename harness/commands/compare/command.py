@@ -10,6 +10,7 @@ import click
 from harness.analysis.comparison import KINDS
 from harness.analysis.metrics import COMPARED
 from harness.commandline import options
+from harness.commandline.draft_options import draft_options, refuse_drafts
 from harness.commandline.endpoint_options import key_option, refuse_of_engine
 from harness.commandline.measuring_options import comparing_options
 from harness.commandline.output import Output, explain_option, html_options, output_options
@@ -48,6 +49,7 @@ _MANY_RUNS = 1000
     "compare",
     epilog=options.examples(
         "harness compare smollm2-135m:Q4_1 smollm2-135m:Q8_0",
+        "harness compare qwen2.5-7b --draft ngram",
         "harness compare --stored latest,threads=1 latest,threads=2",
         "harness compare --across machine results/fleet --baseline studio",
     ),
@@ -94,6 +96,7 @@ _MANY_RUNS = 1000
     "--all", "is_all", is_flag=True, help=f"List more than {MOST_ROWS} machines of a figure."
 )
 @key_option
+@draft_options
 @rpc_option
 @comparing_options
 @output_options
@@ -112,6 +115,8 @@ def command(
     baseline: str | None,
     is_all: bool,
     key_variable: str | None,
+    draft: tuple[str, ...],
+    draft_max: tuple[int, ...],
     catalogs: tuple[Path, ...],
     request: MeasureRequest,
     output: Output,
@@ -152,6 +157,8 @@ def command(
         if "across" in typed:
             raise UsageError("--across is for --stored; what is measured now may differ in all")
         refuse_of_engine(what, typed)
+        refuse_drafts(draft, what, typed, also_served=False)
+        request = replace(request, drafts=draft, draft_max=draft_max if draft else ())
         if until and "runs" not in typed:
             request = replace(request, n_runs_max=_MANY_RUNS)
         request = replace(request, key_variable=key_variable)

@@ -19,12 +19,13 @@ from harness.analysis.comparison import (
 )
 from harness.analysis.measured import Measured, measured_of
 from harness.analysis.stats.interval import min_values
+from harness.commandline.draft_options import with_drafts
 from harness.commandline.output import ANSWERING
 from harness.commands.compare.page import ComparedPair
 from harness.commands.compare.select import select_pairs
 from harness.errors import ExitCode, NotComparable, UsageError
 from harness.files import OnProgress
-from harness.measure.session import MeasureRequest, Session, SessionObserver, SessionResult, prepare
+from harness.measure.session import MeasureRequest, Session, SessionObserver, SessionResult
 from harness.measure.subjects import find_subjects
 from harness.models.catalog.catalog import Catalog
 from harness.records.listing import StoredConfiguration
@@ -131,12 +132,13 @@ def prepare_comparison(
         UsageError: Less than two things to compare.
         HarnessError: One cannot be found, fetched or read.
     """
-    found = find_subjects(request.what, catalog, on_progress, measure.key_variable)
-    session = prepare(measure, found.models, found.paths)
+    models = find_subjects(request.what, catalog, on_progress, measure.key_variable)
+    found = with_drafts(measure, models, catalog, on_progress)
+    session = found.session()
     if len(configurations_of(session.plan)) < 2:
         raise UsageError(
-            f"There is nothing to compare {found.models[0].key} with; name another model, or "
-            "sweep a setting, as in --threads 1,2"
+            f"There is nothing to compare {models.models[0].key} with; name another model, sweep a "
+            "setting, as in --threads 1,2, or add --draft ngram"
         )
     return Comparison(request, session, found.paths)
 

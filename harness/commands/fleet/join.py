@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from harness import units
 from harness.commandline.fleet_options import Way
 from harness.commandline.output import Output
+from harness.endpoint.load import allow_connections
 from harness.errors import HarnessError
 from harness.fleet.cluster import Cluster
 from harness.fleet.connection import HARNESS, HostUnusable, MakeOrder, Reach
@@ -21,6 +22,10 @@ from harness.fleet.ssh import Failure, Tunnel
 
 CLOCKS_AGREE_NS = 5 * 10**9
 """Clocks that differ by less are in step, as far as one can tell from here."""
+
+# Three pipes to its ssh, and between three and four sockets of the scheduler and the client
+# (python -m benchmarks.fleet_scheduler): 1,024 files, what a shell often allows, end at 150 hosts.
+_FILES_A_HOST = 8
 
 Told = Callable[[Joined | HostUnusable], None]
 """Hears of each host as soon as its worker has joined, or cannot."""
@@ -80,6 +85,7 @@ def joined(
         with Cluster.connect(way.scheduler, way.certificate) as cluster:
             yield _there(cluster, hosts, told)
         return
+    allow_connections(len(hosts) * _FILES_A_HOST)
     with _started(way) as cluster:
         port = None if way.direct else urlsplit(cluster.address).port
         reaches = [

@@ -256,8 +256,8 @@ def warnings(predicted: PredictedExperiment) -> list[str]:
             f"{n_threads} threads on {machine.n_cores_usable} usable cores: they will wait for "
             "each other at every step"
         )
-    found.extend(
-        f"{key}: {why}, so it will page or be killed; close programs or choose a smaller variant"
-        for key, why in predicted.shortages.items()
-    )
+    then = "so it will page or be killed; close programs or choose a smaller variant"
+    if machine.rpc:
+        then = "so a server will refuse it; split it otherwise or choose a smaller variant"
+    found.extend(f"{key}: {why}, {then}" for key, why in predicted.shortages.items())
     return found

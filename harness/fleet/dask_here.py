@@ -47,7 +47,7 @@ _SETTINGS: dict[str, Any] = {
     "distributed.scheduler.allowed-imports": [],
     # A cell is sent again twice; see docs/method/fleet.md.
     "distributed.scheduler.allowed-failures": 2,
-    "distributed.scheduler.worker-ttl": "60s",
+    "distributed.scheduler.worker-ttl": "90s",
     "distributed.scheduler.idle-timeout": None,
     "distributed.scheduler.no-workers-timeout": None,
     "distributed.worker.memory.target": False,

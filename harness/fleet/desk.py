@@ -137,6 +137,7 @@ class Desk:
                 self._is_told_busy = False
                 there_ns = answer.received_utc_ns + answer.sent_utc_ns
                 return Answered(answer, (there_ns - sent_utc_ns - came_utc_ns) // 2)
+            self._rest()
             if not self._is_told_busy:
                 self._is_told_busy = True
                 with self._office.telling:

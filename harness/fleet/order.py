@@ -19,8 +19,8 @@ MOST_BYTES = 64 << 10
 """Of an order or an answer: three certificates and keys take some 3 KB."""
 
 SILENCE_NS = 60 * 10**9
-"""How long a worker waits for a scheduler that says nothing: some heartbeats, and no more than the
-scheduler waits for a worker, which then gives its cell to another."""
+"""How long a worker waits for a scheduler that says nothing: some heartbeats, and less than the
+90 s after which the scheduler takes a worker for lost and gives its cell to the next one."""
 
 HostName = Annotated[str, Field(pattern=r"^[\w.@:+-]{1,200}$")]
 """What the submitter calls a machine: a name of ssh's, "user@host", or one that a user made up."""

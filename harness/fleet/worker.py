@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import errno
 import gc
 import os
@@ -114,10 +115,17 @@ class FleetWorker(Worker):  # type: ignore[misc]  # Dask has types of its own ki
 
     async def heartbeat(self) -> None:
         """As Dask's; a scheduler that does not answer for too long is gone, and so is this."""
-        if monotonic_ns() - self._heard_ns > self.order.wait_ns:
+        wait_s = self.order.wait_ns / 1e9
+        # What waits for an answer would wait for ever where only the way is gone.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(super().heartbeat(), wait_s)
+        if monotonic_ns() - self._heard_ns >= self.order.wait_ns:
             await self.close(reason="the scheduler is silent")
-            return
-        await super().heartbeat()
+
+    async def close(self, *arguments: Any, **given: Any) -> Any:
+        """As Dask's; the Run that is being made is for nobody any more, and is not waited for."""
+        end_children()
+        return await super().close(*arguments, **given | {"executor_wait": False})
 
     def _update_latency(self, latency: float) -> None:
         # Told of each answer of the scheduler's.

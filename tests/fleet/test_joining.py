@@ -11,15 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from make.fleet import Recorder, overlap, wait_for, worker
+from make.fleet import Recorder, WorkerProcess, overlap, wait_for, worker
 
 from harness.errors import HarnessError, UsageError
 from harness.fleet.cluster import Cluster
 from harness.fleet.fleet import measure_fleet
-from harness.fleet.order import Certificate, Hello, Refusal
+from harness.fleet.order import Certificate, Hello, Refusal, WorkerOrder
 from harness.fleet.plan import FleetResult, HostPlan
 
 pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
@@ -101,9 +102,18 @@ def test_a_port_or_a_name_that_is_taken_is_told_apart(cluster: Cluster, tmp_path
         assert refusal(cluster, tmp_path / "3").reason == "registered"
 
 
+@dataclass(frozen=True)
+class DaskScheduler:
+    """An order of it, the options with its certificates, and its process."""
+
+    order: WorkerOrder
+    options: list[str]
+    process: subprocess.Popen[bytes]
+
+
 @pytest.fixture
-def dask_scheduler(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    """The address of a scheduler as Dask starts it, and the options with its certificates."""
+def dask_scheduler(cluster: Cluster, tmp_path: Path) -> Iterator[DaskScheduler]:
+    """A scheduler as Dask starts it."""
     order = cluster.order_for("somebody")
     options = []
     for name, text in (
@@ -127,7 +137,8 @@ def dask_scheduler(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[str, list
         cwd=tmp_path,
     )
     wait_for(lambda: _answers(int(port)))
-    yield f"tls://127.0.0.1:{port}", options
+    found = order.model_copy(update={"scheduler": f"tls://127.0.0.1:{port}"})
+    yield DaskScheduler(found, options, process)
     process.kill()
     process.wait()
 
@@ -138,11 +149,11 @@ def _answers(port: int) -> bool:
 
 
 def test_two_who_ask_one_machine_of_a_cluster_at_once_take_turns(
-    dask_scheduler: tuple[str, list[str]], tmp_path: Path
+    dask_scheduler: DaskScheduler, tmp_path: Path
 ) -> None:
-    address, options = dask_scheduler
-    pems = [Path(path).read_text() for path in options[1::2]]
-    certificate = Certificate(ca_pem=pems[0], certificate_pem=pems[1], key_pem=pems[2])
+    order, options = dask_scheduler.order, dask_scheduler.options
+    address = order.scheduler
+    certificate = Certificate(order.ca_pem, order.certificate_pem, order.key_pem)
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "fleet", "worker", address, "--name", "a", *options],
         stdout=subprocess.PIPE,
@@ -174,6 +185,16 @@ def test_two_who_ask_one_machine_of_a_cluster_at_once_take_turns(
     runs = [run for recorder in recorders for run in recorder.runs["a"]]
     assert len(runs) == 4
     assert not overlap(runs)
+
+
+def test_a_worker_whose_scheduler_says_nothing_any_more_ends(
+    dask_scheduler: DaskScheduler, tmp_path: Path
+) -> None:
+    order = dask_scheduler.order.model_copy(update={"wait_ns": 2 * 10**9})
+    with WorkerProcess(order.model_dump_json(), tmp_path / "tmp") as process:
+        assert isinstance(process.answer(), Hello)
+        dask_scheduler.process.send_signal(signal.SIGSTOP)
+        assert process.process.wait(40) == 0
 
 
 def test_no_scheduler_at_an_address_is_one_line(cluster: Cluster) -> None:

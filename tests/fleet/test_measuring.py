@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,8 +17,11 @@ from make.fleet import Recorder, WorkerProcess, overlap, wait_for, worker
 from harness.errors import ExitCode
 from harness.fleet import fleet
 from harness.fleet.cluster import Cluster
+from harness.fleet.desk import Desk, Office, Watch
+from harness.fleet.job import Cell, Measure, Prepare, Prepared
 from harness.fleet.plan import FleetResult, HostPlan
 from harness.records.store import load, logs_folder
+from harness.schema.fleet import FleetPart
 
 pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
 pytestmark = pytest.mark.slow
@@ -217,3 +223,44 @@ def test_the_end_of_its_input_ends_a_worker_and_what_measures_for_it(
         )
     assert len(gone) == 1
     assert measured.results["a"].result.is_interrupted
+
+
+def test_a_job_that_nobody_waits_for_any_longer_measures_no_longer(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    argv = ("tiny-random", "--runs", "1", "--trials", "1", "--threads", "1", "-w", "sustain30")
+    with worker(cluster, "a", tmp_path / "tmp") as process:
+        process.answer()
+        where = Office(cluster, Watch(cluster.members), Recorder(), None, 30 * 10**9)
+        desk = Desk(where, "a")
+        desk.join()
+        asked = Prepare(argv=argv, fleet=FleetPart(id="0a1b2c3d", host="a"))
+        prepared = desk.ask(asked).answer
+        assert isinstance(prepared, Prepared)
+        plan = prepared.experiment.plan
+        cell = Cell(
+            index=0,
+            round_index=0,
+            model=plan.models[0].key,
+            settings=plan.settings[0],
+            workloads=plan.workloads,
+            seed=1,
+            is_cold=False,
+            left_ns=10**12,
+        )
+        job = Measure(argv=argv, experiment=prepared.experiment, cells=(cell,))
+        thread = threading.Thread(target=_ask, args=(desk, job))
+        thread.start()
+        measuring = process.measuring()
+        where.stopping.set()
+        thread.join()
+        wait_for(lambda: not measuring.is_running())
+        # Its lock is free again, and it does the next job.
+        again = Desk(replace(where, stopping=threading.Event()), "a")
+        again.join()
+        assert isinstance(again.ask(asked).answer, Prepared)
+
+
+def _ask(desk: Desk, job: Measure) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        desk.ask(job)

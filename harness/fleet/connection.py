@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import HarnessError
+from harness.files import system_reason
 from harness.fleet.order import MOST_BYTES, Hello, Refusal, WorkerOrder, read_answer
 from harness.fleet.ssh import Failure, Tunnel, failure_of, ssh_command
 
@@ -218,6 +219,10 @@ def _process(host: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
     except FileNotFoundError:
         why = f"there is no {command[0]} here: install OpenSSH's client"
         raise HostUnusable(host, Failure(why)) from None
+    except OSError as error:
+        # Too many files or processes, of which some may end.
+        why = f"{command[0]} cannot be started here: {system_reason(error)}"
+        raise HostUnusable(host, Failure(why, may_pass=True)) from error
 
 
 def _refused(answer: Refusal) -> Failure:

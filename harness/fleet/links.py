@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from time import time_ns
 from types import TracebackType
@@ -46,26 +45,13 @@ class HostLinks:
 
     def started(self) -> Iterator[Joined | HostUnusable]:
         """Each host that has a worker, or why it has none, as they come."""
-        answers: queue.SimpleQueue[Joined | HostUnusable] = queue.SimpleQueue()
-
-        def start(link: Link) -> None:
-            try:
-                hello = link.start()
-            except HostUnusable as error:
-                answers.put(error)
-            else:
-                answers.put(Joined(link.host, hello, hello.utc_ns - time_ns()))
-
-        for link in self._links.values():
-            threading.Thread(target=start, args=(link,), daemon=True).start()
-        n_left = len(self._links)
-        while n_left:
-            try:
-                answer = answers.get(timeout=_LOOK_S)
-            except queue.Empty:
-                continue
-            n_left -= 1
-            yield answer
+        threads = futures.ThreadPoolExecutor(max(1, len(self._links)))
+        coming = {threads.submit(_joined, link) for link in self._links.values()}
+        threads.shutdown(wait=False)
+        while coming:
+            done, coming = futures.wait(coming, _LOOK_S, futures.FIRST_COMPLETED)
+            for each in done:
+                yield each.result()
 
     def why_lost(self, host: str) -> str | None:
         """Why the connection to the host ended, in words."""
@@ -94,3 +80,11 @@ class HostLinks:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _joined(link: Link) -> Joined | HostUnusable:
+    try:
+        hello = link.start()
+    except HostUnusable as error:
+        return error
+    return Joined(link.host, hello, hello.utc_ns - time_ns())

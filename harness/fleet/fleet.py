@@ -79,7 +79,7 @@ def measure_fleet(
         is_interrupted = _run_all(hosts, office)
     found = {host.name: host.result for host in hosts if host.result}
     known = {plan.host for plan in plans}
-    stored = {name: _of_stored(it) for name, it in complete.items() if name in known}
+    stored = {name: result_of(it) for name, it in complete.items() if name in known}
     failures = {host.name: host.failure for host in hosts if host.failure}
     return FleetResult({**stored, **found}, failures, is_interrupted, tuple(stored))
 
@@ -240,6 +240,7 @@ class _Watcher:
                 self._left[each] = 0 if stop else max(0, self._left[each] - 1)
 
 
-def _of_stored(stored: StoredExperiment) -> SessionResult:
+def result_of(stored: StoredExperiment) -> SessionResult:
+    """What a host has measured, as it is stored."""
     stops = list(stored.end.stops) if stored.end else []
     return SessionResult(stored.experiment, Result(list(stored.runs), stops), stored.path)

@@ -282,6 +282,8 @@ def test_whoever_ends_it_loses_no_run_and_leaves_nothing_running(
             assert "the same command again" in done.stderr + done.stdout
             assert "Traceback" not in done.stderr
     ends(hosts, "one", "two")
+    if end == "kill":
+        _keeps_what_is_there(home, plan, hosts)
     before = {host: each.runs for host, each in records(home.results).items()}
     assert sum(map(len, before.values())) >= 3
     again = home.harness(*words)
@@ -295,6 +297,20 @@ def test_whoever_ends_it_loses_no_run_and_leaves_nothing_running(
         assert len(good) == 6
     assert_one_at_a_time([after["one"]])
     assert_one_at_a_time([after["two"]])
+
+
+def _keeps_what_is_there(home: Home, plan: Path, hosts: SshHosts) -> None:
+    """Of machines that cannot be reached the figures of before are shown."""
+    n_runs = {host: len(each.runs) for host, each in records(home.results).items()}
+    nobody = hosts.folder / "nobody"
+    nobody.touch()
+    words = command(plan, hosts, "one", "two")
+    words[words.index("--ssh-config") + 1] = nobody
+    done = home.harness(*words, "--json")
+    assert done.exit_code == 1
+    machines = done.document["machines"]
+    assert {each["state"] for each in machines} == {"unreachable"}
+    assert {each["host"]: each["n_runs"] for each in machines} == n_runs
 
 
 @pytest.mark.slow

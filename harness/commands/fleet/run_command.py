@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from harness.commands.fleet.join import joined, named_hosts, tell_of
 from harness.commands.fleet.page import hint, page
 from harness.commands.fleet.plan import FleetPlan, Option, PlannedHost, read_plan
 from harness.errors import ExitCode, UsageError
-from harness.fleet.fleet import measure_fleet
+from harness.fleet.fleet import measure_fleet, result_of
 from harness.fleet.plan import PATIENCE_NS, HostPlan
 from harness.fleet.stored import begun
 from harness.report.progress.fleet import FleetProgress
@@ -132,4 +132,7 @@ def _measured(
                 links=fleet.links,
                 again=wanted.again,
             )
+        # What there is of those that could not be reached stands beside the others all the same.
+        before = {host: result_of(parts[host]) for host in fleet.failures if host in parts}
+        result = replace(result, results={**before, **result.results})
         return FleetRun(plan, fleet.joined, fleet.failures, result)

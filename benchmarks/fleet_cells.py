@@ -25,6 +25,7 @@ from tabulate import tabulate
 
 from benchmarks import sweeps
 from harness import units
+from harness.files import FetchProgress
 from harness.fleet.cluster import Cluster
 from harness.fleet.fleet import measure_fleet
 from harness.fleet.order import Hello, read_answer
@@ -80,6 +81,9 @@ class Watcher:
 
     def prepared(self, host: str, experiment: Experiment, notes: Sequence[str]) -> None:
         """It begins."""
+
+    def fetching(self, host: str, progress: FetchProgress) -> None:
+        """Nothing: the model is made here."""
 
     def resumed(self, host: str, runs: Sequence[Run], stops: Sequence[Stop]) -> None:
         """Never: the folder is new."""

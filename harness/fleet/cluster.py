@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic, sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -212,6 +212,16 @@ class Cluster:
             raise _failure(error) from error
         finally:
             future.release()
+
+    def hear(self, topic: str, on_text: Callable[[object], None]) -> None:
+        """
+        From here on, what workers tell under `topic` reaches `on_text`, in a thread of Dask's.
+
+        Args:
+            topic: Of whom, and about what.
+            on_text: Takes what came, which may be anything.
+        """
+        self.client.subscribe_topic(topic, lambda event: on_text(event[1]))
 
     def close(self) -> None:
         """Ends the client, and a scheduler of ours with all its workers."""

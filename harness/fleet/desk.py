@@ -26,7 +26,10 @@ class GaveUp(HarnessError):
 
 
 class Asked(Protocol):
-    """What of a Cluster a desk needs."""
+    """What of a Cluster a fleet needs."""
+
+    def hear(self, topic: str, on_text: Callable[[object], None]) -> None:
+        """What workers tell under `topic`, from here on."""
 
     def members(self) -> Mapping[str, Member]:
         """The workers that are there, by host."""

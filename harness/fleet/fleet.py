@@ -11,7 +11,7 @@ from harness import interrupts
 from harness.errors import HarnessError, UsageError
 from harness.fleet.cluster import Cluster
 from harness.fleet.desk import Desk, GaveUp, Office, Watch
-from harness.fleet.job import Prepare, Prepared
+from harness.fleet.job import Prepare, Prepared, progress_topic, read_progress
 from harness.fleet.plan import PATIENCE_NS, FleetObserver, FleetResult, HostPlan, Links
 from harness.fleet.remote_maker import RemoteMaker
 from harness.fleet.stored import Begun, begun
@@ -142,6 +142,7 @@ class _Host:
 
     def _run(self, stack: ExitStack) -> None:
         observer, telling = self._office.observer, self._office.telling
+        self._office.cluster.hear(progress_topic(self.name), self._hear)
         hello = self._desk.join()
         with telling:
             observer.joined(self.name, hello)
@@ -170,6 +171,15 @@ class _Host:
         self.result = kept(experiment, result, writer.path, prepared.why_apart)
         with telling:
             observer.finished(self.name, self.result)
+
+    def _hear(self, text: object) -> None:
+        """What the host fetches; one that tells something else is not listened to."""
+        try:
+            progress = read_progress(text)
+        except HarnessError:
+            return
+        with self._office.telling:
+            self._office.observer.fetching(self.name, progress)
 
     def _prepared(self) -> Prepared:
         """How the experiment begins, or goes on."""

@@ -14,6 +14,7 @@ from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 from harness import __version__
 from harness.bounded import parsed_json
 from harness.errors import HarnessError
+from harness.files import FetchProgress
 from harness.measure.maker import Task
 from harness.schema.configuration import configurations_of
 from harness.schema.experiment import SCHEMA_VERSION, Experiment, Plan, Run
@@ -176,6 +177,7 @@ AnyJob = Prepare | Measure
 AnyAnswer = Prepared | Measured | Busy | Refused
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="job")])
 _ANSWER: TypeAdapter[AnyAnswer] = TypeAdapter(Annotated[AnyAnswer, Field(discriminator="answer")])
+_PROGRESS = TypeAdapter(FetchProgress)
 _T = TypeVar("_T")
 
 
@@ -203,6 +205,26 @@ def read_answer(text: object) -> AnyAnswer:
         HarnessError: It is none.
     """
     return _read(_ANSWER, text, "answer")
+
+
+def progress_topic(host: str) -> str:
+    """Under what a host tells of its fetching while it prepares; Dask passes it on."""
+    return f"harness-fetching-{host}"
+
+
+def progress_text(progress: FetchProgress) -> str:
+    """What it tells."""
+    return _PROGRESS.dump_json(progress).decode()
+
+
+def read_progress(text: object) -> FetchProgress:
+    """
+    What a host told.
+
+    Raises:
+        HarnessError: It is none.
+    """
+    return _read(_PROGRESS, text, "progress")
 
 
 def _require_version(text: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.errors import ExitCode
+from harness.files import FetchProgress
 from harness.fleet.order import Hello
 from harness.measure.session import SessionResult
 from harness.schema.configuration import Configuration
@@ -31,6 +32,9 @@ class FleetObserver(Protocol):
 
     def joined(self, host: str, hello: Hello) -> None:
         """The worker of the host is there."""
+
+    def fetching(self, host: str, progress: FetchProgress) -> None:
+        """How far the host is with making its models available; about once a second."""
 
     def prepared(self, host: str, experiment: Experiment, notes: Sequence[str]) -> None:
         """

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 
 from harness.errors import HarnessError, MachineBusy
-from harness.files import OnProgress, untold
+from harness.files import FetchProgress, OnProgress, untold
 from harness.fleet.job import (
     MOST_LOG_CHARACTERS,
     AnyAnswer,
@@ -22,6 +23,8 @@ from harness.fleet.job import (
     Prepare,
     Prepared,
     Refused,
+    progress_text,
+    progress_topic,
     read_job,
 )
 from harness.measure.also_served import Servers
@@ -37,6 +40,8 @@ from harness.schema.experiment import Experiment, Run, Stop
 
 Find = Callable[[Sequence[str], OnProgress], Found]
 """What words of `harness run` ask for on this machine, its models fetched where needed."""
+
+_TELL_S = 1.0
 
 _LOCK_NS = 20 * 10**9
 """How long a job waits for another measurement before it is sent again: who waits says so then."""
@@ -85,7 +90,7 @@ class Workplace:
         return self._prepared(job) if isinstance(job, Prepare) else self._measured(job)
 
     def _prepared(self, job: Prepare) -> Prepared:
-        found = self._find(job.argv, untold)
+        found = self._find(job.argv, _Teller().tell)
         if job.experiment is not None:
             return self._again(job.experiment, found)
         session = found.session()
@@ -142,6 +147,26 @@ class Workplace:
             taken_ns=tuple(each.taken_ns for each in made),
             logs=tuple(_log_of(begun.maker.log(task)) for task in tasks[: len(made)]),
         )
+
+
+class _Teller:
+    """Tells the submitter what is fetched, through Dask, as long as a job runs."""
+
+    def __init__(self) -> None:
+        from distributed import get_worker
+
+        # Known in the thread of a job alone, and several threads may fetch.
+        self._worker = get_worker()
+        self._told: tuple[str, str, float] | None = None
+
+    def tell(self, progress: FetchProgress) -> None:
+        """Each phase of each file, and how far it is about once a second."""
+        before, now_s = self._told, monotonic()
+        is_same = before is not None and before[:2] == (progress.name, progress.phase)
+        if before and is_same and now_s - before[2] < _TELL_S:
+            return
+        self._told = progress.name, progress.phase, now_s
+        self._worker.log_event(progress_topic(self._worker.name), progress_text(progress))
 
 
 class _Nobody:

@@ -53,6 +53,9 @@ class Imagined:
     def members(self) -> Mapping[str, Member]:
         return dict(self.there)
 
+    def hear(self, topic: str, on_text: Callable[[object], None]) -> None:
+        raise AssertionError
+
     def ask(self, job: str, key: str, resources: Mapping[str, float]) -> Future[str]:
         self.asked.append((key, resources))
         future: Future[str] = Future()

@@ -10,8 +10,18 @@ from make.records import make_experiment, make_run
 
 from harness import __version__
 from harness.errors import HarnessError
+from harness.files import FetchProgress, Whole
 from harness.fleet import job
-from harness.fleet.job import Cell, Measure, Measured, Prepare, read_answer, read_job
+from harness.fleet.job import (
+    Cell,
+    Measure,
+    Measured,
+    Prepare,
+    progress_text,
+    read_answer,
+    read_job,
+    read_progress,
+)
 from harness.measure.maker import Task
 from harness.schema.configuration import configurations_of
 from harness.schema.experiment import Experiment
@@ -88,6 +98,14 @@ def test_a_text_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "MOST_CHARACTERS", 10)
     with pytest.raises(HarnessError, match="characters"):
         read_job(Prepare(argv=("m",), fleet=PART).model_dump_json())
+
+
+def test_what_is_fetched_is_told_as_it_is() -> None:
+    progress = FetchProgress("m.gguf", "downloading", 5, 10, Whole(2, 5, 20))
+    assert read_progress(progress_text(progress)) == progress
+    for text in ("{}", 5, progress_text(progress).replace("downloading", "dancing")):
+        with pytest.raises(HarnessError, match="no progress"):
+            read_progress(text)
 
 
 def test_a_cell_that_its_plan_does_not_know_is_refused() -> None:

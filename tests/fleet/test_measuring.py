@@ -47,8 +47,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 def test_each_machine_gets_an_experiment_of_its_own_and_they_belong_together(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))  # the model is made there first
     recorder, results = Recorder(), tmp_path / "results"
     hosts = ("laptop", "me@studio")
     plans = [HostPlan(host, ("tiny-random", *THREE_RUNS)) for host in hosts]
@@ -72,6 +73,8 @@ def test_each_machine_gets_an_experiment_of_its_own_and_they_belong_together(
         assert abs(offset_ns) < 10**9  # it is the same clock
         assert logs_folder(each.path).joinpath("run-001.log").read_text()
     assert recorder.of("laptop").count("finished a Run") == 3
+    told = recorder.of("laptop") + recorder.of("me@studio")
+    assert any(what.startswith("fetching tiny-random") for what in told)
 
 
 def test_two_names_of_one_machine_take_turns(cluster: Cluster, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import psutil
 
+from harness.files import FetchProgress
 from harness.fleet.cluster import Cluster
 from harness.fleet.order import Hello, Refusal, read_answer
 from harness.schema.configuration import Configuration
@@ -122,6 +123,9 @@ class Recorder:
 
     def prepared(self, host: str, experiment: object, notes: Sequence[str]) -> None:
         self._tell("prepared", host)
+
+    def fetching(self, host: str, progress: FetchProgress) -> None:
+        self._tell(f"fetching {progress.name}", host)
 
     def resumed(self, host: str, runs: Sequence[Run], stops: Sequence[Stop]) -> None:
         self._tell("resumed", host)

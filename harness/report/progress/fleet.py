@@ -15,8 +15,10 @@ from rich.live import Live
 from rich.text import Text
 
 from harness import units
+from harness.files import FetchProgress, Phase
 from harness.fleet.order import Hello
 from harness.measure.session import SessionResult
+from harness.report.progress.fetching import sentence_of
 from harness.report.progress.so_far import SoFar, told_apart
 from harness.report.run_line import run_line
 from harness.report.terminal import Stderr, shortened
@@ -44,6 +46,7 @@ class FleetProgress:
         self._console = console
         self._rows = {host: _Row("waited for") for host in hosts}
         self._before: dict[str, tuple[Sequence[Run], Sequence[Stop]]] = {}
+        self._fetched: set[tuple[str, str, Phase]] = set()
         self._width = max(map(len, hosts), default=0)
         self._live: Live | None = None
         self._drawn_s = 0.0
@@ -64,6 +67,14 @@ class FleetProgress:
         """Its models are found now, and fetched where they are not there."""
         del hello
         self._does(host, "finds and fetches its models")
+
+    def fetching(self, host: str, progress: FetchProgress) -> None:
+        """How far a file is, on a terminal; elsewhere that it has begun."""
+        self._does(host, sentence_of(progress))
+        begun = host, progress.name, progress.phase
+        if not self._console.is_terminal and begun not in self._fetched:
+            self._fetched.add(begun)
+            self._tell(host, sentence_of(progress))
 
     def resumed(self, host: str, runs: Sequence[Run], stops: Sequence[Stop]) -> None:
         """Says how much of its plan is there."""

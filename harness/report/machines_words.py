@@ -124,8 +124,8 @@ def warnings_page(found: SideBySide, names: Names) -> Page:
     """What the figures of each machine may be off by."""
     by_text: dict[str, list[str]] = {}
     for machine, text in found.warnings:
-        if machine in names:
-            by_text.setdefault(text, []).append(names[machine])
+        name = names.get(machine, found.machines[machine].facts.id)
+        by_text.setdefault(text, []).append(name)
     return notes(_first([f"{_listed(machines)}: {text}" for text, machines in by_text.items()]))
 
 

@@ -135,7 +135,13 @@ class _Reader:
         self.taken.add(case.path)
         often = was_asked_often(stored.end.stops if stored.end else ())
         measured = Measured(case.configuration, stored.experiment, stored.runs)
-        found = entries_of(machine, measured, is_asked_often=often)
+        try:
+            found = entries_of(machine, measured, is_asked_often=often)
+        except (ArithmeticError, ValueError) as error:
+            # Records come from strangers: what follows from their values may be no number at all.
+            text = f"{case.experiment.id} holds values that nobody can have measured ({error})"
+            self.warnings.append((machine, f"{text}; it is left out."))
+            return
         for entry in found:
             self._newest.setdefault(self._key(machine, case, entry.workload), case.path)
         self.entries += found

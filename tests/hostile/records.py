@@ -88,6 +88,7 @@ _COMMANDS: tuple[tuple[str, ...], ...] = (
     ("gate", "--baseline", "best", "--across", "machine,build,settings,evidence,file"),
     ("baseline", "list"),
     ("compare", "--stored", "e1", "e2"),
+    ("compare", "--across", "machine,settings", "results"),
     ("frontier", _KEY),
     ("frontier", "tiny-random", "--json"),
     ("fit", "--audit"),

@@ -100,6 +100,8 @@ class Connection:
         if isinstance(answer, Refusal):
             raise HostUnusable(self._reach.host, _refused(answer))
         self._has_joined = True
+        # Greetings and warnings of the way here are not why it ends one day.
+        self._said.clear()
         return answer
 
     def wait(self) -> Failure:

@@ -33,6 +33,8 @@ _OPTIONS = (
     "ControlMaster=no",
     "ControlPath=none",
     "RemoteCommand=none",
+    # What it says is all that tells why it failed.
+    "LogLevel=INFO",
 )
 _LOOPBACK = "127.0.0.1"
 # Below what Linux, macOS and Windows hand out by themselves, from 32768 or 49152 on.
@@ -169,6 +171,8 @@ _PORT_TAKEN = (
     "cannot listen to port",
     "could not request local forwarding",
 )
+# Of ssh, on keys that it has not seen before or that a quantum computer could tell.
+_REMARKS = ("Warning: Permanently added", "**")
 _NO_PROGRAM = ("not found", "no such file", "not recognized", "permission denied", "cannot find")
 
 
@@ -182,11 +186,11 @@ def failure_of(host: str, command: str, exit_code: int, said: Sequence[str]) -> 
         exit_code: As subprocess tells it.
         said: Its lines on stderr.
     """
-    lines = [line.strip() for line in said if line.strip()]
+    lines = [line.strip() for line in said if line.strip() and not line.startswith(_REMARKS)]
     text = "\n".join(lines).lower()
     last = lines[-1].removeprefix("Error: ") if lines else ""
     if exit_code == _SSH_FAILED:
-        return _of_ssh(host, text, last)
+        return _of_ssh(host, lines, last)
     if "no such command 'fleet'" in text:
         return Failure("its harness is older and knows no fleet; install this version there")
     if "traceback (most recent call last)" in text or "syntaxerror" in text:
@@ -205,11 +209,15 @@ def failure_of(host: str, command: str, exit_code: int, said: Sequence[str]) -> 
     return Failure(last)
 
 
-def _of_ssh(host: str, text: str, last: str) -> Failure:
+def _of_ssh(host: str, lines: Sequence[str], last: str) -> Failure:
+    text = "\n".join(lines).lower()
     if any(words in text for words in _PORT_TAKEN):
+        # Of several the first names the port, which may be one of the user's own tunnels.
+        told = [line for line in lines if "in use" in line or "forwarding failed" in line]
+        said = (told or [last])[0].removeprefix("Error: ")
         return Failure(
-            "its ssh server allows no tunnel (AllowTcpForwarding), or no port is free for one; "
-            "--direct does without",
+            "its ssh server allows no tunnel (AllowTcpForwarding), or a port is taken "
+            f"({said}); --direct does without",
             is_port_taken=True,
         )
     for words, meaning in _SAID:

@@ -55,8 +55,10 @@ def test_a_port_that_is_taken_at_either_end_is_told_from_other_failures(
         taken = other.getsockname()[1]
         there = replace(a_tunnel(), scheduler_port_there=taken)
         here = replace(a_tunnel(), worker_port_here=taken)
-        assert asked(loopback, "here", "true", there).is_port_taken
-        assert asked(loopback, "here", "true", here).is_port_taken
+        for tunnel in (there, here):
+            failure = asked(loopback, "here", "true", tunnel)
+            assert failure.is_port_taken
+            assert str(taken) in failure.reason
     assert not asked(loopback, "here", "true", a_tunnel()).is_port_taken
 
 
@@ -73,7 +75,7 @@ def test_a_server_that_allows_no_tunnels_is_named_as_one_cause(loopback: SshHost
 @needs_sshd
 def test_who_is_not_let_in_is_told_how_to_be(loopback: SshHosts) -> None:
     port = free_port()
-    loopback.add("nobody", HERE, port)
+    loopback.add("nobody", HERE, port, LogLevel="QUIET", RequestTTY="force")
     assert "no ssh server answers" in asked(loopback, "nobody", "true").reason
     with ssh_server(loopback) as port:
         wrong_key = {"IdentityFile": str(loopback.folder / "host_key")}
@@ -119,6 +121,8 @@ def test_a_worker_that_was_killed_may_come_back(loopback: SshHosts) -> None:
         (255, "ssh: connect to host studio port 22: No route to host", "it does not answer"),
         (255, "client_loop: send disconnect: Broken pipe", "the connection was cut"),
         (255, "Something new", "Something new"),
+        (255, "Warning: Permanently added 'x' (ED25519) to the list", "its worker was killed"),
+        (255, "** WARNING: connection is not using a post-quantum key", "its worker was killed"),
     ],
 )
 def test_what_ssh_or_the_far_side_says_becomes_a_sentence(

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter_ns
+from typing import NoReturn
 
 from numpy.random import Generator
 
 from harness.errors import HarnessError
 from harness.fleet.cluster import WorkersDied
-from harness.fleet.desk import Desk, GaveUp
+from harness.fleet.desk import Desk
 from harness.fleet.job import Cell, Measure, Measured, Turns
 from harness.measure.maker import Made, Task
 from harness.measure.rounds import now
@@ -77,16 +78,21 @@ class RemoteMaker:
         began_at, began_ns = now(), perf_counter_ns()
         try:
             answer = self._desk.ask(job).answer
-        except GaveUp as error:
-            raise KeyboardInterrupt from error  # the Sweep ends as interrupted, and can go on
         except WorkersDied:
             taken_ns = perf_counter_ns() - began_ns
             return [Made(_lost(cell, began_at, taken_ns), taken_ns) for cell in cells]
+        except HarnessError as error:
+            self._end(str(error))
         if not isinstance(answer, Measured) or not _answers(answer, cells):
-            raise HarnessError(f"{self._desk.host} answered with other Runs than were asked for")
+            self._end("it answered with other Runs than were asked for")
         for run, log in zip(answer.runs, answer.logs, strict=True):
             self._keep(run, log)
         return [Made(*each) for each in zip(answer.runs, answer.taken_ns, strict=True)]
+
+    def _end(self, why: str) -> NoReturn:
+        """Nothing more of this machine: its Sweep ends as interrupted, and can go on."""
+        self._desk.gave_up = self._desk.gave_up or why
+        raise KeyboardInterrupt
 
     def _keep(self, run: Run, log: str) -> None:
         # A Run is worth more than its log: one that cannot be written is left out.

@@ -42,6 +42,7 @@ Find = Callable[[Sequence[str], OnProgress], Found]
 """What words of `harness run` ask for on this machine, its models fetched where needed."""
 
 _TELL_S = 1.0
+_ANEW = "measure the plan anew: harness fleet run --again"
 
 _LOCK_NS = 20 * 10**9
 """How long a job waits for another measurement before it is sent again: who waits says so then."""
@@ -108,7 +109,7 @@ class Workplace:
     def _again(self, experiment: Experiment, found: Found) -> Prepared:
         """An experiment that was begun in another process."""
         with machine_held(found.title, _LOCK_NS):
-            again = same_here(experiment, found.subjects, found.request.also_served)
+            again = same_here(experiment, found.subjects, found.request.also_served, _ANEW)
         self._begin(experiment, found, again.servers)
         return Prepared(
             experiment=experiment,

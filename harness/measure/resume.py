@@ -133,7 +133,10 @@ def resume(
 
 
 def same_here(
-    experiment: Experiment, found: Subjects, program: ServerProgram | None = None
+    experiment: Experiment,
+    found: Subjects,
+    program: ServerProgram | None = None,
+    advice: str = "measure it anew: harness run",
 ) -> Again:
     """
     What is needed to go on with `experiment` on the machine that it was begun on.
@@ -142,6 +145,7 @@ def same_here(
         experiment: Line 1 of its record.
         found: The models of its plan, as they are now.
         program: The server, where the plan wants some started.
+        advice: What to do where something is not as it was.
 
     Raises:
         HarnessError: Machine, engine or a file is another one than it was.
@@ -150,9 +154,7 @@ def same_here(
     machine = rpc.machine_with(probe_machine(), rpc.servers_of(experiment.plan.engine_settings))
     here = new_experiment(experiment.plan, machine, others)
     if difference := _difference(experiment, here, found, program):
-        raise HarnessError(
-            f"{experiment.id} cannot go on: {difference}; measure it anew: harness run"
-        )
+        raise HarnessError(f"{experiment.id} cannot go on: {difference}; {advice}")
     notes = [*here.conditions.warnings]
     changed = power_differences(experiment, here)
     notes += [f"Before the interruption and now: {finding.text}" for finding in changed]

@@ -267,3 +267,18 @@ def test_a_job_that_nobody_waits_for_any_longer_measures_no_longer(
 def _ask(desk: Desk, job: Measure) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         desk.ask(job)
+
+
+def test_what_was_begun_on_another_engine_does_not_go_on(cluster: Cluster, tmp_path: Path) -> None:
+    results, plans = tmp_path / "results", [HostPlan("a", ("tiny-random", *THREE_RUNS))]
+    with worker(cluster, "a", tmp_path / "tmp") as process:
+        process.answer()
+        assert measure_fleet(plans, cluster, results, Recorder()).exit_code == ExitCode.DONE
+        (path,) = results.glob("*.jsonl")
+        head, *lines = path.read_text("utf-8").splitlines()
+        changed = head.replace('"binding_version":"', '"binding_version":"0.')
+        path.write_text("\n".join((changed, *lines[:2], "")), "utf-8")
+        measured = measure_fleet(plans, cluster, results, Recorder())
+    assert "the engine was" in measured.failures["a"]
+    assert "--again" in measured.failures["a"]
+    assert len(load(path).runs) == 2

@@ -83,6 +83,14 @@ class Conversation:
             self.outcome = Outcome(status="failed", reason=event.reason, message=event.message)
         self.is_over = isinstance(event, (DoneEvent, FailedEvent))
 
+    @property
+    def place(self) -> str:
+        """
+        What it does and told last: what comes behind a trial of a workload is another one of it,
+        while a model is loaded behind an event that has nothing to do with it.
+        """
+        return f"{self.activity}, {self.events[-1].event if self.events else 'nothing'} told"
+
     def fail(self, message: str) -> None:
         """It cannot go on, and that is neither the engine's fault nor the model's."""
         self.outcome = Outcome(status="failed", reason="worker-error", message=message)

@@ -27,7 +27,10 @@ _UNANSWERED = 2
 LOST_AFTER_S = _IDLE_S + _INTERVAL_S * _UNANSWERED
 """After so many seconds without a word from its kernel a machine counts as gone."""
 
-_GONE = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
+_GONE = {
+    *(errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN),
+    errno.ENETRESET,  # Windows' word for keepalives that nobody acknowledged
+}
 """How a connection ends that nobody answers. One that was refused or reset is no sign: the server
 has ended then, and the engine's own connection with it."""
 

@@ -132,7 +132,7 @@ class Worker:
         if self._process.stdout.closed:
             return None
         _say(self._process, answer if self._told.events else self._message)
-        self._watchdog.restart(self._told.activity)
+        self._watchdog.restart(self._told.place)
         for line in self._process.stdout:
             self._watchdog.stop()
             event = self._told.read(line)
@@ -141,7 +141,7 @@ class Worker:
             on_event(event)
             if until is not None and isinstance(event, until):
                 return event
-            self._watchdog.restart(self._told.activity)
+            self._watchdog.restart(self._told.place)
             _say(self._process, GO)
         self._process.wait()
         return None

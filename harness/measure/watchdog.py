@@ -16,8 +16,8 @@ _TIMES = 10
 @dataclass(frozen=True)
 class Silence:
     """
-    Of `silence_ns`, for which a process was ended; `before_ns` is the longest one before it at the
-    same activity, where that is what made it too long.
+    Of `silence_ns`, for which a process was ended; `before_ns` is the longest one before it in the
+    same place, where that is what made it too long.
     """
 
     silence_ns: int
@@ -31,7 +31,7 @@ class Watchdog:
     Args:
         process: Which.
         silence_ns: How long that is.
-        learns: Whether less is enough where it was heard of sooner at the same activity before. For
+        learns: Whether less is enough where it was heard of sooner in the same place before. For
             whoever computes on other machines: one that is stopped looks like one that computes.
     """
 
@@ -42,15 +42,17 @@ class Watchdog:
         self._silence_ns = silence_ns
         self._learns = learns
         self._longest_ns: dict[str, int] = {}
-        self._activity = ""
+        self._place = ""
         self._since_ns = 0
         self._timer: threading.Timer | None = None
         self.bitten: Silence | None = None
 
-    def restart(self, activity: str) -> None:
-        """It was heard of just now, and does this from here on."""
+    def restart(self, place: str) -> None:
+        """
+        It was heard of just now; `place` is the same where it goes on with the same as before.
+        """
         self.stop()
-        self._activity, self._since_ns = activity, perf_counter_ns()
+        self._place, self._since_ns = place, perf_counter_ns()
         limit = self._limit()
         self._timer = threading.Timer(limit.silence_ns / 1e9, self._bite, [limit])
         self._timer.daemon = True
@@ -62,12 +64,10 @@ class Watchdog:
             self._timer.cancel()
             self._timer = None
             taken_ns = perf_counter_ns() - self._since_ns
-            self._longest_ns[self._activity] = max(
-                taken_ns, self._longest_ns.get(self._activity, 0)
-            )
+            self._longest_ns[self._place] = max(taken_ns, self._longest_ns.get(self._place, 0))
 
     def _limit(self) -> Silence:
-        before_ns = self._longest_ns.get(self._activity)
+        before_ns = self._longest_ns.get(self._place)
         if self._learns and before_ns is not None:
             enough_ns = max(_LEAST_NS, _TIMES * before_ns)
             if enough_ns < self._silence_ns:

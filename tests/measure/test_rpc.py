@@ -137,6 +137,14 @@ def test_a_server_that_is_stopped_is_missed_after_trials_that_were_short(
     assert "during tg256, which took" in (report.outcome.message or "")
 
 
+def test_loading_is_given_its_time_however_short_what_came_before_was(
+    serving: Serving, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "_LEAST_NS", 1)
+    report = over(serving.offer.address, tiny_model, tmp_path)
+    assert report.outcome.status == "ok", report.outcome.message
+
+
 @pytest.mark.slow
 def test_a_cable_that_is_pulled_while_it_decodes_is_the_reason(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

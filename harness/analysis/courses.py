@@ -141,7 +141,13 @@ def _key(entry: Entry, digests: Mapping[object, Collection[str]], across: Collec
 
 
 def _name_key(model: AnyModel, across: Collection[str]) -> tuple[object, ...]:
-    return model.key, model.is_twin and "evidence" not in across, place_of(model)
+    """What a model goes by where no digest tells: on a server of its machine not by its port."""
+    served = model.served
+    if served is not None and served.is_local:
+        named: tuple[object, ...] = (served.model, model.quantization, model.n_params)
+    else:
+        named = (model.key,)
+    return *named, model.is_twin and "evidence" not in across, place_of(model)
 
 
 def alike(settings: AnySettings, across: Collection[str]) -> AnySettings:

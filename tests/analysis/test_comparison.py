@@ -21,6 +21,7 @@ from harness.analysis.measured import Measured
 from harness.analysis.metrics import COMPARED
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment, Run
+from harness.schema.fleet import FleetPart
 from harness.schema.machine import Energy
 from harness.schema.settings import Settings
 
@@ -272,3 +273,19 @@ def test_that_a_prompts_rate_is_of_another_kind_is_said() -> None:
     texts = [each.text for each in differences(a, b)]
     assert "a prompt's tok/s is prefill against embedding throughput" in texts
     assert not any("a prompt's tok/s" in each.text for each in differences(a, a))
+
+
+def test_two_hosts_of_a_fleet_are_two_machines_though_they_are_alike() -> None:
+    a, b = sides()
+    hosts = [
+        Measured(
+            it.configuration,
+            it.experiment.model_copy(update={"fleet": FleetPart(id="f", host=host)}),
+            it.runs,
+        )
+        for it, host in ((a, "laptop"), (b, "studio"))
+    ]
+    (found,) = [it for it in mismatches(*hosts) if it.kind == "machine"]
+    assert "laptop" in found.text
+    assert "studio" in found.text
+    assert not [it for it in mismatches(a, hosts[0]) if it.kind == "machine"]

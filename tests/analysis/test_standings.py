@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make.machines import RATES, entries, experiment_on, models_called, numbered
-from make.records import make_experiment, make_failed_run, make_machine, make_run
+from make.records import make_experiment, make_failed_run, make_machine, make_run, make_served
 
 from harness.analysis.courses import courses_of, differences_of, files_of
 from harness.analysis.measured import measured_of
@@ -142,10 +142,23 @@ def test_a_file_of_unknown_digest_is_the_one_of_its_name() -> None:
     assert {course.name for course in courses_of(found).common} == {"m:Q4_0"}
 
 
+def test_a_served_model_is_one_whatever_port_its_server_has() -> None:
+    found = []
+    for at, port in enumerate((8080, 9090)):
+        plain = make_served(key=f"smollm2@127.0.0.1:{port}")
+        served = plain.served.model_copy(update={"url": f"http://127.0.0.1:{port}"})
+        model = plain.model_copy(update={"served": served})
+        made = experiment_on(
+            ("slow", "fast")[at], models=(model,), settings=(served.settings,), workloads=("chat",)
+        )
+        found += entries(made, at)
+    assert {course.workload for course in courses_of(found).common} >= {"chat"}
+
+
 values = st.lists(st.floats(10, 1000), min_size=2, max_size=6)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(values, values, st.floats(0.1, 10))
 def test_a_ratio_turns_around_with_the_baseline_and_does_not_know_the_unit(
     a: list[float], b: list[float], unit: float

@@ -15,9 +15,9 @@ from harness.records.store import load
 
 
 def test_each_is_a_machine_of_its_own_that_says_that_it_is_synthetic(tmp_path: Path) -> None:
-    paths = write_fleet(tmp_path / "fleet", 7, 2)
+    paths = write_fleet(tmp_path / "fleet", 3, 2)
     stored = [load(path) for path in paths]
-    assert len(Roster(it.experiment for it in stored).machines) == 7
+    assert len(Roster(it.experiment for it in stored).machines) == 3
     for it in stored:
         assert it.experiment.machine.id.startswith("synthetic")
         assert it.experiment.machine.cpu in CLASSES

@@ -71,6 +71,7 @@ def test_csv_has_a_row_for_each_machine_in_each_figure(fleet: Home) -> None:
     assert {row["verdict"] for row in rows} == {"", "better"}
 
 
+@pytest.mark.slow
 def test_as_html_it_has_pictures_and_a_table(fleet: Home) -> None:
     done = fleet.harness(*ACROSS, "results", "--html", "machines.html")
     assert done.exit_code == 0, done.stderr
@@ -79,6 +80,7 @@ def test_as_html_it_has_pictures_and_a_table(fleet: Home) -> None:
     assert "3 Fast Chip" in html
 
 
+@pytest.mark.slow
 def test_of_many_machines_the_middle_is_left_out_unless_all_are_asked_for(home: Home) -> None:
     put_fleet(home.results, {f"m{at:02}": -0.04 * at for at in range(15)}, workloads=("tg128",))
     done = home.harness(*ACROSS, "results", "--metric", "tok_per_s", "-q")
@@ -145,6 +147,7 @@ def test_an_experiment_that_cannot_be_read_is_told_and_the_others_are_shown(home
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_of_one_machine_the_newest_counts(home: Home) -> None:
     put_fleet(home.results)
     newer = experiment_on("slow", 2, identity="newer", day=25)

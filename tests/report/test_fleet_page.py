@@ -69,6 +69,7 @@ def test_of_many_machines_kinds_are_shown_and_the_table_is_trimmed(many: Page) -
     assert [name for name in pictures_in(many) if name.startswith("kinds")] == ["kinds-1"]
 
 
+@pytest.mark.slow
 def test_figures_far_from_those_of_their_kind_are_named(tmp_path: Path) -> None:
     # Of one make, so of one kind: told apart by their ids.
     from make import machines

@@ -53,7 +53,7 @@ def hint(found: FleetRun) -> Page:
     lines = []
     left = [each.host for each in found.plan.hosts if found.state(each.host) != "complete"]
     if left:
-        lines.append(f"To go on with {' and '.join(left)}: the same command again.")
+        lines.append(f"To go on with {', '.join(left)}: the same command again.")
     elif found.result.complete:
         lines.append("To measure all of it anew: --again.")
     paths = [each.path for each in found.result.results.values() if each.path]

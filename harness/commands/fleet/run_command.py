@@ -120,7 +120,8 @@ def _measured(
     commands = {each.host: each.harness for each in plan.hosts if each.host not in complete}
     with joined(way, [*commands], commands, tell_of(output)) as fleet:
         plans = [HostPlan(it.host, it.words) for it in plan.hosts if it.host not in fleet.failures]
-        progress = FleetProgress(output.console, [*fleet.joined])
+        hosts = [each.host for each in plans if each.host in fleet.joined]
+        progress = FleetProgress(output.console, hosts)
         with progress.shown():
             result = measure_fleet(
                 plans,

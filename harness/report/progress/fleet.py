@@ -30,9 +30,13 @@ _REDRAW_S = 0.2
 
 @dataclass
 class _Row:
-    """What is known of a machine: what it does, and until when the rest of its plan may take."""
+    """
+    What is known of a machine: what it does, or did when it was lost, and until when the rest of
+    its plan may take.
+    """
 
     doing: str
+    did: str = ""
     so_far: SoFar | None = None
     experiment: Experiment | None = None
     ends_ns: int | None = None
@@ -121,12 +125,13 @@ class FleetProgress:
     def lost(self, host: str, reason: str) -> None:
         """It is waited for."""
         self._console.warn(f"{host} is lost ({reason}); waiting for it.")
+        self._rows[host].did = self._rows[host].doing
         self._does(host, f"lost ({reason}); waiting for it")
 
     def back(self, host: str) -> None:
-        """It goes on."""
+        """It begins again what it was at."""
         self._tell(host, "is back")
-        self._does(host, "is back")
+        self._does(host, self._rows[host].did)
 
     def gave_up(self, host: str, reason: str) -> None:
         """The rest of its plan is left for later."""

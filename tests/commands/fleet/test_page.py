@@ -48,7 +48,7 @@ def test_what_is_left_is_told_with_its_reason_and_how_to_go_on() -> None:
     assert "plan.yaml is measured on 1 of 3 machines: 6 Runs." in text
     assert "studio: no room for its weights on this disk." in text
     assert "gpu-box: there is no such host." in text
-    assert "To go on with studio and gpu-box: the same command again." in text
+    assert "To go on with studio, gpu-box: the same command again." in text
     states = {each.host: each.state for each in document(found).machines}
     assert states == {"laptop": "complete", "studio": "failed", "gpu-box": "unreachable"}
 

@@ -69,6 +69,7 @@ def test_a_machine_that_is_lost_and_back_is_told_of() -> None:
     text = told(watch)
     assert "Warning: studio is lost (no answer for 15 s); waiting for it." in text
     assert "studio  is back" in text
+    assert "studio  run 1 of 12 at most" in told(watch, width=80).split("is back")[-1]
     assert "Warning: laptop is given up: it does not answer." in text
 
 

@@ -7,11 +7,12 @@ import pickle
 from typing import Any
 
 import pytest
-from dask._task_spec import Task
 from hypothesis import given
 from hypothesis import strategies as some
 
 pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
+
+from dask._task_spec import Task
 
 from harness.fleet import plain_pickle
 from harness.fleet.plain_pickle import NotPlain, plain

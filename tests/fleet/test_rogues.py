@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from make import rogue
 from make.fleet import Recorder, WorkerProcess, worker
 
 from harness.fleet.cluster import Cluster
@@ -23,6 +22,7 @@ from harness.fleet.plan import HostPlan
 pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
 pytestmark = pytest.mark.slow
 
+ROGUE = Path(__file__).parents[1] / "make" / "rogue.py"
 ONE_RUN = ("tiny-random", "--runs", "1", "--trials", "1", "--threads", "1", "-w", "tg8")
 
 
@@ -38,7 +38,7 @@ def rogue_process(
 ) -> Iterator[subprocess.Popen[str]]:
     with (folder / f"{what}.err").open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-u", rogue.__file__, what, str(folder / "marker")],
+            [sys.executable, "-u", str(ROGUE), what, str(folder / "marker")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

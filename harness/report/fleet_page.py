@@ -36,6 +36,9 @@ from harness.report.side_by_side import SideBySide
 # So many columns of a board can be read on a phone, and so many colours a picture has.
 _MOST_COLUMNS, _MOST_COLOURS = 8, 6
 _MOST_OUTLIERS = 20
+_FASTEST, _PERHAPS, _SLOWER = "fastest", "perhaps as fast", "slower"
+# Beside the number, for nobody has to tell cells by their colour alone.
+_BRIEFLY = {_FASTEST: _FASTEST, _PERHAPS: "≈", _SLOWER: ""}
 _MANY = (
     "Kinds are machines of one processor, number of cores, card and memory. Far off: beyond three "
     "quartile ranges from the quartiles of its kind, and by more than 2 %."
@@ -86,15 +89,17 @@ def _board(standings: Sequence[Standings], names: Names) -> Picture:
             label=f"{each.name} on {names[row.entry.machine]}: {text_of(row.figure)} tok/s in "
             f"{each.workload}, {word}",
             series=word,
-            name=text_of(row.figure),
+            name=f"{text_of(row.figure)} {_BRIEFLY[word]}".rstrip(),
             evidence="rehearsed" if each.model.is_twin else "measured",
         )
         for each in shown
         for row, word in _beside_best(each)
     )
     workloads = ", ".join(dict.fromkeys(each.workload for each in shown))
+    is_open = any(mark.series == _PERHAPS for mark in marks)
+    title = f"Which machine for which model: tok/s of {workloads}"
     return Picture(
-        f"Which machine for which model: tok/s of {workloads}",
+        f"{title}; {_BRIEFLY[_PERHAPS]} not told from the fastest" if is_open else title,
         "machines-board",
         "cells",
         marks,
@@ -107,8 +112,8 @@ def _board(standings: Sequence[Standings], names: Names) -> Picture:
 def _beside_best(standings: Standings) -> Iterator[tuple[Standing, str]]:
     for row, against in standings.beside_best():
         verdict = against.verdict if against else ""
-        words = {"": "fastest", "worse": "slower"}
-        yield row, words.get(verdict, "perhaps as fast")
+        words = {"": _FASTEST, "worse": _SLOWER}
+        yield row, words.get(verdict, _PERHAPS)
 
 
 # ------------------------------------------------------------------ many

@@ -52,6 +52,15 @@ def test_a_board_says_which_machine_for_which_model(few: Page) -> None:
     }
 
 
+def test_what_is_not_told_from_the_fastest_is_marked_without_colour(tmp_path: Path) -> None:
+    page = page_of(tmp_path, {"one": 0.0, "two": 0.004, "three": 1.0}, workloads=("tg128",))
+    board = pictures_in(page)["machines-board"]
+    marks = {mark.series: mark.name for mark in board.marks}
+    assert marks["fastest"].endswith("fastest")
+    assert marks["perhaps as fast"].endswith("≈")
+    assert "≈ not told from the fastest" in board.title
+
+
 def test_a_few_machines_have_a_picture_a_workload_and_a_row_a_figure(few: Page) -> None:
     assert set(pictures_in(few)) == {"machines-board", "machines-1", "machines-2"}
     table = tables_in(few)["Machines side by side"]

@@ -137,8 +137,14 @@ def test_fit_plans_over_both(home: Home, two: str) -> None:
     assert speed["figure"] is None
     assert speed["bound"].startswith("at most ")
     assert "the way to 2 servers takes about" in speed["reason"]
-    page = home.harness("fit", MODEL, *asked[:-1]).stdout
-    assert "sending its weights to the servers takes about" in " ".join(page.split())
+
+
+@pytest.mark.slow
+def test_a_page_of_fit_tells_how_long_weights_are_under_way(home: Home, two: str) -> None:
+    done = home.harness("fit", MODEL, "--rpc", two, "--ctx", "512", "--offline")
+    text = " ".join(done.stdout.split())
+    assert "how fast it will be cannot be told, but at most " in text
+    assert "sending its weights to the servers takes about " in text
 
 
 def test_where_nobody_answers_nothing_is_begun(home: Home) -> None:
@@ -171,9 +177,17 @@ def test_what_cannot_be_is_refused_in_a_line(
     ("arguments", "told"),
     [
         (("compare", "--stored", "latest", "latest"), "--rpc is for measuring"),
-        (("compare", "--across", "machine", "results"), "--rpc is for measuring"),
-        (("compare", MODEL, "--tensor-split", "1/1,2/1", "--in-turns", "always"), "one client at"),
         (("frontier", MODEL, "--measure", "--in-turns", "always"), "one client at a time"),
+        pytest.param(
+            ("compare", "--across", "machine", "results"),
+            "--rpc is for measuring",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("compare", MODEL, "--tensor-split", "1/1,2/1", "--in-turns", "always"),
+            "one client at a time",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_cannot_be_over_servers_is_refused_in_a_line(

@@ -15,11 +15,11 @@ from harness.fleet.job import Prepare, Prepared, progress_topic, read_progress
 from harness.fleet.plan import PATIENCE_NS, FleetObserver, FleetResult, HostPlan, Links
 from harness.fleet.remote_maker import RemoteMaker
 from harness.fleet.stored import Begun, begun
-from harness.measure.load_sweep import LoadSweep
+from harness.measure.load_sweep import sweep_of
 from harness.measure.maker import Task
 from harness.measure.protocol import Event
 from harness.measure.session import SessionResult, kept
-from harness.measure.sweep import Result, Sweep
+from harness.measure.sweep import Result
 from harness.records.store import ExperimentWriter, StoredExperiment
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import Experiment, Run, Stop
@@ -157,7 +157,7 @@ class _Host:
             observer.prepared(self.name, experiment, prepared.notes)
         watcher = _Watcher(self.name, experiment, self._office, runs, stops)
         maker = RemoteMaker(self._desk, self._argv, experiment, writer.path, watcher.sent)
-        sweep = (LoadSweep if experiment.plan.search else Sweep)(
+        sweep = sweep_of(experiment.plan)(
             experiment,
             maker,
             writer,
@@ -202,7 +202,7 @@ class _Host:
     def _before(self) -> tuple[tuple[Run, ...], tuple[Stop, ...]]:
         if self._stored is None:
             return (), ()
-        return self._stored.runs, self._stored.end.stops if self._stored.end else ()
+        return self._stored.runs, self._stored.stops
 
 
 class _Watcher:
@@ -252,5 +252,5 @@ class _Watcher:
 
 def result_of(stored: StoredExperiment) -> SessionResult:
     """What a host has measured, as it is stored."""
-    stops = list(stored.end.stops) if stored.end else []
-    return SessionResult(stored.experiment, Result(list(stored.runs), stops), stored.path)
+    result = Result(list(stored.runs), list(stored.stops))
+    return SessionResult(stored.experiment, result, stored.path)

@@ -12,7 +12,7 @@ from harness.analysis.stats.interval import min_values
 from harness.errors import UsageError
 from harness.measure.sweep import FAILURES_TO_GIVE_UP, State, Sweep, stop_of
 from harness.schema.configuration import Configuration
-from harness.schema.experiment import Run, Stop
+from harness.schema.experiment import Plan, Run, Stop
 from harness.schema.model import AnyModel
 from harness.schema.request import LoadSearch, ServiceLevel
 from harness.schema.workload import parse_workload
@@ -57,6 +57,11 @@ def first_load(
     if len(names) > 1 or not isinstance(task, Chat | Exchange):
         raise UsageError(f"{option} is for one of chat and ppN+tgM; it names the loads itself")
     return _load(task, search, _SCALES[search].first)
+
+
+def sweep_of(plan: Plan) -> type[Sweep]:
+    """What measures a plan: with a search the LoadSweep."""
+    return LoadSweep if plan.search else Sweep
 
 
 class LoadSweep(Sweep):

@@ -19,11 +19,10 @@ from harness.machine.probe import probe_machine
 from harness.measure import rpc, runner
 from harness.measure.also_served import Servers, servers_of
 from harness.measure.experiment import new_experiment
-from harness.measure.load_sweep import LoadSweep
+from harness.measure.load_sweep import sweep_of
 from harness.measure.rounds import RunMaker
 from harness.measure.session import SessionObserver, SessionResult, kept
 from harness.measure.subjects import Subjects
-from harness.measure.sweep import Sweep
 from harness.records.store import ExperimentWriter, StoredExperiment, load
 from harness.schema.configuration import configurations_of
 from harness.schema.experiment import SCHEMA_VERSION, EngineInfo, Experiment
@@ -118,14 +117,14 @@ def resume(
             key_variable=key_variable,
             servers=again.servers,
         )
-        sweep = (LoadSweep if experiment.plan.search else Sweep)(
+        sweep = sweep_of(experiment.plan)(
             experiment,
             maker,
             writer,
             observer,
             is_in_turns=any(run.is_in_turns for run in stored.runs),
             runs=stored.runs,
-            stops=stored.end.stops if stored.end else (),
+            stops=stored.stops,
         )
         with observer.shown(experiment, stored.runs, sweep.stops):
             result = sweep.measure()

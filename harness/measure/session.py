@@ -18,13 +18,13 @@ from harness.interrupts import held
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import also_served, runner
 from harness.measure.depths import Depths, DepthsAsked, Means, at_depths
-from harness.measure.load_sweep import LoadSweep, first_load
+from harness.measure.load_sweep import first_load, sweep_of
 from harness.measure.possible import require_asked, require_possible_for
 from harness.measure.prepared import InTurns, Prepared, prepared
 from harness.measure.rounds import Observer, RunMaker, now
 from harness.measure.rpc import asked_servers, machine_with, open_connections
 from harness.measure.schedule import settings_product, with_drafts
-from harness.measure.sweep import Result, Sweep
+from harness.measure.sweep import Result
 from harness.records.rescue import rescued, unwritable
 from harness.records.store import ExperimentWriter, whole
 from harness.schema.configuration import usual_workloads_for
@@ -178,7 +178,7 @@ class Session:
                 key_variable=self.request.key_variable,
                 servers=about.servers,
             )
-            sweep = (LoadSweep if self.plan.search else Sweep)(
+            sweep = sweep_of(self.plan)(
                 experiment,
                 maker,
                 writer,

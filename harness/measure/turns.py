@@ -115,9 +115,7 @@ def measure_in_turns(
         except _Interrupted:
             for seat in seats:
                 seat.worker.interrupt()
-        return [
-            Turns(measure_report(seat.worker.report()), seat.worker.active_ns) for seat in seats
-        ]
+        return [seat.turns() for seat in seats]
 
 
 def arrangement(seed: int) -> Mapping[str, str]:
@@ -176,6 +174,10 @@ class _Seat:
         """To its end, without a further trial."""
         while self.ready is not None:
             self.advance(ENOUGH)
+
+    def turns(self) -> Turns:
+        """What it measured, however it ended."""
+        return Turns(measure_report(self.worker.report()), self.worker.active_ns)
 
     @property
     def is_late(self) -> bool:

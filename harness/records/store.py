@@ -26,7 +26,7 @@ from harness.bounded import lines_of
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.files import atomic_write, cannot, sync_folder
 from harness.records import lines
-from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run
+from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run, Stop
 from harness.schema.moment import utc_time
 
 _SUFFIX = ".jsonl"
@@ -56,9 +56,14 @@ class StoredExperiment:
         return self.end is not None
 
     @property
+    def stops(self) -> tuple[Stop, ...]:
+        """Why its configurations stopped; nothing where it was cut short."""
+        return self.end.stops if self.end else ()
+
+    @property
     def was_interrupted(self) -> bool:
         """Whether some of its plan is left: it was cut short, or ended by a signal."""
-        return self.end is None or any(stop.reason == "interrupted" for stop in self.end.stops)
+        return self.end is None or any(stop.reason == "interrupted" for stop in self.stops)
 
 
 def file_name(experiment: Experiment) -> str:

@@ -133,7 +133,7 @@ class _Reader:
         if stored is None:
             return
         self.taken.add(case.path)
-        often = was_asked_often(stored.end.stops if stored.end else ())
+        often = was_asked_often(stored.stops)
         measured = Measured(case.configuration, stored.experiment, stored.runs)
         try:
             found = entries_of(machine, measured, is_asked_often=often)

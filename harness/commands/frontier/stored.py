@@ -132,8 +132,9 @@ def has_speed(side: Measured) -> bool:
 
 def _is_measured_out(stored: StoredExperiment, case: StoredConfiguration) -> bool:
     """Whether measuring stopped by itself: it was neither killed nor interrupted."""
-    stops = stored.end.stops if stored.end else ()
-    return any(case.configuration.is_of(stop) and stop.reason != "interrupted" for stop in stops)
+    return any(
+        case.configuration.is_of(stop) and stop.reason != "interrupted" for stop in stored.stops
+    )
 
 
 def _alike(experiment: Experiment, settings: Settings) -> _Alike:

@@ -161,9 +161,8 @@ def _measured(
 ) -> Iterator[MeasuredResult]:
     stored = read(path)
     assert stored is not None
-    stops = stored.end.stops if stored.end else ()
     try:
-        whole = measured_result(stored.experiment, stored.runs, stops, path)
+        whole = measured_result(stored.experiment, stored.runs, stored.stops, path)
     except (ArithmeticError, ValueError) as error:
         # Each value may be one, and what follows from them nothing that a number can hold.
         read.problems.append(f"{path} holds values that nobody can have measured ({error}).")

@@ -99,8 +99,7 @@ def _show_one(results: Path, experiment: str, output: Output, *, is_full: bool) 
         output.tell("This experiment was cut short; these are the Runs it finished.")
     if stored.was_interrupted and (how := to_go_on(stored.experiment)):
         output.tell(how)
-    stops = stored.end.stops if stored.end else ()
-    result = measured_result(stored.experiment, stored.runs, stops, stored.path)
+    result = measured_result(stored.experiment, stored.runs, stored.stops, stored.path)
     return show_result(result, output, is_full=is_full)
 
 

@@ -87,11 +87,8 @@ def measure_job(engine: Engine, job: MeasureJob, send: Send) -> None:
                 bench = _bench(model, context, workload, rng, draft, send)
                 repeat(workload, partial(_trial, bench, job, meters), job, send)
         except EngineFailed as failure:
-            send(
-                WorkloadFailedEvent(
-                    workload=workload.name, reason=failure.reason, message=str(failure)
-                )
-            )
+            why = {"reason": failure.reason, "message": str(failure)}
+            send(WorkloadFailedEvent(workload=workload.name, **why))
     after = counters.snapshot()
     if not job.is_in_turns:  # else what the system did meanwhile was the other worker's, too
         whole = counters.between(before, after, counters.reference_loop_ns())

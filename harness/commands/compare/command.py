@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,23 +155,35 @@ def command(
         require_selectors(what, typed)
         compared = compare_stored(question)
     else:
-        if "across" in typed:
-            raise UsageError("--across is for --stored; what is measured now may differ in all")
-        refuse_of_engine(what, typed)
-        refuse_drafts(draft, what, typed, also_served=False)
-        request = replace(request, drafts=draft, draft_max=draft_max if draft else ())
-        if until and "runs" not in typed:
-            request = replace(request, n_runs_max=_MANY_RUNS)
-        request = replace(request, key_variable=key_variable)
+        _refuse_measuring(what, typed, draft)
+        request = replace(
+            request,
+            drafts=draft,
+            draft_max=draft_max if draft else (),
+            key_variable=key_variable,
+            n_runs_max=_MANY_RUNS if until and "runs" not in typed else request.n_runs_max,
+        )
         compared = _measured(question, request, catalogs, output)
+    return _show_pairs(compared, output)
+
+
+def _refuse_measuring(
+    what: tuple[str, ...], typed: Mapping[str, str], draft: tuple[str, ...]
+) -> None:
+    """Refuses options that have no place where the sides are measured now."""
+    if "across" in typed:
+        raise UsageError("--across is for --stored; what is measured now may differ in all")
+    refuse_of_engine(what, typed)
+    refuse_drafts(draft, what, typed, also_served=False)
+
+
+def _show_pairs(compared: Compared, output: Output) -> int:
     for warning in compared.warnings:
         output.tell(warning)
-    told = aside(compared.measured) if compared.measured else ()
-    shown, found = page(compared.pairs), document(compared.pairs)
     output.show(
-        shown,
-        found,
-        aside=told,
+        page(compared.pairs),
+        document(compared.pairs),
+        aside=aside(compared.measured) if compared.measured else (),
         title=title(compared.pairs),
         pictures=pictures(compared.pairs) if output.html else (),
     )

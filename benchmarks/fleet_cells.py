@@ -35,6 +35,7 @@ from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment, Run, Stop
 
 _HOST = "here"
+_MOST_RUNS = 50
 _HELP = """
 Measure tiny-random in tg8 again and again, first as `harness run` does, then as cells of a fleet
 whose scheduler and only worker are on this machine, over TLS on the loopback interface.
@@ -146,8 +147,8 @@ def main(cells: int, local: int, seed: int, threads: int | None, wait: int, as_j
         *("--precision", "0.000001%", "--seed", str(seed), "--threads", str(threads or 1)),
     )
     with tempfile.TemporaryDirectory() as folder:
-        here_ns = _locally((*words, "--runs", str(local)), Path(folder) / "local")
-        found = _in_fleet((*words, "--runs", str(cells)), Path(folder) / "fleet")
+        here_ns = _locally((*words, *_runs(local)), Path(folder) / "local")
+        found = _in_fleet((*words, *_runs(cells)), Path(folder) / "fleet")
     del wait
     document = {
         "load_average": os.getloadavg()[0],
@@ -155,6 +156,16 @@ def main(cells: int, local: int, seed: int, threads: int | None, wait: int, as_j
         "cells": [vars(cell) for cell in found],
     }
     click.echo(json.dumps(document, indent=1) if as_json else _table(here_ns, found))
+
+
+def _runs(n: int) -> tuple[str, ...]:
+    """
+    Options for so many Runs at least, of several settings: whether one has enough Runs is judged
+    anew behind each of them, which takes the longer the more it has (a second of a thousand).
+    """
+    n_settings = -(-n // _MOST_RUNS)
+    sizes = ",".join(str(512 + number) for number in range(n_settings))
+    return "--batch-size", sizes, "--runs", str(-(-n // n_settings))
 
 
 def _locally(words: Sequence[str], folder: Path) -> int:
@@ -166,6 +177,8 @@ def _locally(words: Sequence[str], folder: Path) -> int:
         assert process.stdout
         runs_lines = (it for it in process.stdout if json.loads(it)["kind"] == "run")
         came_ns = [perf_counter_ns() for _ in runs_lines]
+    if process.returncode:
+        raise click.ClickException(f"harness run failed: {' '.join(words)}")
     (path,) = folder.glob("*.jsonl")
     runs = load(path).runs[1:]
     spans = [after - before for before, after in pairwise(came_ns)]

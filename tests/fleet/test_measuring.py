@@ -30,6 +30,7 @@ SHA256 = "a" * 64
 ONE_RUN = ("--runs", "1", "--trials", "1", "--threads", "1", "-w", "tg8")
 THREE_RUNS = ("--runs", "3", "--trials", "1", "--threads", "1", "-w", "tg8")
 # A second and more in each Run, so that there is time to do it harm.
+ENDLESS = ("--runs", "2", "--trials", "1", "--threads", "1", "-w", "sustain60")
 LONG = ("--runs", "2", "--trials", "1", "--threads", "1", "-w", "tg700")
 
 
@@ -212,11 +213,12 @@ def test_the_end_of_its_input_ends_a_worker_and_what_measures_for_it(
         process.answer()
 
         def end(host: str, number: int) -> None:
+            assert number == 1
             gone.append(process.measuring())
             process.end()
             wait_for(lambda: not gone[0].is_running())
 
-        plans = [HostPlan("a", ("tiny-random", *LONG))]
+        plans = [HostPlan("a", ("tiny-random", *ENDLESS))]
         measured = measure_fleet(
             plans,
             cluster,

@@ -62,14 +62,19 @@ def ending(exit_code: int) -> Ending:
 
 def log_tail(log: Path) -> tuple[str, ...]:
     """The last lines of a process's log, of every path the last part alone: it may be shared."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            text = stream.read().decode(errors="replace")
-    except OSError:
-        return ()  # it was never written, or removed meanwhile
+    text = log_end(log, _TAIL_BYTES)
     lines = [line for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
     return tuple(without_folders(line)[:_LINE_CHARACTERS] for line in lines)
+
+
+def log_end(log: Path, n_bytes: int) -> str:
+    """At most the last `n_bytes` of a log as text; nothing where it was not written, or is gone."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - n_bytes))
+            return stream.read(n_bytes).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def without_folders(line: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ from harness.measure.maker import Made
 from harness.measure.protocol import Event
 from harness.measure.resume import same_here
 from harness.measure.rounds import RunMaker
+from harness.process_end import log_end
 from harness.records.store import file_name
 from harness.schema.configuration import Configuration
 from harness.schema.experiment import Experiment, Run, Stop
@@ -186,9 +188,7 @@ def _told(kind: type[Busy | Refused], message: str) -> Busy | Refused:
 
 def _log_of(path: Path) -> str:
     """The end of a log, which is here no longer."""
-    try:
-        text = path.read_bytes()[-MOST_LOG_CHARACTERS:].decode(errors="replace")
+    text = log_end(path, MOST_LOG_CHARACTERS)
+    with contextlib.suppress(OSError):
         path.unlink()
-    except OSError:
-        return ""
     return text

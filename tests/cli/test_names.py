@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
 QUICK = ("pull", "models")
 # Commands whose arguments are no models: `cache rm` has a test of its own.
 OTHERS = {"cache", "machine", "show", "claim", "gate", "baseline", "export", "import"}
-OTHERS |= {"report", "share", "config", "completion", "endpoints", "rpc"}
+OTHERS |= {"report", "share", "config", "completion", "endpoints", "rpc", "fleet"}
 
 
 @dataclass(frozen=True)

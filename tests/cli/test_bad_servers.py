@@ -251,6 +251,7 @@ def chats(server: FaultServer) -> int:
     return sum(asked.path == CHAT for asked in server.requests)
 
 
+@pytest.mark.slow
 def test_a_stream_that_stalls_ends_at_the_limit_of_silence(home: Home, server: FaultServer) -> None:
     stalled = Script(((0, fault_server.event("x")), (0, fault_server.event("y"))), ending="stall")
     server.says(CHAT, GOOD, GOOD, stalled)

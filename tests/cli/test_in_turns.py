@@ -26,6 +26,7 @@ def in_turns(home: Home) -> list[bool]:
     return [run.get("is_in_turns", False) for run in home.runs()]
 
 
+@pytest.mark.slow
 def test_compare_takes_turns_and_says_so(home: Home) -> None:
     done = home.harness("compare", "tiny-random", *QUICK, *SIDES, "--explain")
     assert done.exit_code == 0, done.stderr

@@ -40,6 +40,7 @@ def measured(new_home: Callable[[], Home], two: str) -> Home:
     return home
 
 
+@pytest.mark.slow
 def test_weights_lie_on_both_in_their_shares(measured: Home, two: str) -> None:
     experiment, (run,) = measured.lines()[0], measured.runs()
     assert run["settings"]["rpc"] == two.split(",")
@@ -57,6 +58,7 @@ def test_weights_lie_on_both_in_their_shares(measured: Home, two: str) -> None:
     assert not [it for it in experiment["predictions"] if it["component"] == "decode"]
 
 
+@pytest.mark.slow
 def test_the_machine_is_one_of_several_and_not_the_one_here(measured: Home, two: str) -> None:
     machine = measured.lines()[0]["machine"]
     assert [server["address"] for server in machine["rpc"]] == two.split(",")
@@ -68,6 +70,7 @@ def test_the_machine_is_one_of_several_and_not_the_one_here(measured: Home, two:
     assert here["id"] != machine["id"]
 
 
+@pytest.mark.slow
 def test_a_page_names_servers_and_their_distance(measured: Home, two: str) -> None:
     shown = measured.harness("show", "latest")
     text = " ".join((shown.stdout + shown.stderr).split())
@@ -78,6 +81,7 @@ def test_a_page_names_servers_and_their_distance(measured: Home, two: str) -> No
     assert "the way to 2 servers takes about " in text
 
 
+@pytest.mark.slow
 def test_shared_results_tell_no_address(measured: Home, two: str) -> None:
     done = measured.harness("share", "latest", "-o", "shared.jsonl")
     assert done.exit_code == 0, done.stderr

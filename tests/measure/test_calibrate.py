@@ -98,6 +98,7 @@ def test_a_model_of_any_type_decodes_and_prefills(
     assert all(sample.tok_per_s > 0 for sample in made.samples)
 
 
+@pytest.mark.slow
 def test_calibrating_measures_each_model_and_leaves_nothing_behind(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def tls_options(function: Callable[..., Any]) -> Callable[..., Any]:
         files = [given.pop(name) for name in ("tls_ca", "tls_cert", "tls_key")]
         if any(files) and not all(files):
             raise UsageError("--tls-ca, --tls-cert and --tls-key belong together; name all three")
-        certificate = Certificate(*map(_pem, files)) if all(files) else None
+        certificate = _certificate(*files) if all(files) else None
         return function(*arguments, certificate=certificate, **given)
 
     decorated: Callable[..., Any] = with_certificate
@@ -192,6 +193,29 @@ _WAY = (
         "tls://10.0.0.5:8786, instead of starting some over ssh.",
     ),
 )
+
+
+def _certificate(authority: Path, certificate: Path, key: Path) -> Certificate:
+    """What is in the three files, which belong together as far as one can tell from here."""
+    found = Certificate(*map(_pem, (authority, certificate, key)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=found.ca_pem)
+    except ssl.SSLError:
+        raise HarnessError(f"{authority} holds no certificate in PEM; name another one") from None
+
+    def ask_nobody() -> str:
+        raise HarnessError(f"{key} is locked with a password; name a key without one")
+
+    try:
+        context.load_cert_chain(certificate, key, ask_nobody)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            why = f"{key} is not the key of {certificate}; name two that belong together"
+        else:
+            why = f"{certificate} and {key} are no certificate and its key in PEM; name others"
+        raise HarnessError(why) from None
+    return found
 
 
 def _pem(path: Path) -> str:

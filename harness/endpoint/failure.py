@@ -33,11 +33,11 @@ def fail(reason: RequestReason, message: str, status: int | None = None) -> NoRe
     raise RequestFailed(RequestFailure(reason=reason, message=message, status=status))
 
 
-def quoted(text: str, secret: str = "") -> str:
-    """What a server wrote, fit for a message: one line, at most 200 characters, without the key."""
+def quoted(text: str, secret: str = "", most: int = _MOST_CHARACTERS) -> str:
+    """What a server wrote, fit for a message: one line, `most` characters, without the key."""
     text = without_key(text, secret)
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def without_key(text: str, secret: str) -> str:

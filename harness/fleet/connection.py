@@ -26,6 +26,7 @@ HARNESS = "harness"
 """What starts the harness on a host that has said nothing else."""
 
 _WORKER = "fleet worker -"
+_ANSWER = b'{"kind":'
 # A slow machine takes this long to import all that a worker needs, from a cold disk.
 _HELLO_S = 90.0
 _END_S = 5.0
@@ -92,7 +93,7 @@ class Connection:
             raise HostUnusable(self._reach.host, Failure(why, may_pass=True)) from None
         if not line:
             self.close()
-            raise HostUnusable(self._reach.host, self.wait())
+            raise HostUnusable(self._reach.host, self._why_silent())
         try:
             answer = read_answer(line)
         except HarnessError as error:
@@ -110,6 +111,14 @@ class Connection:
         for thread in self._threads:
             thread.join(_END_S)
         return failure_of(self._reach.host, self._reach.command, exit_code, self._said)
+
+    def _why_silent(self) -> Failure:
+        """Why it ended before it had said what it is."""
+        failure = self.wait()
+        if self._process.returncode:
+            return failure
+        what = f"`{self._reach.command}` there"
+        return Failure(f"{what} did not say what it is; see that it is a harness")
 
     def end_input(self) -> None:
         """Tells the worker to end, and waits for nothing."""
@@ -154,10 +163,10 @@ class Connection:
     def _read_answer(self) -> None:
         with _stream(self._process.stdout) as stream:
             line = stream.readline(MOST_BYTES)
-            # What a shell's start-up file prints comes before.
-            while line and not line.startswith(b"{"):
+            # What a shell's start-up file prints comes before, a prompt in the same line.
+            while line and _ANSWER not in line:
                 line = stream.readline(MOST_BYTES)
-            self._answers.put(line)
+            self._answers.put(line[max(0, line.find(_ANSWER)) :])
             while stream.read(_CHUNK_BYTES):
                 pass
 

@@ -15,6 +15,7 @@ from harness import __version__
 from harness.bounded import parsed_json
 from harness.errors import HarnessError
 from harness.files import FetchProgress
+from harness.fleet.order import Told
 from harness.measure.maker import Task
 from harness.schema.configuration import configurations_of
 from harness.schema.experiment import SCHEMA_VERSION, Experiment, Plan, Run
@@ -30,7 +31,10 @@ MOST_CHARACTERS = 32 << 20
 MOST_LOG_CHARACTERS = 200_000
 """Of the engine's log of a Run, from its end; one load of a model writes some ten thousand."""
 
-_MOST_WORDS = 1000
+MOST_WORDS = 1000
+"""Of a plan for one machine."""
+
+_MOST_NOTES = 100
 
 
 class _Job(Record):
@@ -45,7 +49,7 @@ class Prepare(_Job):
     """
 
     job: Literal["prepare"] = "prepare"
-    argv: tuple[str, ...] = Field(max_length=_MOST_WORDS)
+    argv: tuple[str, ...] = Field(max_length=MOST_WORDS)
     fleet: FleetPart
     experiment: Experiment | None = None
 
@@ -124,7 +128,7 @@ class Measure(_Job):
     """
 
     job: Literal["measure"] = "measure"
-    argv: tuple[str, ...] = Field(max_length=_MOST_WORDS)
+    argv: tuple[str, ...] = Field(max_length=MOST_WORDS)
     experiment: Experiment
     cells: tuple[Cell, ...] = Field(min_length=1)
     turns: Turns | None = None
@@ -146,8 +150,8 @@ class Prepared(_Answer):
     answer: Literal["prepared"] = "prepared"
     experiment: Experiment
     is_in_turns: bool
-    why_apart: str | None
-    notes: tuple[str, ...]
+    why_apart: Told | None
+    notes: tuple[Told, ...] = Field(max_length=_MOST_NOTES)
 
 
 class Measured(_Answer):
@@ -163,14 +167,14 @@ class Busy(_Answer):
     """Another measurement holds the machine; to be asked again."""
 
     answer: Literal["busy"] = "busy"
-    message: str
+    message: Told
 
 
 class Refused(_Answer):
     """It cannot be done, in one sentence; asked again, it would be the same."""
 
     answer: Literal["refused"] = "refused"
-    message: str
+    message: Told
 
 
 AnyJob = Prepare | Measure

@@ -7,26 +7,59 @@ The order comes on standard input, never as an argument and never as a file: it 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
 
+from harness import __version__
 from harness.bounded import parsed_json
+from harness.endpoint.failure import quoted
 from harness.errors import HarnessError, UsageError
 from harness.schema.record import Record, first_mistake
 
 MOST_BYTES = 64 << 10
 """Of an order or an answer: three certificates and keys take some 3 KB."""
 
+_MOST_TOLD = 600
+_MOST_PORT = 65_535
+# More than any machine has.
+_MOST_CORES = 1e5
+
 SILENCE_NS = 60 * 10**9
 """How long a worker waits for a scheduler that says nothing: some heartbeats, and less than the
 90 s after which the scheduler takes a worker for lost and gives its cell to the next one."""
 
+
+def as_told(text: str) -> str:
+    """What another machine says, as one line that is no longer than anybody reads."""
+    return quoted(text, most=_MOST_TOLD)
+
+
+def _with_port(address: str) -> str:
+    if not 1 <= int(address.rpartition(":")[2]) <= _MOST_PORT:
+        raise ValueError(f"its port is none from 1 to {_MOST_PORT}")
+    return address
+
+
+Told = Annotated[str, AfterValidator(as_told)]
+"""A sentence of another machine's."""
+
+_Name = Annotated[str, AfterValidator(quoted)]
+
 HostName = Annotated[str, Field(pattern=r"^[\w.@:+-]{1,200}$")]
 """What the submitter calls a machine: a name of ssh's, "user@host", or one that a user made up."""
 
-Port = Annotated[int, Field(ge=1, le=65_535)]
-Address = Annotated[str, Field(pattern=r"^tls://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}$")]
+Port = Annotated[int, Field(ge=1, le=_MOST_PORT)]
+Address = Annotated[
+    str, Field(pattern=r"^tls://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}$"), AfterValidator(_with_port)
+]
 """As "tls://127.0.0.1:28786"; nothing of a fleet speaks without TLS."""
 
 
@@ -72,14 +105,14 @@ class Hello(Record):
     """
 
     kind: Literal["hello"] = "hello"
-    harness_version: str
-    python_version: str
-    distributed_version: str
-    machine_id: str
-    machine_title: str
-    hostname: str
+    harness_version: _Name
+    python_version: _Name
+    distributed_version: _Name
+    machine_id: _Name
+    machine_title: _Name
+    hostname: _Name
     utc_ns: PositiveInt
-    idle_cores_share: float
+    idle_cores_share: float = Field(ge=0, le=_MOST_CORES)
     idle_over_ns: PositiveInt
     rss_bytes: NonNegativeInt
 
@@ -116,7 +149,7 @@ class Refusal(Record):
 
     kind: Literal["refusal"] = "refusal"
     reason: RefusalReason
-    message: str
+    message: Told
 
 
 _ANSWER: TypeAdapter[Hello | Refusal] = TypeAdapter(
@@ -144,17 +177,39 @@ def read_order(line: bytes) -> WorkerOrder:
     The order in a line of standard input.
 
     Raises:
-        HarnessError: It is none.
+        WorkerRefused: It is none, or of another version of harness.
     """
     try:
-        return WorkerOrder.model_validate(parsed_json(line[:MOST_BYTES]))
+        told = parsed_json(line[:MOST_BYTES])
+        # Before the rest: an order of another version may have other fields.
+        _require_version(told)
+        return WorkerOrder.model_validate(told)
     except ValidationError as error:
         what = first_mistake(error)
     except ValueError:
-        what = "it is not JSON"
-    raise HarnessError(
-        f"standard input holds no order for a worker: {what}; `harness fleet run` writes one"
+        what = "it is not JSON" if line else "it is empty"
+    raise WorkerRefused(
+        "order",
+        f"standard input holds no order for a worker: {what}; `harness fleet run` writes one",
     )
+
+
+def require_same(there: str, here: str, what: str, reason: RefusalReason) -> None:
+    """
+    Nothing, where both sides have the same version of something.
+
+    Raises:
+        WorkerRefused: They have not.
+    """
+    if there != here:
+        message = f"the fleet has {what} {there} and this machine {here}; install the same on both"
+        raise WorkerRefused(reason, message)
+
+
+def _require_version(told: Any) -> None:
+    there = told.get("harness_version") if isinstance(told, dict) else None
+    if isinstance(there, str):
+        require_same(there, __version__, "harness", "version")
 
 
 def read_answer(line: bytes) -> Hello | Refusal:
@@ -170,4 +225,4 @@ def read_answer(line: bytes) -> Hello | Refusal:
         what = first_mistake(error)
     except ValueError:
         what = "it is not JSON"
-    raise HarnessError(f"the worker did not say what it is: {what}; is that a harness?")
+    raise HarnessError(f"its worker did not say what it is: {what}; see that it is a harness")

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import UsageError
-from harness.fleet.order import HostName
+from harness.fleet.order import HostName, as_told
 
 ANSWER_S = 15
 """A connection over which nothing comes for so long is taken for dead."""
@@ -92,14 +92,15 @@ def require_host(name: str) -> str:
     The name, if ssh would take it for one.
 
     Raises:
-        UsageError: It is empty, an option, or has blanks in it.
+        UsageError: It is empty, an option, or has blanks or no letters in it.
     """
     try:
         _HOST_NAME.validate_python(name)
     except ValidationError:
         is_name = False
     else:
-        is_name = not name.startswith("-")
+        # ssh would take the first for options, and has a user or a machine of no name for none.
+        is_name = not name.startswith(("-", "@")) and any(map(str.isalnum, name.split("@")[-1]))
     if not is_name:
         raise UsageError(f"{name!r} is no host; write a name of ~/.ssh/config, or user@host")
     return name
@@ -186,7 +187,8 @@ def failure_of(host: str, command: str, exit_code: int, said: Sequence[str]) -> 
         exit_code: As subprocess tells it.
         said: Its lines on stderr.
     """
-    lines = [line.strip() for line in said if line.strip() and not line.startswith(_REMARKS)]
+    told = [as_told(line) for line in said if not line.startswith(_REMARKS)]
+    lines = [line for line in told if line]
     text = "\n".join(lines).lower()
     last = lines[-1].removeprefix("Error: ") if lines else ""
     if exit_code == _SSH_FAILED:
@@ -204,8 +206,10 @@ def failure_of(host: str, command: str, exit_code: int, said: Sequence[str]) -> 
         )
     if exit_code in (0, 130, 143):
         return Failure("its worker ended", may_pass=True)
-    if not last or exit_code < 0 or exit_code > 128:
+    if exit_code < 0 or exit_code > 128:
         return Failure("its worker was killed", may_pass=True)
+    if not last:
+        return Failure(f"its worker ended with exit code {exit_code} and no word", may_pass=True)
     return Failure(last)
 
 

@@ -150,9 +150,33 @@ def test_a_certificate_of_another_authority_is_refused_in_a_line(
 
 
 @pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("a-ca", "a-cert", "b-key"), "b-key.pem is not the key of a-cert.pem"),
+        (("a-ca", "a-key", "a-cert"), "are no certificate and its key in PEM"),
+        (("a-key", "a-cert", "a-key"), "a-key.pem holds no certificate in PEM"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_named(
+    home: Home, authority: Authority, names: tuple[str, str, str], said: str
+) -> None:
+    for name in "ab":
+        files(home.folder, name, authority)
+    given = [
+        word
+        for kind, name in zip(("ca", "cert", "key"), names, strict=True)
+        for word in (f"--tls-{kind}", f"{name}.pem")
+    ]
+    done = home.harness("fleet", "worker", "tls://127.0.0.1:1", *given)
+    assert done.exit_code == 1
+    assert said in done.error()
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("tcp://127.0.0.1:1",), "is no address of a scheduler; write tls://"),
+        (("tls://127.0.0.1:99999",), "is no address of a scheduler; write tls://"),
         (("tls://127.0.0.1:1",), "a fleet speaks TLS alone"),
         (("-", "--name", "ben"), "--name is for a cluster that is there"),
         (("tls://127.0.0.1:1", "--name", "-x"), "is no host"),

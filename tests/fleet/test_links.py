@@ -107,14 +107,27 @@ def test_ports_that_are_taken_are_drawn_again(
 
 
 @needs_sshd
+@pytest.mark.parametrize("said", ["Welcome to {here}\\n", "{\\n", "\\x1b[32mhere$\\x1b[0m "])
 def test_what_a_shell_prints_first_is_not_taken_for_an_answer(
-    cluster: Cluster, loopback: SshHosts
+    cluster: Cluster, loopback: SshHosts, said: str
 ) -> None:
-    program = loopback.program("here", "print('Welcome to here', flush=True)")
+    program = loopback.program("here", f"print('{said}', end='', flush=True)")
     reach = over_ssh(cluster, loopback, program)
     with HostLinks([reach], lambda host: partial(order, cluster, host)) as links:
         (answer,) = links.started()
         assert isinstance(answer, Joined), answer
+
+
+@needs_sshd
+@pytest.mark.parametrize("program", ["true", "echo {hello}", "head -c 9000000 /dev/zero #"])
+def test_a_program_that_is_no_harness_is_told_as_one(
+    cluster: Cluster, loopback: SshHosts, program: str
+) -> None:
+    reach = over_ssh(cluster, loopback, Path(program))
+    with HostLinks([reach], lambda host: partial(order, cluster, host)) as links:
+        (answer,) = links.started()
+    assert isinstance(answer, HostUnusable)
+    assert answer.failure.reason.endswith("did not say what it is; see that it is a harness")
 
 
 @needs_sshd

@@ -117,6 +117,8 @@ def test_a_worker_that_was_killed_may_come_back(loopback: SshHosts) -> None:
         ),
         (1, "    match x:\n          ^\nSyntaxError: invalid syntax", "its Python cannot run"),
         (1, "Error: the extra `fleet` is missing", "the extra `fleet` is missing"),
+        (5, "\x1b[31m" + "x" * 9999, "[31mxxx"),
+        (3, "", "ended with exit code 3 and no word"),
         (255, "Timeout, server studio not responding.", "no answer for 15 s"),
         (255, "ssh: connect to host studio port 22: No route to host", "it does not answer"),
         (255, "client_loop: send disconnect: Broken pipe", "the connection was cut"),
@@ -128,10 +130,16 @@ def test_a_worker_that_was_killed_may_come_back(loopback: SshHosts) -> None:
 def test_what_ssh_or_the_far_side_says_becomes_a_sentence(
     exit_code: int, said: str, reason: str
 ) -> None:
-    assert reason in failure_of("studio", "harness", exit_code, [*said.split("\n"), ""]).reason
+    found = failure_of("studio", "harness", exit_code, [*said.split("\n"), ""]).reason
+    assert reason in found
+    assert found.isprintable()
+    assert len(found) < 1000
 
 
-@pytest.mark.parametrize("name", ["", "-oProxyCommand=x", "a b", "a,b", "a/b", "a\n", "a;b"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "-oProxyCommand=x", "a b", "a,b", "a/b", "a\n", "a;b", "@", "user@", "@studio", ":"],
+)
 def test_what_ssh_would_not_take_for_a_host_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is no host"):
         require_host(name)

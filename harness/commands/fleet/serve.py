@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from harness import __version__, scratch
 from harness.commandline.run_words import find_words, read_words
@@ -19,6 +20,7 @@ from harness.fleet.order import (
     WorkerOrder,
     WorkerRefused,
     read_order,
+    require_same,
 )
 from harness.fleet.plain_pickle import guard
 from harness.fleet.workplace import Workplace
@@ -32,18 +34,13 @@ def ordered() -> WorkerOrder:
     The order on standard input, of which nothing behind its line is read.
 
     Raises:
-        WorkerRefused: There is none.
+        WorkerRefused: There is none, or one of another version.
     """
     line = b""
-    while not line.endswith(b"\n") and len(line) < MOST_BYTES:
-        byte = os.read(0, 1)
-        if not byte:
-            break
-        line += byte
-    try:
-        return read_order(line)
-    except HarnessError as error:
-        raise WorkerRefused("order", str(error)) from error
+    with suppress(OSError):  # an input that is closed is as good as one that has ended
+        while not line.endswith(b"\n") and len(line) < MOST_BYTES and (byte := os.read(0, 1)):
+            line += byte
+    return read_order(line)
 
 
 def own_order(
@@ -92,8 +89,7 @@ def serve_order(order: WorkerOrder, say: Callable[[Hello], None]) -> None:
         version = prepare_dask()
     except HarnessError as error:
         raise WorkerRefused("missing", str(error)) from error
-    _require(order.harness_version, __version__, "harness", "version")
-    _require(order.distributed_version, version, "distributed", "distributed-version")
+    require_same(order.distributed_version, version, "distributed", "distributed-version")
     # Dask has been set up only now, and without the extra there is none.
     from harness.fleet.worker import serve
 
@@ -104,15 +100,6 @@ def serve_order(order: WorkerOrder, say: Callable[[Hello], None]) -> None:
     with scratch.own_folder("harness-fleet") as folder:
         guard(Workplace(_found, folder).answer)
         serve(order, machine, machine_text(machine), folder, say)
-
-
-def _require(there: str, here: str, what: str, reason: str) -> None:
-    if there == here:
-        return
-    raise WorkerRefused(
-        "version" if reason == "version" else "distributed-version",
-        f"the fleet has {what} {there} and this machine {here}; install the same on both",
-    )
 
 
 def _found(argv: Sequence[str], on_progress: OnProgress) -> Found:

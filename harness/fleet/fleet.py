@@ -167,8 +167,9 @@ class _Host:
             stops=stops,
         )
         result = sweep.measure()
-        self.failure = self._desk.gave_up
         self.result = kept(experiment, result, writer.path, prepared.why_apart)
+        # A record that could not be kept whole is behind what is measured, and says where that is.
+        self.failure = str(result.error) if result.error else self._desk.gave_up
         with telling:
             observer.finished(self.name, self.result)
 

@@ -100,14 +100,11 @@ class FleetResult:
 
     @property
     def exit_code(self) -> int:
-        """
-        What the command answers with.
-
-        Raises:
-            ResultsUnwritable: A record could not be kept whole.
-        """
-        codes = [result.exit_code for result in self.results.values()]
+        """What the command answers with."""
         if self.is_interrupted:
             return ExitCode.INTERRUPTED
-        # A host that was given up is interrupted, and the fleet was not.
-        return ExitCode.ERROR if self.failures or any(codes) else ExitCode.DONE
+        # A host that was given up is interrupted, and the fleet was not; and one whose record could
+        # not be kept whole is among the failures too.
+        if self.failures or any(result.exit_code for result in self.results.values()):
+            return ExitCode.ERROR
+        return ExitCode.DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -311,6 +312,27 @@ def _keeps_what_is_there(home: Home, plan: Path, hosts: SshHosts) -> None:
     machines = done.document["machines"]
     assert {each["state"] for each in machines} == {"unreachable"}
     assert {each["host"]: each["n_runs"] for each in machines} == n_runs
+
+
+@pytest.mark.slow
+@needs_sshd
+def test_results_that_go_away_are_kept_elsewhere_and_no_plan_is_called_measured(
+    home: Home, plan: Path, hosts: SshHosts
+) -> None:
+    plan.write_text(LONG + programs(hosts, "one", "two"), "utf-8")
+    words = command(plan, hosts, "one", "two")
+    with under_way(home, [*words, "--json"], 2) as started:
+        shutil.rmtree(home.results)
+        done = started.done()
+    assert done.exit_code == 1
+    assert "Traceback" not in done.stderr
+    for each in done.document["machines"]:
+        assert each["state"] == "interrupted"
+        assert "was removed by another program" in each["reason"]
+        assert len(load(Path(each["path"])).runs) == each["n_runs"] < 6
+    again = home.harness(*words)
+    assert again.exit_code == 0, again.stderr
+    assert {len(it.runs) for it in records(home.results).values()} == {6}
 
 
 @pytest.mark.slow

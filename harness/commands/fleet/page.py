@@ -56,9 +56,10 @@ def hint(found: FleetRun) -> Page:
         lines.append(f"To go on with {', '.join(left)}: the same command again.")
     elif found.result.complete:
         lines.append("To measure all of it anew: --again.")
-    paths = [each.path for each in found.result.results.values() if each.path]
-    if len(paths) > 1:
-        line = command_line("compare", str(paths[0].parent), options=("--across", "machine"))
+    folders = [each.path.parent for each in found.result.results.values() if each.path]
+    # What could not be kept among the results lies in a folder of its own.
+    if len(folders) > 1 and len({*folders}) == 1:
+        line = command_line("compare", str(folders[0]), options=("--across", "machine"))
         lines.append(f"Which is faster: {line}")
     return (Note(tuple(lines), is_whole=True),) if lines else ()
 

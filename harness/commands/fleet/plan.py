@@ -25,6 +25,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.errors import UsageError
 from harness.fleet.connection import HARNESS, LOCAL
+from harness.fleet.job import MOST_WORDS
 from harness.models.catalog.file import parse_record, read_catalog_text
 from harness.schema.record import Record
 
@@ -37,12 +38,35 @@ def _listed(value: Any) -> Any:
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not found or not all(isinstance(it, str) for it in found):
         raise ValueError("write names of models, as in [smollm2-135m]")
-    if bad := [it for it in found if not it or not it.isprintable()]:
+    if bad := [it for it in found if not it.strip() or not it.isprintable()]:
         raise ValueError(f"{bad[0]!r} is no name of a model")
     return found
 
 
+def _command(value: Any) -> Any:
+    """What starts the harness on a machine."""
+    if value is None or (isinstance(value, str) and value.strip() and value.isprintable()):
+        return value
+    raise ValueError("write what starts harness there, as in ~/harness/.venv/bin/harness")
+
+
+def _of_hosts(value: Any) -> Any:
+    """A key without a value is one of which all lines are comments."""
+    if value is None:
+        return {}
+    return _keyed(value, "write hosts with what differs there, as in studio: {runs: 3}")
+
+
+def _keyed(value: Any, wanted: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(wanted)
+    if bad := [key for key in value if not isinstance(key, str)]:
+        raise ValueError(f"YAML reads a key as {bad[0]!r}, which is no text; write it in quotes")
+    return value
+
+
 _Models = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+_Command = Annotated[str | None, BeforeValidator(_command)]
 
 
 class _OfMachine(Record):
@@ -50,21 +74,21 @@ class _OfMachine(Record):
 
     model_config = ConfigDict(extra="allow")
 
-    harness: Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
+    harness: _Command = None
     models: _Models | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_keys(cls, value: Any) -> Any:
+        return _keyed(value, "write keys with values, as in models: [smollm2-135m]")
 
 
 class _File(_OfMachine):
     """The whole of it."""
 
-    machines: dict[str, _OfMachine | None] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_keys(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError("write keys with values, as in models: [smollm2-135m]")
-        return value
+    machines: Annotated[dict[str, _OfMachine | None], BeforeValidator(_of_hosts)] = Field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +157,11 @@ def read_plan(
             raise UsageError(f"{path}: no models for {host}; write models: [smollm2-135m]")
         # Behind "--" a name can be no option.
         line = (*(each for of_key in words.values() for each in of_key), "--", *models)
+        if len(line) > MOST_WORDS:
+            raise UsageError(
+                f"{path}: the plan for {host} has {len(line)} models and options, and a machine "
+                f"takes {MOST_WORDS}; make several plans of it"
+            )
         planned.append(PlannedHost(host, own.harness or command or given.harness or HARNESS, line))
     return FleetPlan(path, _sha256(given), tuple(planned))
 

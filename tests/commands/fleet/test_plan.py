@@ -90,7 +90,16 @@ def test_an_option_that_is_repeated_has_a_word_for_each(file: Path) -> None:
         ),
         ("models: a\nmachines: {studio: {runs: bad}}", "machines.studio.runs: 'bad' is not"),
         ("models: a\nmachines: {studio: {run: 1}}", "machines.studio.run: it is no option"),
-        ("models: a\nmachines: [studio]", "plan.yaml:2: machines: "),
+        ("models: a\nmachines: [studio]", "plan.yaml:2: machines: write hosts with what differs"),
+        (
+            "models: a\nmachines: {studio: 5}",
+            "plan.yaml:2: machines.studio: write keys with values",
+        ),
+        ("models: a\nmachines: {7: {}}", "machines: YAML reads a key as 7, which is no text"),
+        ("models: a\non: 1", "YAML reads a key as True, which is no text; write it in quotes"),
+        ("models: ' '", "is no name of a model"),
+        ("models: a\nharness: 7", "plan.yaml:2: harness: write what starts harness there"),
+        (f"models: [{', '.join('a' * 1000)}]", "has 1001 models and options, and a machine takes"),
         ("models: a\nharness: ''", "plan.yaml:2: harness: "),
         ('models: a\nharness: "a\\nb"', "plan.yaml:2: harness: "),
         ("", "write keys with values"),
@@ -104,6 +113,10 @@ def test_a_mistake_is_told_with_the_file_and_the_key(file: Path, text: str, said
     assert said in message
     assert message.startswith(str(file))
     assert "\n" not in message
+
+
+def test_machines_of_which_all_lines_are_comments_are_none(file: Path) -> None:
+    assert read(file, "models: a\nmachines:\n  # studio: {}") == read(file, "models: a")
 
 
 def test_this_machine_has_no_program_to_name(file: Path) -> None:

@@ -14,10 +14,15 @@ from harness.schema.experiment import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Begun:
-    """What is measured by a plan: the id of all its parts, and those that are stored, by host."""
+    """
+    What is measured by a plan: the id of all its parts, and those that are stored, by host.
+
+    `problems` says of files that cannot be read why not: a part of the plan may be among them.
+    """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     parts: Mapping[str, StoredExperiment] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
 
 def begun(results: Path, plan_sha256: str) -> Begun:
@@ -31,16 +36,19 @@ def begun(results: Path, plan_sha256: str) -> Begun:
     Raises:
         ResultsInvalid: The folder, or one of those files, cannot be read.
     """
+    listings = list_experiments(results)
+    problems = tuple(listing.problem for listing in listings if listing.problem)
     parts = [
         (listing.path, listing.experiment.fleet)
-        for listing in list_experiments(results)
+        for listing in listings
         if listing.experiment is not None
         and listing.experiment.fleet is not None
         and listing.experiment.fleet.plan_sha256 == plan_sha256
     ]
     if not parts:
-        return Begun()
+        return Begun(problems=problems)
     newest = parts[-1][1].id
     # Of a host that has two the later one counts: listings are in the order of their beginnings.
     stored = {part.host: load(path) for path, part in parts if part.id == newest}
-    return Begun(newest, {host: it for host, it in stored.items() if it.schema == SCHEMA_VERSION})
+    of_now = {host: it for host, it in stored.items() if it.schema == SCHEMA_VERSION}
+    return Begun(newest, of_now, problems)

@@ -112,6 +112,19 @@ def test_a_plan_that_is_not_there_is_told(home: Home, plan: Path) -> None:
 
 @pytest.mark.slow
 @needs_sshd
+def test_a_record_that_cannot_be_read_is_named_before_its_plan_is_measured_anew(
+    home: Home, plan: Path
+) -> None:
+    plan.write_text(QUICK, "utf-8")
+    home.results.mkdir(exist_ok=True)
+    (home.results / "damaged.jsonl").write_bytes(b"\xff\x00\n")
+    done = home.harness("fleet", "run", plan, "--hosts", "no-such-host.invalid")
+    assert done.exit_code == 1
+    assert done.stderr.count("damaged.jsonl is not an experiment file") == 1
+
+
+@pytest.mark.slow
+@needs_sshd
 def test_two_machines_measure_a_plan_and_stand_side_by_side(
     home: Home, plan: Path, hosts: SshHosts
 ) -> None:

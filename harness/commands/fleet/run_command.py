@@ -22,7 +22,7 @@ from harness.commands.fleet.plan import FleetPlan, Option, PlannedHost, read_pla
 from harness.errors import ExitCode, UsageError
 from harness.fleet.fleet import measure_fleet, result_of
 from harness.fleet.plan import PATIENCE_NS, HostPlan
-from harness.fleet.stored import begun
+from harness.fleet.stored import Begun, begun
 from harness.report.progress.fleet import FleetProgress
 
 # A machine that is taken is waited for anyway.
@@ -115,7 +115,10 @@ def _measured(
     plan: FleetPlan, way: Way, wanted: _Wanted, results: Path, output: Output
 ) -> FleetRun:
     # Who has measured all of it need not be there.
-    parts = {} if wanted.again else begun(results, plan.sha256).parts
+    before = Begun() if wanted.again else begun(results, plan.sha256)
+    for problem in before.problems:
+        output.warn(problem)
+    parts = before.parts
     complete = {host for host, stored in parts.items() if not stored.was_interrupted}
     commands = {each.host: each.harness for each in plan.hosts if each.host not in complete}
     with joined(way, [*commands], commands, tell_of(output)) as fleet:
@@ -134,6 +137,6 @@ def _measured(
                 again=wanted.again,
             )
         # What there is of those that could not be reached stands beside the others all the same.
-        before = {host: result_of(parts[host]) for host in fleet.failures if host in parts}
-        result = replace(result, results={**before, **result.results})
+        shown = {host: result_of(parts[host]) for host in fleet.failures if host in parts}
+        result = replace(result, results={**shown, **result.results})
         return FleetRun(plan, fleet.joined, fleet.failures, result)

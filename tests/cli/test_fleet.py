@@ -212,6 +212,7 @@ def test_hosts_are_told_with_what_they_are(home: Home, hosts: SshHosts) -> None:
     assert done.exit_code == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith(("one ", "local "))]
     assert len(rows) == 2
+    assert done.stderr == "Reaching 2 machines.\n"
     assert not list(home.results.glob("*"))
     document = home.harness("fleet", "hosts", *given, "--json").document
     for each in document["hosts"]:

@@ -65,6 +65,12 @@ def tell_of(output: Output) -> Told:
     return told
 
 
+def tell_reached(output: Output, way: Way, hosts: Sequence[str]) -> None:
+    """Says what takes the next seconds: those that are silent are waited for."""
+    if hosts and way.scheduler is None:
+        output.tell(f"Reaching {units.counted(len(hosts), 'machine')}.")
+
+
 @contextlib.contextmanager
 def joined(
     way: Way, hosts: Sequence[str], commands: Mapping[str, str], told: Told

@@ -16,7 +16,7 @@ from harness.commandline.output import Output, output_options
 from harness.commandline.places import FILE
 from harness.commandline.run_words import read_words
 from harness.commands.fleet.document import FleetRun, document
-from harness.commands.fleet.join import joined, named_hosts, tell_of
+from harness.commands.fleet.join import joined, named_hosts, tell_of, tell_reached
 from harness.commands.fleet.page import hint, page
 from harness.commands.fleet.plan import FleetPlan, Option, PlannedHost, read_plan
 from harness.errors import ExitCode, UsageError
@@ -121,6 +121,7 @@ def _measured(
     parts = before.parts
     complete = {host for host, stored in parts.items() if not stored.was_interrupted}
     commands = {each.host: each.harness for each in plan.hosts if each.host not in complete}
+    tell_reached(output, way, [*commands])
     with joined(way, [*commands], commands, tell_of(output)) as fleet:
         plans = [HostPlan(it.host, it.words) for it in plan.hosts if it.host not in fleet.failures]
         hosts = [each.host for each in plans if each.host in fleet.joined]

@@ -87,6 +87,11 @@ def _choose(selectors: Sequence[str], results: Path, names_of: NamesOf, chosen: 
         elif selector.endswith(".jsonl") and is_file(selector):
             chosen.add([listing_of(Path(selector))])
             chosen.folders.append(Path(selector).parent)
+        elif Path(selector).name != selector and is_file(selector):
+            raise ResultsInvalid(
+                f"{selector} is no experiment file; their names end in .jsonl: `harness show` "
+                "lists what is stored"
+            )
         else:
             words.append(selector)
     if words:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from dataclasses import dataclass
 from time import time_ns
-from types import TracebackType
 from typing import Self
 
 from harness.fleet.connection import HostUnusable, MakeOrder, Reach
@@ -73,12 +72,7 @@ class HostLinks:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -105,15 +105,7 @@ class RunMaker:
     def in_turns(
         self, tasks: Sequence[Task], workloads: Sequence[str], rng: Generator
     ) -> list[Run]:
-        """
-        A worker for each task, all alive together; Runs in the order of `tasks`, without those that
-        had not begun when a signal ended it.
-
-        Args:
-            tasks: In the order in which they load; their indices follow each other.
-            workloads: Of all of them, in the order that each has its own in.
-            rng: Draws whose trial comes first.
-        """
+        """As maker.py says: a worker for each task, all alive together."""
         befores = []
         for task in tasks:
             self._observer.run_started(task.index + 1, task.configuration)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import units
+from harness.analysis.cases import Case
 from harness.report.page import Cell, Judged, Quantity, Table
 from harness.report.text import sanitize
 from harness.schema.figure import Figure
@@ -85,6 +86,11 @@ def text_of(cell: Cell, unit: str | None = None) -> str:
             return units.significant(cell)
         case _:
             return sanitize(str(cell))
+
+
+def without_figure(case: Case) -> Cell:
+    """What stands in the place of a figure that a case has not got: that it failed, or nothing."""
+    return "failed" if case.outcome.status == "failed" else None
 
 
 def bounds_of(figure: Figure, unit: str | None = None) -> str:

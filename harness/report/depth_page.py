@@ -8,6 +8,7 @@ from harness import units
 from harness.analysis.depth_curve import DepthCurve, DepthPoint, Phase, depth_curves, reach_text
 from harness.analysis.verdict import COMFORTABLE_TOK_PER_S, USABLE_TOK_PER_S, word
 from harness.report import legend
+from harness.report.cells import without_figure
 from harness.report.loads_page import Named
 from harness.report.marks import figure_text
 from harness.report.page import Cell, Column, Page, Quantity, Table, notes
@@ -88,7 +89,7 @@ def _row(point: DepthPoint, *, is_predicted: bool, is_writing: bool) -> tuple[Ce
     mark = legend.DISTURBED_MARK if point.case.disturbed else ""
     figure: Cell = point.figure
     if figure is None:
-        figure = "failed" if point.case.outcome.status == "failed" else None
+        figure = without_figure(point.case)
     n_bytes = point.case.context_bytes
     level = [word(point.level) if point.level else ""] if is_writing else []
     return (

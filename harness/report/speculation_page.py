@@ -17,7 +17,7 @@ from harness.analysis.speculation import (
 )
 from harness.analysis.stats.ratio import CONFIDENCE, Comparison, Verdict
 from harness.report import legend
-from harness.report.cells import NOTHING
+from harness.report.cells import NOTHING, without_figure
 from harness.report.loads_page import Named
 from harness.report.page import Cell, Column, Page, Table, notes
 from harness.report.picture import Axis, Mark, Picture, Rule
@@ -153,7 +153,7 @@ def _gain(task: GuessedTask) -> tuple[Cell, ...]:
     mark = legend.DISTURBED_MARK if any(case.disturbed for case in cases) else ""
     rate: Cell = guessed.get("decode_tok_per_s")
     if rate is None:
-        rate = "failed" if task.guessed.outcome.status == "failed" else None
+        rate = without_figure(task.guessed)
     found = task.speed_up
     return (
         task.workload + mark,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from harness.analysis.cases import Case
 from harness.analysis.measured import Measured
 from harness.report import legend
+from harness.report.cells import without_figure
 from harness.report.page import Cell, Column, Quantity, Table
 from harness.report.series_page import cases_apart
 from harness.schema.figure import Figure
@@ -78,7 +79,7 @@ def _of_case(case: Case, *, has_ttft: bool) -> tuple[Cell, ...]:
     figures = _figures(case)
     rate: Cell = figures.get(_rate_name(case))
     if rate is None:
-        rate = "failed" if case.outcome.status == "failed" else None
+        rate = without_figure(case)
     mark = legend.DISTURBED_MARK if case.disturbed else ""
     ttft = [figures.get("ttft")] if has_ttft else []
     return case.workload + mark, rate, *ttft, case.n_runs

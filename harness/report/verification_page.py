@@ -9,7 +9,7 @@ from harness import units
 from harness.analysis.stats.ratio import CONFIDENCE
 from harness.analysis.verification import BatchCost, CostCurve, cost_curves
 from harness.report import legend
-from harness.report.cells import NOTHING
+from harness.report.cells import NOTHING, without_figure
 from harness.report.loads_page import Named
 from harness.report.page import Cell, Column, Page, Table, notes
 from harness.report.picture import Axis, Mark, Picture, Rule
@@ -113,9 +113,7 @@ def _table(depth: int, each: Sequence[tuple[str, CostCurve]], *, has_names: bool
 def _row(cost: BatchCost) -> tuple[Cell, ...]:
     mark = legend.DISTURBED_MARK if cost.case.disturbed else ""
     figures = cost.case.metrics or cost.case.disturbed
-    batch: Cell = figures.get("batch")
-    if batch is None and cost.case.outcome.status == "failed":
-        batch = "failed"
+    batch: Cell = figures.get("batch") or without_figure(cost.case)
     ratio: Cell = ratio_of(cost.ratio) if cost.ratio else NOTHING
     return f"{cost.n}{mark}", batch, ratio, _pays(cost), cost.case.n_runs
 

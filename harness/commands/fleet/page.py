@@ -12,6 +12,7 @@ from harness.commands.fleet.document import FleetRun
 from harness.fleet.links import Joined
 from harness.fleet.order import Hello
 from harness.measure.session import SessionResult
+from harness.report.cells import without_figure
 from harness.report.legend import DISTURBED_MARK, marks
 from harness.report.machine_names import machine_text
 from harness.report.page import Cell, Column, Facts, Note, Page, Table, notes
@@ -128,7 +129,7 @@ def _cell(case: Case, metric: Metric) -> Cell:
     if metric.name in case.disturbed:
         figure = case.disturbed[metric.name]
         return units.quantity(figure.value, figure.unit) + DISTURBED_MARK
-    return "failed" if case.outcome.status == "failed" else None
+    return without_figure(case)
 
 
 def _swept(groups: Sequence[tuple[str, Measured]]) -> tuple[str, ...]:

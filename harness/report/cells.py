@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness import units
-from harness.analysis.cases import Case
 from harness.report.page import Cell, Judged, Quantity, Table
 from harness.report.text import sanitize
 from harness.schema.figure import Figure
+
+if TYPE_CHECKING:
+    # It brings what reads figures, and a listing of nothing needs none of it.
+    from harness.analysis.cases import Case
 
 RANGE_MARK = " *"
 NOTHING = "–"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from harness.analysis.metrics import METRICS
 from harness.analysis.stats.interval import min_values
+from harness.report.cells import RANGE_MARK
 
-RANGE_MARK = " *"
 DOUBT_MARK = " !"
 DISTURBED_MARK = " ?"
 

@@ -120,8 +120,10 @@ class Hub:
         self.digests: dict[str, str] = {}
         """Digests told by the API instead of the right ones, by path."""
         self.has_cdn = True
-        self.n_body_bytes = 0
         self.lock = threading.Lock()
+        self._is_counted = threading.Condition()
+        self._n_writing = 0
+        self._n_body_bytes = 0
         self._servers: list[ThreadingHTTPServer] = []
 
     def start(self) -> None:
@@ -142,6 +144,28 @@ class Hub:
     @property
     def cdn(self) -> str:
         return f"http://127.0.0.1:{self._servers[1].server_port}"
+
+    @property
+    def n_body_bytes(self) -> int:
+        """The bytes of files sent so far; a client may have them all before they are counted."""
+        with self._is_counted:
+            assert self._is_counted.wait_for(lambda: not self._n_writing, timeout=30)
+            return self._n_body_bytes
+
+    @contextmanager
+    def sending(self, n_bytes: int) -> Iterator[None]:
+        """Counts these bytes of a file, if they could all be sent."""
+        with self._is_counted:
+            self._n_writing += 1
+        n_sent = 0
+        try:
+            yield
+            n_sent = n_bytes
+        finally:
+            with self._is_counted:
+                self._n_writing -= 1
+                self._n_body_bytes += n_sent
+                self._is_counted.notify_all()
 
     def bodies(self) -> list[Request]:
         """The requests for a file's bytes, whoever answered them with bytes."""
@@ -358,9 +382,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(body[n_sent:])
 
     def _write(self, piece: bytes) -> None:
-        self.wfile.write(piece)
-        with self.hub.lock:
-            self.hub.n_body_bytes += len(piece)
+        with self.hub.sending(len(piece)):
+            self.wfile.write(piece)
 
     def _drop(self, _: Fault) -> None:
         """A reset, not an end: what a lost network or a restarted server looks like."""

@@ -79,6 +79,7 @@ def test_a_figure_that_is_no_number_is_not_read(tmp_path: Path) -> None:
         load_quality(path)
 
 
+@pytest.mark.usefixtures("temporary")
 def test_a_folder_that_cannot_be_written_is_said_before_and_after(tmp_path: Path) -> None:
     blocked = tmp_path / "results"
     blocked.write_text("a file")

@@ -19,15 +19,6 @@ from harness.records.rescue import rescued
 from harness.records.store import ExperimentWriter
 
 
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The temporary folder of the system, as this process sees it."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
 def test_scores_that_cannot_be_kept_in_their_place_are_kept_elsewhere(
     tmp_path: Path, temporary: Path
 ) -> None:

@@ -16,15 +16,12 @@ from harness.analysis import disturbance, formulas, memory
 from harness.analysis.bandwidth import Reading
 from harness.analysis.cases import Case, case_of, estimates
 from harness.analysis.formulas import Values
-from harness.analysis.metrics import headline
-from harness.analysis.stats import interval as stats
 from harness.schema.configuration import Configuration, configurations_of
 from harness.schema.experiment import EngineInfo, Experiment, Run
 from harness.schema.figure import Figure, exact
 from harness.schema.model import ModelFile, ServedModel
 from harness.schema.model_kind import MODEL_KINDS
 from harness.schema.settings import AnySettings, Settings
-from harness.schema.workload import parse_workload
 
 Absence = Literal["failed", "disturbed", "absent"]
 """Why there is no figure; "disturbed": others took the CPU in each of its trials."""
@@ -199,27 +196,6 @@ class Measured:
             if case.disturbed and workload == case.workload:
                 return Lack("disturbed", f"had no clean trial in n = {case.n_runs}")
         return Lack("absent", "was not measured")
-
-    def is_precise(self, workloads: Sequence[str], precision: float) -> bool:
-        """
-        Whether the headline of every one of `workloads` is known to within `precision`.
-
-        True from the sixth Run with a clean value on, the first with a 95 % interval, when half the
-        interval is at most `precision` (0.02 for 2 %) of the median. Asking after each Run does no
-        harm with this interval: stopping so still covered 95 to 96 % in simulations.
-        """
-        return bool(workloads) and all(
-            self._is_precise(workload, precision) for workload in workloads
-        )
-
-    def _is_precise(self, workload: str, precision: float) -> bool:
-        metric = headline(parse_workload(workload))
-        found = (self.values(run, workload) for run in self.runs)
-        values = [of_run[metric.name] for of_run in found if metric.name in of_run]
-        if not values:
-            return False
-        figure = stats.estimate(values, metric.unit)
-        return figure.kind == "interval" and stats.relative_half_width(figure) <= precision
 
 
 def measured_of(experiment: Experiment, runs: Sequence[Run]) -> list[Measured]:

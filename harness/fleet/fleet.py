@@ -42,8 +42,8 @@ def measure_fleet(
     """
     Measures each host's plan on it, all at the same time; Runs are stored here as they come.
 
-    What is there of the same plan is gone on with: a host that has measured all of its part is not
-    asked. To be called in the main thread, which gets the signals.
+    What is there of the same plan is gone on with: a host that has measured all of its part, or
+    whose record is damaged, is not asked. To be called in the main thread, which gets the signals.
 
     Args:
         plans: One for each host.
@@ -63,7 +63,6 @@ def measure_fleet(
         raise UsageError("A host has two plans; name each once")
     before = Begun() if again else begun(results, plan_sha256)
     office = Office(cluster, Watch(cluster.members), observer, links, patience_ns)
-    complete = {host: stored for host, stored in before.parts.items() if not stored.was_interrupted}
     hosts = [
         _Host(
             plan,
@@ -73,14 +72,15 @@ def measure_fleet(
             before.parts.get(plan.host),
         )
         for plan in plans
-        if plan.host not in complete
+        if not {plan.host} & {*before.complete, *before.damaged}
     ]
     with interrupts.held():
         is_interrupted = _run_all(hosts, office)
     found = {host.name: host.result for host in hosts if host.result}
     known = {plan.host for plan in plans}
-    stored = {name: result_of(it) for name, it in complete.items() if name in known}
+    stored = {name: result_of(it) for name, it in before.complete.items() if name in known}
     failures = {host.name: host.failure for host in hosts if host.failure}
+    failures |= {name: why for name, why in before.damaged.items() if name in known}
     return FleetResult({**stored, **found}, failures, is_interrupted, tuple(stored))
 
 

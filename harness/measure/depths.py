@@ -9,6 +9,7 @@ from time import perf_counter_ns
 from typing import Literal
 
 from harness import units
+from harness.analysis.speed.hardware_class import CALIBRATE
 from harness.analysis.stats.interval import min_values
 from harness.errors import UsageError
 from harness.measure.jobs.measure import MeasureJob, measure
@@ -17,6 +18,7 @@ from harness.measure.lock import machine_held
 from harness.measure.memory import capacity_here
 from harness.models.find import local_model
 from harness.models.model import Model
+from harness.schema.experiment import Experiment
 from harness.schema.machine import Machine
 from harness.schema.model import AnyModel, ModelFile, ModelKey
 from harness.schema.settings import Settings
@@ -107,6 +109,18 @@ def behind_depths(
     if not has_depths:
         raise UsageError(f"--depths: {why}")
     return tuple(dict.fromkeys(found))
+
+
+def unpredicted(experiment: Experiment) -> Iterator[str]:
+    """Nothing where speeds are predicted beside the depths; else what makes predictions of them."""
+    predicted = any(each.component == "tok_per_s" for each in experiment.predictions)
+    machine = experiment.machine
+    is_of_others = isinstance(machine, Machine) and bool(machine.rpc)
+    if experiment.plan.engine_settings and not predicted and not is_of_others:
+        yield (
+            "No speed is predicted beside the depths, since this machine is not calibrated: "
+            f"{CALIBRATE}"
+        )
 
 
 def _that_go(

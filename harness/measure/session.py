@@ -17,7 +17,7 @@ from harness.errors import ExitCode, UsageError
 from harness.interrupts import held
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import also_served, runner
-from harness.measure.depths import Depths, DepthsAsked, Means, at_depths
+from harness.measure.depths import Depths, DepthsAsked, Means, at_depths, unpredicted
 from harness.measure.load_sweep import first_load, sweep_of
 from harness.measure.possible import require_asked, require_possible_for
 from harness.measure.prepared import InTurns, Prepared, prepared
@@ -205,7 +205,8 @@ class Session:
             in_turns=self.request.in_turns,
             program=self.request.also_served,
         )
-        return replace(found, notes=(*self.notes, *found.notes))
+        more = unpredicted(found.experiment) if self.request.depths else ()
+        return replace(found, notes=(*self.notes, *found.notes, *more))
 
 
 def prepare(

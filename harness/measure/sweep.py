@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness import interrupts
-from harness.analysis.measured import Measured
+from harness.analysis.precision import Precision
 from harness.errors import ResultsUnwritable
 from harness.measure import schedule
 from harness.measure.budget import Budget
@@ -56,6 +56,7 @@ class Result:
 class State:
     """How far a configuration is."""
 
+    precision: Precision
     runs: list[Run] = field(default_factory=list)
     n_failed: Counter[str] = field(default_factory=Counter)
     n_broken: int = 0
@@ -100,7 +101,9 @@ class Sweep:
         # Again the same draws would be the tokens of Runs that are there.
         self._rng = np.random.default_rng([seed, len(runs)] if runs else seed)
         self._result = Result(list(runs))
-        self._states = {each: State() for each in configurations_of(self._plan)}
+        self._states = {
+            each: State(Precision(experiment.machine)) for each in configurations_of(self._plan)
+        }
         self._budget = Budget(self._plan)
         self._first_round = 1 + max((run.round for run in runs), default=-1)
         self._go_on(runs, stops)
@@ -233,6 +236,7 @@ class Sweep:
         configuration = next(each for each in self._states if each.is_of(run))
         state = self._states[configuration]
         state.runs.append(run)
+        state.precision.add(run)
         is_interrupted = run.outcome.reason == "interrupted"
         is_failed = run.outcome.status == "failed" and not is_interrupted
         state.n_broken += is_failed and not run.case_failures
@@ -261,8 +265,7 @@ class Sweep:
         last = state.runs[-1].outcome
         if not live or last.reason in _REFUSED or state.n_broken >= FAILURES_TO_GIVE_UP:
             return stop_of(configuration, "failed", n_runs)
-        measured = Measured(configuration, self._experiment, state.runs)
-        if not self._is_decided and measured.is_precise(live, self._plan.precision):
+        if not self._is_decided and state.precision.is_reached(live, self._plan.precision):
             return stop_of(configuration, "precise", n_runs)
         is_in_vain = state.n_broken == n_counted
         if n_counted >= self._plan.n_runs_max:

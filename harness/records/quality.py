@@ -7,23 +7,21 @@ A document is written once, whole or not at all, and never changed.
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from harness.bounded import parsed_json, read_bounded
-from harness.errors import ResultsInvalid, ResultsUnwritable
+from harness.errors import ResultsInvalid
 from harness.files import atomic_write, cannot, unreadable
 from harness.records import lines
-from harness.records.rescue import rescued, unwritable
+from harness.records.rescue import ELSEWHERE, rescued, unwritable
 from harness.schema.moment import utc_time
 from harness.schema.quality import QUALITY_SCHEMA, QualityRecord
 from harness.schema.record import first_mistake
 
 _FOLDER = "quality"
-_ELSEWHERE = "free some space or choose another folder with --results DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +48,9 @@ def save_quality(results: Path, record: QualityRecord) -> Path:
         with atomic_write(path) as part:
             part.write_bytes(data)
     except OSError as error:
-        message = cannot("written", path, error, _ELSEWHERE)
+        message = cannot("written", path, error, ELSEWHERE)
         raise unwritable(message, "its scores are", rescued(path.name, data)) from error
     return path
-
-
-def require_writable(results: Path) -> None:
-    """
-    Nothing, if quality results can be kept under `results`; better known before an hour of work.
-
-    Raises:
-        ResultsUnwritable: They cannot.
-    """
-    folder = results / _FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ResultsUnwritable(cannot("written", folder, error, _ELSEWHERE)) from error
 
 
 def load_quality(path: Path) -> QualityRecord:

@@ -1,4 +1,4 @@
-"""What cannot be kept in its place is kept in the temporary folder of the system, and said."""
+"""What cannot be kept in its place: known before an hour of work, or kept elsewhere after it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,29 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import ResultsUnwritable
-from harness.files import atomic_write
+from harness.files import atomic_write, cannot
+
+ELSEWHERE = "free some space or choose another folder with --results DIR"
+"""What to do about a folder that takes no records."""
+
+_TRIED_BYTES = 1 << 16
+
+
+def require_writable(folder: Path) -> None:
+    """
+    Nothing, if records can be kept in `folder`; it is neither made nor changed.
+
+    Raises:
+        ResultsUnwritable: They cannot.
+    """
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            # A full disk lets a file be made, and nothing be written to it.
+            file.write(bytes(_TRIED_BYTES))
+            file.flush()
+    except OSError as error:
+        raise ResultsUnwritable(cannot("written", folder, error, ELSEWHERE)) from error
 
 
 def rescued(name: str, data: bytes) -> Path | None:

@@ -25,6 +25,7 @@ from harness.bounded import lines_of
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.files import atomic_write, cannot, sync_folder
 from harness.records import lines
+from harness.records.rescue import ELSEWHERE
 from harness.schema.experiment import SCHEMA_VERSION, End, Experiment, Run, Stop
 from harness.schema.moment import utc_time
 
@@ -266,8 +267,5 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def _refuse(done: str, path: Path, error: OSError) -> NoReturn:
-    advice = (
-        "what was kept so far is unharmed: free some space or choose another folder with "
-        "--results DIR"
-    )
+    advice = f"what was kept so far is unharmed: {ELSEWHERE}"
     raise ResultsUnwritable(cannot(done, path, error, advice)) from error

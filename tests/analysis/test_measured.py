@@ -122,32 +122,3 @@ def test_groups_stand_in_the_order_of_the_plan() -> None:
         ("tiny", 2),
     ]
     assert [group.n_runs for group in groups] == [0, 2, 0, 0]
-
-
-def is_precise(runs: list[Run], workloads: tuple[str, ...], precision: float) -> bool:
-    (measured,) = measured_of(make_experiment(("pp512", "tg128", "chat")), runs)
-    return measured.is_precise(workloads, precision)
-
-
-def test_precision_needs_six_runs() -> None:
-    assert is_precise(make_runs(6, 0.005), ("pp512", "tg128"), 0.02)
-    assert not is_precise(make_runs(5, 0.005), ("pp512", "tg128"), 0.02)
-    assert not is_precise([], ("tg128",), 0.02)
-    assert not is_precise(make_runs(6), (), 0.02)
-
-
-def test_every_workload_has_to_be_precise() -> None:
-    runs = [make_run(i, rates={"pp512": 310, "tg128": 100 + 5 * i}) for i in range(6)]
-    assert is_precise(runs, ("pp512",), 0.02)
-    assert not is_precise(runs, ("pp512", "tg128"), 0.02)
-
-
-def test_runs_without_clean_trials_do_not_count_towards_precision() -> None:
-    runs = make_runs(5, 0.001)
-    spoilt = run_of(make_trial("tg128", 120, counters=disturbed_counters()))
-    assert not is_precise([*runs, spoilt], ("tg128",), 0.02)
-
-
-def test_chat_is_precise_when_its_first_token_is() -> None:
-    runs = [make_run(i, ("chat",), rates={"chat": 50 + 9 * i}) for i in range(6)]
-    assert is_precise(runs, ("chat",), 0.02)

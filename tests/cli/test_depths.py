@@ -14,10 +14,12 @@ FEW = ("--runs", "1", "--trials", "1", *ONE_THREAD)
 
 @pytest.fixture(scope="module")
 def measured(new_home: Callable[[], Home]) -> Home:
+    """Of a machine that nobody has calibrated."""
     home = new_home()
     done = home.harness("run", "tiny-random", "--depths", "0,32,1k", "-w",
                         "pp16,tg8,verify1,2,4@d32", *FEW)  # fmt: skip
     assert done.exit_code == 0, done.stderr
+    assert "No speed is predicted beside the depths" in " ".join(done.stderr.split())
     return home
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -110,6 +111,17 @@ def test_a_plan_that_is_not_there_is_told(home: Home, plan: Path) -> None:
     assert "there is no file" in done.error()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_records_is_told_before_any_machine_is_asked(
+    home: Home, plan: Path
+) -> None:
+    plan.write_text(QUICK, "utf-8")
+    more = ("--hosts", "no-such-host.invalid", "--results", "/proc/results")
+    done = home.harness("fleet", "run", plan, *more)
+    assert done.exit_code == 1
+    assert "/proc/results cannot be written" in done.error()
+
+
 @pytest.mark.slow
 @needs_sshd
 def test_a_record_that_cannot_be_read_is_named_before_its_plan_is_measured_anew(
@@ -148,6 +160,28 @@ def test_two_machines_measure_a_plan_and_stand_side_by_side(
     assert len(records(home.results)) == 3
     shown = home.harness("show", "latest")
     assert shown.exit_code == 0, shown.stderr
+
+
+@pytest.mark.slow
+@needs_sshd
+def test_a_damaged_record_costs_its_machine_a_line_and_the_others_go_on(
+    home: Home, plan: Path, hosts: SshHosts
+) -> None:
+    plan.write_text(QUICK + programs(hosts, "one"), "utf-8")
+    both = command(plan, hosts, "one", "local")
+    assert home.harness(*both).exit_code == 0
+    before = records(home.results)
+    damaged = before["one"].path
+    lines = damaged.read_bytes().splitlines(keepends=True)
+    damaged.write_bytes(b"".join((lines[0], b"{}\n", *lines[2:])))
+    cut = before["local"].path
+    cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:2]))
+    done = home.harness(*both, "--json")
+    assert done.exit_code == 1, done.stderr
+    one, local = done.document["machines"]
+    assert (one["state"], local["state"], local["n_runs"]) == ("failed", "complete", 2)
+    assert str(damaged) in one["reason"]
+    assert b"{}\n" in damaged.read_bytes()
 
 
 @pytest.mark.slow

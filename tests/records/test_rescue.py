@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from analysis.speed.test_calibration import calibrated
@@ -15,8 +16,32 @@ from make.records import make_end, make_experiment, make_machine, make_run
 from harness.errors import ResultsUnwritable
 from harness.measure.speed_here import save_calibration
 from harness.records.quality import load_quality, save_quality
-from harness.records.rescue import rescued
+from harness.records.rescue import require_writable, rescued
 from harness.records.store import ExperimentWriter
+
+
+def test_a_folder_that_takes_records_is_left_as_it_was(tmp_path: Path) -> None:
+    require_writable(tmp_path / "none" / "yet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_records_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "results"):
+        with pytest.raises(ResultsUnwritable, match=f"{folder} cannot be written.*--results DIR"):
+            require_writable(folder)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_on_which_only_the_name_of_a_file_fits_takes_no_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> IO[bytes]:
+        return Path("/dev/full").open("wb", buffering=0)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(ResultsUnwritable, match="No space left"):
+        require_writable(tmp_path)
 
 
 def test_scores_that_cannot_be_kept_in_their_place_are_kept_elsewhere(

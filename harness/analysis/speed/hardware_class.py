@@ -18,11 +18,12 @@ from harness.analysis.speed.predict import MachineSpeed
 from harness.analysis.speed.rates import DecodeSpeed, PrefillSpeed, Spread
 from harness.schema.machine import Machine
 
-_CALIBRATE = "run `harness machine --calibrate`"
+CALIBRATE = "run `harness machine --calibrate`"
+"""What makes figures of ranges on a machine whose class is all that is known of its speed."""
 # Where left-out machines were missed by more than a factor of 1.5 in one case of ten.
 _LOOSE = {
-    "cpu": f"CPUs differ too much to be told by their memory; {_CALIBRATE}",
-    "amd": f"too little is published of this class, and it disagrees; {_CALIBRATE}",
+    "cpu": f"CPUs differ too much to be told by their memory; {CALIBRATE}",
+    "amd": f"too little is published of this class, and it disagrees; {CALIBRATE}",
 }
 # Plain reads of all cores reach 60 to 95 % of what a memory is sold as, which the class was fitted
 # on: STREAM gets 67 to 79 % on TI's AM62 and AM64 (SPRAD45A, SPRACV1B), 80 % and more on servers.
@@ -34,7 +35,7 @@ _READ_SPREAD = math.log(0.95 / 0.75)
 # at 33 GB/s.
 _READ_CEILING = 1.2
 _READ_CEILING_OF_GUEST = 1.6
-_LOOSE_PREFILL = f"the prompt speed of this class varies too much between machines; {_CALIBRATE}"
+_LOOSE_PREFILL = f"the prompt speed of this class varies too much between machines; {CALIBRATE}"
 _APPLE = re.compile(r"Apple (M\d+(?: Pro| Max| Ultra)?)$")
 # What a driver may say after a chip's name without meaning another chip: "RTX 3060 12GB",
 # "RTX 6000 Ada Generation", "A100 80GB PCIe". A laptop's chip of the same name is another one.

@@ -37,6 +37,7 @@ from harness.measure.lock import machine_held
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
 from harness.records.listing import some_of
+from harness.records.rescue import require_writable
 from harness.records.select import FIELDS_OF_SELECTORS
 from harness.report.machines_page import MOST_ROWS
 from harness.report.progress.fetching import Fetching
@@ -213,6 +214,7 @@ def _show_machines(asked: AcrossRequest, output: Output, *, is_all: bool) -> int
 def _measured(
     question: CompareRequest, request: MeasureRequest, catalogs: tuple[Path, ...], output: Output
 ) -> Compared:
+    require_writable(request.results)
     with Fetching(output.console) as fetching:
         catalog = load_catalog(catalogs)
         comparison = prepare_comparison(question, request, catalog, fetching.report)

@@ -23,6 +23,7 @@ from harness.errors import ExitCode, UsageError
 from harness.fleet.fleet import measure_fleet, result_of
 from harness.fleet.plan import PATIENCE_NS, HostPlan
 from harness.fleet.stored import Begun, begun
+from harness.records.rescue import require_writable
 from harness.report.progress.fleet import FleetProgress
 
 # A machine that is taken is waited for anyway.
@@ -118,9 +119,10 @@ def _measured(
     before = Begun() if wanted.again else begun(results, plan.sha256)
     for problem in before.problems:
         output.warn(problem)
+    require_writable(results)
     parts = before.parts
-    complete = {host for host, stored in parts.items() if not stored.was_interrupted}
-    commands = {each.host: each.harness for each in plan.hosts if each.host not in complete}
+    settled = {*before.complete, *before.damaged}
+    commands = {each.host: each.harness for each in plan.hosts if each.host not in settled}
     tell_reached(output, way, [*commands])
     with joined(way, [*commands], commands, tell_of(output)) as fleet:
         plans = [HostPlan(it.host, it.words) for it in plan.hosts if it.host not in fleet.failures]

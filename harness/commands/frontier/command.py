@@ -23,6 +23,7 @@ from harness.measure.lock import machine_held
 from harness.measure.rpc import asked_servers, machine_with
 from harness.measure.session import MeasureRequest
 from harness.models.catalog.catalog import load_catalog
+from harness.records.rescue import require_writable
 from harness.report.frontier_page import frontier_picture
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
@@ -87,6 +88,8 @@ def command(
     if not is_measuring:
         why = "is for measuring; add --measure, or leave it away"
         options.refuse_unused(options.typed(context), {*MEASURING, "n_chunks"} - {RPC}, why)
+    else:
+        require_writable(request.results)
     servers = asked_servers(request.settings, request.in_turns == "always", False)
     machine = machine_with(probe_machine(), servers)
     with Fetching(output.console) as fetching:

@@ -13,6 +13,7 @@ from harness.bounded import MOST_FILE_BYTES, read_bounded
 from harness.errors import ResultsInvalid, ResultsUnwritable, UsageError
 from harness.files import atomic_write, cannot
 from harness.records.listing import Listing, list_experiments
+from harness.records.rescue import ELSEWHERE
 from harness.records.store import StoredExperiment, load
 
 _FOLDER = "baselines"
@@ -66,8 +67,7 @@ def save_baseline(
         with atomic_write(path) as part:
             part.write_bytes(read_bounded(source, MOST_FILE_BYTES))
     except OSError as error:
-        advice = "free some space or choose another folder with --results DIR"
-        raise ResultsUnwritable(cannot("written", path, error, advice)) from error
+        raise ResultsUnwritable(cannot("written", path, error, ELSEWHERE)) from error
     return load(path)
 
 

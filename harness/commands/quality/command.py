@@ -20,7 +20,7 @@ from harness.measure.lock import machine_held
 from harness.measure.possible import require_possible
 from harness.measure.scoring import ScoreRequest, score_models
 from harness.models.catalog.catalog import load_catalog
-from harness.records.quality import require_writable
+from harness.records.rescue import require_writable
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.scoring import QualityProgress
 

@@ -19,6 +19,7 @@ from harness.measure.session import MeasureRequest
 from harness.models.cache import TWINS
 from harness.models.catalog.catalog import load_catalog
 from harness.models.digest import cache_dir
+from harness.records.rescue import require_writable
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
 
@@ -69,6 +70,7 @@ def command(
     """
     folder = directory or cache_dir() / TWINS
     wanted = RehearseRequest(models, request, folder, keep, force, asks_hub=not offline)
+    require_writable(request.results)
     with Fetching(output.console) as fetching:
         rehearsal = prepare_rehearsal(wanted, load_catalog(catalogs), fetching.report)
     for warning in rehearsal.warnings:

@@ -21,6 +21,7 @@ from harness.measure.lock import machine_held
 from harness.measure.resume import resume
 from harness.measure.session import SessionResult
 from harness.models.catalog.catalog import Catalog
+from harness.records.rescue import require_writable
 from harness.records.store import StoredExperiment
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.measuring import Progress
@@ -89,6 +90,7 @@ def _measured(
     words: RunWords, catalog: Catalog, observer: Progress, output: Output
 ) -> SessionResult:
     """A plan of its own, from its first Run on."""
+    require_writable(words.request.results)
     with Fetching(output.console) as fetching:
         found = find_words(words, catalog, fetching.report)
     session = found.session()

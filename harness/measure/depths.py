@@ -77,7 +77,9 @@ def at_depths(asked: DepthsAsked, means: Means) -> tuple[tuple[str, ...], tuple[
     files = [it for it in asked.models if isinstance(it, ModelFile) and it.key in asked.paths]
     if len(files) < len(asked.models):
         raise UsageError("--depths auto is for model files; name depths, as in --depths 0,4k,16k")
-    what = behind_depths(asked.workloads, (0,), asked.models)
+    at_none, at_one = (behind_depths(asked.workloads, (it,), asked.models) for it in (0, 1))
+    # What has a depth of its own fills no more caches the deeper others are measured.
+    what = [name for name in at_none if name not in at_one]
     depths, notes = _that_go(files, asked.paths, what, means)
     return behind_depths(asked.workloads, depths, asked.models), notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -17,13 +18,14 @@ def is_fitting(columns: Sequence[TextColumn], width: int) -> bool:
 
 
 def fitted(
-    columns: list[TextColumn], width: int, *, has_names: bool = True
+    columns: list[TextColumn], width: int, *, is_grouped: bool = False
 ) -> Iterator[tuple[int, list[TextColumn]]]:
     """
     The columns with the gap between them, in as many pieces as the width makes necessary.
 
     Where it is too small optional columns go first, then the gap, then the ends of the longest
-    texts; then columns are shown below each other, each time behind the first if that `has_names`.
+    texts; then columns are shown below each other, each time behind those that say what a row is
+    of: the first, and where lines above the rows have that already, the texts before the figures.
     """
     if not columns:
         return
@@ -37,7 +39,7 @@ def fitted(
     if room is not None:
         yield 1, [_shortened(it, room) if it.may_be_cut else it for it in columns]
         return
-    first = [_shortened(columns[0], _LEAST_WIDTH)] if has_names else []
+    first = [_shortened(it, _LEAST_WIDTH) for it in _leading(columns, width, is_grouped)]
     piece = [*first]
     room = max(_LEAST_WIDTH, width - sum(map(width_of, first)) - 2)
     rest = [_shortened(it, room) if it.may_be_cut else it for it in columns[len(first) :]]
@@ -47,6 +49,16 @@ def fitted(
             piece = [*first]
         piece += together
     yield 2, piece
+
+
+def _leading(columns: Sequence[TextColumn], width: int, is_grouped: bool) -> Sequence[TextColumn]:
+    """What stands before the figures in each piece."""
+    if not is_grouped:
+        return columns[:1]
+    texts = list(itertools.takewhile(lambda it: it.align == "left", columns))
+    # Of a table of texts alone each would come again and again, and leave no room.
+    has_room = len(texts) < len(columns) and _total(texts, 2) <= width // 2
+    return texts if has_room else []
 
 
 def _room(columns: Sequence[TextColumn], width: int) -> int | None:

@@ -65,7 +65,7 @@ def _table(table: Table, width: int) -> list[str]:
     if table.is_grouped and columns and not _stands_alone(columns, width):
         groups, columns = columns[0].texts, columns[1:]
     indent = _INDENT if groups else ""
-    pieces = fitted(columns, width - len(indent), has_names=not groups)
+    pieces = fitted(columns, width - len(indent), is_grouped=bool(groups))
     for index, (gap, piece) in enumerate(pieces):
         lines += [""] if index else []
         lines += _rows(piece, groups, " " * gap, indent, width)

@@ -37,6 +37,17 @@ def test_each_line_fits_a_terminal() -> None:
         assert max(map(len, lines)) <= width
 
 
+def test_of_many_machines_each_piece_of_the_table_says_what_its_rows_are_of() -> None:
+    experiment = make_experiment(("pp512", "tg128"))
+    hosts = {f"studio-{number:02}": (experiment, make_runs()) for number in range(12)}
+    text = shown(make_fleet_run(hosts))
+    heads = [line for line in text.splitlines() if "  studio-" in line]
+    assert len(heads) > 1
+    assert all(line.split()[:2] == ["workload", "metric"] for line in heads)
+    rows = [line for line in text.splitlines() if line.startswith("  tg128     tok/s ")]
+    assert len(rows) == len(heads)
+
+
 def test_what_is_left_is_told_with_its_reason_and_how_to_go_on() -> None:
     experiment = make_experiment(("tg128",))
     found = make_fleet_run(

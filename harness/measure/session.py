@@ -17,7 +17,8 @@ from harness.errors import ExitCode, UsageError
 from harness.interrupts import held
 from harness.machine.probe import default_threads, probe_machine
 from harness.measure import also_served, runner
-from harness.measure.depths import Depths, DepthsAsked, Means, at_depths, unpredicted
+from harness.measure.depth_search import Means
+from harness.measure.depths import Depths, DepthsAsked, at_depths, unpredicted
 from harness.measure.load_sweep import first_load, sweep_of
 from harness.measure.possible import require_asked, require_possible_for
 from harness.measure.prepared import InTurns, Prepared, prepared
@@ -236,7 +237,7 @@ def prepare(
         asked = DepthsAsked(request.depths, request.workloads, models, paths)
         first = settings[0] if settings else Settings(n_threads=default_threads(machine))
         workloads, more = at_depths(
-            asked, Means(machine, first, request.budget_ns, request.wait_ns)
+            asked, Means(machine, first, request.budget_ns, request.n_trials, request.wait_ns)
         )
         notes += more
     if request.also_served:

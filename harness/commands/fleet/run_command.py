@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import click
 
-from harness.commandline import config, options
+from harness.commandline import options
 from harness.commandline.fleet_options import Way, way_options
-from harness.commandline.measuring_options import MEASURING
 from harness.commandline.output import Output, output_options
 from harness.commandline.places import FILE
-from harness.commandline.run_words import read_words
 from harness.commands.fleet.document import FleetRun, document
 from harness.commands.fleet.join import joined, named_hosts, tell_of, tell_reached
 from harness.commands.fleet.page import hint, page
-from harness.commands.fleet.plan import FleetPlan, Option, PlannedHost, read_plan
-from harness.errors import ExitCode, UsageError
+from harness.commands.fleet.plan import FleetPlan
+from harness.commands.fleet.typed_plan import typed_plan
+from harness.errors import ExitCode
 from harness.fleet.fleet import measure_fleet, result_of
 from harness.fleet.plan import PATIENCE_NS, HostPlan
 from harness.fleet.stored import Begun, begun
 from harness.records.rescue import require_writable
 from harness.report.progress.fleet import FleetProgress
-
-# A machine that is taken is waited for anyway.
-_IN_PLANS = (MEASURING - {"wait"}) | {"n_users", "draft", "draft_max"}
 
 
 @dataclass(frozen=True)
@@ -76,40 +70,10 @@ def run_command(
     machines and under `machines` for one. Each machine fetches its models by itself; the records
     come here. The same command again goes on with what an earlier one did not finish.
     """
-    read = read_plan(plan, named_hosts(way), way.command, _options(context))
-    for each in read.hosts:
-        _require_words(each, plan)
+    read = typed_plan(context, plan, named_hosts(way), way)
     found = _measured(read, way, _Wanted(patience_ns, again), results, output)
     code = output.show(page(found), document(found), hint=hint(found))
     return found.result.exit_code or (ExitCode.ERROR if found.unreachable else code)
-
-
-def _require_words(planned: PlannedHost, plan: Path) -> None:
-    """Nothing, if what is asked of a host makes sense together, as far as that is known here."""
-    try:
-        read_words(planned.words)
-    except UsageError as error:
-        raise UsageError(f"{plan}: for {planned.host}: {error}") from None
-
-
-def _options(context: click.Context) -> Mapping[str, Option]:
-    """What a plan may say, by the options of `harness run` themselves."""
-    root = context.find_root()
-    group = root.command
-    assert isinstance(group, click.Group)
-    run = group.get_command(root, "run")
-    assert run is not None
-    return {
-        each.opts[-1].lstrip("-"): Option(partial(_typed, root, each), each.is_flag)
-        for each in run.params
-        if isinstance(each, click.Option) and each.name in _IN_PLANS
-    }
-
-
-def _typed(
-    context: click.Context, option: click.Option, value: object, where: str
-) -> str | tuple[str, ...]:
-    return config.check(option, value, where, context)
 
 
 def _measured(

@@ -36,7 +36,7 @@ test: setup-dev ## set up and run the tests
 	@$(BIN)/pytest -n 3 --dist loadfile -m "not slow"
 
 test-slow: setup-dev ## the tests that take long
-	@$(BIN)/pytest -n 2 --dist loadfile -m slow
+	@$(BIN)/pytest -n 3 --dist loadfile -m slow
 
 MLX := build/mlx/$(notdir $(BIN))
 test-mlx: setup-dev ## the tests against mlx-lm's server, which is installed apart (330 MB)

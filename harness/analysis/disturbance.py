@@ -78,6 +78,12 @@ _SENTENCES = {
 }
 
 
+def how_many(n_disturbed: int, n_trials: int) -> str:
+    """In words: "2 of 3 trials were disturbed"."""
+    are = "were" if n_disturbed > 1 else "was"
+    return f"{n_disturbed or 'none'} of {n_trials} trials {are} disturbed"
+
+
 def in_all(disturbances: Sequence[Disturbance]) -> str:
     """What most of these trials were disturbed by, from the least to the most; "" of none."""
     if not disturbances:

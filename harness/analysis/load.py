@@ -70,10 +70,8 @@ def _took(share: float) -> str:
 def _how_many_clean(cases: Sequence[Case]) -> str:
     n_trials = sum(case.n_trials for case in cases)
     n_disturbed = sum(case.n_disturbed for case in cases)
-    if not n_disturbed:
-        return f"none of {n_trials} trials was disturbed"
-    left_out = " and left out" if n_disturbed < n_trials else ""
-    return f"{n_disturbed} of {n_trials} trials were disturbed{left_out}"
+    left_out = " and left out" if 0 < n_disturbed < n_trials else ""
+    return disturbance.how_many(n_disturbed, n_trials) + left_out
 
 
 def _are_many_disturbed(cases: Sequence[Case]) -> bool:

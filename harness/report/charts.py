@@ -145,7 +145,9 @@ def _config() -> dict[str, Any]:
     words = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
     return {
         "background": colour("ground"),
-        "font": "Arial",
+        # Arial's twin, which the renderer brings with it: of Arial, where a system has none, it
+        # only guesses the widths, and leaves a fifth of the picture empty.
+        "font": "Liberation Sans",
         "padding": 6,
         "view": {"stroke": None},
         "title": {"fontSize": _TITLE_SIZE, "color": colour("text"), "offset": 10},

@@ -72,7 +72,7 @@ def test_what_is_only_compared_is_not_blamed_for_wide_intervals() -> None:
 def test_disturbed_trials_and_what_helps_are_named() -> None:
     spoilt = run_of(make_trial("tg128", 30, counters=disturbed_counters()))
     text = lines_of([spoilt])
-    assert "1 of 1 trials were disturbed" in text
+    assert "1 of 1 trials was disturbed" in text
     assert "tg128: no clean trial at all" in text
     assert "Close other programs" in text
 

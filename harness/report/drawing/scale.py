@@ -22,10 +22,11 @@ _MOST_TICKS = 9
 _NARROW = 5.0
 # What differs by less than this of its size is drawn as near to each other as it is.
 _LEAST_SPAN = 0.02
-# In ems, of Arial: its digits and most of its letters, and groups of those that are none of that.
-# East Asian ones are as wide as they are high.
-_LETTER, _WIDE_LETTER = 0.56, 1.0
-_GROUPS = ((0.28, " .,:;|!'ijltf/\\()[]·"), (0.9, "mwMW@%…"))
+# In ems, of DejaVu Sans: its digits and most of its letters, and groups of those that are none of
+# that. A picture asks for Arial, and a system without it may take a font as wide as this instead,
+# an eighth wider, and names would be cut off at the edge. East Asian letters are as wide as high.
+_NARROW_LETTER, _LETTER, _WIDE_LETTER = 0.36, 0.62, 1.0
+_GROUPS = ((_NARROW_LETTER, " .,:;|!'ijltfrIJ/\\()[]·-"), (0.94, "mwMW@%…+=<>"))
 _LETTERS = {letter: width for width, letters in _GROUPS for letter in letters}
 _CAPITAL = 0.7
 
@@ -205,6 +206,10 @@ def cut(text: str, room_px: float = WIDTH - 10, size: float = FONT) -> str:
     """`text` as it may be shown; of a long one the middle goes, as names differ at their ends."""
     if width_px(text, size) <= room_px:
         return text
-    kept = max(2, int(len(text) * room_px / width_px(text, size)) - 1)
-    tail = kept * 2 // 5
-    return f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
+    most = int(room_px / (size * _NARROW_LETTER))
+    for kept in range(min(len(text) - 1, most), 2, -1):
+        tail = kept * 2 // 5
+        shown = f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
+        if width_px(shown, size) <= room_px:
+            return shown
+    return f"{text[:2]}…"

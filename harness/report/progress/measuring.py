@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from harness import units
+from harness.analysis.disturbance import how_many
 from harness.measure.jobs.measure import (
     AskingEvent,
     ContextEvent,
@@ -119,7 +120,7 @@ class Progress:
         if self._told_repeat_s is None or now_s - self._told_repeat_s >= _TELL_AGAIN_S:
             self._told_repeat_s = now_s
             self._console.warn(
-                f"{event.workload}: {event.n_disturbed} of {event.n_trials} trials were disturbed "
+                f"{event.workload}: {how_many(event.n_disturbed, event.n_trials)} "
                 f"({event.disturbed_by}); repeating, up to {event.n_trials_max} trials."
             )
 

@@ -12,7 +12,8 @@ from harness.files import atomic_write, cannot
 ELSEWHERE = "free some space or choose another folder with --results DIR"
 """What to do about a folder that takes no records."""
 
-_TRIED_BYTES = 1 << 16
+# The least that a file system gives to a file.
+_TRIED_BYTES = 4096
 
 
 def require_writable(folder: Path) -> None:

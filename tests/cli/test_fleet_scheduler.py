@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,12 @@ def files(folder: Path, name: str, authority: Authority) -> list[str | Path]:
         path.write_text(text, "ascii")
         found += [f"--tls-{kind}", path]
     return found
+
+
+def _is_listening(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @pytest.fixture
@@ -57,6 +65,7 @@ def dask(tmp_path: Path, authority: Authority, port: int) -> Iterator[subprocess
     with (tmp_path / "scheduler.log").open("wb") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log, cwd=tmp_path)
         try:
+            wait_until(partial(_is_listening, port), "the scheduler")
             yield process
         finally:
             process.terminate()

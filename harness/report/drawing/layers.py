@@ -10,7 +10,17 @@ from typing import Any, Literal
 import altair as alt
 
 from harness.report.drawing.frame import Frame, Json
-from harness.report.drawing.scale import FONT, SERIES, SMALL, WIDTH, Placed, cut, in_order, width_px
+from harness.report.drawing.scale import (
+    FONT,
+    NARROWEST,
+    SERIES,
+    SMALL,
+    WIDTH,
+    Placed,
+    cut,
+    in_order,
+    width_px,
+)
 from harness.report.picture import Picture
 from harness.report.style import colour
 
@@ -122,7 +132,9 @@ def legend(names: Sequence[str], title: str = "") -> Json:
     more = {"title": cut(title, WIDTH - 20)} if title else {"title": None}
     return dict(
         orient="top",
-        columns=max(1, min(len(names), int(WIDTH // (widest + 32)))),
+        columns=max(1, min(len(names), int((WIDTH - 50) // (widest + 34)))),
+        # The renderer sets them apart by a font that is narrower than the one they may be read in.
+        columnPadding=12 + widest * (1 - NARROWEST),
         labelLimit=WIDTH - 50,
         titleLimit=WIDTH - 20,
         symbolSize=_POINT_SIZE,

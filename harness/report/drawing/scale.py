@@ -26,6 +26,8 @@ _LEAST_SPAN = 0.02
 # that. A picture asks for Arial, and a system without it may take a font as wide as this instead,
 # an eighth wider, and names would be cut off at the edge. East Asian letters are as wide as high.
 _NARROW_LETTER, _LETTER, _WIDE_LETTER = 0.36, 0.62, 1.0
+NARROWEST = 0.86
+"""How wide the same words are in Arial."""
 _GROUPS = ((_NARROW_LETTER, " .,:;|!'ijltfrIJ/\\()[]·-"), (0.94, "mwMW@%…+=<>"))
 _LETTERS = {letter: width for width, letters in _GROUPS for letter in letters}
 _CAPITAL = 0.7

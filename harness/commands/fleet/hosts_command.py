@@ -10,9 +10,10 @@ from harness.commandline import options
 from harness.commandline.fleet_options import Way, way_options
 from harness.commandline.output import Output, output_options
 from harness.commandline.places import FILE
+from harness.commandline.written_options import written_options
 from harness.commands.fleet.hosts_page import document, page
 from harness.commands.fleet.join import joined, named_hosts, tell_reached
-from harness.commands.fleet.typed_plan import typed_plan
+from harness.commands.fleet.typed_plan import IN_PLANS, typed_plan
 from harness.errors import ExitCode
 from harness.fleet.ping import ping_ns
 
@@ -36,7 +37,8 @@ def hosts_command(context: click.Context, /, plan: Path | None, way: Way, output
     1 where one of them cannot be used.
     """
     hosts = named_hosts(way)
-    planned = typed_plan(context, plan, hosts, way).hosts if plan else ()
+    known = written_options(context, "run", IN_PLANS)
+    planned = typed_plan(plan, hosts, way, known).hosts if plan else ()
     tell_reached(output, way, hosts)
     commands = {each.host: each.harness for each in planned}
     with joined(way, hosts, commands, lambda _: None) as fleet:

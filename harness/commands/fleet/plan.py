@@ -16,13 +16,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from harness.commandline.written_options import Option
 from harness.errors import UsageError
 from harness.fleet.connection import HARNESS, LOCAL
 from harness.fleet.job import MOST_WORDS
@@ -107,19 +108,6 @@ class FleetPlan:
     path: Path
     sha256: str
     hosts: tuple[PlannedHost, ...]
-
-
-@dataclass(frozen=True)
-class Option:
-    """
-    An option of `harness run` that a plan may set; `is_flag`: it has no value.
-
-    `typed` gives what would be typed for a value, with where that stands: each of an option that is
-    repeated. It raises UsageError for what the option does not take.
-    """
-
-    typed: Callable[[object, str], str | tuple[str, ...]]
-    is_flag: bool = False
 
 
 def read_plan(

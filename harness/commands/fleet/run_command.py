@@ -11,11 +11,12 @@ from harness.commandline import options
 from harness.commandline.fleet_options import Way, way_options
 from harness.commandline.output import Output, output_options
 from harness.commandline.places import FILE
+from harness.commandline.written_options import written_options
 from harness.commands.fleet.document import FleetRun, document
 from harness.commands.fleet.join import joined, named_hosts, tell_of, tell_reached
 from harness.commands.fleet.page import hint, page
 from harness.commands.fleet.plan import FleetPlan
-from harness.commands.fleet.typed_plan import typed_plan
+from harness.commands.fleet.typed_plan import IN_PLANS, typed_plan
 from harness.errors import ExitCode
 from harness.fleet.fleet import measure_fleet, result_of
 from harness.fleet.plan import PATIENCE_NS, HostPlan
@@ -70,7 +71,7 @@ def run_command(
     machines and under `machines` for one. Each machine fetches its models by itself; the records
     come here. The same command again goes on with what an earlier one did not finish.
     """
-    read = typed_plan(context, plan, named_hosts(way), way)
+    read = typed_plan(plan, named_hosts(way), way, written_options(context, "run", IN_PLANS))
     found = _measured(read, way, _Wanted(patience_ns, again), results, output)
     code = output.show(page(found), document(found), hint=hint(found))
     return found.result.exit_code or (ExitCode.ERROR if found.unreachable else code)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.commands.fleet.plan import FleetPlan, Option, read_plan
+from harness.commandline.written_options import Option
+from harness.commands.fleet.plan import FleetPlan, read_plan
 from harness.errors import HarnessError, UsageError
 
 

@@ -262,7 +262,10 @@ def test_a_stream_that_stalls_ends_at_the_limit_of_silence(home: Home, server: F
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_signal_in_the_middle_of_an_answer_keeps_the_record(
     home: Home, server: FaultServer, number: int, exit_code: int
 ) -> None:

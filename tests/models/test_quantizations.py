@@ -51,6 +51,7 @@ def types_in(path: Path) -> dict[str, str]:
     return {tensor.name: tensor.type_name for tensor in header.tensors}
 
 
+@pytest.mark.slow
 def test_files_are_as_planned_to_the_byte_and_run(tmp_path: Path) -> None:
     source = source_of(write_small_model(tmp_path / "small-F16.gguf"))
     folder = tmp_path / "made"

@@ -136,6 +136,7 @@ def test_a_model_against_itself_differs_by_nothing(tiny_model: Path, text_path: 
     assert distance.ln_ratio.value == 0
 
 
+@pytest.mark.slow
 def test_by_way_of_the_disk_the_figures_are_the_same_to_half_precision(
     tiny_model: Path, coarse_model: Path, text_path: Path, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_token_reads_the_active_weights_of_every_mixture(catalog: Catalog) -> 
     assert n_compared >= 20
 
 
+@pytest.mark.slow
 def test_sizes_are_within_half_a_percent_of_the_exact_ones_in_the_catalogue(
     catalog: Catalog,
 ) -> None:

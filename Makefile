@@ -33,7 +33,7 @@ bench: setup ## set up, fetch the default model, measure it
 	@$(BIN)/harness run $(ARGS)
 
 test: setup-dev ## set up and run the tests
-	@$(BIN)/pytest -n 4 --dist loadfile -m "not slow"
+	@$(BIN)/pytest -n 3 --dist loadfile -m "not slow"
 
 test-slow: setup-dev ## the tests that take long
 	@$(BIN)/pytest -n 3 --dist loadfile -m slow

@@ -82,12 +82,12 @@ def behind_depths(
 
 
 def unpredicted(experiment: Experiment) -> Iterator[str]:
-    """Nothing where speeds are predicted beside the depths; else what makes predictions of them."""
+    """Nothing where speeds are predicted beside the depths; else what may make predictions."""
     predicted = any(each.component == "tok_per_s" for each in experiment.predictions)
     machine = experiment.machine
     is_of_others = isinstance(machine, Machine) and bool(machine.rpc)
     if experiment.plan.engine_settings and not predicted and not is_of_others:
         yield (
-            "No speed is predicted beside the depths, since this machine is not calibrated: "
+            "No speed is predicted beside the depths; if this machine is not calibrated, "
             f"{CALIBRATE}"
         )

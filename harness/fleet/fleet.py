@@ -37,7 +37,7 @@ def measure_fleet(
     *,
     patience_ns: int = PATIENCE_NS,
     links: Links | None = None,
-    again: bool = False,
+    before: Begun | None = None,
 ) -> FleetResult:
     """
     Measures each host's plan on it, all at the same time; Runs are stored here as they come.
@@ -53,7 +53,8 @@ def measure_fleet(
         observer: Told what happens.
         patience_ns: How long a host is waited for.
         links: What whoever started the workers knows of them.
-        again: Measure anew what is complete.
+        before: What is stored of the plan, where that has been read; an empty one measures all of
+            it anew.
 
     Raises:
         UsageError: A host is named twice.
@@ -61,7 +62,9 @@ def measure_fleet(
     """
     if len({plan.host for plan in plans}) < len(plans):
         raise UsageError("A host has two plans; name each once")
-    before = Begun() if again else begun(results, plan_sha256)
+    if before is None:
+        before = begun(results, plan_sha256)
+    settled, complete = before.settled, before.complete
     office = Office(cluster, Watch(cluster.members), observer, links, patience_ns)
     hosts = [
         _Host(
@@ -72,13 +75,13 @@ def measure_fleet(
             before.parts.get(plan.host),
         )
         for plan in plans
-        if not {plan.host} & {*before.complete, *before.damaged}
+        if plan.host not in settled
     ]
     with interrupts.held():
         is_interrupted = _run_all(hosts, office)
     found = {host.name: host.result for host in hosts if host.result}
     known = {plan.host for plan in plans}
-    stored = {name: result_of(it) for name, it in before.complete.items() if name in known}
+    stored = {name: result_of(it) for name, it in complete.items() if name in known}
     failures = {host.name: host.failure for host in hosts if host.failure}
     failures |= {name: why for name, why in before.damaged.items() if name in known}
     return FleetResult({**stored, **found}, failures, is_interrupted, tuple(stored))

@@ -32,6 +32,11 @@ class Begun:
         """The parts that have nothing left to measure."""
         return {host: stored for host, stored in self.parts.items() if not stored.was_interrupted}
 
+    @property
+    def settled(self) -> frozenset[str]:
+        """The hosts that are not asked: nothing is left of their part, or nobody can tell what."""
+        return frozenset((*self.complete, *self.damaged))
+
 
 def begun(results: Path, plan_sha256: str) -> Begun:
     """

@@ -105,6 +105,7 @@ def depths_that_go(
         means: The machine and the time.
     """
     n_tokens = max((task.n_ctx for task in moving), default=0)
+    limit_s = means.budget_ns / 1e9 / min_values()
     chosen: tuple[int, ...] | None = None
     notes: list[str] = []
     for each in models:
@@ -112,7 +113,6 @@ def depths_that_go(
         seeker = Seeker.of(local_model(path, each.key), path, means)
         possible = tuple(_doubled(seeker.n_most - n_tokens))
         costs_s = seeker.costs_s(possible, moving, beside, means.n_trials)
-        limit_s = means.budget_ns / 1e9 / min_values()
         affordable = tuple(
             depth
             for depth, cost_s in zip(possible, costs_s, strict=True)

@@ -24,6 +24,11 @@ from harness.schema.record import first_mistake
 _FOLDER = "quality"
 
 
+def quality_folder(results: Path) -> Path:
+    """Where quality results lie under `results`."""
+    return results / _FOLDER
+
+
 @dataclass(frozen=True, slots=True)
 class StoredQuality:
     """One file; `problem` says why it cannot be read, and `record` is then None."""
@@ -40,7 +45,7 @@ def save_quality(results: Path, record: QualityRecord) -> Path:
     Raises:
         ResultsUnwritable: The disk or the folder refuses; nothing is left behind there.
     """
-    folder = results / _FOLDER
+    folder = quality_folder(results)
     data = lines.encode(record)
     path = folder / _file_name(record)
     try:
@@ -101,7 +106,7 @@ def list_qualities(results: Path, most: int | None = None) -> list[StoredQuality
     Raises:
         ResultsInvalid: The folder itself cannot be read.
     """
-    folder = results / _FOLDER
+    folder = quality_folder(results)
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
     except FileNotFoundError:

@@ -9,7 +9,8 @@ from make.quality import make_chunks, make_record
 
 from harness.errors import ResultsInvalid, ResultsUnwritable
 from harness.records.listing import list_experiments
-from harness.records.quality import list_qualities, load_quality, save_quality
+from harness.records.quality import list_qualities, load_quality, quality_folder, save_quality
+from harness.records.rescue import require_writable
 from harness.schema.quality import QualityRecord
 
 CHUNKS, _ = make_chunks(np.random.default_rng(1), 2)
@@ -80,9 +81,11 @@ def test_a_figure_that_is_no_number_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("temporary")
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_said_before_and_after(tmp_path: Path) -> None:
     blocked = tmp_path / "results"
     blocked.write_text("a file")
+    with pytest.raises(ResultsUnwritable, match="--results"):
+        require_writable(quality_folder(blocked))
     with pytest.raises(ResultsUnwritable, match="--results"):
         save_quality(blocked, make_record(CHUNKS))
 

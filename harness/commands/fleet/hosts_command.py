@@ -37,10 +37,12 @@ def hosts_command(context: click.Context, /, plan: Path | None, way: Way, output
     1 where one of them cannot be used.
     """
     hosts = named_hosts(way)
-    known = written_options(context, "run", IN_PLANS)
-    planned = typed_plan(plan, hosts, way, known).hosts if plan else ()
+    commands: dict[str, str] = {}
+    if plan:
+        known = written_options(context, "run", IN_PLANS)
+        planned = typed_plan(plan, hosts, way, known)
+        commands = {each.host: each.harness for each in planned.hosts}
     tell_reached(output, way, hosts)
-    commands = {each.host: each.harness for each in planned}
     with joined(way, hosts, commands, lambda _: None) as fleet:
         pings = {host: ping_ns(fleet.cluster, host) for host in fleet.joined}
     found = document(hosts, fleet.joined, fleet.failures, pings)

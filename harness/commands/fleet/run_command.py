@@ -86,7 +86,7 @@ def _measured(
         output.warn(problem)
     require_writable(results)
     parts = before.parts
-    settled = {*before.complete, *before.damaged}
+    settled = before.settled
     commands = {each.host: each.harness for each in plan.hosts if each.host not in settled}
     tell_reached(output, way, [*commands])
     with joined(way, [*commands], commands, tell_of(output)) as fleet:
@@ -102,7 +102,7 @@ def _measured(
                 progress,
                 patience_ns=wanted.patience_ns,
                 links=fleet.links,
-                again=wanted.again,
+                before=before,
             )
         # What there is of those that could not be reached stands beside the others all the same.
         shown = {host: result_of(parts[host]) for host in fleet.failures if host in parts}

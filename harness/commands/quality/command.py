@@ -20,6 +20,7 @@ from harness.measure.lock import machine_held
 from harness.measure.possible import require_possible
 from harness.measure.scoring import ScoreRequest, score_models
 from harness.models.catalog.catalog import load_catalog
+from harness.records.quality import quality_folder
 from harness.records.rescue import require_writable
 from harness.report.progress.fetching import Fetching
 from harness.report.progress.scoring import QualityProgress
@@ -119,7 +120,7 @@ def command(
         raise UsageError("--spill is about a model and its --reference; name one")
     require_possible({field: (value,) for field, value in given["settings"].items()})
     request = ScoreRequest(read_text(text_path) if text_path else default_text(), **given)
-    require_writable(request.results)
+    require_writable(quality_folder(request.results))
     with Fetching(output.console) as fetching:
         files = quality_files(
             models, reference, load_catalog(catalogs), request.n_ctx, fetching.report
